@@ -1,0 +1,80 @@
+package everest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Manifest is what a module says about itself in manifest.yaml.
+type Manifest struct {
+	Description string
+	License     string
+	Authors     []string
+	// Config parameters of the module by name.
+	Config map[string]ManifestParameter
+	// Provides by implementation id.
+	Provides map[string]ManifestImplementation
+	// Requires by requirement id.
+	Requires map[string]ManifestRequirement
+
+	EnableExternalMQTT bool
+	EnableTelemetry    bool
+	EnableGlobalErrors bool
+}
+
+// ManifestImplementation is one provided implementation.
+type ManifestImplementation struct {
+	Interface   string
+	Description string
+	Config      map[string]ManifestParameter
+}
+
+// ManifestRequirement is one requirement: how many implementations of an interface the module wants to be connected to.
+type ManifestRequirement struct {
+	Interface string
+	// MinConnections is 1 where the manifest says nothing, 0 makes the requirement optional.
+	MinConnections int
+	// MaxConnections is 1 where the manifest says nothing.
+	MaxConnections int
+	// IgnoreErrors switches the subscription of the connected implementations' errors off.
+	IgnoreErrors bool
+	// IgnoreVariables names variables that the module does not read.
+	IgnoreVariables []string
+}
+
+// ManifestParameter declares one configuration parameter.
+type ManifestParameter struct {
+	Description string
+	// Type is "boolean", "integer", "number" or "string".
+	Type string
+	// Default is nil where the configuration file must give the value.
+	Default json.RawMessage
+	// Mutability is "ReadOnly" (the default), "ReadWrite" or "WriteOnly".
+	Mutability string
+}
+
+// ParseManifest reads a manifest.yaml and refuses what EVerest's manager would refuse: an unknown key, a missing or too
+// short description, no licence or author, a requirement with impossible counts. The error names the place.
+func ParseManifest(content []byte) (*Manifest, error) {
+	document, err := yamlToJSON(content)
+	if err != nil {
+		return nil, fmt.Errorf("everest: manifest: %w", err)
+	}
+	var file manifestFile
+	if err := strictUnmarshal(document, &file); err != nil {
+		return nil, fmt.Errorf("everest: manifest: %w", err)
+	}
+	manifest, err := file.manifest()
+	if err != nil {
+		return nil, fmt.Errorf("everest: manifest: %w", err)
+	}
+	return manifest, nil
+}
+
+// ImplementationIDs returns the ids of the provided implementations, sorted.
+func (m *Manifest) ImplementationIDs() []string { return slices.Sorted(maps.Keys(m.Provides)) }
+
+// RequirementIDs returns the ids of the requirements, sorted.
+func (m *Manifest) RequirementIDs() []string { return slices.Sorted(maps.Keys(m.Requires)) }

@@ -1,0 +1,208 @@
+package everest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+)
+
+// Type files live under this base, so that an EVerest reference ("/authorization#/IdToken") resolves as the relative URL
+// that it is: file, then JSON pointer. Interfaces sit beside them under a name that no type file has.
+const (
+	schemaBase      = "everest://definitions"
+	interfaceFolder = "/!interfaces/"
+)
+
+// SchemaError says which value does not fit its definition, and why.
+type SchemaError struct {
+	// Subject names the value: "argument connection_timeout of auth.set_connection_timeout".
+	Subject string
+	// Detail lists what is wrong, one place after the other, separated by "; ".
+	Detail string
+}
+
+// Error implements error.
+func (e *SchemaError) Error() string { return "everest: " + e.Subject + ": " + e.Detail }
+
+// Compile compiles every schema of the set. The checks do that by themselves, one schema at its first use; Compile is for
+// who wants to know beforehand that a set of definitions is whole.
+func (d *Definitions) Compile() error {
+	for _, name := range d.InterfaceNames() {
+		definition := d.interfaces[name]
+		for command, declared := range definition.Commands {
+			for _, argument := range declared.Arguments {
+				if _, err := d.schema(argumentLocation(name, command, argument.Name)); err != nil {
+					return err
+				}
+			}
+			if _, err := d.schema(resultLocation(name, command)); err != nil {
+				return err
+			}
+		}
+		for variable := range definition.Variables {
+			if _, err := d.schema(variableLocation(name, variable)); err != nil {
+				return err
+			}
+		}
+	}
+	for reference := range d.typesOrNone() {
+		if _, err := d.schema(schemaBase + reference); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Definitions) typesOrNone() map[string]json.RawMessage {
+	if d == nil {
+		return nil
+	}
+	return d.types
+}
+
+// schema returns the compiled schema at the location; it compiles it when it is asked for the first time.
+func (d *Definitions) schema(location string) (*jsonschema.Schema, error) {
+	if known, ok := d.compiled.Load(location); ok {
+		if err, failed := known.(error); failed {
+			return nil, err
+		}
+		return known.(*jsonschema.Schema), nil
+	}
+	d.compiling.Lock()
+	defer d.compiling.Unlock()
+	if d.compiler == nil {
+		d.compiler = jsonschema.NewCompiler()
+		d.compiler.DefaultDraft(jsonschema.Draft7)
+		d.compiler.AssertFormat()
+		d.compiler.RegisterFormat(&jsonschema.Format{Name: "uri", Validate: checkURI})
+		d.compiler.RegisterVocabulary(integerVocabulary())
+		d.compiler.UseLoader(definitionLoader{d})
+	}
+	compiled, err := d.compiler.Compile(location)
+	if err != nil {
+		err = fmt.Errorf("everest: the definition at %s cannot be used: %w", strings.TrimPrefix(location, schemaBase), err)
+		d.compiled.Store(location, err)
+		return nil, err
+	}
+	d.compiled.Store(location, compiled)
+	return compiled, nil
+}
+
+func (d *Definitions) check(subject, location string, value json.RawMessage) error {
+	compiled, err := d.schema(location)
+	if err != nil {
+		return err
+	}
+	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(value))
+	if err != nil {
+		return &SchemaError{Subject: subject, Detail: "no JSON: " + err.Error()}
+	}
+	if err := compiled.Validate(instance); err != nil {
+		return &SchemaError{Subject: subject, Detail: validationDetail(err)}
+	}
+	return nil
+}
+
+func validationDetail(err error) string {
+	var failed *jsonschema.ValidationError
+	if !errors.As(err, &failed) {
+		return err.Error()
+	}
+	printer := message.NewPrinter(language.English)
+	var details []string
+	var collect func(*jsonschema.ValidationError)
+	collect = func(e *jsonschema.ValidationError) {
+		if len(e.Causes) == 0 {
+			text := e.ErrorKind.LocalizedString(printer)
+			if len(e.InstanceLocation) > 0 {
+				text = "at /" + strings.Join(e.InstanceLocation, "/") + ": " + text
+			}
+			details = append(details, text)
+		}
+		for _, cause := range e.Causes {
+			collect(cause)
+		}
+	}
+	collect(failed)
+	return strings.Join(details, "; ")
+}
+
+// definitionLoader gives the schema compiler whole documents: a type file is the object of its types, an interface
+// file the object of its commands and variables.
+type definitionLoader struct{ definitions *Definitions }
+
+// Load implements jsonschema.URLLoader.
+func (l definitionLoader) Load(url string) (any, error) {
+	file, ok := strings.CutPrefix(url, schemaBase)
+	if !ok {
+		return nil, fmt.Errorf("only references of the form /file#/Type can be resolved, not %q", url)
+	}
+	if name, isInterface := strings.CutPrefix(file, interfaceFolder); isInterface {
+		return l.interfaceDocument(name)
+	}
+	document := map[string]any{}
+	for reference, schema := range l.definitions.types {
+		typeFile, name, _ := strings.Cut(reference, "#/")
+		if typeFile != file {
+			continue
+		}
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
+		if err != nil {
+			return nil, fmt.Errorf("type %s: %w", reference, err)
+		}
+		document[name] = value
+	}
+	if len(document) == 0 {
+		return nil, fmt.Errorf("there is no type file %s", file)
+	}
+	return document, nil
+}
+
+func (l definitionLoader) interfaceDocument(name string) (any, error) {
+	definition, ok := l.definitions.interfaces[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no interface %s", name)
+	}
+	results, arguments, variables := map[string]any{}, map[string]any{}, map[string]any{}
+	read := func(into map[string]any, key string, schema json.RawMessage) error {
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
+		into[key] = value
+		return err
+	}
+	for command, declared := range definition.Commands {
+		of := map[string]any{}
+		for _, argument := range declared.Arguments {
+			if err := read(of, argument.Name, argument.Schema); err != nil {
+				return nil, fmt.Errorf("argument %s of %s.%s: %w", argument.Name, name, command, err)
+			}
+		}
+		arguments[command] = of
+		if err := read(results, command, declared.Result); err != nil {
+			return nil, fmt.Errorf("result of %s.%s: %w", name, command, err)
+		}
+	}
+	for variable, declared := range definition.Variables {
+		if err := read(variables, variable, declared.Schema); err != nil {
+			return nil, fmt.Errorf("variable %s.%s: %w", name, variable, err)
+		}
+	}
+	return map[string]any{"arguments": arguments, "results": results, "variables": variables}, nil
+}
+
+func argumentLocation(interfaceName, command, argument string) string {
+	return schemaBase + interfaceFolder + interfaceName + "#/arguments/" + command + "/" + argument
+}
+
+func resultLocation(interfaceName, command string) string {
+	return schemaBase + interfaceFolder + interfaceName + "#/results/" + command
+}
+
+func variableLocation(interfaceName, variable string) string {
+	return schemaBase + interfaceFolder + interfaceName + "#/variables/" + variable
+}

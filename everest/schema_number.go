@@ -1,0 +1,52 @@
+package everest
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/text/message"
+)
+
+// integerVocabulary makes "type": "integer" mean what EVerest's C++ side makes of it: the number's text has neither a
+// decimal point nor an exponent. Draft-07 alone lets 5.0 pass, a C++ peer with validation on drops it.
+func integerVocabulary() *jsonschema.Vocabulary {
+	return &jsonschema.Vocabulary{
+		URL: schemaBase + "/!vocabulary/integer",
+		Compile: func(_ *jsonschema.CompilerContext, schema map[string]any) (jsonschema.SchemaExt, error) {
+			if schema["type"] == "integer" {
+				return integerText{}, nil
+			}
+			return nil, nil
+		},
+	}
+}
+
+type integerText struct{}
+
+// Validate implements jsonschema.SchemaExt.
+func (integerText) Validate(context *jsonschema.ValidatorContext, value any) {
+	number, ok := value.(json.Number)
+	if ok && strings.ContainsAny(number.String(), ".eE") {
+		context.AddError(fractionalInteger{number.String()})
+	}
+}
+
+type fractionalInteger struct{ text string }
+
+// KeywordPath implements jsonschema.ErrorKind.
+func (fractionalInteger) KeywordPath() []string { return []string{"type"} }
+
+// LocalizedString implements jsonschema.ErrorKind.
+func (f fractionalInteger) LocalizedString(*message.Printer) string {
+	return "an integer is written without fraction and exponent, not " + f.text
+}
+
+// checkURI is EVerest's own notion of the format: anything with "://" in it.
+func checkURI(value any) error {
+	if text, ok := value.(string); ok && !strings.Contains(text, "://") {
+		return errors.New("a URI contains ://")
+	}
+	return nil
+}
