@@ -1,0 +1,110 @@
+package everest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// The error types that a command's reply may carry. They are the framework's exact strings.
+const (
+	// SchemaValidationError says that an argument or the result does not fit the interface definition.
+	SchemaValidationError = "SchemaValidationError"
+	// HandlerException says that the provider's handler failed. Every error of a handler that is not a CommandError becomes one.
+	HandlerException = "HandlerException"
+	// MessageParsingError says that the handler could not read its arguments.
+	MessageParsingError = "MessageParsingError"
+	// CmdTimeout says that no reply came in time. Only the caller's own runtime, or a forwarding handler, produces it.
+	CmdTimeout = "CmdTimeout"
+	// Shutdown says that the provider is ending.
+	Shutdown = "Shutdown"
+	// NotReady says that the provider cannot answer yet.
+	NotReady = "NotReady"
+)
+
+// CommandError is the error of a command: what the provider replied, or CmdTimeout when it did not reply in time.
+// A handler returns one to choose the type that its caller sees. errors.Is(err, context.DeadlineExceeded) is true for
+// the type CmdTimeout.
+type CommandError struct {
+	// Type is one of the constants above; a provider of another release may send a string that is not among them.
+	Type string
+	// Message is the provider's text.
+	Message string
+}
+
+// Error implements error.
+func (e *CommandError) Error() string { return e.Type + ": " + e.Message }
+
+// Is makes a time-out match context.DeadlineExceeded.
+func (e *CommandError) Is(target error) bool {
+	return e.Type == CmdTimeout && target == context.DeadlineExceeded
+}
+
+// CommandHandler answers one command. Calls of the same command run one after the other, those of different commands at
+// the same time. The context ends with the module, and when the caller does not wait any longer. What it returns is
+// encoded as JSON (a json.RawMessage passes unchanged, nil is null); an error becomes an error reply, of type
+// HandlerException unless it is or wraps a *CommandError. A panic is answered like an error.
+type CommandHandler func(ctx context.Context, arguments Args) (any, error)
+
+// Args are the arguments of a command by name, as they stood in the message.
+type Args map[string]json.RawMessage
+
+// Decode decodes the argument into what v points to. A missing or unreadable argument is a *CommandError of type
+// HandlerException, so that a handler can return it as it is.
+func (a Args) Decode(name string, v any) error {
+	raw, ok := a[name]
+	if !ok {
+		return &CommandError{Type: HandlerException, Message: fmt.Sprintf("argument %q is missing", name)}
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return &CommandError{Type: HandlerException, Message: fmt.Sprintf("argument %q: %v", name, err)}
+	}
+	return nil
+}
+
+// decodeAll decodes all arguments into one struct or map.
+func (a Args) decodeAll(v any) error {
+	object := bytes.NewBufferString("{")
+	first := true
+	for name, value := range a {
+		key, err := json.Marshal(name)
+		if err != nil {
+			return err
+		}
+		if !first {
+			object.WriteByte(',')
+		}
+		first = false
+		object.Write(key)
+		object.WriteByte(':')
+		object.Write(value)
+	}
+	object.WriteByte('}')
+	if err := json.Unmarshal(object.Bytes(), v); err != nil {
+		return &CommandError{Type: HandlerException, Message: "arguments: " + err.Error()}
+	}
+	return nil
+}
+
+// replyError is the error object for a handler's error: its type is always one that EVerest knows, for an unknown one
+// makes a C++ caller wait for its time-out, or ends it.
+func replyError(err error) *CommandError {
+	command, ok := errors.AsType[*CommandError](err)
+	if !ok {
+		return &CommandError{Type: HandlerException, Message: err.Error()}
+	}
+	if !knownErrorType(command.Type) {
+		return &CommandError{Type: HandlerException, Message: command.Error()}
+	}
+	return command
+}
+
+func knownErrorType(name string) bool {
+	switch name {
+	case SchemaValidationError, HandlerException, MessageParsingError, CmdTimeout, Shutdown, NotReady:
+		return true
+	}
+	return false
+}
