@@ -53,6 +53,10 @@ type ManifestParameter struct {
 	Default json.RawMessage
 	// Mutability is "ReadOnly" (the default), "ReadWrite" or "WriteOnly".
 	Mutability string
+	// Minimum and Maximum bound an integer or a number; nil where the manifest names none.
+	Minimum, Maximum *float64
+	// Enum lists the allowed values; empty allows all of the type.
+	Enum []json.RawMessage
 }
 
 // ParseManifest reads a manifest.yaml and refuses what EVerest's manager would refuse: an unknown key, a missing or too

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -32,6 +33,14 @@ type manifestParameterFile struct {
 	Default     json.RawMessage `json:"default"`
 	Mutability  string          `json:"mutability"`
 	Unit        string          `json:"unit"`
+
+	// A parameter is declared by a JSON schema; of its other keywords these are met in manifests.
+	Minimum *float64          `json:"minimum"`
+	Maximum *float64          `json:"maximum"`
+	Enum    []json.RawMessage `json:"enum"`
+	Title   string            `json:"title"`
+	Format  string            `json:"format"`
+	Pattern string            `json:"pattern"`
 }
 
 type manifestImplementation struct {
@@ -125,7 +134,10 @@ func manifestParameters(where string, files map[string]manifestParameterFile) (m
 		if err := checkDescription(place+".description", file.Description); err != nil {
 			return nil, err
 		}
-		parameter := ManifestParameter{Description: file.Description, Type: file.Type, Mutability: file.Mutability}
+		parameter := ManifestParameter{
+			Description: file.Description, Type: file.Type, Mutability: file.Mutability,
+			Minimum: file.Minimum, Maximum: file.Maximum, Enum: file.Enum,
+		}
 		switch parameter.Mutability {
 		case "":
 			parameter.Mutability = "ReadOnly"
@@ -149,7 +161,8 @@ func manifestParameters(where string, files map[string]manifestParameterFile) (m
 	return parameters, nil
 }
 
-// CheckValue reports whether a configured value is of the parameter's type. An integer does for a number.
+// CheckValue reports whether a configured value is of the parameter's type, within its bounds and one of its enumerated
+// values. An integer does for a number.
 func (p ManifestParameter) CheckValue(value json.RawMessage) error {
 	var err error
 	switch p.Type {
@@ -165,7 +178,32 @@ func (p ManifestParameter) CheckValue(value json.RawMessage) error {
 	if err != nil || isNull(value) {
 		return fmt.Errorf("%s is no %s", value, p.Type)
 	}
+	return p.checkRange(value)
+}
+
+func (p ManifestParameter) checkRange(value json.RawMessage) error {
+	if len(p.Enum) > 0 && !slices.ContainsFunc(p.Enum, func(allowed json.RawMessage) bool { return bytes.Equal(allowed, value) }) {
+		return fmt.Errorf("%s is none of %s", value, bytes.Join(asByteSlices(p.Enum), []byte(", ")))
+	}
+	var number float64
+	if json.Unmarshal(value, &number) != nil {
+		return nil
+	}
+	if p.Minimum != nil && number < *p.Minimum {
+		return fmt.Errorf("%s is below the minimum %v", value, *p.Minimum)
+	}
+	if p.Maximum != nil && number > *p.Maximum {
+		return fmt.Errorf("%s is above the maximum %v", value, *p.Maximum)
+	}
 	return nil
+}
+
+func asByteSlices(values []json.RawMessage) [][]byte {
+	converted := make([][]byte, len(values))
+	for i, value := range values {
+		converted[i] = value
+	}
+	return converted
 }
 
 // EVerest's manager refuses shorter descriptions, so a manifest that passes here must not fail there.
