@@ -1,0 +1,230 @@
+package rpc
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+
+	"github.com/ugorji/go/codec"
+
+	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
+)
+
+// unlimited is for values of this process, which nobody attacks with.
+var unlimited = msgpack.Limits{Size: math.MaxInt32, Depth: math.MaxInt32, Elements: math.MaxInt32}
+
+// appendValue appends one Go value. The common types cost no reflection and no allocation, other slices, arrays, maps and
+// pointers cost reflection, structs go through the codec package. depth is how many levels of nesting are still allowed.
+func appendValue(b []byte, v any, depth int) ([]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return msgpack.AppendNil(b), nil
+	case string:
+		return msgpack.AppendString(b, v), nil
+	case Raw:
+		return appendRaw(b, v, depth)
+	case bool:
+		return msgpack.AppendBool(b, v), nil
+	case int:
+		return msgpack.AppendInt(b, int64(v)), nil
+	case int64:
+		return msgpack.AppendInt(b, v), nil
+	case uint64:
+		return msgpack.AppendUint(b, v), nil
+	case float64:
+		return msgpack.AppendFloat64(b, v), nil
+	case []byte:
+		return msgpack.AppendBinary(b, v), nil
+	case int32:
+		return msgpack.AppendInt(b, int64(v)), nil
+	case uint32:
+		return msgpack.AppendUint(b, uint64(v)), nil
+	case int16:
+		return msgpack.AppendInt(b, int64(v)), nil
+	case uint16:
+		return msgpack.AppendUint(b, uint64(v)), nil
+	case int8:
+		return msgpack.AppendInt(b, int64(v)), nil
+	case uint8:
+		return msgpack.AppendUint(b, uint64(v)), nil
+	case uint:
+		return msgpack.AppendUint(b, uint64(v)), nil
+	case float32:
+		return msgpack.AppendFloat32(b, v), nil
+	case Extension:
+		return msgpack.AppendExtension(b, v.Type, v.Data), nil
+	case []string:
+		b = msgpack.AppendArrayHead(b, len(v))
+		for _, element := range v {
+			b = msgpack.AppendString(b, element)
+		}
+		return b, nil
+	case []any:
+		return appendSlice(b, v, depth)
+	default:
+		return appendReflected(b, reflect.ValueOf(v), depth)
+	}
+}
+
+func appendRaw(b []byte, raw Raw, depth int) ([]byte, error) {
+	if len(raw) == 0 {
+		return msgpack.AppendNil(b), nil
+	}
+	limits := unlimited
+	limits.Depth = depth
+	size, err := msgpack.Size(raw, limits)
+	if err != nil {
+		return b, fmt.Errorf("rpc: raw value: %w", scanError(err))
+	}
+	if size != len(raw) {
+		return b, fmt.Errorf("rpc: raw value: %d bytes after its end: %w", len(raw)-size, ErrProtocol)
+	}
+	return append(b, raw...), nil
+}
+
+func appendSlice(b []byte, v []any, depth int) ([]byte, error) {
+	if depth <= 0 {
+		return b, ErrTooDeep
+	}
+	b = msgpack.AppendArrayHead(b, len(v))
+	var err error
+	for _, element := range v {
+		if b, err = appendValue(b, element, depth-1); err != nil {
+			return b, err
+		}
+	}
+	return b, nil
+}
+
+// appendReflected appends what appendValue has no case for.
+func appendReflected(b []byte, v reflect.Value, depth int) ([]byte, error) {
+	switch v.Kind() {
+	case reflect.Bool:
+		return msgpack.AppendBool(b, v.Bool()), nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return msgpack.AppendInt(b, v.Int()), nil
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		return msgpack.AppendUint(b, v.Uint()), nil
+	case reflect.Float32:
+		return msgpack.AppendFloat32(b, float32(v.Float())), nil
+	case reflect.Float64:
+		return msgpack.AppendFloat64(b, v.Float()), nil
+	case reflect.String:
+		return msgpack.AppendString(b, v.String()), nil
+	case reflect.Pointer:
+		if v.IsNil() {
+			return msgpack.AppendNil(b), nil
+		}
+		if depth <= 0 {
+			return b, ErrTooDeep
+		}
+		return appendValue(b, v.Elem().Interface(), depth-1)
+	case reflect.Slice, reflect.Array:
+		return appendElements(b, v, depth)
+	case reflect.Map:
+		return appendMap(b, v, depth)
+	case reflect.Struct:
+		return appendStruct(b, v, depth)
+	default:
+		return b, fmt.Errorf("rpc: a %s cannot be sent: %w", v.Type(), ErrType)
+	}
+}
+
+func appendElements(b []byte, v reflect.Value, depth int) ([]byte, error) {
+	if v.Type().Elem().Kind() == reflect.Uint8 {
+		b = msgpack.AppendBinaryHead(b, v.Len())
+		if v.Kind() == reflect.Slice {
+			return append(b, v.Bytes()...), nil
+		}
+		for i := range v.Len() {
+			b = append(b, byte(v.Index(i).Uint()))
+		}
+		return b, nil
+	}
+	if depth <= 0 {
+		return b, ErrTooDeep
+	}
+	b = msgpack.AppendArrayHead(b, v.Len())
+	var err error
+	for i := range v.Len() {
+		if b, err = appendValue(b, v.Index(i).Interface(), depth-1); err != nil {
+			return b, err
+		}
+	}
+	return b, nil
+}
+
+// appendMap appends a map in the order of its keys, as rpclib's std::map has it: equal maps give equal bytes.
+func appendMap(b []byte, v reflect.Value, depth int) ([]byte, error) {
+	if depth <= 0 {
+		return b, ErrTooDeep
+	}
+	keys := v.MapKeys()
+	slices.SortFunc(keys, compareKeys)
+	b = msgpack.AppendMapHead(b, len(keys))
+	var err error
+	for _, key := range keys {
+		if b, err = appendValue(b, key.Interface(), depth-1); err != nil {
+			return b, err
+		}
+		if b, err = appendValue(b, v.MapIndex(key).Interface(), depth-1); err != nil {
+			return b, err
+		}
+	}
+	return b, nil
+}
+
+func compareKeys(x, y reflect.Value) int {
+	switch {
+	case x.Kind() == reflect.Interface:
+		// Keys of several types have no order of their own; that of their bytes is at least the same every time.
+		one, _ := appendValue(nil, x.Interface(), 0)
+		other, _ := appendValue(nil, y.Interface(), 0)
+		return bytes.Compare(one, other)
+	case x.CanInt():
+		return cmp.Compare(x.Int(), y.Int())
+	case x.CanUint():
+		return cmp.Compare(x.Uint(), y.Uint())
+	case x.CanFloat():
+		return cmp.Compare(x.Float(), y.Float())
+	case x.Kind() == reflect.Bool:
+		return cmp.Compare(boolRank(x), boolRank(y))
+	default:
+		return cmp.Compare(x.String(), y.String())
+	}
+}
+
+func boolRank(v reflect.Value) int {
+	if v.Bool() {
+		return 1
+	}
+	return 0
+}
+
+func appendStruct(b []byte, v reflect.Value, depth int) ([]byte, error) {
+	var out []byte
+	if err := codec.NewEncoderBytes(&out, structs).Encode(v.Interface()); err != nil {
+		return b, fmt.Errorf("rpc: a %s cannot be sent: %w: %w", v.Type(), ErrType, err)
+	}
+	// What a struct holds is not known here, so its depth is counted afterwards.
+	return appendRaw(b, out, depth)
+}
+
+// scanError says with an error of this package what a scanner's error says.
+func scanError(err error) error {
+	switch err {
+	case msgpack.ErrTooLarge:
+		return ErrFrameTooLarge
+	case msgpack.ErrTooDeep:
+		return ErrTooDeep
+	case msgpack.ErrTooMany:
+		return ErrTooManyElements
+	case nil:
+		return nil
+	default:
+		return fmt.Errorf("%w: %w", ErrProtocol, err)
+	}
+}

@@ -1,0 +1,38 @@
+package rpc
+
+import (
+	"strconv"
+	"strings"
+)
+
+// The error texts of rpclib, to the byte: peers compare and log them. The functions follow rpclib where it is odd: the two
+// numbers of wrongArity are swapped, only that text lacks the full stop, and an exception's text ends at its first NUL.
+
+const notFoundPrefix = "rpclib: server could not find function '"
+
+// badCast is what a C++ conversion of the wrong type reports.
+const badCast = "std::bad_cast"
+
+func textNotFound(method []byte, count int) string {
+	return notFoundPrefix + string(method) + "' with argument count " + strconv.Itoa(count) + "."
+}
+
+func textArity(method string, given, declared int) string {
+	return "rpclib: client error C0002: Function '" + method + "' was called with an invalid number of arguments. Expected: " +
+		strconv.Itoa(given) + ", got: " + strconv.Itoa(declared)
+}
+
+func textException(method string, count int, what string) string {
+	what, _, _ = strings.Cut(what, "\x00")
+	return "rpclib: function '" + method + "' (called with " + strconv.Itoa(count) +
+		" arg(s)) threw an exception. The exception contained this information: " + what + "."
+}
+
+func textUnknownException(method string, count int) string {
+	return "rpclib: function '" + method + "' (called with " + strconv.Itoa(count) +
+		" arg(s)) threw an exception. The exception is not derived from std::exception. No further information available."
+}
+
+func textAlreadyBound(method string) string {
+	return "Function name already bound: '" + method + "'. Please use unique function names"
+}
