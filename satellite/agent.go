@@ -1,0 +1,214 @@
+package satellite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/rpc"
+)
+
+// AgentConfig configures an Agent. What the zero value means is written at each
+// field; only Everest must be given.
+type AgentConfig struct {
+	// Everest says who the module is and where its broker is. Manifest and
+	// Definitions are filled in where they are nil.
+	Everest everest.Options
+	// Logger takes the log; nil takes none.
+	Logger *zap.Logger
+	// Limits bound the journal of events that no controller has taken.
+	Limits Limits
+	// Handshake has the protocol's times. HasSystem is found out from the
+	// module's connections.
+	Handshake handshake.AgentConfig
+	// CommandTimeout limits a command on this board that the main board asked
+	// for. Default 290 s: below the 300 s after which EVerest's own callers give
+	// up, so that they get an answer.
+	CommandTimeout time.Duration
+}
+
+// agentParameters are the module's configuration keys.
+type agentParameters struct {
+	Port          int    `everest:"port"`
+	ListenAddress string `everest:"listen_address"`
+}
+
+// Agent is the module SatelliteAgent: it serves one satellite board's charge
+// port to the controller on the main board. Status may be called at any time
+// from any goroutine; Run is called once.
+type Agent struct {
+	config AgentConfig
+	log    *zap.Logger
+	status agentCounters
+
+	module     *everest.Module
+	parameters agentParameters
+	server     *rpc.Server
+	loop       *loop
+
+	journalLock sync.Mutex
+	journal     *Journal
+
+	// met is closed when both sides have agreed, ready when this board is.
+	met, ready chan struct{}
+	sessions   sessions
+	// background are the goroutines that actions have started.
+	background sync.WaitGroup
+	failure    atomic.Pointer[error]
+}
+
+// NewAgent returns an agent that Run starts.
+func NewAgent(config AgentConfig) *Agent {
+	if config.Logger == nil {
+		config.Logger = zap.NewNop()
+	}
+	if config.CommandTimeout <= 0 {
+		config.CommandTimeout = 290 * time.Second
+	}
+	return &Agent{
+		config: config, log: config.Logger.Named("agent"),
+		journal: NewJournal(config.Limits),
+		met:     make(chan struct{}), ready: make(chan struct{}),
+	}
+}
+
+// Run is the module's life: it connects to the broker, opens the port, holds
+// init until a controller has come, serves, and returns nil after the context
+// ended. Every other return is an error that ends the process: *EndError when
+// the protocol of the boards asks for a restart, everest.ErrBrokerLost, or what
+// could not be set up.
+func (a *Agent) Run(ctx context.Context) error {
+	options, err := moduleOptions(a.config.Everest, agentManifest, a.config.Logger)
+	if err != nil {
+		return err
+	}
+	module, err := everest.Connect(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer module.Close()
+	a.module = module
+	if err := module.DecodeConfig(&a.parameters); err != nil {
+		return err
+	}
+	protocol := a.config.Handshake
+	protocol.HasSystem = len(module.Requires(routeSystem)) > 0
+	agreement := handshake.NewAgent(protocol)
+	a.loop = newLoop(agreement, a.perform, func(state handshake.State) {
+		a.status.state.Store(uint32(state))
+		a.sessions.release()
+	})
+
+	a.collect()
+	a.answerOwn()
+	module.OnInit(a.initialise)
+	module.OnReady(func(context.Context) error {
+		close(a.ready)
+		a.loop.post(handshake.BoardReady{})
+		return nil
+	})
+	return runModule(ctx, module, a.loop, func(end handshake.ExitProcess) error {
+		return &EndError{Peer: a.status.controllerAddress(), Reason: end.Reason}
+	}, &a.background)
+}
+
+// initialise holds the module's init until a controller has come and both have
+// agreed: so both boards' EVerest systems become ready together.
+func (a *Agent) initialise(ctx context.Context) error {
+	a.log.Warn("the link is neither encrypted nor authenticated: whoever reaches the port controls this charge port; " +
+		"set listen_address to the address of the internal network and keep that network closed")
+	a.loop.post(handshake.Start{})
+	select {
+	case <-a.met:
+		return nil
+	case <-a.loop.ended:
+		return errEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// perform carries out one action of the handshake.
+func (a *Agent) perform(action handshake.Action) error {
+	switch action := action.(type) {
+	case handshake.OpenServer:
+		return a.openServer()
+	case handshake.RegisterWork:
+		return a.bindWork()
+	case handshake.Answer:
+		a.sessions.answer(action)
+	case handshake.CloseSession:
+		a.sessions.closeAfterReply(action.Session)
+	case handshake.InitDone:
+		a.log.Info("controller and agent agree", zap.String("controller", a.status.controllerAddress()))
+		close(a.met)
+	case handshake.StopServer:
+		a.background.Go(a.stopServer)
+	case handshake.ResetSystem:
+		a.log.Warn("asking this board's system for a reset", zap.Stringer("reason", action.Reason))
+		a.background.Go(a.resetSystem)
+	default:
+		return fmt.Errorf("satellite: the agent cannot carry out %v", action)
+	}
+	return nil
+}
+
+func (a *Agent) openServer() error {
+	address := net.JoinHostPort(a.parameters.ListenAddress, strconv.Itoa(a.parameters.Port))
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("satellite: cannot open the agent's port %s: %w; choose another with the configuration key port", address, err)
+	}
+	a.status.listenAddress.Store(ptr(listener.Addr().String()))
+	a.server = rpc.NewServer(rpc.ServerConfig{
+		InsecurePlaintext: true,
+		Order:             rpc.OrderPerMethod,
+		Logger:            a.config.Logger,
+		OnSession:         a.sessions.begin,
+		OnSessionEnd: func(session *rpc.Session, _ error) {
+			a.loop.post(handshake.SessionEnded{Session: a.sessions.end(session)})
+		},
+	})
+	if err := a.bindSynchronisation(); err != nil {
+		listener.Close()
+		return err
+	}
+	a.log.Info("waiting for the controller", zap.String("address", listener.Addr().String()))
+	a.background.Go(func() {
+		if err := a.server.Serve(context.Background(), listener); err != nil && !errors.Is(err, net.ErrClosed) {
+			a.module.Fail(fmt.Errorf("satellite: the agent's port failed: %w", err))
+		}
+	})
+	return nil
+}
+
+// stopServer lets answers that were given out first, but not for longer than a
+// peer that does not read may take.
+func (a *Agent) stopServer() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if a.server.Shutdown(ctx) != nil {
+		a.server.Close()
+	}
+}
+
+// resetSystem asks for the reset that restarts this board, and this process
+// with it.
+func (a *Agent) resetSystem() {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	err := a.module.Requires(routeSystem)[0].Call(ctx, commandReset, map[string]any{"type": resetTypeSoft, "scheduled": false}, nil)
+	if err != nil {
+		a.log.Error("this board's system did not take the reset", zap.Error(err))
+		a.loop.post(handshake.ResetRefused{})
+	}
+}

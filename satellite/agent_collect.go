@@ -1,0 +1,80 @@
+package satellite
+
+import (
+	"context"
+	"encoding/json"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/handshake"
+)
+
+// collect subscribes every variable of the route table whose requirement is
+// connected, and every error of this board. All of them share one queue: the
+// journal numbers them in the order in which MQTT delivered them.
+func (a *Agent) collect() {
+	order := everest.OnQueue(a.module.NewQueue("journal"))
+	for _, route := range Routes() {
+		for _, required := range a.module.Requires(route.ID) {
+			for _, variable := range route.Variables {
+				required.Subscribe(variable.Name, func(_ context.Context, value json.RawMessage) {
+					if route.ID == routeSystem && variable.Name == variableFirmware && firmwareFailed(value) {
+						a.loop.post(handshake.FirmwareFailed{})
+					}
+					a.record(Event{Interface: route.ID, Variable: variable.Name, Value: value})
+				}, order)
+			}
+		}
+	}
+	a.module.SubscribeGlobalErrors(func(_ context.Context, event everest.ErrorEvent) {
+		a.record(Event{Error: event.Raw, Raised: event.Raised})
+	}, order)
+}
+
+// record keeps an event for the controller. When there is no room, the oldest
+// are given up: what is new says more about where the charge port stands.
+func (a *Agent) record(event Event) {
+	a.journalLock.Lock()
+	err := a.journal.Append(event)
+	givenUp := 0
+	for full := err; full != nil && a.journal.Len() > 0; full = a.journal.Append(event) {
+		a.journal.GiveUpOldest()
+		givenUp++
+	}
+	a.journalLock.Unlock()
+	if err == nil {
+		return
+	}
+	if a.status.givenUp.Add(uint64(givenUp)) == uint64(givenUp) {
+		a.log.Error("no controller takes the events: the oldest are given up from here on", zap.Error(err))
+	}
+	a.loop.post(handshake.JournalFull{})
+}
+
+// answerOwn answers the commands of the agent's own implementations, which
+// exist for their variables only.
+func (a *Agent) answerOwn() {
+	for implementation, commands := range map[string]map[string]json.RawMessage{
+		routeAuth: {
+			"set_connection_timeout":   nil,
+			"set_master_pass_group_id": nil,
+			"withdraw_authorization":   json.RawMessage(`"Rejected"`),
+		},
+		routeSystem: {
+			commandFirmware:               json.RawMessage(`"Rejected"`),
+			"allow_firmware_installation": nil,
+			"upload_logs":                 json.RawMessage(`{"upload_logs_status":"Rejected"}`),
+			"is_reset_allowed":            json.RawMessage(`false`),
+			commandReset:                  nil,
+			"set_system_time":             json.RawMessage(`false`),
+			"get_boot_reason":             json.RawMessage(`"Unknown"`),
+		},
+	} {
+		for command, answer := range commands {
+			a.module.Provides(implementation).Handle(command, func(context.Context, everest.Args) (any, error) {
+				return answer, nil
+			})
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package satellite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/rpc"
+)
+
+// mostPerAnswer bounds one answer of retrieve_vars_and_errors well below the
+// frame size that a peer may accept; what is left goes with the next poll.
+const mostPerAnswer = 4 << 20
+
+// bindSynchronisation registers the functions that exist as soon as the port is
+// open. Their answers are the handshake's.
+func (a *Agent) bindSynchronisation() error {
+	functions := map[string]rpc.Handler{
+		FunctionIAmHere: func(ctx context.Context, request *rpc.Request) (any, error) {
+			if err := request.Decode(); err != nil {
+				return nil, err
+			}
+			a.status.controller.Store(ptr(rpc.SessionFrom(ctx).RemoteAddr().String()))
+			return a.sessions.hold(ctx, handshake.IAmHere, a.loop)
+		},
+		FunctionIAmReady: a.synchronisation(handshake.IAmReady),
+		FunctionExit:     a.synchronisation(handshake.Exit),
+	}
+	for name, handler := range functions {
+		if err := a.server.Handle(name, handler); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Agent) synchronisation(function handshake.Function) rpc.Handler {
+	return func(ctx context.Context, request *rpc.Request) (any, error) {
+		if err := request.Decode(); err != nil {
+			return nil, err
+		}
+		_, err := a.sessions.hold(ctx, function, a.loop)
+		return nil, err
+	}
+}
+
+// bindWork registers the functions that exist once a controller has announced
+// itself: the route table's commands, push_var and retrieve_vars_and_errors.
+func (a *Agent) bindWork() error {
+	for _, route := range Routes() {
+		for _, command := range route.Commands {
+			if err := a.server.Handle(command.Function, a.commandFunction(route, command)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := a.server.Handle(FunctionPushVar, a.pushVar); err != nil {
+		return err
+	}
+	return a.server.Handle(FunctionRetrieve, a.retrieve)
+}
+
+// commandFunction serves one row of the route table. A call waits until this
+// board's modules are ready, for before that a command may reach nobody.
+func (a *Agent) commandFunction(route Route, command Command) rpc.Handler {
+	return func(ctx context.Context, request *rpc.Request) (any, error) {
+		arguments, err := readArguments(request, command.Arguments)
+		if err != nil {
+			return nil, err
+		}
+		a.status.commands.Add(1)
+		required := a.module.Requires(route.ID)
+		if len(required) == 0 {
+			return toWire(command.Result, command.Absent)
+		}
+		ctx, cancel := context.WithTimeout(ctx, a.config.CommandTimeout)
+		defer cancel()
+		if err := waitFor(ctx, a.ready); err != nil {
+			return nil, toWireError(&everest.CommandError{Type: everest.NotReady, Message: "the satellite's modules are not ready"})
+		}
+		var result json.RawMessage
+		if err := required[0].Call(ctx, command.Name, arguments, &result); err != nil {
+			a.status.commandErrors.Add(1)
+			a.log.Warn("command failed", zap.String("interface", route.ID), zap.String("command", command.Name), zap.Error(err))
+			return nil, toWireError(err)
+		}
+		answer, err := toWire(command.Result, result)
+		if err != nil {
+			a.status.commandErrors.Add(1)
+			return nil, toWireError(fmt.Errorf("result of %s.%s: %w", route.Interface, command.Name, err))
+		}
+		a.afterCommand(ctx, route, command, result)
+		return answer, nil
+	}
+}
+
+// afterCommand tells the handshake of commands after which this board is about
+// to go down.
+func (a *Agent) afterCommand(ctx context.Context, route Route, command Command, result json.RawMessage) {
+	if route.ID != routeSystem {
+		return
+	}
+	switch command.Name {
+	case commandFirmware:
+		if firmwareIsComing(result) {
+			a.loop.postAndWait(handshake.FirmwareAccepted{})
+		}
+	case commandReset:
+		session := rpc.SessionFrom(ctx)
+		session.CloseAfterReply()
+		a.loop.postAndWait(handshake.ResetPassedOn{Session: a.sessions.number(session)})
+	}
+}
+
+// readArguments reads the arguments of a function as EVerest values.
+func readArguments(request *rpc.Request, declared []Argument) (everest.Args, error) {
+	targets := make([]any, len(declared))
+	values := make([]func() (json.RawMessage, error), len(declared))
+	for i, argument := range declared {
+		targets[i], values[i] = wireTarget(argument.Kind)
+	}
+	if err := request.Decode(targets...); err != nil {
+		return nil, err
+	}
+	arguments := make(everest.Args, len(declared))
+	for i, argument := range declared {
+		value, err := values[i]()
+		if err != nil {
+			return nil, fmt.Errorf("argument %s: %w", argument.Name, err)
+		}
+		arguments[argument.Name] = value
+	}
+	return arguments, nil
+}
+
+// pushVar publishes a variable of the main board on this one. What comes before
+// this board is ready waits, for nobody would hear it.
+func (a *Agent) pushVar(ctx context.Context, request *rpc.Request) (any, error) {
+	var text string
+	if err := request.Decode(&text); err != nil {
+		return nil, err
+	}
+	pushed, err := decodeVariable([]byte(text))
+	if err != nil {
+		return nil, err
+	}
+	for _, push := range Pushes() {
+		if push.ID != pushed.Interface || push.Variable != pushed.Variable {
+			continue
+		}
+		if err := waitFor(ctx, a.ready); err != nil {
+			return nil, err
+		}
+		return nil, a.module.Provides(push.ID).Publish(ctx, push.Variable, pushed.Value)
+	}
+	a.log.Debug("pushed variable is not one of ours", zap.String("interface", pushed.Interface), zap.String("variable", pushed.Variable))
+	return nil, nil
+}
+
+// retrieve hands the oldest events over. The journal forgets them: on this wire
+// nobody acknowledges an answer.
+func (a *Agent) retrieve(ctx context.Context, request *rpc.Request) (any, error) {
+	if err := request.Decode(); err != nil {
+		return nil, err
+	}
+	a.loop.post(handshake.Called{Session: a.sessions.number(rpc.SessionFrom(ctx)), Function: handshake.Retrieve})
+	a.journalLock.Lock()
+	events := a.journal.Take(mostPerAnswer)
+	a.journalLock.Unlock()
+	a.status.delivered.Add(uint64(len(events)))
+	return encodeRetrieved(events)
+}
+
+// waitFor waits for a channel to be closed.
+func waitFor(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,59 @@
+package satellite
+
+import (
+	"sync/atomic"
+
+	"github.com/remotechargeport/remotechargeport/handshake"
+)
+
+// AgentStatus is a snapshot of an Agent.
+type AgentStatus struct {
+	// State is where the handshake stands: handshake.State's text.
+	State string
+	// ListenAddress is where the agent waits, empty before it does.
+	ListenAddress string
+	// Controller is the address of the last controller that announced itself.
+	Controller string
+	// Journal is the number of events that no controller has taken yet, and
+	// JournalBytes their size.
+	Journal, JournalBytes int
+	// Collected counts the events since the start, GivenUp those of them that
+	// the journal had no room for.
+	Collected, GivenUp uint64
+	// Delivered counts the events that were handed over.
+	Delivered uint64
+	// Commands counts the commands that the main board asked for, and
+	// CommandErrors those of them that failed.
+	Commands, CommandErrors uint64
+}
+
+type agentCounters struct {
+	state                     atomic.Uint32
+	listenAddress, controller atomic.Pointer[string]
+	givenUp, delivered        atomic.Uint64
+	commands, commandErrors   atomic.Uint64
+}
+
+func (c *agentCounters) controllerAddress() string { return text(&c.controller) }
+
+// Status returns a snapshot.
+func (a *Agent) Status() AgentStatus {
+	a.journalLock.Lock()
+	waiting, bytes, collected := a.journal.Len(), a.journal.Bytes(), a.journal.Appended()
+	a.journalLock.Unlock()
+	return AgentStatus{
+		State:         handshake.State(a.status.state.Load()).String(),
+		ListenAddress: text(&a.status.listenAddress),
+		Controller:    a.status.controllerAddress(),
+		Journal:       waiting, JournalBytes: bytes,
+		Collected: collected, GivenUp: a.status.givenUp.Load(), Delivered: a.status.delivered.Load(),
+		Commands: a.status.commands.Load(), CommandErrors: a.status.commandErrors.Load(),
+	}
+}
+
+func text(pointer *atomic.Pointer[string]) string {
+	if value := pointer.Load(); value != nil {
+		return *value
+	}
+	return ""
+}

@@ -1,0 +1,153 @@
+package satellite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/handshake"
+)
+
+// ControllerConfig configures a Controller. What the zero value means is written
+// at each field; only Everest must be given.
+type ControllerConfig struct {
+	// Everest says who the module is and where its broker is. Manifest and
+	// Definitions are filled in where they are nil.
+	Everest everest.Options
+	// Logger takes the log; nil takes none.
+	Logger *zap.Logger
+	// Handshake has the protocol's times.
+	Handshake handshake.ControllerConfig
+	// CommandTimeout limits a command through the tunnel. Default 290 s: below
+	// the 300 s after which EVerest's own callers give up, so that they get an
+	// answer.
+	CommandTimeout time.Duration
+}
+
+// controllerParameters are the module's configuration keys.
+type controllerParameters struct {
+	Hostname string `everest:"hostname"`
+	Port     int    `everest:"port"`
+}
+
+// Controller is the module SatelliteController: it stands in on the main board
+// for the charge port of one satellite board. Status may be called at any time
+// from any goroutine; Run is called once.
+type Controller struct {
+	config ControllerConfig
+	log    *zap.Logger
+	status controllerCounters
+
+	module      *everest.Module
+	definitions *everest.Definitions
+	parameters  controllerParameters
+	loop        *loop
+	links       links
+	relay       *relay
+
+	// agreed is closed when both sides have agreed.
+	agreed     chan struct{}
+	background sync.WaitGroup
+}
+
+// NewController returns a controller that Run starts.
+func NewController(config ControllerConfig) *Controller {
+	if config.Logger == nil {
+		config.Logger = zap.NewNop()
+	}
+	if config.CommandTimeout <= 0 {
+		config.CommandTimeout = 290 * time.Second
+	}
+	return &Controller{config: config, log: config.Logger.Named("controller"), agreed: make(chan struct{})}
+}
+
+// Run is the module's life: it connects to the broker, holds init until the
+// agent has agreed, relays, and returns nil after the context ended and the
+// agent was told. Every other return is an error that ends the process:
+// *EndError when the protocol of the boards asks for a restart,
+// everest.ErrBrokerLost, or what could not be set up.
+func (c *Controller) Run(ctx context.Context) error {
+	options, err := moduleOptions(c.config.Everest, controllerManifest, c.config.Logger)
+	if err != nil {
+		return err
+	}
+	c.definitions = options.Definitions
+	module, err := everest.Connect(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer module.Close()
+	c.module = module
+	if err := module.DecodeConfig(&c.parameters); err != nil {
+		return err
+	}
+	if c.parameters.Hostname == "" {
+		return errors.New("satellite: the configuration key hostname is empty: it must name the satellite board")
+	}
+	address := c.address()
+	c.status.satellite.Store(&address)
+	c.relay = newRelay(module, options.Definitions, c.log, &c.status)
+	agreement := handshake.NewController(c.config.Handshake)
+	c.loop = newLoop(agreement, c.perform, func(state handshake.State) { c.status.state.Store(uint32(state)) })
+	c.relay.firmwareFailed = func() { c.loop.post(handshake.FirmwareFailed{}) }
+
+	c.provide()
+	c.push()
+	module.OnInit(c.initialise)
+	module.OnReady(func(ctx context.Context) error {
+		c.relay.boardReady(ctx)
+		c.loop.post(handshake.BoardReady{})
+		return nil
+	})
+	return runModule(ctx, module, c.loop, func(end handshake.ExitProcess) error {
+		return &EndError{Peer: address, Reason: end.Reason}
+	}, &c.background)
+}
+
+func (c *Controller) address() string {
+	return net.JoinHostPort(c.parameters.Hostname, strconv.Itoa(c.parameters.Port))
+}
+
+// initialise holds the module's init until the agent has agreed.
+func (c *Controller) initialise(ctx context.Context) error {
+	c.log.Warn("the link is neither encrypted nor authenticated: whoever can answer at the satellite's address is taken for it; " +
+		"keep the internal network closed")
+	c.loop.post(handshake.Start{})
+	select {
+	case <-c.agreed:
+		return nil
+	case <-c.loop.ended:
+		return errEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// perform carries out one action of the handshake.
+func (c *Controller) perform(action handshake.Action) error {
+	switch action := action.(type) {
+	case handshake.Connect:
+		link := c.links.open(action.Link)
+		c.background.Go(func() { c.connect(link) })
+	case handshake.Disconnect:
+		c.links.abandon(action.Link)
+	case handshake.Call:
+		if link := c.links.of(action.Link); link != nil {
+			c.background.Go(func() { c.call(link, action.Function) })
+		}
+	case handshake.InitDone:
+		c.log.Info("agent and controller agree", zap.String("satellite", c.address()))
+		c.links.agree()
+		close(c.agreed)
+	default:
+		return fmt.Errorf("satellite: the controller cannot carry out %v", action)
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package satellite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/handshake"
+)
+
+// provide answers every command of the controller's implementations: those of
+// the route table by the satellite, those of `satellite` itself.
+func (c *Controller) provide() {
+	for _, route := range Routes() {
+		provided := c.module.Provides(route.ID)
+		for _, command := range route.Commands {
+			provided.Handle(command.Name, func(ctx context.Context, arguments everest.Args) (any, error) {
+				return c.tunnel(ctx, route, command, arguments)
+			})
+		}
+	}
+	satellite := c.module.Provides(routeSatellite)
+	satellite.Handle("get_local_endpoint_address", func(context.Context, everest.Args) (any, error) {
+		return c.localAddress(), nil
+	})
+	satellite.Handle("get_remote_endpoint_address", func(context.Context, everest.Args) (any, error) {
+		return c.parameters.Hostname, nil
+	})
+	satellite.Handle("is_connected", func(context.Context, everest.Args) (any, error) {
+		return c.links.working() != nil, nil
+	})
+}
+
+// localAddress is the IP address of this board on the network towards the
+// satellite, empty before the first connection.
+func (c *Controller) localAddress() string {
+	client := c.links.standing()
+	if client == nil {
+		return ""
+	}
+	host, _, err := net.SplitHostPort(client.LocalAddr().String())
+	if err != nil {
+		return client.LocalAddr().String()
+	}
+	return host
+}
+
+// tunnel passes a command to the satellite. Arguments are checked first, since a
+// C++ agent ends with its whole board on a wrong one.
+func (c *Controller) tunnel(ctx context.Context, route Route, command Command, arguments everest.Args) (any, error) {
+	c.status.commands.Add(1)
+	result, err := c.passOn(ctx, route, command, arguments)
+	if err != nil {
+		c.status.commandErrors.Add(1)
+		failed := fromWireError(err)
+		c.log.Warn("command failed", zap.String("interface", route.ID), zap.String("command", command.Name), zap.Error(failed))
+		return nil, failed
+	}
+	return result, nil
+}
+
+func (c *Controller) passOn(ctx context.Context, route Route, command Command, arguments everest.Args) (json.RawMessage, error) {
+	if err := c.definitions.CheckReceivedArguments(route.Interface, command.Name, arguments); err != nil {
+		return nil, err
+	}
+	values, err := writeArguments(command.Arguments, arguments)
+	if err != nil {
+		return nil, err
+	}
+	client := c.links.working()
+	if client == nil {
+		return nil, &everest.CommandError{Type: everest.NotReady, Message: ErrNotConnected.Error() + " at " + c.address()}
+	}
+	isReset := route.ID == routeSystem && command.Name == commandReset
+	if isReset {
+		// The answer to a reset often does not come: the board is gone.
+		c.loop.postAndWait(handshake.ResetPassedOn{})
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.config.CommandTimeout)
+	defer cancel()
+	target, value := wireTarget(command.Result)
+	if err := client.Call(ctx, command.Function, target, values...); err != nil {
+		return nil, fmt.Errorf("%s: %w", command.Function, err)
+	}
+	result, err := value()
+	if err != nil {
+		return nil, fmt.Errorf("answer of %s: %w", command.Function, err)
+	}
+	if route.ID == routeSystem && command.Name == commandFirmware && firmwareIsComing(result) {
+		c.loop.postAndWait(handshake.FirmwareAccepted{})
+	}
+	return result, nil
+}
+
+// writeArguments turns a command's arguments into what the RPC function takes.
+func writeArguments(declared []Argument, arguments everest.Args) ([]any, error) {
+	values := make([]any, len(declared))
+	for i, argument := range declared {
+		raw, present := arguments[argument.Name]
+		if !present {
+			return nil, &everest.CommandError{Type: everest.SchemaValidationError, Message: "argument " + argument.Name + " is missing"}
+		}
+		value, err := toWire(argument.Kind, raw)
+		if err != nil {
+			return nil, &everest.CommandError{Type: everest.SchemaValidationError, Message: "argument " + argument.Name + ": " + err.Error()}
+		}
+		values[i] = value
+	}
+	return values, nil
+}
+
+// push sends the main board's variables of Pushes to the satellite, in the order
+// in which MQTT delivered them. One that is published before the satellite has
+// agreed waits for it.
+func (c *Controller) push() {
+	order := everest.OnQueue(c.module.NewQueue("push"))
+	for _, push := range Pushes() {
+		for _, required := range c.module.Requires(push.ID) {
+			required.Subscribe(push.Variable, func(ctx context.Context, value json.RawMessage) {
+				if err := c.pushOne(ctx, push, value); err != nil && ctx.Err() == nil {
+					c.log.Warn("variable did not reach the satellite",
+						zap.String("interface", push.ID), zap.String("variable", push.Variable), zap.Error(err))
+				}
+			}, order)
+		}
+	}
+}
+
+func (c *Controller) pushOne(ctx context.Context, push Push, value json.RawMessage) error {
+	if err := waitFor(ctx, c.agreed); err != nil {
+		return err
+	}
+	client := c.links.working()
+	if client == nil {
+		return ErrNotConnected
+	}
+	text, err := marshal(variableEvent{Interface: push.ID, Value: value, Variable: push.Variable})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.config.CommandTimeout)
+	defer cancel()
+	if err := client.Call(ctx, FunctionPushVar, nil, string(text)); err != nil {
+		return err
+	}
+	c.status.pushed.Add(1)
+	return nil
+}

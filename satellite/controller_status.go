@@ -1,0 +1,53 @@
+package satellite
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/handshake"
+)
+
+// ControllerStatus is a snapshot of a Controller.
+type ControllerStatus struct {
+	// State is where the handshake stands: handshake.State's text.
+	State string
+	// Satellite is the configured address of the satellite.
+	Satellite string
+	// Connected is true while work functions can be called.
+	Connected bool
+	// Variables and Errors count what of the satellite was published on the
+	// main board, Dropped what could not be.
+	Variables, Errors, Dropped uint64
+	// LastVariable is when the last variable was published, zero before.
+	LastVariable time.Time
+	// Commands counts the commands that came for the satellite, and
+	// CommandErrors those of them that failed.
+	Commands, CommandErrors uint64
+	// Pushed counts the main board's variables that reached the satellite.
+	Pushed uint64
+}
+
+type controllerCounters struct {
+	state                      atomic.Uint32
+	satellite                  atomic.Pointer[string]
+	variables, errors, dropped atomic.Uint64
+	lastVariable               atomic.Int64
+	commands, commandErrors    atomic.Uint64
+	pushed                     atomic.Uint64
+}
+
+// Status returns a snapshot.
+func (c *Controller) Status() ControllerStatus {
+	status := ControllerStatus{
+		State:     handshake.State(c.status.state.Load()).String(),
+		Satellite: text(&c.status.satellite),
+		Connected: c.links.working() != nil,
+		Variables: c.status.variables.Load(), Errors: c.status.errors.Load(), Dropped: c.status.dropped.Load(),
+		Commands: c.status.commands.Load(), CommandErrors: c.status.commandErrors.Load(),
+		Pushed: c.status.pushed.Load(),
+	}
+	if last := c.status.lastVariable.Load(); last != 0 {
+		status.LastVariable = time.Unix(0, last)
+	}
+	return status
+}

@@ -1,0 +1,71 @@
+package satellite
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/handshake"
+)
+
+// errEnded ends an init that waits for a peer when the protocol has ended; the
+// reason is what runModule returns.
+var errEnded = errors.New("satellite: the handshake has ended")
+
+// moduleOptions fills in what every module of this package has built in.
+func moduleOptions(options everest.Options, manifest []byte, log *zap.Logger) (everest.Options, error) {
+	if options.Manifest == nil {
+		options.Manifest = manifest
+	}
+	if options.Logger == nil {
+		options.Logger = log
+	}
+	if options.Definitions == nil {
+		known, err := Definitions()
+		if err != nil {
+			return options, err
+		}
+		options.Definitions = known
+	}
+	return options, nil
+}
+
+// runModule runs the module and the protocol beside it until one of them ends,
+// then ends the other, waits for everything, and returns the first cause.
+func runModule(ctx context.Context, module *everest.Module, loop *loop, ended func(handshake.ExitProcess) error, background *sync.WaitGroup) error {
+	moduleContext, cancelModule := context.WithCancel(ctx)
+	defer cancelModule()
+	loopContext, cancelLoop := context.WithCancel(ctx)
+	defer cancelLoop()
+
+	var protocol error
+	var running sync.WaitGroup
+	running.Go(func() {
+		defer cancelModule()
+		end, err := loop.run(loopContext)
+		switch {
+		case err != nil:
+			protocol = err
+		case end.Status != 0:
+			protocol = ended(end)
+		}
+	})
+	err := module.Run(moduleContext)
+	// The protocol's own end cancels the module, so the module's error is the
+	// cause only if it came first.
+	cancelLoop()
+	running.Wait()
+	background.Wait()
+	switch {
+	case protocol != nil:
+		return protocol
+	case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
+		return nil
+	}
+	return err
+}
+
+func ptr[T any](value T) *T { return &value }

@@ -1,0 +1,122 @@
+package satellite
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+)
+
+// relay publishes the satellite's events on the main board, one after the other
+// in their order. What comes before this board is ready waits: nobody would hear
+// it.
+type relay struct {
+	log    *zap.Logger
+	status *controllerCounters
+	// publish and forward are the ways to the main board's broker.
+	publish func(ctx context.Context, route, variable string, value json.RawMessage) error
+	forward func(ctx context.Context, event Event) error
+	// rfid is where the satellite's reader stands, nil for no mapping.
+	rfid *everest.Mapping
+	// variables are those of the route table, by interface.
+	variables      map[string]map[string]bool
+	firmwareFailed func()
+
+	lock    sync.Mutex
+	ready   bool
+	waiting []Event
+}
+
+func newRelay(module *everest.Module, definitions *everest.Definitions, log *zap.Logger, status *controllerCounters) *relay {
+	satellite := module.Provides(routeSatellite)
+	declared, _ := definitions.Interface(routeSatellite)
+	variables := make(map[string]map[string]bool)
+	for _, route := range Routes() {
+		variables[route.ID] = make(map[string]bool)
+		for _, variable := range route.Variables {
+			variables[route.ID][variable.Name] = true
+		}
+	}
+	return &relay{
+		log: log, status: status, variables: variables,
+		rfid: module.MappingOf(routeRFID),
+		publish: func(ctx context.Context, route, variable string, value json.RawMessage) error {
+			return module.Provides(route).Publish(ctx, variable, value)
+		},
+		forward: func(ctx context.Context, event Event) error {
+			return forwardError(ctx, satellite, declared, event)
+		},
+	}
+}
+
+// boardReady publishes what has waited, and lets everything after it through.
+func (r *relay) boardReady(ctx context.Context) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	r.ready = true
+	for _, event := range r.waiting {
+		r.event(ctx, event)
+	}
+	r.waiting = nil
+}
+
+// deliver takes one answer of retrieve_vars_and_errors. It returns when all of it
+// is published.
+func (r *relay) deliver(ctx context.Context, answer string) {
+	events, err := decodeRetrieved(answer)
+	if err != nil {
+		r.log.Error("the agent's answer is partly unreadable", zap.Error(err))
+		r.status.dropped.Add(1)
+	}
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	if !r.ready {
+		r.waiting = append(r.waiting, events...)
+		return
+	}
+	for _, event := range events {
+		r.event(ctx, event)
+	}
+}
+
+func (r *relay) event(ctx context.Context, event Event) {
+	var err error
+	if event.Error != nil {
+		err = r.forward(ctx, event)
+	} else {
+		err = r.variable(ctx, event)
+	}
+	switch {
+	case err != nil:
+		r.status.dropped.Add(1)
+		r.log.Warn("event of the satellite is dropped",
+			zap.String("interface", event.Interface), zap.String("variable", event.Variable), zap.Error(err))
+	case event.Error != nil:
+		r.status.errors.Add(1)
+	default:
+		r.status.variables.Add(1)
+		r.status.lastVariable.Store(time.Now().UnixNano())
+	}
+}
+
+func (r *relay) variable(ctx context.Context, event Event) error {
+	if !r.variables[event.Interface][event.Variable] {
+		return errUnknownVariable
+	}
+	value := event.Value
+	switch {
+	case event.Interface == routeRFID && event.Variable == variableToken:
+		token, err := withConnectors(value, r.rfid)
+		if err != nil {
+			return err
+		}
+		value = token
+	case event.Interface == routeSystem && event.Variable == variableFirmware && firmwareFailed(value):
+		r.firmwareFailed()
+	}
+	return r.publish(ctx, event.Interface, event.Variable, value)
+}
