@@ -147,7 +147,8 @@ func (c *Controller) fired(timer Timer) []Action {
 	case CallTimer:
 		switch c.state {
 		case Connecting, Announcing, Agreeing:
-			return append([]Action{Disconnect{c.link}}, c.connect()...)
+			actions := []Action{Disconnect{c.link}} // before connect counts on
+			return append(actions, c.connect()...)
 		}
 	case RetryTimer:
 		if c.state == Pausing {
