@@ -53,6 +53,8 @@ type ManifestParameter struct {
 	Default json.RawMessage
 	// Mutability is "ReadOnly" (the default), "ReadWrite" or "WriteOnly".
 	Mutability string
+	// Unit of the value, empty where the manifest names none.
+	Unit string
 	// Minimum and Maximum bound an integer or a number; nil where the manifest names none.
 	Minimum, Maximum *float64
 	// Enum lists the allowed values; empty allows all of the type.

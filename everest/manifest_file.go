@@ -136,7 +136,7 @@ func manifestParameters(where string, files map[string]manifestParameterFile) (m
 		}
 		parameter := ManifestParameter{
 			Description: file.Description, Type: file.Type, Mutability: file.Mutability,
-			Minimum: file.Minimum, Maximum: file.Maximum, Enum: file.Enum,
+			Unit: file.Unit, Minimum: file.Minimum, Maximum: file.Maximum, Enum: file.Enum,
 		}
 		switch parameter.Mutability {
 		case "":

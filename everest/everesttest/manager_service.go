@@ -1,0 +1,228 @@
+package everesttest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strconv"
+
+	"go.uber.org/zap"
+)
+
+// configRequest is the data of a message to the config service.
+type configRequest struct {
+	Type    string `json:"type"`
+	Origin  string `json:"origin"`
+	Request struct {
+		Type       string            `json:"type"`
+		Identifier *configIdentifier `json:"identifier"`
+		Value      *string           `json:"value"`
+	} `json:"request"`
+}
+
+type configIdentifier struct {
+	ModuleID       string `json:"module_id"`
+	Parameter      string `json:"configuration_parameter_name"`
+	Implementation string `json:"module_implementation_id"`
+}
+
+// configAnswer is the data of the config service's reply.
+type configAnswer struct {
+	Status     string         `json:"status"`
+	StatusInfo string         `json:"status_info"`
+	Type       string         `json:"type"`
+	Response   map[string]any `json:"response"`
+}
+
+// answer serves the config service. What EVerest's manager cannot read, or cannot tell from whom it is, it does not answer.
+func (m *Manager) answer(data json.RawMessage) {
+	var request configRequest
+	if err := json.Unmarshal(data, &request); err != nil {
+		m.log.Warn("config request dropped", zap.Error(err))
+		return
+	}
+	origin, ok := m.modules[request.Origin]
+	if !ok {
+		m.log.Warn("config request of a module that is not in the configuration", zap.String("origin", request.Origin))
+		return
+	}
+	var answer configAnswer
+	switch {
+	case request.Type == "Get":
+		answer, ok = m.get(request, origin)
+	case request.Type == "Set" && request.Request.Value != nil:
+		answer = m.set(request, origin)
+	default:
+		ok = false
+	}
+	if !ok {
+		m.log.Warn("config request that cannot be read", zap.String("origin", request.Origin), zap.ByteString("data", data))
+		return
+	}
+	answer.Type = request.Type
+	ctx, cancel := context.WithTimeout(m.context, answerTimeout)
+	defer cancel()
+	if err := m.publish(ctx, "modules/"+request.Origin+"/response", "GetConfigResponse", answer); err != nil {
+		m.log.Warn("config answer not sent", zap.String("origin", request.Origin), zap.Error(err))
+	}
+}
+
+func (m *Manager) get(request configRequest, origin *managedModule) (configAnswer, bool) {
+	kind := request.Request.Type
+	found := func(data any) (configAnswer, bool) {
+		return configAnswer{Status: "Ok", Response: map[string]any{"type": kind, "data": data}}, true
+	}
+	failed := func(status, info string) (configAnswer, bool) {
+		return configAnswer{Status: status, StatusInfo: info, Response: map[string]any{"type": kind, "data": nil}}, true
+	}
+	switch kind {
+	case "Module":
+		return found(m.moduleConfig(request.Origin, origin))
+	case "All":
+		all := map[string]any{}
+		for id, module := range m.modules {
+			if origin.mayRead(request.Origin, id) {
+				all[id] = origin.shownParameters(request.Origin, id, module)
+			}
+		}
+		return found(all)
+	case "AllMappings":
+		mappings := map[string]*ModuleMapping{}
+		for id, module := range m.modules {
+			mappings[id] = module.config.Mapping
+		}
+		return found(mappings)
+	case "Value":
+		identifier := request.Request.Identifier
+		if identifier == nil {
+			return failed("Error", "No identifier provided")
+		}
+		module, ok := m.modules[identifier.ModuleID]
+		if !ok {
+			return failed("Error", "")
+		}
+		if !origin.mayRead(request.Origin, identifier.ModuleID) {
+			return failed("AccessDenied", accessDenied(request.Origin, identifier.ModuleID))
+		}
+		for _, candidate := range origin.shownParameters(request.Origin, identifier.ModuleID, module)[identifier.implementation()] {
+			if candidate.Name == identifier.Parameter {
+				return found(candidate)
+			}
+		}
+		return failed("Error", "")
+	}
+	return configAnswer{}, false
+}
+
+func (i configIdentifier) implementation() string {
+	if i.Implementation == "" {
+		return moduleParameters
+	}
+	return i.Implementation
+}
+
+// set stores a value for the next start of a manager; nothing that runs takes notice.
+func (m *Manager) set(request configRequest, origin *managedModule) configAnswer {
+	rejected := func(status, info string) configAnswer {
+		return configAnswer{Status: status, StatusInfo: info, Response: map[string]any{"status": "Rejected"}}
+	}
+	identifier := request.Request.Identifier
+	if identifier == nil {
+		return rejected("Error", "No identifier provided")
+	}
+	module, ok := m.modules[identifier.ModuleID]
+	if !ok {
+		return rejected("Error", "")
+	}
+	if !origin.mayWrite(request.Origin, identifier.ModuleID) {
+		return rejected("AccessDenied", accessDenied(request.Origin, identifier.ModuleID))
+	}
+	for _, candidate := range origin.shownParameters(request.Origin, identifier.ModuleID, module)[identifier.implementation()] {
+		if candidate.Name != identifier.Parameter {
+			continue
+		}
+		if candidate.Characteristics.Mutability == "ReadOnly" {
+			return rejected("AccessDenied", accessDenied(request.Origin, identifier.ModuleID))
+		}
+		text := *request.Request.Value
+		if reason := unparsable(text, candidate.Characteristics.Datatype); reason != "" {
+			return rejected("Error", fmt.Sprintf("Could not set config entry %s of module %s: Failed to parse config value '%s' as type %s: %s",
+				identifier.Parameter, identifier.ModuleID, text, candidate.Characteristics.Datatype, reason))
+		}
+		m.store(*identifier, text)
+		return configAnswer{Status: "Ok", Response: map[string]any{"status": "RebootRequired"}}
+	}
+	return rejected("Error", "")
+}
+
+func accessDenied(origin, module string) string {
+	return "Access to config item denied: " + origin + " cannot access " + module
+}
+
+// unparsable names the C++ function that would refuse the text, or nothing. Any text does for a bool and for a string.
+func unparsable(text, datatype string) string {
+	switch datatype {
+	case "integer":
+		if _, err := strconv.ParseInt(text, 10, 32); err != nil {
+			return "stoi"
+		}
+	case "number":
+		if _, err := strconv.ParseFloat(text, 64); err != nil {
+			return "stod"
+		}
+	}
+	return ""
+}
+
+func (m *Manager) store(identifier configIdentifier, value string) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	module := m.userConfig[identifier.ModuleID]
+	if module == nil {
+		module = map[string]map[string]string{}
+		m.userConfig[identifier.ModuleID] = module
+	}
+	if module[identifier.implementation()] == nil {
+		module[identifier.implementation()] = map[string]string{}
+	}
+	module[identifier.implementation()][identifier.Parameter] = value
+}
+
+// UserConfig returns the value that a module has set through the config service, as the text that it sent. implementation
+// is empty for a parameter of the module itself.
+func (m *Manager) UserConfig(module, implementation, parameter string) (string, bool) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	value, ok := m.userConfig[module][configIdentifier{Implementation: implementation}.implementation()][parameter]
+	return value, ok
+}
+
+// mayRead reports whether the module, whose id is own, may read the parameters of another one.
+func (m *managedModule) mayRead(own, other string) bool {
+	access := m.config.Access
+	return own == other || access != nil && (access.GlobalRead || access.Modules[other].Read)
+}
+
+func (m *managedModule) mayWrite(own, other string) bool {
+	access := m.config.Access
+	return own == other || access != nil && (access.GlobalWrite || access.Modules[other].Write)
+}
+
+// shownParameters are another module's parameters as this one sees them: those it may write all the same are ReadWrite.
+func (m *managedModule) shownParameters(own, other string, module *managedModule) map[string][]parameter {
+	access := m.config.Access
+	if access == nil || !access.SetReadOnly && !access.Modules[other].SetReadOnly {
+		return module.parameters
+	}
+	shown := maps.Clone(module.parameters)
+	for implementation, parameters := range shown {
+		shown[implementation] = append([]parameter{}, parameters...)
+		for i := range parameters {
+			if parameters[i].Characteristics.Mutability == "ReadOnly" {
+				shown[implementation][i].Characteristics.Mutability = "ReadWrite"
+			}
+		}
+	}
+	return shown
+}

@@ -1,0 +1,181 @@
+package everesttest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+)
+
+// startTopic is one of the retained topics of a manager's start.
+type startTopic struct {
+	name    string
+	payload []byte
+}
+
+// startTopics returns the retained topics in the manager's order.
+func (m *Manager) startTopics() ([]startTopic, error) {
+	var topics []startTopic
+	var failed error
+	add := func(name string, data any) {
+		payload, err := envelope("GetConfigResponse", data)
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("everesttest: topic %s: %w", name, err)
+		}
+		topics = append(topics, startTopic{m.prefix + name, payload})
+	}
+	interfaces := m.providedInterfaces()
+	add("interfaces", interfaces)
+	for _, name := range interfaces {
+		definition, _ := m.config.Definitions.Interface(name)
+		add("interface_definitions/"+name, interfaceForm(m.config.Definitions, definition))
+	}
+	files := map[string]map[string]json.RawMessage{}
+	if m.config.Settings.ValidateSchema {
+		files = typeFiles(m.config.Definitions)
+	}
+	add("types", append([]string{}, slices.Sorted(maps.Keys(files))...))
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		add("type_definitions"+file, files[file])
+	}
+	add("settings", m.settings())
+	if m.config.Settings.ValidateSchema {
+		add("schemas", documentSchemas())
+	}
+	manifests, names := map[string]*everest.Manifest{}, map[string]string{}
+	for id, module := range m.modules {
+		manifests[module.config.Module] = module.manifest
+		names[id] = module.config.Module
+	}
+	for _, name := range slices.Sorted(maps.Keys(manifests)) {
+		add("manifests/"+name, manifestForm(manifests[name]))
+	}
+	add("module_names", names)
+	return topics, failed
+}
+
+// providedInterfaces returns the interfaces that some module provides, sorted.
+func (m *Manager) providedInterfaces() []string {
+	provided := map[string]bool{}
+	for _, module := range m.modules {
+		for _, implementation := range module.manifest.Provides {
+			provided[implementation.Interface] = true
+		}
+	}
+	return append([]string{}, slices.Sorted(maps.Keys(provided))...)
+}
+
+func (m *Manager) settings() map[string]any {
+	s := m.config.Settings
+	return map[string]any{
+		"prefix": s.Prefix, "data_dir": s.DataDir, "etc_dir": s.EtcDir, "modules_dir": s.ModulesDir,
+		"forward_exceptions": s.ForwardExceptions, "validate_schema": s.ValidateSchema,
+		"telemetry_enabled": s.TelemetryEnabled, "telemetry_prefix": s.TelemetryPrefix,
+	}
+}
+
+func envelope(messageType string, data any) ([]byte, error) {
+	return json.Marshal(map[string]any{"msg_type": messageType, "data": data})
+}
+
+// interfaceForm is an interface as the manager publishes it: descriptions gone, defaults filled in, errors expanded.
+func interfaceForm(definitions *everest.Definitions, definition *everest.Interface) map[string]any {
+	commands := map[string]any{}
+	for name, command := range definition.Commands {
+		arguments := map[string]any{}
+		for _, argument := range command.Arguments {
+			arguments[argument.Name] = withoutDescription(argument.Schema)
+		}
+		commands[name] = map[string]any{"arguments": arguments, "result": withoutDescription(command.Result)}
+	}
+	variables := map[string]any{}
+	for name, variable := range definition.Variables {
+		form := withoutDescription(variable.Schema)
+		form["qos"] = variable.QoS
+		variables[name] = form
+	}
+	errorTypes := map[string]map[string]any{}
+	for _, errorType := range definition.ErrorTypes {
+		namespace, name, _ := strings.Cut(errorType, "/")
+		if errorTypes[namespace] == nil {
+			errorTypes[namespace] = map[string]any{}
+		}
+		errorTypes[namespace][name] = map[string]string{
+			"name": name, "namespace": namespace, "description": definitions.ErrorDescription(errorType),
+		}
+	}
+	return map[string]any{"cmds": commands, "vars": variables, "errors": errorTypes}
+}
+
+func withoutDescription(schema json.RawMessage) map[string]any {
+	members := map[string]json.RawMessage{}
+	// Definitions hold only what was JSON when they were loaded.
+	_ = json.Unmarshal(schema, &members)
+	form := map[string]any{}
+	for key, value := range members {
+		if key != "description" {
+			form[key] = value
+		}
+	}
+	return form
+}
+
+// typeFiles groups the types by their file, whose name begins with a slash.
+func typeFiles(definitions *everest.Definitions) map[string]map[string]json.RawMessage {
+	files := map[string]map[string]json.RawMessage{}
+	for _, reference := range definitions.TypeNames() {
+		file, name, _ := strings.Cut(reference, "#/")
+		if files[file] == nil {
+			files[file] = map[string]json.RawMessage{}
+		}
+		files[file][name], _ = definitions.Type(reference)
+	}
+	return files
+}
+
+// documentSchemas are what a module could check definition files with. No module is known to, so they say little.
+func documentSchemas() map[string]any {
+	schemas := map[string]any{}
+	for _, name := range []string{"config", "manifest", "interface", "type", "error_declaration_list"} {
+		schemas[name] = map[string]any{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}
+	}
+	return schemas
+}
+
+// manifestForm is a manifest as the manager publishes it: defaults filled in, the module's own parameters left out.
+func manifestForm(manifest *everest.Manifest) map[string]any {
+	provides := map[string]any{}
+	for id, implementation := range manifest.Provides {
+		config := map[string]any{}
+		for name, declared := range implementation.Config {
+			form := map[string]any{"description": declared.Description, "type": declared.Type, "mutability": declared.Mutability}
+			if declared.Default != nil {
+				form["default"] = declared.Default
+			}
+			if declared.Unit != "" {
+				form["unit"] = declared.Unit
+			}
+			config[name] = form
+		}
+		provides[id] = map[string]any{"interface": implementation.Interface, "description": implementation.Description, "config": config}
+	}
+	requires := map[string]any{}
+	for id, requirement := range manifest.Requires {
+		form := map[string]any{
+			"interface": requirement.Interface, "min_connections": requirement.MinConnections, "max_connections": requirement.MaxConnections,
+		}
+		if requirement.IgnoreErrors || len(requirement.IgnoreVariables) > 0 {
+			form["ignore"] = map[string]any{"errors": requirement.IgnoreErrors, "vars": append([]string{}, requirement.IgnoreVariables...)}
+		}
+		requires[id] = form
+	}
+	return map[string]any{
+		"description": manifest.Description, "provides": provides, "requires": requires,
+		"metadata":             map[string]any{"license": manifest.License, "authors": manifest.Authors},
+		"enable_external_mqtt": manifest.EnableExternalMQTT, "enable_telemetry": manifest.EnableTelemetry,
+		"enable_global_errors": manifest.EnableGlobalErrors,
+	}
+}

@@ -1,0 +1,210 @@
+package everesttest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+)
+
+// MosquittoConfig says how a mosquitto process runs.
+type MosquittoConfig struct {
+	// SocketPath is a UNIX socket to listen on instead of a free TCP port of the loopback interface.
+	SocketPath string
+	// Lines are added to the configuration, for example "set_tcp_nodelay true". Without any mosquitto is untuned.
+	Lines []string
+	// Program is the executable; empty: looked up, see FindMosquitto.
+	Program string
+}
+
+// Mosquitto is a mosquitto process.
+type Mosquitto struct {
+	address everest.Broker
+	folder  string
+	output  *lockedBuffer
+	process *os.Process
+	exited  chan struct{}
+	stop    sync.Once
+}
+
+// ErrNoMosquitto is returned where no mosquitto is installed.
+var ErrNoMosquitto = errors.New("everesttest: no mosquitto in PATH, /usr/sbin or /usr/local/sbin")
+
+// FindMosquitto returns the path of the mosquitto program, or ErrNoMosquitto. Distributions put it where the PATH of an
+// ordinary user does not lead.
+func FindMosquitto() (string, error) {
+	for _, candidate := range []string{"mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"} {
+		if path, err := exec.LookPath(candidate); err == nil {
+			return path, nil
+		}
+	}
+	return "", ErrNoMosquitto
+}
+
+// StartMosquitto starts a mosquitto and returns when it accepts connections. ctx bounds the start only. Close it.
+func StartMosquitto(ctx context.Context, config MosquittoConfig) (*Mosquitto, error) {
+	if config.Program == "" {
+		program, err := FindMosquitto()
+		if err != nil {
+			return nil, err
+		}
+		config.Program = program
+	}
+	var err error
+	// Between choosing a port and mosquitto's listening on it somebody else can take it.
+	for range 5 {
+		var broker *Mosquitto
+		broker, err = startMosquitto(ctx, config)
+		if err == nil {
+			return broker, nil
+		}
+		if !strings.Contains(err.Error(), "in use") {
+			break
+		}
+	}
+	return nil, err
+}
+
+func startMosquitto(ctx context.Context, config MosquittoConfig) (*Mosquitto, error) {
+	folder, err := os.MkdirTemp("", "mosquitto")
+	if err != nil {
+		return nil, fmt.Errorf("everesttest: mosquitto: %w", err)
+	}
+	broker := &Mosquitto{folder: folder, output: new(lockedBuffer), exited: make(chan struct{})}
+	lines := []string{"allow_anonymous true", "persistence false"}
+	if config.SocketPath != "" {
+		broker.address = everest.Broker{SocketPath: config.SocketPath}
+		lines = append(lines, "listener 0 "+config.SocketPath)
+	} else {
+		port, err := freePort()
+		if err != nil {
+			return nil, errors.Join(err, os.RemoveAll(folder))
+		}
+		broker.address = everest.Broker{Host: "127.0.0.1", Port: port}
+		lines = append(lines, "listener "+strconv.Itoa(port)+" 127.0.0.1")
+	}
+	if account, err := user.Current(); err == nil && os.Geteuid() == 0 {
+		// Started as root it would change to an account that may not write to the socket's folder.
+		lines = append(lines, "user "+account.Username)
+	}
+	lines = append(lines, config.Lines...)
+	file := filepath.Join(folder, "mosquitto.conf")
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
+	}
+	if err := broker.start(config.Program, file); err != nil {
+		return nil, errors.Join(fmt.Errorf("everesttest: mosquitto: %w", err), os.RemoveAll(folder))
+	}
+	if err := broker.waitAccepting(ctx); err != nil {
+		broker.Close()
+		return nil, err
+	}
+	return broker, nil
+}
+
+func (m *Mosquitto) start(program, file string) error {
+	started := make(chan error)
+	go func() {
+		defer close(m.exited)
+		command := exec.Command(program, "-c", file)
+		command.Stdout, command.Stderr = m.output, m.output
+		release := dieWithParent(command)
+		defer release()
+		err := command.Start()
+		m.process = command.Process
+		started <- err
+		if err == nil {
+			// The exit status says nothing that waitAccepting or Close would not know.
+			_ = command.Wait()
+		}
+	}()
+	return <-started
+}
+
+// waitAccepting returns when the broker accepts a connection.
+func (m *Mosquitto) waitAccepting(ctx context.Context) error {
+	network, address := "tcp", net.JoinHostPort(m.address.Host, strconv.Itoa(m.address.Port))
+	if m.address.SocketPath != "" {
+		network, address = "unix", m.address.SocketPath
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	retry := time.NewTicker(10 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-retry.C:
+		case <-m.exited:
+			return fmt.Errorf("everesttest: mosquitto ended at its start: %s", m.Output())
+		case <-ctx.Done():
+			return fmt.Errorf("everesttest: mosquitto does not accept connections at %s: %w", m.address, ctx.Err())
+		}
+	}
+}
+
+// Address is where the broker listens.
+func (m *Mosquitto) Address() everest.Broker { return m.address }
+
+// URL is the address as text: tcp://127.0.0.1:port or unix:///path.
+func (m *Mosquitto) URL() string { return m.address.String() }
+
+// Output is what the process has written so far.
+func (m *Mosquitto) Output() string { return strings.TrimSpace(m.output.String()) }
+
+// Close ends the process and returns when it has ended. It may be called more than once.
+func (m *Mosquitto) Close() error {
+	m.stop.Do(func() {
+		// A process that has ended already cannot be signalled, which is what is wanted.
+		_ = m.process.Signal(syscall.SIGTERM)
+		kill := time.AfterFunc(10*time.Second, func() { _ = m.process.Kill() })
+		<-m.exited
+		kill.Stop()
+		_ = os.RemoveAll(m.folder)
+	})
+	return nil
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("everesttest: no free port: %w", err)
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	return port, listener.Close()
+}
+
+// lockedBuffer is a bytes.Buffer that one goroutine may read while another writes.
+type lockedBuffer struct {
+	mutex  sync.Mutex
+	buffer bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (b *lockedBuffer) Write(data []byte) (int, error) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.buffer.Write(data)
+}
+
+// String returns what was written so far.
+func (b *lockedBuffer) String() string {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.buffer.String()
+}
