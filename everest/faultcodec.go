@@ -1,0 +1,107 @@
+package everest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// wireError is the error object; encoding/json writes the keys in this, alphabetical, order.
+type wireError struct {
+	Description string   `json:"description"`
+	Message     string   `json:"message"`
+	Origin      Origin   `json:"origin"`
+	Severity    Severity `json:"severity"`
+	State       State    `json:"state"`
+	SubType     string   `json:"sub_type"`
+	Timestamp   string   `json:"timestamp"`
+	Type        string   `json:"type"`
+	UUID        string   `json:"uuid"`
+	VendorID    string   `json:"vendor_id"`
+}
+
+const timestampLayout = "2006-01-02T15:04:05.000Z"
+
+// MarshalJSON writes all ten keys.
+func (e Error) MarshalJSON() ([]byte, error) {
+	return json.Marshal(wireError{
+		Description: e.Description, Message: e.Message, Origin: e.Origin, Severity: e.Severity, State: e.State,
+		SubType: e.SubType, Timestamp: e.Timestamp.UTC().Format(timestampLayout), Type: e.Type, UUID: e.UUID, VendorID: e.VendorID,
+	})
+}
+
+// UnmarshalJSON reads an error object the way EVerest does: an unknown severity is High, an unknown state Active. A
+// missing one stays empty.
+func (e *Error) UnmarshalJSON(text []byte) error {
+	var wire wireError
+	if err := json.Unmarshal(text, &wire); err != nil {
+		return err
+	}
+	switch wire.Severity {
+	case SeverityLow, SeverityMedium, SeverityHigh, "":
+	default:
+		wire.Severity = SeverityHigh
+	}
+	switch wire.State {
+	case StateActive, StateClearedByModule, StateClearedByReboot, "":
+	default:
+		wire.State = StateActive
+	}
+	*e = Error{
+		Type: wire.Type, SubType: wire.SubType, Message: wire.Message, Description: wire.Description, Origin: wire.Origin,
+		Severity: wire.Severity, Timestamp: readTimestamp(wire.Timestamp), UUID: wire.UUID, State: wire.State, VendorID: wire.VendorID,
+	}
+	return nil
+}
+
+// readTimestamp is lenient: what cannot be read is the zero time. A text without a time zone is UTC.
+func readTimestamp(text string) time.Time {
+	if parsed, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return parsed.UTC()
+	}
+	const seconds = "2006-01-02T15:04:05"
+	if len(text) < len(seconds) {
+		return time.Time{}
+	}
+	end := len(seconds)
+	if end < len(text) && text[end] == '.' {
+		for end++; end < len(text) && text[end] >= '0' && text[end] <= '9'; end++ {
+		}
+	}
+	parsed, err := time.Parse(seconds, strings.TrimSuffix(text[:end], "."))
+	if err != nil {
+		return time.Time{}
+	}
+	return parsed
+}
+
+// readErrorEvent reads a RaiseError or ClearError message. The state decides which of the two it is, as in EVerest.
+func readErrorEvent(payload []byte) (ErrorEvent, error) {
+	kind, data, err := openEnvelope(payload, typeRaiseError, typeClearError)
+	if err != nil {
+		return ErrorEvent{}, err
+	}
+	event := ErrorEvent{Raw: data}
+	if err := json.Unmarshal(data, &event.Error); err != nil {
+		return ErrorEvent{}, fmt.Errorf("error object: %w", err)
+	}
+	if event.Error.Type == "" {
+		return ErrorEvent{}, errors.New("error object without a type")
+	}
+	if event.Error.State == "" {
+		event.Error.State = StateActive
+		if kind == typeClearError {
+			event.Error.State = StateClearedByModule
+		}
+	}
+	event.Raised = event.Error.State == StateActive
+	return event, nil
+}
+
+// validErrorType reports whether the text is of the form "namespace/Name".
+func validErrorType(text string) bool {
+	namespace, name, found := strings.Cut(text, "/")
+	return found && validTopicLevel(namespace) && validTopicLevel(name)
+}
