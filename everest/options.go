@@ -80,6 +80,11 @@ func (b Broker) String() string {
 	if b.SocketPath != "" {
 		return "unix://" + b.SocketPath
 	}
+	host, port := b.hostPort()
+	return "tcp://" + net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+func (b Broker) hostPort() (string, int) {
 	host, port := b.Host, b.Port
 	if host == "" {
 		host = "localhost"
@@ -87,7 +92,7 @@ func (b Broker) String() string {
 	if port == 0 {
 		port = 1883
 	}
-	return "tcp://" + net.JoinHostPort(host, strconv.Itoa(port))
+	return host, port
 }
 
 // BrokerFromURL reads tcp://host:port, mqtt://host:port or unix:///path. Host and port may be left out.
