@@ -1,0 +1,329 @@
+package everest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Module is one EVerest module. Connect makes it, Run lets it live. Its methods are safe for concurrent use.
+//
+// What is registered before Run, or while OnInit handlers run, is subscribed before the module says ready; what is
+// registered later is subscribed as soon as possible, and messages may be missed until then.
+type Module struct {
+	options  Options
+	topics   topics
+	log      *zap.Logger
+	manifest *Manifest
+	spawned  bool
+
+	ctx    context.Context // ends with the module, its cause says why
+	cancel context.CancelCauseFunc
+	// sending ends after ctx, when what was handed over for sending is given up.
+	sending     context.Context
+	stopSending context.CancelFunc
+
+	router     *router
+	dispatcher *dispatcher
+	dropped    dropLog
+	calls      calls
+	config     *moduleConfig
+	service    configService
+	start      startData
+
+	link   atomic.Pointer[link]
+	events moduleEvents
+
+	mu       sync.Mutex
+	running  bool
+	closed   bool
+	mistakes []error // of registrations, told by Run
+	onInit   []func(context.Context) error
+	onReady  []func(context.Context) error
+	provided map[string]*Provided
+	required map[string][]*Required
+
+	ended      chan struct{} // closed when Run has returned
+	background sync.WaitGroup
+	counters   counters
+}
+
+// link is one connection to the broker.
+type link struct {
+	transport Transport
+	// ready says that the replies to commands are subscribed.
+	ready atomic.Bool
+}
+
+// moduleEvents are what the queues of the runtime's own topics tell Run. Each holds at most one.
+type moduleEvents struct {
+	globalReady    chan struct{}
+	managerStarted chan struct{}
+	subscribe      chan struct{}
+}
+
+type counters struct {
+	received, unwanted, published, commands, callsMade atomic.Uint64
+}
+
+// Connect reaches the broker, asks the manager's config service for the module's configuration and resolves the
+// requirements. It tries until ctx ends, or Options.ConfigAttempts times: a module may be started before its manager.
+// The caller must call Run or Close.
+func Connect(ctx context.Context, options Options) (*Module, error) {
+	m, err := newModule(options)
+	if err != nil {
+		return nil, err
+	}
+	if m.spawned {
+		if err := keepDescriptorsFromChildren(); err != nil {
+			m.log.Warn("inherited descriptors stay open in child processes", zap.Error(err))
+		}
+	}
+	if err := m.connect(ctx); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func newModule(options Options) (*Module, error) {
+	options.setDefaults()
+	if !validTopicLevel(options.ModuleID) {
+		return nil, fmt.Errorf("everest: module id %q: it must not be empty nor hold a slash, + or #", options.ModuleID)
+	}
+	if !validTopic(options.EverestPrefix) || options.ExternalPrefix != "" && !validTopic(options.ExternalPrefix) {
+		return nil, fmt.Errorf("everest: topic prefixes %q and %q must not hold + or #", options.EverestPrefix, options.ExternalPrefix)
+	}
+	m := &Module{
+		options:  options,
+		topics:   topics{options.EverestPrefix},
+		log:      options.Logger.Named("everest").With(zap.String("module", options.ModuleID)),
+		spawned:  spawnedByManager(),
+		provided: map[string]*Provided{},
+		required: map[string][]*Required{},
+		ended:    make(chan struct{}),
+		events: moduleEvents{
+			globalReady:    make(chan struct{}, 1),
+			managerStarted: make(chan struct{}, 1),
+			subscribe:      make(chan struct{}, 1),
+		},
+	}
+	if options.Spawned != nil {
+		m.spawned = *options.Spawned
+	}
+	if options.Manifest != nil {
+		manifest, err := ParseManifest(options.Manifest)
+		if err != nil {
+			return nil, fmt.Errorf("%w (the own manifest of module %s)", err, options.ModuleID)
+		}
+		m.manifest = manifest
+	}
+	m.ctx, m.cancel = context.WithCancelCause(context.Background())
+	m.sending, m.stopSending = context.WithCancel(context.Background())
+	m.dropped.log = m.log
+	m.router = newRouter(m.topics, options.ModuleID)
+	m.dispatcher = &dispatcher{
+		ctx: m.ctx, fail: m.Fail, log: m.log, slowAfter: options.SlowHandler,
+		maxMessages: options.QueueMessages, maxBytes: options.QueueBytes,
+	}
+	m.calls.pending = map[string]chan commandResult{}
+	m.service = newConfigService()
+	m.start = newStartData()
+	m.subscribeRuntime()
+	return m, nil
+}
+
+func (o *Options) setDefaults() {
+	o.EverestPrefix = normalisePrefix(o.EverestPrefix)
+	setDefault(&o.CallTimeout, 300*time.Second)
+	setDefault(&o.ConfigTimeout, 5*time.Second)
+	setDefault(&o.StartDataTimeout, 300*time.Millisecond)
+	setDefault(&o.StopTimeout, 2*time.Second)
+	setDefault(&o.ReconnectDelay, 500*time.Millisecond)
+	setDefault(&o.SlowHandler, 5*time.Second)
+	setDefault(&o.QueueMessages, 16384)
+	setDefault(&o.QueueBytes, 64<<20)
+	if o.OpenTransport == nil {
+		o.OpenTransport = openMQTT
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+}
+
+func setDefault[T int | time.Duration](field *T, value T) {
+	if *field <= 0 {
+		*field = value
+	}
+}
+
+// connect makes the first connection and builds what depends on the configuration.
+func (m *Module) connect(ctx context.Context) error {
+	config, err := m.openLink(ctx)
+	if err != nil {
+		return err
+	}
+	if m.manifest != nil {
+		if err := config.checkManifest(m.manifest); err != nil {
+			return fmt.Errorf("everest: module %s (%s): %w", m.options.ModuleID, config.name, err)
+		}
+	}
+	m.config = config
+	m.start.wait(ctx, m.options.StartDataTimeout, m.manifest != nil && m.manifest.EnableGlobalErrors)
+	m.buildProvided()
+	m.buildRequired()
+	return ctx.Err()
+}
+
+// openLink connects, subscribes the runtime's own topics and asks for the configuration.
+func (m *Module) openLink(ctx context.Context) (*moduleConfig, error) {
+	transport, err := m.options.OpenTransport(ctx, TransportConfig{
+		Broker:   m.options.Broker,
+		ClientID: m.options.ModuleID + "-" + newUUID()[:8],
+		Receive:  m.receive,
+		Logger:   m.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.link.Store(&link{transport: transport})
+	if err := m.subscribePending(ctx); err != nil {
+		return nil, err
+	}
+	config, err := m.requestConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("everest: module %s: configuration: %w", m.options.ModuleID, err)
+	}
+	return config, nil
+}
+
+func (m *Module) receive(message Message) {
+	m.counters.received.Add(1)
+	if !m.router.receive(message) {
+		m.counters.unwanted.Add(1)
+	}
+}
+
+// subscribePending subscribes what was registered since the last time.
+func (m *Module) subscribePending(ctx context.Context) error {
+	link := m.link.Load()
+	for {
+		pending := m.router.takePending()
+		if len(pending) == 0 {
+			return nil
+		}
+		for _, delivery := range []Delivery{ExactlyOnce, AtMostOnce} {
+			var filters []string
+			for _, wanted := range pending {
+				if wanted.delivery == delivery {
+					filters = append(filters, wanted.text)
+				}
+			}
+			if len(filters) == 0 {
+				continue
+			}
+			if err := link.transport.Subscribe(ctx, delivery, filters...); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// registered tells Run that there is something new to subscribe.
+func (m *Module) registered() {
+	select {
+	case m.events.subscribe <- struct{}{}:
+	default:
+	}
+}
+
+// send publishes one message.
+func (m *Module) send(ctx context.Context, topic string, payload []byte, delivery Delivery) error {
+	if size := packetSize(topic, payload, delivery); size > MaxPacketSize {
+		return &TooLargeError{Topic: topic, Size: size, Limit: MaxPacketSize}
+	}
+	link := m.link.Load()
+	if link == nil {
+		return fmt.Errorf("%w: %s", ErrNotConnected, topic)
+	}
+	if err := link.transport.Publish(ctx, topic, payload, delivery); err != nil {
+		return err
+	}
+	m.counters.published.Add(1)
+	return nil
+}
+
+// ID returns the module's id in the manager's configuration.
+func (m *Module) ID() string { return m.options.ModuleID }
+
+// Name returns the name of the module's type, as the manager's configuration has it.
+func (m *Module) Name() string { return m.config.name }
+
+// Mapping returns what the module is mapped to; nil is the whole charging station.
+func (m *Module) Mapping() *Mapping { return m.config.mapping.Module.clone() }
+
+// MappingOf returns what a provided implementation is mapped to: its own mapping, or else the module's.
+func (m *Module) MappingOf(implementation string) *Mapping {
+	return m.config.mapping.of(implementation)
+}
+
+// DecodeConfig fills the fields of the struct that dst points to from the module's configuration. A field takes the
+// parameter that its tag names, as in `everest:"port"`. A missing parameter is an error that names it, unless the tag is
+// `everest:"port,optional"`: then the field keeps what it held, its default. Fields without a tag are left alone.
+func (m *Module) DecodeConfig(dst any) error {
+	return decodeParameters("configuration of module "+m.options.ModuleID, m.config.parameters[ownParameters], dst)
+}
+
+// DecodeImplementationConfig does the same with the configuration of a provided implementation.
+func (m *Module) DecodeImplementationConfig(implementation string, dst any) error {
+	where := "configuration of module " + m.options.ModuleID + ", implementation " + implementation
+	parameters, known := m.config.parameters[implementation]
+	if !known && implementation != ownParameters {
+		return fmt.Errorf("everest: %s: there is no such implementation", where)
+	}
+	return decodeParameters(where, parameters, dst)
+}
+
+// OnInit adds a function that Run calls after all subscriptions are acknowledged and before the module says ready. It may
+// block for minutes; commands that come in meanwhile are answered. Its error ends Run. Functions run in the order of
+// their registration. What they subscribe is acknowledged before ready as well. Calls to other modules belong into
+// OnReady: before the global ready the other side may not listen yet.
+func (m *Module) OnInit(fn func(ctx context.Context) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.onInit = append(m.onInit, fn)
+}
+
+// OnReady adds a function that runs in a goroutine of its own on the first global ready. Its error ends Run.
+func (m *Module) OnReady(fn func(ctx context.Context) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.onReady = append(m.onReady, fn)
+}
+
+// Fail ends Run with the error; the first one counts. Background parts of a module call it.
+func (m *Module) Fail(err error) {
+	if err == nil {
+		err = errors.New("everest: Fail was called without an error")
+	}
+	m.cancel(err)
+}
+
+// NewQueue makes a queue for OnQueue. The name appears in Stats and in reports about slow handlers.
+func (m *Module) NewQueue(name string) *Queue { return m.dispatcher.newQueue(name) }
+
+// mistake remembers what is wrong with a registration; Run refuses to start then, or ends.
+func (m *Module) mistake(err error) {
+	m.mu.Lock()
+	running := m.running
+	m.mistakes = append(m.mistakes, err)
+	m.mu.Unlock()
+	if running {
+		m.Fail(err)
+	}
+}

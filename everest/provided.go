@@ -1,0 +1,272 @@
+package everest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Provided is one implementation that the module provides. Its methods are safe for concurrent use.
+type Provided struct {
+	module        *Module
+	id            string
+	interfaceName string
+	base          string // of its topics
+	mistake       error  // an implementation that the module does not have
+
+	mu        sync.Mutex
+	handlers  map[string]CommandHandler
+	listening map[string]bool
+
+	// turn orders raising and clearing: one element, so that a context can end the wait for it.
+	turn   chan struct{}
+	errors errorStore
+}
+
+func (m *Module) newProvided(id, interfaceName string) *Provided {
+	return &Provided{
+		module: m, id: id, interfaceName: interfaceName, base: m.topics.implementation(m.options.ModuleID, id),
+		handlers: map[string]CommandHandler{}, listening: map[string]bool{}, turn: make(chan struct{}, 1),
+	}
+}
+
+// buildProvided makes the implementations of the manifest, or else of the configuration, which has an entry for each.
+func (m *Module) buildProvided() {
+	if m.manifest != nil {
+		for id, declared := range m.manifest.Provides {
+			m.provided[id] = m.newProvided(id, declared.Interface)
+		}
+		return
+	}
+	for id := range m.config.parameters {
+		if id != ownParameters && validTopicLevel(id) {
+			m.provided[id] = m.newProvided(id, "")
+		}
+	}
+}
+
+// Provides returns the implementation of that id. For one that the module does not have, Run and all uses of the result
+// fail with an error that says so.
+func (m *Module) Provides(implementation string) *Provided {
+	m.mu.Lock()
+	provided, known := m.provided[implementation]
+	ids := slices.Sorted(maps.Keys(m.provided))
+	m.mu.Unlock()
+	if known {
+		return provided
+	}
+	provided = m.newProvided(implementation, "")
+	provided.mistake = fmt.Errorf("everest: module %s provides no implementation %q, its manifest has %q", m.options.ModuleID, implementation, ids)
+	m.mistake(provided.mistake)
+	return provided
+}
+
+// ID returns the implementation's id.
+func (p *Provided) ID() string { return p.id }
+
+// Interface returns the name of its interface, empty without a manifest.
+func (p *Provided) Interface() string { return p.interfaceName }
+
+// Mapping returns what it is mapped to; nil is the whole charging station.
+func (p *Provided) Mapping() *Mapping { return p.module.MappingOf(p.id) }
+
+// Handle sets the handler of a command. A command of the interface that has none is answered with an error.
+func (p *Provided) Handle(command string, handler CommandHandler) {
+	if p.mistake != nil {
+		return
+	}
+	where := "command " + p.id + "." + command
+	switch {
+	case handler == nil:
+		p.module.mistake(fmt.Errorf("everest: %s: the handler is nil", where))
+		return
+	case !validTopicLevel(command):
+		p.module.mistake(fmt.Errorf("everest: %s: the name must not be empty nor hold a slash, + or #", where))
+		return
+	}
+	p.mu.Lock()
+	_, twice := p.handlers[command]
+	p.handlers[command] = handler
+	p.mu.Unlock()
+	if twice {
+		p.module.mistake(fmt.Errorf("everest: %s has two handlers", where))
+		return
+	}
+	if definition, known := p.module.options.Definitions.Interface(p.interfaceName); known && definition.Commands[command] == nil {
+		p.module.log.Warn("handled command is none of the interface's", zap.String("implementation", p.id),
+			zap.String("interface", p.interfaceName), zap.String("command", command))
+	}
+	p.listen(command)
+}
+
+// handler is nil where the command has none.
+func (p *Provided) handler(command string) CommandHandler {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.handlers[command]
+}
+
+// listen subscribes a command once, whether or not it has a handler by now.
+func (p *Provided) listen(command string) {
+	p.mu.Lock()
+	already := p.listening[command]
+	p.listening[command] = true
+	p.mu.Unlock()
+	if already {
+		return
+	}
+	topic := commandTopic(p.base, command)
+	queue := p.module.dispatcher.newQueue(topic)
+	p.module.router.addExact(topic, &subscription{queue: queue, handle: func(ctx context.Context, message Message, arrived time.Time) {
+		p.answer(ctx, command, message, arrived)
+	}})
+	p.module.registered()
+}
+
+// listenToAll subscribes the commands of the interfaces that nobody handles as well: they are answered with an error, so
+// that callers do not wait in vain.
+func (m *Module) listenToAll() {
+	for _, p := range m.provided {
+		definition, known := m.options.Definitions.Interface(p.interfaceName)
+		if !known {
+			continue
+		}
+		for _, command := range slices.Sorted(maps.Keys(definition.Commands)) {
+			p.listen(command)
+		}
+	}
+}
+
+// warnUnanswered names the commands that have no handler when the module says ready.
+func (m *Module) warnUnanswered() {
+	for _, p := range m.provided {
+		var missing []string
+		p.mu.Lock()
+		for command := range p.listening {
+			if p.handlers[command] == nil {
+				missing = append(missing, command)
+			}
+		}
+		p.mu.Unlock()
+		if len(missing) > 0 {
+			slices.Sort(missing)
+			m.log.Warn("commands without a handler are answered with an error", zap.String("implementation", p.id), zap.Strings("commands", missing))
+		}
+	}
+}
+
+// answer runs in the queue of the command's topic.
+func (p *Provided) answer(ctx context.Context, command string, message Message, arrived time.Time) {
+	m := p.module
+	request, err := readCommand(message.Payload)
+	if err == nil && message.Retained {
+		err = errors.New("a retained command is an old one")
+	}
+	if err != nil {
+		m.logDrop(message, err)
+		return
+	}
+	m.counters.commands.Add(1)
+	// A caller gives up after CallTimeout; a later reply meets a C++ caller whose memory for it is gone.
+	deadline := arrived.Add(m.options.CallTimeout)
+	if !time.Now().Before(deadline) {
+		m.logDrop(message, errors.New("the command waited until its caller gave up"))
+		return
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	value, failure := p.perform(ctx, command, request)
+	if !time.Now().Before(deadline) {
+		m.log.Warn("no reply to a command, its caller has given up", zap.String("topic", message.Topic))
+		return
+	}
+	topic := responseTopic(message.Topic, request.origin)
+	err = m.send(m.sending, topic, resultMessage(request.id, m.options.ModuleID, value, failure), ExactlyOnce)
+	if errors.Is(err, ErrTooLarge) {
+		failure = &CommandError{Type: HandlerException, Message: "the result is too large for EVerest: " + err.Error()}
+		err = m.send(m.sending, topic, resultMessage(request.id, m.options.ModuleID, nil, failure), ExactlyOnce)
+	}
+	if err != nil {
+		m.log.Warn("no reply to a command", zap.String("topic", topic), zap.Error(err))
+	}
+}
+
+// perform returns the encoded result or the error for the reply.
+func (p *Provided) perform(ctx context.Context, command string, request commandRequest) (value []byte, failure *CommandError) {
+	m := p.module
+	handler := p.handler(command)
+	if handler == nil {
+		return nil, &CommandError{Type: HandlerException, Message: "module " + m.options.ModuleID + " does not implement " + p.id + "." + command}
+	}
+	if request.arguments == nil {
+		return nil, &CommandError{Type: HandlerException, Message: "the command has no args"}
+	}
+	arguments, err := readArguments(request.arguments)
+	if err != nil {
+		return nil, &CommandError{Type: HandlerException, Message: err.Error()}
+	}
+	validate := m.start.validate()
+	if validate {
+		if err := m.options.Definitions.CheckReceivedArguments(p.interfaceName, command, arguments); err != nil {
+			return nil, replyError(err)
+		}
+	}
+	result, err := p.protect(ctx, command, handler, arguments)
+	if err != nil {
+		return nil, replyError(err)
+	}
+	encoded, err := encodeValue(result)
+	if err != nil {
+		return nil, &CommandError{Type: HandlerException, Message: "the result cannot be encoded: " + err.Error()}
+	}
+	if validate {
+		if err := m.options.Definitions.CheckResult(p.interfaceName, command, encoded); err != nil {
+			return nil, replyError(err)
+		}
+	}
+	return encoded, nil
+}
+
+// protect turns a panic of the handler into an error.
+func (p *Provided) protect(ctx context.Context, command string, handler CommandHandler, arguments Args) (result any, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			p.module.log.Error("command handler panicked", zap.String("command", p.id+"."+command), zap.Any("reason", reason),
+				zap.ByteString("stack", debug.Stack()))
+			err = fmt.Errorf("panic: %v", reason)
+		}
+	}()
+	return handler(ctx, arguments)
+}
+
+// Publish publishes a value of a variable. It blocks while too many messages are unacknowledged and returns when this one
+// is on its way. The value is encoded as JSON, a json.RawMessage passes unchanged. It is checked against the interface
+// only where the manager's settings ask for that. Values published before the global ready may find nobody listening.
+func (p *Provided) Publish(ctx context.Context, variable string, value any) error {
+	if p.mistake != nil {
+		return p.mistake
+	}
+	if !validTopicLevel(variable) {
+		return fmt.Errorf("everest: publish %s.%q: the name must not be empty nor hold a slash, + or #", p.id, variable)
+	}
+	encoded, err := encodeValue(value)
+	if err != nil {
+		return fmt.Errorf("everest: publish %s.%s: %w", p.id, variable, err)
+	}
+	if p.module.start.validate() {
+		if err := p.module.options.Definitions.CheckVariable(p.interfaceName, variable, encoded); err != nil {
+			return fmt.Errorf("everest: publish %s.%s: %w", p.id, variable, err)
+		}
+	}
+	if err := p.module.send(ctx, variableTopic(p.base, variable), variableMessage(encoded), ExactlyOnce); err != nil {
+		return fmt.Errorf("everest: publish %s.%s: %w", p.id, variable, err)
+	}
+	return nil
+}

@@ -1,0 +1,253 @@
+package everest
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Queue is one line of messages in front of handlers: what is in it is handled one after the other, in the order in which
+// the broker delivered it. Every subscription has one of its own unless OnQueue gives it one made by Module.NewQueue.
+type Queue struct {
+	name   string
+	owner  *dispatcher
+	mu     sync.Mutex
+	items  fifo[queued]
+	bytes  int
+	active bool // a goroutine drains it
+	full   bool
+	slow   bool // reported, since it was empty the last time
+
+	handled  uint64
+	replaced uint64
+	since    time.Time // when the running handler began; zero while none runs
+}
+
+// queued is one message for one handler.
+type queued struct {
+	subscription *subscription
+	message      Message
+	arrived      time.Time
+}
+
+// subscription is one handler and the queue in front of it.
+type subscription struct {
+	queue  *Queue
+	handle func(ctx context.Context, message Message, arrived time.Time)
+
+	// newestOnly keeps one waiting message, which a newer one replaces. newest is guarded by the queue's lock.
+	newestOnly bool
+	waiting    bool
+	newest     Message
+
+	// reset is told when everything that was known about other modules is void; it runs in the queue. May be nil.
+	reset func(ctx context.Context)
+}
+
+// dispatcher runs the queues' handlers. It owns their goroutines: one for each queue that is not empty.
+type dispatcher struct {
+	ctx         context.Context // what handlers get
+	fail        func(error)
+	maxMessages int
+	maxBytes    int
+	slowAfter   time.Duration
+	log         *zap.Logger
+
+	mu      sync.Mutex
+	stopped bool
+	running sync.WaitGroup
+	queues  []*Queue
+}
+
+func (d *dispatcher) newQueue(name string) *Queue {
+	queue := &Queue{name: name, owner: d}
+	d.mu.Lock()
+	d.queues = append(d.queues, queue)
+	d.mu.Unlock()
+	return queue
+}
+
+// start runs drain unless the dispatcher has stopped.
+func (d *dispatcher) start(drain func()) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped {
+		return false
+	}
+	d.running.Go(drain)
+	return true
+}
+
+func (d *dispatcher) isStopped() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stopped
+}
+
+// stop lets running handlers end, drops what waits, and reports whether all had ended within the time.
+func (d *dispatcher) stop(within time.Duration) bool {
+	d.mu.Lock()
+	d.stopped = true
+	d.mu.Unlock()
+	return waitFor(&d.running, within)
+}
+
+// busy names the queues whose handlers run.
+func (d *dispatcher) busy() []string {
+	var names []string
+	for _, stats := range d.stats(time.Now()) {
+		if stats.Running > 0 {
+			names = append(names, stats.Name)
+		}
+	}
+	return names
+}
+
+func (d *dispatcher) stats(now time.Time) []QueueStats {
+	d.mu.Lock()
+	queues := slices.Clone(d.queues)
+	d.mu.Unlock()
+	all := make([]QueueStats, 0, len(queues))
+	for _, queue := range queues {
+		all = append(all, queue.stats(now))
+	}
+	return all
+}
+
+func waitFor(group *sync.WaitGroup, within time.Duration) bool {
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// push is called for every message in the order of arrival. It never blocks and runs no handler.
+func (q *Queue) push(s *subscription, message Message) {
+	now := time.Now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s.newestOnly && s.waiting {
+		q.bytes += len(message.Payload) - len(s.newest.Payload)
+		q.replaced++
+		s.newest = message
+		q.reportSlow(now)
+		return
+	}
+	if q.full {
+		return
+	}
+	if q.items.len() >= q.owner.maxMessages || q.items.len() > 0 && q.bytes+len(message.Payload) > q.owner.maxBytes {
+		q.full = true
+		q.owner.fail(&QueueFullError{Queue: q.name, Topic: message.Topic, Messages: q.items.len(), Bytes: q.bytes})
+		return
+	}
+	item := queued{subscription: s, message: message, arrived: now}
+	if s.newestOnly {
+		s.waiting, s.newest = true, message
+		item.message = Message{}
+	}
+	q.items.push(item)
+	q.bytes += len(message.Payload)
+	if q.active {
+		q.reportSlow(now)
+		return
+	}
+	q.active = q.owner.start(q.drain)
+}
+
+// reportSlow looks at the age of the oldest waiting message when another one arrives, so that nothing has to poll.
+func (q *Queue) reportSlow(now time.Time) {
+	oldest, ok := q.items.front()
+	if !ok || q.slow || now.Sub(oldest.arrived) < q.owner.slowAfter {
+		return
+	}
+	q.slow = true
+	q.owner.log.Warn("handler does not keep up", zap.String("queue", q.name), zap.Int("waiting", q.items.len()),
+		zap.Int("bytes", q.bytes), zap.Duration("age", now.Sub(oldest.arrived)))
+}
+
+func (q *Queue) drain() {
+	for {
+		item, ok := q.take()
+		if !ok {
+			return
+		}
+		if item.message.Topic == "" { // only reset has none
+			item.subscription.reset(q.owner.ctx)
+			continue
+		}
+		item.subscription.handle(q.owner.ctx, item.message, item.arrived)
+	}
+}
+
+func (q *Queue) take() (queued, bool) {
+	now := time.Now()
+	stopped := q.owner.isStopped()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if took := now.Sub(q.since); !q.since.IsZero() {
+		q.handled++
+		if took >= q.owner.slowAfter && !q.slow {
+			q.slow = true
+			q.owner.log.Warn("handler was slow", zap.String("queue", q.name), zap.Duration("took", took))
+		}
+	}
+	item, ok := q.items.pop()
+	if !ok || stopped {
+		q.active, q.slow, q.since = false, false, time.Time{}
+		return queued{}, false
+	}
+	if s := item.subscription; s.newestOnly && s.waiting {
+		item.message, s.newest, s.waiting = s.newest, Message{}, false
+	}
+	q.bytes -= len(item.message.Payload)
+	q.since = now
+	return item, true
+}
+
+// pushReset puts a reset behind what waits.
+func (q *Queue) pushReset(s *subscription) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.items.push(queued{subscription: s, arrived: time.Now()})
+	if !q.active {
+		q.active = q.owner.start(q.drain)
+	}
+}
+
+// QueueStats is what waits in front of the handlers of one queue.
+type QueueStats struct {
+	// Name given to NewQueue, or the topic.
+	Name string
+	// Depth is the number of waiting messages, Bytes the size of their payloads.
+	Depth, Bytes int
+	// Oldest is the age of the message that waits longest, Running that of the handler that runs now; 0 if there is none.
+	Oldest, Running time.Duration
+	// Handled counts the messages whose handler has returned, Replaced those that NewestOnly skipped.
+	Handled, Replaced uint64
+}
+
+func (q *Queue) stats(now time.Time) QueueStats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	stats := QueueStats{Name: q.name, Depth: q.items.len(), Bytes: q.bytes, Handled: q.handled, Replaced: q.replaced}
+	if oldest, ok := q.items.front(); ok {
+		stats.Oldest = now.Sub(oldest.arrived)
+	}
+	if !q.since.IsZero() {
+		stats.Running = now.Sub(q.since)
+	}
+	return stats
+}

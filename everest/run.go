@@ -1,0 +1,310 @@
+package everest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Run subscribes everything and awaits the acknowledgements, calls the OnInit functions, says ready, calls the OnReady
+// functions on the first global ready, and serves until something ends it. It returns nil when the manager asked its
+// modules to end, and otherwise the first cause: that of ctx, an error of an OnInit or OnReady function or given to Fail,
+// ErrBrokerLost for a module that a manager started. One that was started otherwise connects again and repeats the
+// handshake, without OnInit and OnReady; it ends with ErrConfigChanged when its configuration is another one then.
+// When Run has returned the module is closed; handlers that do not end within Options.StopTimeout are left behind and
+// reported.
+func (m *Module) Run(ctx context.Context) error {
+	if err := m.begin(); err != nil {
+		m.Close()
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { m.cancel(context.Cause(ctx)) })
+	defer stop()
+	defer close(m.ended)
+	m.cancel(m.serve())
+	err := context.Cause(m.ctx)
+	closing := m.shut()
+	if errors.Is(err, ErrShutdown) {
+		return closing
+	}
+	return err
+}
+
+func (m *Module) begin() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.running {
+		return errors.New("everest: Run was called twice")
+	}
+	if m.closed {
+		return ErrClosed
+	}
+	if len(m.mistakes) > 0 {
+		return errors.Join(m.mistakes...)
+	}
+	m.running = true
+	return nil
+}
+
+// progress is how far a module has got; only serve's goroutine knows it.
+type progress struct {
+	ready       bool // said to the manager
+	globalReady bool // heard, once
+	again       bool // connected again, and not heard the global ready since
+}
+
+// serve returns the reason to end, which counts unless there was one before.
+func (m *Module) serve() error {
+	if err := m.subscribeAll(); err != nil {
+		if !m.lost() || m.spawned {
+			return m.reason(err)
+		}
+	}
+	m.publishMetadata()
+	var reached progress
+	initialised := m.startInit()
+	for {
+		var err error
+		select {
+		case <-m.ctx.Done():
+			return nil
+		case err = <-initialised:
+			if err != nil {
+				return err
+			}
+			initialised, reached.ready = nil, true
+			m.warnUnanswered()
+			if err = m.subscribePending(m.ctx); err == nil {
+				err = m.sayReady()
+			}
+		case <-m.events.subscribe:
+			err = m.subscribePending(m.ctx)
+		case <-m.events.globalReady:
+			err = m.hearGlobalReady(&reached)
+		case <-m.events.managerStarted:
+			if reached.ready {
+				m.log.Info("the manager has started again")
+				reached.again = true
+				err = m.greetManager()
+			}
+		case <-m.link.Load().transport.Done():
+			if m.spawned {
+				return m.link.Load().transport.Err()
+			}
+			m.log.Warn("connecting to the broker again", zap.Error(m.link.Load().transport.Err()))
+			reached.again = true
+			if err := m.reconnect(reached.ready); err != nil {
+				return err
+			}
+		}
+		if err != nil && !m.lost() {
+			return err
+		}
+	}
+}
+
+func (m *Module) hearGlobalReady(reached *progress) error {
+	// One that comes before the own ready belongs to the restart of another module.
+	if !reached.ready {
+		return nil
+	}
+	if !reached.globalReady {
+		reached.globalReady = true
+		m.startReady()
+		return nil
+	}
+	m.log.Debug("global ready again")
+	if !reached.again {
+		return nil
+	}
+	reached.again = false
+	return m.raiseAgain(m.ctx)
+}
+
+// lost reports whether the connection to the broker has ended.
+func (m *Module) lost() bool {
+	select {
+	case <-m.link.Load().transport.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// reason prefers the end of the connection to what followed from it.
+func (m *Module) reason(err error) error {
+	if m.lost() {
+		return m.link.Load().transport.Err()
+	}
+	return err
+}
+
+// subscribeAll subscribes what was registered before Run.
+func (m *Module) subscribeAll() error {
+	m.wantGlobalErrors()
+	m.listenToAll()
+	if err := m.subscribePending(m.ctx); err != nil {
+		return err
+	}
+	m.link.Load().ready.Store(true)
+	return nil
+}
+
+// startInit runs the OnInit functions beside the loop, which goes on watching the broker.
+func (m *Module) startInit() chan error {
+	m.mu.Lock()
+	functions := m.onInit
+	m.mu.Unlock()
+	done := make(chan error, 1)
+	m.background.Go(func() {
+		for _, fn := range functions {
+			if err := fn(m.ctx); err != nil {
+				done <- fmt.Errorf("everest: module %s: init: %w", m.options.ModuleID, err)
+				return
+			}
+		}
+		done <- nil
+	})
+	return done
+}
+
+func (m *Module) startReady() {
+	m.log.Info("all modules are ready")
+	m.mu.Lock()
+	functions := m.onReady
+	m.mu.Unlock()
+	for _, fn := range functions {
+		m.background.Go(func() {
+			if err := fn(m.ctx); err != nil && m.ctx.Err() == nil {
+				m.Fail(fmt.Errorf("everest: module %s: ready: %w", m.options.ModuleID, err))
+			}
+		})
+	}
+}
+
+func (m *Module) sayReady() error {
+	return m.send(m.ctx, m.topics.moduleReady(m.options.ModuleID), envelope(typeModuleReady, []byte("true")), ExactlyOnce)
+}
+
+// publishMetadata tells what the module provides; nobody in EVerest depends on it.
+func (m *Module) publishMetadata() {
+	type implementation struct {
+		Interface string `json:"interface"`
+	}
+	provides := map[string]implementation{}
+	if m.manifest != nil {
+		for id, declared := range m.manifest.Provides {
+			provides[id] = implementation{declared.Interface}
+		}
+	}
+	data, err := encodeValue(struct {
+		Module   string                    `json:"module"`
+		Provides map[string]implementation `json:"provides"`
+	}{m.config.name, provides})
+	if err == nil {
+		err = m.send(m.ctx, m.topics.metadata(m.options.ModuleID), envelope(typeConfigResponse, data), ExactlyOnce)
+	}
+	if err != nil {
+		m.log.Debug("metadata not published", zap.Error(err))
+	}
+}
+
+// greetManager repeats the handshake with a manager that has started again.
+func (m *Module) greetManager() error {
+	config, err := m.requestConfig(m.ctx)
+	if err != nil {
+		return err
+	}
+	if !config.sameFor(m.config) {
+		return ErrConfigChanged
+	}
+	m.forgetOthers()
+	m.publishMetadata()
+	return m.sayReady()
+}
+
+// reconnect makes a new connection and repeats the handshake as far as the module has got.
+func (m *Module) reconnect(ready bool) error {
+	delay := m.options.ReconnectDelay
+	for {
+		if err := m.link.Load().transport.Close(); err != nil {
+			m.log.Debug("closing the lost connection", zap.Error(err))
+		}
+		m.router.wantAllAgain()
+		config, err := m.openLink(m.ctx)
+		if err == nil && !config.sameFor(m.config) {
+			return ErrConfigChanged
+		}
+		if err == nil {
+			m.link.Load().ready.Store(true)
+			m.forgetOthers()
+			m.publishMetadata()
+			if ready {
+				err = m.sayReady()
+			}
+		}
+		if err == nil {
+			m.log.Info("connected to the broker again")
+			return nil
+		}
+		if m.ctx.Err() != nil {
+			return err
+		}
+		m.log.Warn("not connected to the broker", zap.Error(err), zap.Duration("next_attempt_in", delay))
+		select {
+		case <-time.After(delay):
+		case <-m.ctx.Done():
+			return err
+		}
+		delay = min(2*delay, 30*time.Second)
+	}
+}
+
+// forgetOthers makes errors of other modules inactive: they have started anew.
+func (m *Module) forgetOthers() {
+	for _, subscription := range m.router.withReset() {
+		subscription.queue.pushReset(subscription)
+	}
+}
+
+// Close ends the module and returns when Run has, or at once when Run was not called. Messages that were handed over are
+// sent as far as possible. It may be called several times; a handler, which Run waits for, should call Fail instead.
+func (m *Module) Close() error {
+	m.cancel(ErrClosed)
+	m.mu.Lock()
+	closed, running := m.closed, m.running
+	m.closed = true
+	m.mu.Unlock()
+	if running {
+		<-m.ended
+		return nil
+	}
+	if closed {
+		return nil
+	}
+	return m.shut()
+}
+
+// shut ends everything that the module has started. It runs once, when serve does not run or will not.
+func (m *Module) shut() error {
+	if !m.dispatcher.stop(m.options.StopTimeout) {
+		m.log.Error("handlers still run", zap.Strings("queues", m.dispatcher.busy()))
+	}
+	if !waitFor(&m.background, m.options.StopTimeout) {
+		m.log.Error("OnInit or OnReady functions still run")
+	}
+	defer m.stopSending()
+	link := m.link.Load()
+	if link == nil {
+		return nil
+	}
+	flushing, cancel := context.WithTimeout(m.sending, m.options.StopTimeout)
+	defer cancel()
+	if err := link.transport.Flush(flushing); err != nil {
+		m.log.Debug("messages may be lost", zap.Error(err))
+	}
+	return link.transport.Close()
+}

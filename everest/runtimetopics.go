@@ -1,0 +1,247 @@
+package everest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// subscribeRuntime registers the topics by which the manager and the runtime talk.
+func (m *Module) subscribeRuntime() {
+	own := func(topic string, handle func(Message)) {
+		queue := m.dispatcher.newQueue(topic)
+		m.router.addExact(topic, &subscription{queue: queue, handle: func(_ context.Context, message Message, _ time.Time) {
+			handle(message)
+		}})
+	}
+	own(m.topics.configResponse(m.options.ModuleID), m.takeConfigResponse)
+	own(m.topics.globalReady(), m.takeGlobalReady)
+	own(m.topics.shutdown(), m.takeShutdown)
+	own(m.topics.settings(), m.takeSettings)
+	own(m.topics.moduleNames(), m.takeModuleNames)
+
+	manifests := m.dispatcher.newQueue(m.topics.manifests() + "+")
+	m.router.setManifests(&subscription{queue: manifests, handle: func(_ context.Context, message Message, _ time.Time) {
+		m.takeManifest(message)
+	}})
+	replies := m.dispatcher.newQueue("replies to " + m.options.ModuleID)
+	m.router.setReplies(&subscription{queue: replies, handle: func(_ context.Context, message Message, _ time.Time) {
+		m.takeReply(message)
+	}})
+}
+
+func (m *Module) takeGlobalReady(message Message) {
+	_, data, err := openEnvelope(message.Payload, typeGlobalReady)
+	if err != nil {
+		m.dropped.drop(message.Topic, err)
+		return
+	}
+	if string(data) == "true" {
+		notify(m.events.globalReady)
+	}
+}
+
+// takeShutdown reads the one message below the prefix that has no envelope.
+func (m *Module) takeShutdown(message Message) {
+	if strings.TrimSpace(string(message.Payload)) != "true" || message.Retained {
+		m.dropped.drop(message.Topic, fmt.Errorf("want the live text true, not %.40q", message.Payload))
+		return
+	}
+	m.log.Info("the manager asks to end")
+	m.Fail(ErrShutdown)
+}
+
+func notify(event chan struct{}) {
+	select {
+	case event <- struct{}{}:
+	default:
+	}
+}
+
+// Settings are what the manager tells all modules about its installation. A module that is restarted alone does not get
+// them; Known is false then.
+type Settings struct {
+	Known            bool   `json:"-"`
+	Prefix           string `json:"prefix"`
+	EtcDir           string `json:"etc_dir"`
+	DataDir          string `json:"data_dir"`
+	ModulesDir       string `json:"modules_dir"`
+	ValidateSchema   bool   `json:"validate_schema"`
+	TelemetryEnabled bool   `json:"telemetry_enabled"`
+	TelemetryPrefix  string `json:"telemetry_prefix"`
+}
+
+// startData is what the manager's start-up topics have said so far. They come as retained messages, later as live ones,
+// or not at all.
+type startData struct {
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced at each change
+	settings Settings
+	names    map[string]string   // module id -> module name
+	provides map[string][]string // module name -> implementation ids
+}
+
+func newStartData() startData {
+	return startData{changed: make(chan struct{}), provides: map[string][]string{}}
+}
+
+func (s *startData) update(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *startData) snapshot() Settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settings
+}
+
+func (s *startData) validate() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settings.ValidateSchema
+}
+
+// implementations lists all implementations of all modules as module id and implementation id; complete says whether
+// every module's manifest is known.
+func (s *startData) implementations() (list [][2]string, complete bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	complete = len(s.names) > 0
+	for id, name := range s.names {
+		provides, known := s.provides[name]
+		complete = complete && known
+		for _, implementation := range provides {
+			list = append(list, [2]string{id, implementation})
+		}
+	}
+	return list, complete
+}
+
+// wait returns when the settings, and if wanted all manifests, are there, or the time is over.
+func (s *startData) wait(ctx context.Context, within time.Duration, manifests bool) {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	for {
+		s.mu.Lock()
+		changed, known := s.changed, s.settings.Known
+		s.mu.Unlock()
+		_, complete := s.implementations()
+		if known && (complete || !manifests) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// startValue returns nil when the message clears the topic, or is unreadable.
+func (m *Module) startValue(message Message) json.RawMessage {
+	if len(message.Payload) == 0 {
+		return nil
+	}
+	_, data, err := openEnvelope(message.Payload, typeConfigResponse)
+	if err != nil {
+		m.dropped.drop(message.Topic, err)
+		return nil
+	}
+	return data
+}
+
+func (m *Module) takeSettings(message Message) {
+	data := m.startValue(message)
+	if data == nil {
+		return
+	}
+	settings := Settings{Known: true}
+	if err := json.Unmarshal(data, &settings); err != nil {
+		m.dropped.drop(message.Topic, err)
+		return
+	}
+	m.start.update(func() { m.start.settings = settings })
+}
+
+// takeModuleNames also hears from it that a manager starts: it publishes the topic live, once, at its start.
+func (m *Module) takeModuleNames(message Message) {
+	data := m.startValue(message)
+	if data == nil {
+		return
+	}
+	var names map[string]string
+	if err := json.Unmarshal(data, &names); err != nil {
+		m.dropped.drop(message.Topic, err)
+		return
+	}
+	m.start.update(func() { m.start.names = names })
+	if !message.Retained {
+		notify(m.events.managerStarted)
+	}
+}
+
+func (m *Module) takeManifest(message Message) {
+	data := m.startValue(message)
+	if data == nil {
+		return
+	}
+	var manifest struct {
+		Provides map[string]json.RawMessage `json:"provides"`
+	}
+	if err := json.Unmarshal(data, &manifest); err != nil {
+		m.dropped.drop(message.Topic, err)
+		return
+	}
+	provides := make([]string, 0, len(manifest.Provides))
+	for id := range manifest.Provides {
+		if validTopicLevel(id) {
+			provides = append(provides, id)
+		}
+	}
+	name := strings.TrimPrefix(message.Topic, m.topics.manifests())
+	m.start.update(func() { m.start.provides[name] = provides })
+}
+
+// wantGlobalErrors asks the broker for the errors of everybody, where somebody wants them: of each implementation where
+// all are known, which includes the own ones, and otherwise by a wildcard.
+func (m *Module) wantGlobalErrors() {
+	if !m.router.hasGlobalErrors() {
+		return
+	}
+	list, complete := m.start.implementations()
+	if !complete {
+		m.log.Debug("subscribing the errors of all modules by a wildcard")
+		m.router.wantGlobalErrors([]string{m.topics.implementation("+", "+")})
+		return
+	}
+	filters := make([]string, 0, len(list))
+	for _, implementation := range list {
+		if !validTopicLevel(implementation[0]) {
+			continue
+		}
+		filters = append(filters, m.topics.implementation(implementation[0], implementation[1]))
+	}
+	m.router.wantGlobalErrors(filters)
+}
+
+// Settings returns what the manager has told about its installation so far.
+func (m *Module) Settings() Settings { return m.start.snapshot() }
+
+// logDrop is the handlers' way to report what they could not read.
+func (m *Module) logDrop(message Message, err error) {
+	m.dropped.drop(message.Topic, err)
+	if check := m.log.Check(zap.DebugLevel, "dropped payload"); check != nil {
+		check.Write(zap.String("topic", message.Topic), zap.ByteString("payload", message.Payload[:min(len(message.Payload), 200)]))
+	}
+}
