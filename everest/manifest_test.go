@@ -1,0 +1,115 @@
+package everest_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+)
+
+const manifestHead = "description: a module\nmetadata: {license: 'https://example.org', authors: [me]}\n"
+
+func TestParseManifest(t *testing.T) {
+	manifest, err := everest.ParseManifest([]byte(manifestHead + `
+config:
+  hostname: {description: where to, type: string}
+  limit: {description: how much, type: number, default: 4.0, mutability: ReadWrite, unit: A}
+provides:
+  main:
+    interface: lamp
+    description: the lamp
+    config:
+      on: {description: at start, type: boolean, default: no}
+requires:
+  auth: {interface: auth}
+  system: {interface: system, min_connections: 0, max_connections: 4, ignore: {errors: true, vars: [log_status]}}
+enable_global_errors: true
+enable_telemetry: true
+enable_external_mqtt: true
+`))
+	if err == nil {
+		t.Fatalf("YAML 1.1's no passes for a boolean: %+v", manifest)
+	}
+	manifest, err = everest.ParseManifest([]byte(manifestHead + `
+config:
+  hostname: {description: where to, type: string}
+  limit: {description: how much, type: number, default: 4.0, mutability: ReadWrite, unit: A}
+provides:
+  main:
+    interface: lamp
+    description: the lamp
+    config:
+      on: {description: at start, type: boolean, default: false}
+requires:
+  auth: {interface: auth}
+  system: {interface: system, min_connections: 0, max_connections: 4, ignore: {errors: true, vars: [log_status]}}
+enable_global_errors: true
+enable_telemetry: true
+enable_external_mqtt: true
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &everest.Manifest{
+		Description: "a module", License: "https://example.org", Authors: []string{"me"},
+		Config: map[string]everest.ManifestParameter{
+			"hostname": {Description: "where to", Type: "string", Mutability: "ReadOnly"},
+			"limit":    {Description: "how much", Type: "number", Default: []byte("4.0"), Mutability: "ReadWrite", Unit: "A"},
+		},
+		Provides: map[string]everest.ManifestImplementation{"main": {Interface: "lamp", Description: "the lamp", Config: map[string]everest.ManifestParameter{
+			"on": {Description: "at start", Type: "boolean", Default: []byte("false"), Mutability: "ReadOnly"},
+		}}},
+		Requires: map[string]everest.ManifestRequirement{
+			"auth":   {Interface: "auth", MinConnections: 1, MaxConnections: 1},
+			"system": {Interface: "system", MinConnections: 0, MaxConnections: 4, IgnoreErrors: true, IgnoreVariables: []string{"log_status"}},
+		},
+		EnableExternalMQTT: true, EnableTelemetry: true, EnableGlobalErrors: true,
+	}
+	if diff := cmp.Diff(want, manifest); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"auth", "system"}, manifest.RequirementIDs()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParseManifestErrors(t *testing.T) {
+	for _, test := range []struct{ content, want string }{
+		{``, "description must have at least 2 characters"},
+		{`description: x`, "description must have at least 2 characters"},
+		{`description: [`, "manifest"},
+		{`description: a module`, "metadata.license must be a URI"},
+		{"description: a module\nmetadata: {license: mine, authors: [me]}", "metadata.license must be a URI"},
+		{"description: a module\nmetadata: {license: 'https://example.org'}", "metadata.authors must name somebody"},
+		{manifestHead + "provide: {}", `unknown field "provide"`},
+		{manifestHead + "provides: {main: {description: lamp}}", "provides.main.interface is missing"},
+		{manifestHead + "provides: {main: {interface: lamp}}", "provides.main.description must have"},
+		{manifestHead + "provides: {main: {interface: lamp, description: lamp, config: {a: {description: ab, type: bool}}}}", `provides.main.config.a.type is "bool"`},
+		{manifestHead + "requires: {r: {}}", "requires.r.interface is missing"},
+		{manifestHead + "requires: {r: {interface: i, min_connections: -1}}", "requires.r.min_connections is -1"},
+		{manifestHead + "requires: {r: {interface: i, max_connections: 0}}", "requires.r.max_connections is 0"},
+		{manifestHead + "requires: {r: {interface: i, min_connections: 3, max_connections: 2}}", "requires.r.max_connections is 2, below its min_connections 3"},
+		{manifestHead + "config: {a: {type: integer}}", "config.a.description must have"},
+		{manifestHead + "config: {a: {description: ab, type: integer, default: 1.5}}", "config.a.default: 1.5 is no integer"},
+		{manifestHead + "config: {a: {description: ab, type: string, mutability: Often}}", `config.a.mutability is "Often"`},
+	} {
+		_, err := everest.ParseManifest([]byte(test.content))
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error %v, want %q", test.content, err, test.want)
+		}
+	}
+}
+
+func FuzzParseManifest(f *testing.F) {
+	f.Add([]byte(manifestHead))
+	f.Add([]byte("a: &a [*a]"))
+	f.Add([]byte("a: &a {b: c}\nd: {<<: *a}"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		manifest, err := everest.ParseManifest(content)
+		if err == nil && manifest.Description == "" {
+			t.Error("a manifest without description passes")
+		}
+	})
+}
