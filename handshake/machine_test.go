@@ -1,0 +1,148 @@
+package handshake
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// everything is one event of each type and of each value that matters.
+func everything() []Event {
+	events := []Event{
+		Start{}, Stop{}, BoardReady{}, FirmwareAccepted{}, FirmwareFailed{}, ResetPassedOn{1},
+		Connected{1}, ConnectFailed{1}, LinkLost{1}, SessionEnded{1}, JournalFull{}, ResetRefused{},
+	}
+	for f := IAmHere; f <= Exit; f++ {
+		events = append(events, Answered{1, f, false}, Answered{1, f, true}, CallFailed{1, f}, Called{1, f})
+	}
+	for timer := CallTimer; timer <= PatienceTimer; timer++ {
+		events = append(events, TimerFired{timer})
+	}
+	return events
+}
+
+// TestAnyEventAnywhere tells both machines every short sequence of events,
+// sensible or not: neither panics, each starts only timers that last, and
+// neither acts after its end.
+func TestAnyEventAnywhere(t *testing.T) {
+	check := func(t *testing.T, ended bool, actions []Action) {
+		t.Helper()
+		if ended && len(actions) > 0 {
+			t.Fatalf("acts after its end: %v", actions)
+		}
+		for _, action := range actions {
+			if s, ok := action.(StartTimer); ok && s.After <= 0 {
+				t.Fatalf("starts a timer that does not last: %v", action)
+			}
+		}
+	}
+	var agents func(a Agent, depth int)
+	agents = func(a Agent, depth int) {
+		for _, event := range everything() {
+			next := a
+			check(t, a.State() == Ended, next.Step(event))
+			if depth > 1 && next.State() != Idle {
+				agents(next, depth-1)
+			}
+		}
+	}
+	agents(*NewAgent(AgentConfig{HasSystem: true}), 4)
+	agents(*NewAgent(AgentConfig{}), 4)
+	var controllers func(c Controller, depth int)
+	controllers = func(c Controller, depth int) {
+		for _, event := range everything() {
+			next := c
+			check(t, c.State() == Ended, next.Step(event))
+			if depth > 1 && next.State() != Idle {
+				controllers(next, depth-1)
+			}
+		}
+	}
+	controllers(*NewController(ControllerConfig{}), 4)
+}
+
+// TestStaleLink shows that events of an abandoned connection change nothing.
+func TestStaleLink(t *testing.T) {
+	c := NewController(ControllerConfig{})
+	c.Step(Start{})
+	c.Step(ConnectFailed{1})
+	c.Step(TimerFired{RetryTimer})
+	if c.Link() != 2 || c.State() != Connecting {
+		t.Fatalf("link %d in state %v, want 2 in Connecting", c.Link(), c.State())
+	}
+	before := *c
+	for _, event := range []Event{
+		Connected{1}, ConnectFailed{1}, LinkLost{1}, Answered{1, IAmHere, false}, CallFailed{1, IAmHere},
+	} {
+		if actions := c.Step(event); len(actions) > 0 || *c != before {
+			t.Errorf("%v: %v, state %v", event, actions, c.State())
+		}
+	}
+}
+
+func TestDisconnectExpected(t *testing.T) {
+	agreed := func() *Controller {
+		c := NewController(ControllerConfig{})
+		for _, event := range []Event{Start{}, Connected{1}, Answered{1, IAmHere, false}, Answered{1, IAmReady, false}} {
+			c.Step(event)
+		}
+		return c
+	}
+	for _, test := range []struct {
+		events []Event
+		want   bool
+	}{
+		{nil, false},
+		{[]Event{FirmwareAccepted{}}, true},
+		{[]Event{FirmwareAccepted{}, FirmwareFailed{}}, false},
+		{[]Event{ResetPassedOn{}}, true},
+		{[]Event{ResetPassedOn{}, TimerFired{ExpectTimer}}, false},
+		{[]Event{ResetPassedOn{}, FirmwareAccepted{}, TimerFired{ExpectTimer}}, true},
+	} {
+		c := agreed()
+		for _, event := range test.events {
+			c.Step(event)
+		}
+		if got := c.DisconnectExpected(); got != test.want {
+			t.Errorf("after %v: %v, want %v", test.events, got, test.want)
+		}
+		c.Step(LinkLost{1})
+		if got := c.State() == Parted; got != test.want {
+			t.Errorf("after %v a lost link leads to %v", test.events, c.State())
+		}
+	}
+}
+
+// TestNames proves that every value of the closed sets has a name of its own.
+func TestNames(t *testing.T) {
+	for set, texts := range map[string][]string{
+		"State":    texts(Idle, Ended),
+		"Function": texts(IAmHere, Exit),
+		"Timer":    texts(CallTimer, PatienceTimer),
+		"Reason":   texts(Stopped, ResetFailed),
+	} {
+		seen := map[string]bool{}
+		for _, text := range texts {
+			if text == "" || seen[text] || strings.HasPrefix(text, set+"(") {
+				t.Errorf("%s: name %q is missing or not its own", set, text)
+			}
+			seen[text] = true
+		}
+	}
+	for _, text := range []string{fmt.Sprint(State(99)), fmt.Sprint(Function(0)), fmt.Sprint(Timer(99)), fmt.Sprint(Reason(99))} {
+		if !strings.HasSuffix(text, ")") {
+			t.Errorf("a value outside of its set is called %q", text)
+		}
+	}
+}
+
+func texts[T interface {
+	~uint8
+	fmt.Stringer
+}](from, to T) []string {
+	var list []string
+	for v := from; v <= to; v++ {
+		list = append(list, v.String())
+	}
+	return list
+}

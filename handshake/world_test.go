@@ -1,0 +1,488 @@
+package handshake
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The tests run both machines in a small world: two boards whose processes
+// can crash and come back, and TCP connections that keep order but can be cut
+// or fall silent. Scripts drive it by a clock, the explorer by choice.
+
+// Messages on a connection, one byte each: calls are lower case, their
+// answers upper case except that of i_am_here.
+const (
+	dial, accepted, refused = 's', 'S', 'N'
+	callHere, known, fresh  = 'h', 'T', 'F'
+	callReady, readyOK      = 'r', 'R'
+	callPoll, pollOK        = 'p', 'P'
+	callExit, exitOK        = 'x', 'X'
+	callFirmware, firmOK    = 'f', 'A'
+	callReset, resetOK      = 'z', 'Z'
+	eof                     = '.'
+)
+
+var calls = map[Function]byte{IAmHere: callHere, IAmReady: callReady, Retrieve: callPoll, Exit: callExit}
+
+// connection has an end at each board. An end that is not open neither sends
+// nor receives any more; a silent connection carries nothing and tells nobody.
+type connection struct {
+	link                      Link
+	session                   Session
+	controllerLife, agentLife int
+	controllerOpen, agentOpen bool
+	toAgent, toController     string
+	silent                    bool
+	// unanswered are the calls that wait for an Answer of the agent.
+	unanswered string
+}
+
+type alarm struct {
+	after, due time.Duration
+}
+
+// board is what both boards have besides their machine.
+type board struct {
+	up    bool
+	life  int
+	init  bool // the module's init has ended
+	ready bool
+	// partner is the life of the peer that this one agreed with.
+	partner int
+	alarms  [PatienceTimer + 1]alarm
+}
+
+type world struct {
+	agentConfig      AgentConfig
+	controllerConfig ControllerConfig
+
+	now         time.Duration
+	agent       Agent
+	controller  Controller
+	satellite   board
+	main        board
+	serving     bool // the agent's port is open
+	working     bool // the agent's work functions are registered
+	resetting   bool // the satellite's system was asked for a reset
+	blackHole   bool // new connections get no answer
+	connections []connection
+	sessions    Session
+	faults      int
+	broken      string // the first broken rule
+	// twist changes what the agent does, to show that the checks see it.
+	twist func(*world, Event, []Action) []Action
+	log   func(format string, args ...any)
+}
+
+func (w *world) clone() *world {
+	c := *w
+	c.connections = append(make([]connection, 0, len(w.connections)+1), w.connections...)
+	return &c
+}
+
+func (w *world) note(format string, args ...any) {
+	if w.log != nil {
+		w.log(format, args...)
+	}
+}
+
+func (w *world) breaks(format string, args ...any) {
+	if w.broken == "" {
+		w.broken = fmt.Sprintf(format, args...)
+	}
+}
+
+func (w *world) startAgent() {
+	w.satellite = board{up: true, life: w.satellite.life + 1}
+	w.agent = *NewAgent(w.agentConfig)
+	w.stepAgent(Start{})
+}
+
+func (w *world) startController() {
+	w.main = board{up: true, life: w.main.life + 1}
+	w.controller = *NewController(w.controllerConfig)
+	w.stepController(Start{})
+}
+
+// endAgent ends the process: the kernel closes what it had open.
+func (w *world) endAgent() {
+	w.satellite = board{life: w.satellite.life}
+	w.agent = Agent{}
+	w.closeServer()
+	w.working, w.resetting = false, false
+}
+
+func (w *world) endController() {
+	w.main = board{life: w.main.life}
+	w.controller = Controller{}
+	for i := range w.connections {
+		w.closeControllerEnd(&w.connections[i])
+	}
+	w.sweep()
+}
+
+func (w *world) closeServer() {
+	w.serving = false
+	for i := range w.connections {
+		w.closeAgentEnd(&w.connections[i])
+	}
+	w.sweep()
+}
+
+func (w *world) closeAgentEnd(c *connection) {
+	if c.agentOpen {
+		c.agentOpen, c.toAgent, c.unanswered = false, "", ""
+		c.sendToController(eof)
+	}
+}
+
+func (w *world) closeControllerEnd(c *connection) {
+	if c.controllerOpen {
+		c.controllerOpen, c.toController = false, ""
+		if c.toAgent == string(rune(dial)) {
+			c.toAgent = ""
+		}
+		c.sendToAgent(eof)
+	}
+}
+
+func (c *connection) sendToAgent(message byte) {
+	if !c.silent && (c.agentOpen || message == dial) {
+		c.toAgent += string(rune(message))
+	}
+}
+
+func (c *connection) sendToController(message byte) {
+	if !c.silent && c.controllerOpen {
+		c.toController += string(rune(message))
+	}
+}
+
+// sweep forgets connections with which nothing can happen any more.
+func (w *world) sweep() {
+	kept := w.connections[:0]
+	for _, c := range w.connections {
+		if c.controllerOpen || c.agentOpen && (!c.silent || c.toAgent != "") {
+			kept = append(kept, c)
+		}
+	}
+	w.connections = kept
+}
+
+func (w *world) find(match func(*connection) bool) *connection {
+	for i := range w.connections {
+		if match(&w.connections[i]) {
+			return &w.connections[i]
+		}
+	}
+	return nil
+}
+
+func (w *world) ofLink(link Link) *connection {
+	return w.find(func(c *connection) bool {
+		return c.link == link && c.controllerLife == w.main.life && c.controllerOpen
+	})
+}
+
+func (w *world) ofSession(session Session) *connection {
+	return w.find(func(c *connection) bool { return c.session == session && c.agentOpen })
+}
+
+// stepAgent tells the agent an event and carries out its actions.
+func (w *world) stepAgent(event Event) {
+	if !w.satellite.up {
+		return
+	}
+	before := w.agent.State()
+	actions := w.agent.Step(event)
+	if w.twist != nil {
+		actions = w.twist(w, event, actions)
+	}
+	w.note("%s", line(w.now, "agent", event, actions, before, w.agent.State()))
+	for _, action := range actions {
+		w.agentAction(action)
+	}
+	w.sweep()
+}
+
+func (w *world) agentAction(action Action) {
+	switch a := action.(type) {
+	case StartTimer:
+		w.satellite.start(w.now, a)
+	case StopTimer:
+		w.satellite.alarms[a.Timer] = alarm{}
+	case OpenServer:
+		w.serving = true
+	case RegisterWork:
+		w.working = true
+	case Answer:
+		w.answer(a)
+	case InitDone:
+		if w.satellite.init {
+			w.breaks("the agent's init ends twice")
+		}
+		w.satellite.init = true
+	case CloseSession:
+		if c := w.ofSession(a.Session); c != nil {
+			w.closeAgentEnd(c)
+		}
+	case StopServer:
+		w.closeServer()
+	case ResetSystem:
+		if !w.agentConfig.HasSystem {
+			w.breaks("the agent asks a system for a reset that it does not have")
+		}
+		w.resetting = true
+	case ExitProcess:
+		w.endAgent()
+	default:
+		w.breaks("the agent has no business with %v", action)
+	}
+}
+
+func (w *world) answer(a Answer) {
+	c := w.ofSession(a.Session)
+	if c == nil {
+		return // a stranger of a script
+	}
+	call := string(rune(calls[a.Function]))
+	if !strings.Contains(c.unanswered, call) {
+		w.breaks("the agent answers %v, which nobody called", a.Function)
+	}
+	c.unanswered = strings.Replace(c.unanswered, call, "", 1)
+	switch a.Function {
+	case IAmHere:
+		if a.Known {
+			c.sendToController(known)
+		} else {
+			c.sendToController(fresh)
+		}
+	case IAmReady:
+		if w.satellite.partner == 0 {
+			w.satellite.partner = c.controllerLife
+		}
+		if w.satellite.partner != c.controllerLife {
+			w.breaks("the agent agrees with a second controller")
+		}
+		c.sendToController(readyOK)
+	case Exit:
+		c.sendToController(exitOK)
+	}
+}
+
+// stepController tells the controller an event and carries out its actions.
+func (w *world) stepController(event Event) {
+	if !w.main.up {
+		return
+	}
+	before := w.controller.State()
+	actions := w.controller.Step(event)
+	w.note("%s", line(w.now, "controller", event, actions, before, w.controller.State()))
+	for _, action := range actions {
+		w.controllerAction(action)
+	}
+	w.sweep()
+}
+
+func (w *world) controllerAction(action Action) {
+	switch a := action.(type) {
+	case StartTimer:
+		w.main.start(w.now, a)
+	case StopTimer:
+		w.main.alarms[a.Timer] = alarm{}
+	case Connect:
+		c := connection{link: a.Link, controllerLife: w.main.life, controllerOpen: true, silent: w.blackHole}
+		c.sendToAgent(dial)
+		w.connections = append(w.connections, c)
+	case Disconnect:
+		if c := w.ofLink(a.Link); c != nil {
+			w.closeControllerEnd(c)
+		}
+	case Call:
+		c := w.ofLink(a.Link)
+		if c == nil {
+			w.breaks("the controller calls %v on a connection that it has closed", a.Function)
+			return
+		}
+		if a.Function == Retrieve && !w.main.init {
+			w.breaks("the controller calls a work function before the agreement")
+		}
+		c.sendToAgent(calls[a.Function])
+	case InitDone:
+		if w.main.init {
+			w.breaks("the controller's init ends twice")
+		}
+		w.main.init = true
+	case ExitProcess:
+		w.endController()
+	default:
+		w.breaks("the controller has no business with %v", action)
+	}
+}
+
+func (b *board) start(now time.Duration, a StartTimer) {
+	b.alarms[a.Timer] = alarm{a.After, now + a.After}
+}
+
+// deliverToAgent hands the oldest message of a connection to the satellite.
+func (w *world) deliverToAgent(i int) {
+	c := &w.connections[i]
+	message := c.toAgent[0]
+	c.toAgent = c.toAgent[1:]
+	switch message {
+	case dial:
+		if !w.serving {
+			c.sendToController(refused)
+			return
+		}
+		w.sessions++
+		c.session, c.agentOpen, c.agentLife = w.sessions, true, w.satellite.life
+		c.sendToController(accepted)
+	case callHere:
+		w.called(c, IAmHere)
+	case callReady:
+		w.called(c, IAmReady)
+	case callExit:
+		w.called(c, Exit)
+	case callPoll:
+		w.checkWork(c)
+		c.sendToController(pollOK)
+		w.stepAgent(Called{c.session, Retrieve})
+	case callFirmware:
+		w.checkWork(c)
+		c.sendToController(firmOK)
+		w.stepAgent(FirmwareAccepted{})
+	case callReset:
+		w.checkWork(c)
+		c.sendToController(resetOK)
+		w.resetting = w.agentConfig.HasSystem
+		w.stepAgent(ResetPassedOn{c.session})
+	case eof:
+		c.agentOpen = false
+		w.stepAgent(SessionEnded{c.session})
+	}
+	w.sweep()
+}
+
+func (w *world) called(c *connection, function Function) {
+	c.unanswered += string(rune(calls[function]))
+	w.stepAgent(Called{c.session, function})
+}
+
+// checkWork is the first promise: a work function is called only by the
+// controller that this agent agreed with, and only once both know it.
+func (w *world) checkWork(c *connection) {
+	if !w.working || !w.satellite.init || w.satellite.partner != c.controllerLife {
+		w.breaks("a work function reaches an agent that has not agreed with its caller")
+	}
+}
+
+// deliverToController hands the oldest message of a connection to the main board.
+func (w *world) deliverToController(i int) {
+	c := &w.connections[i]
+	message, link := c.toController[0], c.link
+	c.toController = c.toController[1:]
+	switch message {
+	case accepted:
+		w.stepController(Connected{link})
+	case refused:
+		c.controllerOpen = false
+		w.stepController(ConnectFailed{link})
+	case known:
+		w.stepController(Answered{link, IAmHere, true})
+	case fresh:
+		w.stepController(Answered{link, IAmHere, false})
+	case readyOK:
+		w.main.partner = c.agentLife
+		w.stepController(Answered{Link: link, Function: IAmReady})
+		if w.main.init && w.main.partner != c.agentLife {
+			w.breaks("the controller agrees with a second agent")
+		}
+	case pollOK:
+		w.stepController(Answered{Link: link, Function: Retrieve})
+	case exitOK:
+		w.stepController(Answered{Link: link, Function: Exit})
+	case firmOK:
+		w.stepController(FirmwareAccepted{})
+	case eof:
+		c.controllerOpen = false
+		w.stepController(LinkLost{link})
+	}
+	w.sweep()
+}
+
+func (w *world) fireAgent(timer Timer) {
+	w.satellite.alarms[timer] = alarm{}
+	w.stepAgent(TimerFired{timer})
+}
+
+func (w *world) fireController(timer Timer) {
+	w.main.alarms[timer] = alarm{}
+	w.stepController(TimerFired{timer})
+}
+
+func (w *world) agentReady() {
+	w.satellite.ready = true
+	w.stepAgent(BoardReady{})
+}
+
+func (w *world) controllerReady() {
+	w.main.ready = true
+	w.stepController(BoardReady{})
+}
+
+// passOn sends a work command that has to do with the protocol.
+func (w *world) passOn(message byte) {
+	if !w.main.init {
+		w.breaks("the controller calls a work function before the agreement")
+	}
+	if c := w.ofLink(w.controller.Link()); c != nil {
+		c.sendToAgent(message)
+	}
+}
+
+// cut ends a connection for both sides; what was on its way is lost.
+func (w *world) cut(i int) {
+	c := &w.connections[i]
+	c.toAgent, c.toController, c.silent = "", "", true
+	if c.agentOpen {
+		c.toAgent = string(rune(eof))
+	}
+	if c.controllerOpen {
+		c.toController = string(rune(eof))
+	}
+}
+
+// stall makes a connection silent; what was on its way is lost.
+func (w *world) stall(i int) {
+	c := &w.connections[i]
+	c.toAgent, c.toController, c.silent = "", "", true
+	w.sweep()
+}
+
+// together is what everything must lead to: both boards ready, agreed with
+// each other in their present lives, over a connection that works.
+func (w *world) together() bool {
+	if !w.satellite.ready || !w.main.ready || w.resetting ||
+		w.agent.State() != Working || w.controller.State() != Working ||
+		w.satellite.partner != w.main.life || w.main.partner != w.satellite.life ||
+		w.satellite.alarms[SilenceTimer] == (alarm{}) {
+		return false
+	}
+	c := w.ofLink(w.controller.Link())
+	return c != nil && c.agentOpen && !c.silent && !strings.ContainsAny(c.toController+c.toAgent, ".z")
+}
+
+func line(now time.Duration, who string, event Event, actions []Action, before, after State) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%8s  %-10s  %v", fmt.Sprintf("%.3fs", now.Seconds()), who, event)
+	if after != before {
+		fmt.Fprintf(&b, " => %v", after)
+	}
+	for i, action := range actions {
+		b.WriteString([]string{": ", ", "}[min(i, 1)])
+		b.WriteString(action.String())
+	}
+	return b.String()
+}
