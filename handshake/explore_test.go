@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,7 +9,8 @@ import (
 	"time"
 )
 
-const exploredFaults = 4
+// exploredFaults is how many faults TestExplore lets happen in one story.
+var exploredFaults = flag.Int("faults", 3, "number of faults that the explorer lets happen")
 
 // lost is the rule that is broken by a state without a way out.
 const lost = "nothing leads from here to both boards working together"
@@ -313,7 +315,7 @@ func newWorld(hasSystem bool) *world {
 func TestExplore(t *testing.T) {
 	for _, hasSystem := range []bool{true, false} {
 		t.Run(fmt.Sprintf("system=%v", hasSystem), func(t *testing.T) {
-			x := explore(newWorld(hasSystem), exploredFaults)
+			x := explore(newWorld(hasSystem), *exploredFaults)
 			if x.broken >= 0 {
 				t.Fatalf("the shortest story:\n%s", x.story())
 			}
@@ -323,7 +325,7 @@ func TestExplore(t *testing.T) {
 					good++
 				}
 			}
-			t.Logf("%d states with up to %d faults, %d of them with both boards working together", len(x.states), exploredFaults, good)
+			t.Logf("%d states with up to %d faults, %d of them with both boards working together", len(x.states), *exploredFaults, good)
 			if good == 0 {
 				t.Fatal("the boards never work together")
 			}
@@ -383,7 +385,7 @@ func TestExploreFinds(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(true)
 			w.twist = test.twist
-			x := explore(w, exploredFaults)
+			x := explore(w, 2)
 			if x.broken < 0 {
 				t.Fatalf("found nothing, want %q", test.rule)
 			}
@@ -407,7 +409,7 @@ const recovered = 35 * time.Minute
 // TestExploreRecovers lets time pass from every state: both boards work
 // together again within a bound, not only on some lucky way.
 func TestExploreRecovers(t *testing.T) {
-	x := explore(newWorld(true), exploredFaults-1)
+	x := explore(newWorld(true), *exploredFaults-1)
 	if x.broken >= 0 {
 		t.Fatalf("the shortest story:\n%s", x.story())
 	}
