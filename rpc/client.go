@@ -1,24 +1,20 @@
 package rpc
 
 import (
-	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
+	"go.uber.org/zap"
 )
 
 // State is what a client knows about its connection.
 type State int
 
-// The states. A client never goes back from Disconnected: dial again.
+// The states. A client never leaves Disconnected: dial again.
 const (
 	Connected State = iota
 	Disconnected
@@ -32,219 +28,153 @@ func (s State) String() string {
 	return "disconnected"
 }
 
-// Call is one call begun with Client.Go.
-type Call struct {
-	Method string
-	Reply  any
-	// Error is set before Done is closed.
-	Error error
-	// Done is closed when the call has ended.
-	Done chan struct{}
-}
-
-// Client calls the functions of one server over one connection. All methods may be used from many goroutines at once.
+// Client calls the functions of one server over one connection. All methods may be used from many goroutines at once, and
+// calls do not wait for one another: replies may come in any order.
+//
+// The waiting caller reads its own reply where that can be; see reader.go.
 type Client struct {
-	conn    net.Conn
-	config  Config
-	mu      sync.Mutex
-	writing sync.Mutex
-	nextID  uint32
-	pending map[uint32]*waiting
-	err     error
-	done    chan struct{}
-	ended   chan struct{}
+	conn   net.Conn
+	config Config
+	out    outbox
+	ack    *acknowledger
+
+	mu    sync.Mutex
+	calls callTable
+	// reading says that a goroutine has the reader's role: it alone may use in and deadline.
+	reading bool
+	// activity counts calls, so that the watcher sees whether there were any.
+	activity uint64
+	// change is closed when a call has ended while others wait to begin; nil while nobody waits.
+	change chan struct{}
+	err    error
+
+	in inbox
+	// deadline is what the read deadline of conn was last set to.
+	deadline time.Time
+
+	// wake calls the watcher to the reader's role.
+	wake chan struct{}
+	done chan struct{}
+	// watching and waiting are what Close waits for: the watcher, and those who wait for a call that was begun with Go.
+	watching sync.WaitGroup
+	waiting  sync.WaitGroup
+	objects  sync.Pool
 }
 
-type waiting struct {
-	frame []byte
-	err   error
-	done  chan struct{}
-}
-
-// Dial connects to addr: "host:port", "[::1]:4129" or "unix:/path". TCP without TLS must be asked for by name with
-// Config.InsecurePlaintext. ctx bounds the connecting only.
-func Dial(ctx context.Context, addr string, config Config) (*Client, error) {
-	config = config.withDefaults()
-	ctx, cancel := context.WithTimeout(ctx, config.DialTimeout)
-	defer cancel()
-	network := "tcp"
-	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		network, addr = "unix", path
-	} else if config.TLS == nil && !config.InsecurePlaintext {
-		return nil, ErrPlaintext
-	}
-	var conn net.Conn
-	var err error
-	if config.TLS != nil {
-		conn, err = (&tls.Dialer{Config: config.TLS}).DialContext(ctx, network, addr)
-	} else {
-		conn, err = (&net.Dialer{}).DialContext(ctx, network, addr)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("rpc: connecting to %s: %w", addr, err)
-	}
-	return NewClient(conn, config), nil
-}
-
-// NewClient makes a client of a connection that is already up, of any kind. The client owns it from now on.
+// NewClient makes a client of a connection that is already up, of any kind: a TCP or Unix socket, TLS, net.Pipe. The
+// client owns it from now on.
 func NewClient(conn net.Conn, config Config) *Client {
-	c := &Client{conn: conn, config: config.withDefaults(), pending: map[uint32]*waiting{}, done: make(chan struct{}), ended: make(chan struct{})}
-	go c.read()
+	return newClient(conn, config.withDefaults())
+}
+
+func newClient(conn net.Conn, config Config) *Client {
+	c := &Client{
+		conn:    conn,
+		config:  config,
+		ack:     newAcknowledger(conn),
+		reading: true,
+		wake:    make(chan struct{}, 1),
+		done:    make(chan struct{}),
+	}
+	c.out.init(conn, config.WriteTimeout, config.Limits.QueuedBytes, c.fail)
+	c.in.init(conn, config.Limits)
+	c.objects.New = func() any { return &call{client: c, signal: make(chan struct{}, 1)} }
+	c.watching.Go(c.watch)
 	return c
 }
 
-// Call calls a function and waits for its reply, which is decoded into what reply points to; nil drops the result.
-// It fails with a *RemoteError when the server answered an error, with ErrTimeout after Config.CallTimeout, with the
-// context's error when that ended first, and with ErrClosed when the connection is gone.
+// Call calls a function and waits for its reply, which is decoded into what reply points to; a nil reply drops the result.
+// By which rules values travel is in the package's documentation. Arguments must not be changed before Call returns.
+//
+// It fails with a *RemoteError when the server answered an error, with ErrTimeout when Config.CallTimeout has passed, with
+// context.Cause(ctx) when ctx ended first, with ErrType when the result does not go into reply, with ErrFrameTooLarge or
+// ErrTooDeep when the arguments are above the limits, and with ErrClosed when the connection is gone. A call that was given
+// up may still be executed.
 func (c *Client) Call(ctx context.Context, method string, reply any, args ...any) error {
-	if c.config.CallTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, c.config.CallTimeout, fmt.Errorf("rpc: %s: no reply within %v: %w", method, c.config.CallTimeout, ErrTimeout))
-		defer cancel()
-	}
-	w := &waiting{done: make(chan struct{})}
-	c.mu.Lock()
-	if c.err != nil {
-		c.mu.Unlock()
-		return c.err
-	}
-	c.nextID++
-	id := c.nextID
-	c.pending[id] = w
-	c.mu.Unlock()
-	b := msgpack.AppendUint([]byte{0x94, 0}, uint64(id))
-	if err := c.send(b, method, args); err != nil {
-		c.drop(id)
-		return err
-	}
-	select {
-	case <-w.done:
-	case <-ctx.Done():
-		c.drop(id)
-		return context.Cause(ctx)
-	}
-	if w.err != nil {
-		return w.err
-	}
-	return decodeReply(w.frame, method, reply)
-}
-
-func (c *Client) drop(id uint32) {
-	c.mu.Lock()
-	delete(c.pending, id)
-	c.mu.Unlock()
-}
-
-func (c *Client) send(b []byte, method string, args []any) error {
-	b = msgpack.AppendString(b, method)
-	b, err := appendSlice(b, args, c.config.Limits.Depth+1)
+	call, err := c.begin(ctx, method, reply, args)
 	if err != nil {
 		return err
 	}
-	if len(b) > c.config.Limits.FrameSize {
-		return ErrFrameTooLarge
-	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	c.conn.SetWriteDeadline(time.Now().Add(c.config.WriteTimeout))
-	if _, err := c.conn.Write(b); err != nil {
-		c.fail(err)
-		return c.Err()
-	}
-	return nil
-}
-
-// Notify sends a notification: a call without a reply. It returns when the message is on its way; whether the server knows
-// the function, or handles it, is never told.
-func (c *Client) Notify(ctx context.Context, method string, args ...any) error {
-	if err := c.Err(); err != nil {
+	lead, err := c.submit(ctx, call, true)
+	if err != nil {
+		c.recycle(call)
 		return err
 	}
-	return c.send([]byte{0x93, 2}, method, args)
+	if lead {
+		err = c.lead(ctx, call)
+	} else {
+		err = c.wait(ctx, call)
+	}
+	c.recycle(call)
+	return err
 }
 
-// Go begins a call and returns at once.
+// Call is a call begun with Client.Go.
+type Call struct {
+	Method string
+	Reply  any
+	// Error is to be read when Done is closed.
+	Error error
+	// Done is closed when the call has ended.
+	Done <-chan struct{}
+}
+
+// Go begins a call and answers at once, or as soon as the limits of calls in flight and of queued bytes let it. The
+// arguments must not be changed before Done is closed. ctx and Config.CallTimeout bound the call as they do with Call.
 func (c *Client) Go(ctx context.Context, method string, reply any, args ...any) *Call {
-	call := &Call{Method: method, Reply: reply, Done: make(chan struct{})}
-	go func() {
-		defer close(call.Done)
-		call.Error = c.Call(ctx, method, reply, args...)
-	}()
-	return call
+	done := make(chan struct{})
+	result := &Call{Method: method, Reply: reply, Done: done}
+	end := func(err error) {
+		result.Error = err
+		close(done)
+	}
+	call, err := c.begin(ctx, method, reply, args)
+	if err != nil {
+		end(err)
+		return result
+	}
+	bounded := ctx.Done() != nil || !call.deadline.IsZero()
+	if !bounded {
+		call.finished = end
+	}
+	if _, err := c.submit(ctx, call, false); err != nil {
+		c.recycle(call)
+		end(err)
+	} else if bounded {
+		c.waiting.Go(func() {
+			err := c.wait(ctx, call)
+			c.recycle(call)
+			end(err)
+		})
+	}
+	return result
 }
 
-func decodeReply(frame []byte, method string, reply any) error {
-	head, _ := msgpack.ReadHead(frame)
-	rest := frame[head.Size:]
-	count := head.Bits
-	rest, _ = skip(rest)
-	rest, _ = skip(rest)
-	if count < 3 {
-		rest = []byte{0xc0, 0xc0}
-	} else if count < 4 {
-		rest = append(rest[:len(rest):len(rest)], 0xc0)
-	}
-	failure, rest, err := decodeAny(rest)
+// Notify sends a notification: a call that gets no reply. It returns when the message is queued for the network; whether
+// the server knows the function is never told.
+func (c *Client) Notify(ctx context.Context, method string, args ...any) error {
+	call, err := c.begin(ctx, method, nil, args)
 	if err != nil {
 		return err
 	}
-	if failure != nil {
-		return &RemoteError{Method: method, Value: failure}
+	defer c.recycle(call)
+	if err := c.out.room(ctx, nil); err != nil {
+		return c.cause(err)
 	}
-	if _, err := decode(rest, reply); err != nil {
-		return fmt.Errorf("rpc: result of %s: %w", method, err)
+	if err := call.put(call.message.notification()); err != nil {
+		return c.cause(err)
 	}
+	c.out.flush(false)
 	return nil
 }
 
-func (c *Client) read() {
-	defer close(c.ended)
-	err := readFrames(c.conn, c.config.Limits, func(frame []byte) error {
-		head, err := msgpack.ReadHead(frame)
-		if err != nil || head.Kind != msgpack.Array || head.Bits < 2 {
-			return ErrProtocol
-		}
-		rest, _ := skip(frame[head.Size:])
-		var id uint64
-		if _, err := decode(rest, &id); err != nil || id > 0xffffffff {
-			return ErrProtocol
-		}
-		c.mu.Lock()
-		w := c.pending[uint32(id)]
-		delete(c.pending, uint32(id))
-		c.mu.Unlock()
-		if w != nil {
-			w.frame = frame
-			close(w.done)
-		}
-		return nil
-	})
-	c.fail(err)
-}
-
-func (c *Client) fail(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		return
-	}
-	c.err = fmt.Errorf("%w: %w", ErrClosed, err)
-	c.conn.Close()
-	for id, w := range c.pending {
-		delete(c.pending, id)
-		w.err = c.err
-		close(w.done)
-	}
-	close(c.done)
-}
-
-// LocalAddr is the address of this end of the connection.
+// LocalAddr is the address of this end of the connection; it stays readable after the connection is gone.
 func (c *Client) LocalAddr() net.Addr { return c.conn.LocalAddr() }
 
 // RemoteAddr is the address of the server.
 func (c *Client) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
 
-// State says whether the connection is up.
+// State says whether the connection is up, as far as is known: an idle connection is watched too.
 func (c *Client) State() State {
 	if c.Err() == nil {
 		return Connected
@@ -252,45 +182,60 @@ func (c *Client) State() State {
 	return Disconnected
 }
 
-// Done is closed when the connection is gone.
+// Done is closed when the connection is gone, whether or not a call is under way.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err is nil while the connection is up, and then says why it is gone.
+// Err is nil while the connection is up and says afterwards why it is gone; errors.Is(err, ErrClosed) is then true.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
 }
 
-// Close ends the connection and fails every call under way. It may be called more than once.
+// Close ends the connection, fails every call under way and waits for what runs in the background. Notifications that the
+// network has not taken yet are lost. It may be called more than once and always answers nil.
 func (c *Client) Close() error {
-	c.fail(errors.New("closed by this side"))
-	<-c.ended
+	c.fail(errClosedHere)
+	c.out.stop()
+	c.watching.Wait()
+	c.waiting.Wait()
 	return nil
 }
 
-func readFrames(conn net.Conn, limits Limits, each func([]byte) error) error {
-	reader := bufio.NewReader(conn)
-	var scanner msgpack.Scanner
-	scanner.Init(limits.frame())
-	var frame []byte
-	for {
-		size, need, err := scanner.Scan(frame)
-		if err != nil {
-			return scanError(err)
-		}
-		if size > 0 {
-			if err := each(frame); err != nil {
-				return err
-			}
-			scanner.Reset()
-			frame = nil
-			continue
-		}
-		start := len(frame)
-		frame = append(frame, make([]byte, need-start)...)
-		if _, err := io.ReadFull(reader, frame[start:]); err != nil {
-			return err
-		}
+var errClosedHere = errors.New("closed by this side")
+
+// fail ends the connection for a reason; the first one counts.
+func (c *Client) fail(reason error) {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return
 	}
+	c.err = fmt.Errorf("%w: %w", ErrClosed, reason)
+	calls := c.calls.takeAll()
+	c.freeSlot()
+	c.mu.Unlock()
+	c.conn.Close()
+	c.out.fail(errOutboxClosed)
+	close(c.done)
+	if len(calls) == 0 && reason != errClosedHere {
+		c.config.Logger.Info("connection ended", zap.Error(reason))
+	}
+	for _, call := range calls {
+		call.finish(c.err)
+	}
+}
+
+// cause prefers the reason why the connection is gone to what a part of it reports.
+func (c *Client) cause(err error) error {
+	if closed := c.Err(); closed != nil {
+		return closed
+	}
+	if errors.Is(err, ErrTimeout) {
+		return c.timeout()
+	}
+	if c.out.failed() {
+		return fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	return err
 }

@@ -86,6 +86,9 @@ type ServerConfig struct {
 	HandshakeTimeout time.Duration
 	// IdleTimeout closes a connection on which nothing was received and no call was under way for so long. 0: never.
 	IdleTimeout time.Duration
+	// MessageTimeout is how long a message that has begun may bring nothing further before the connection is closed.
+	// Default 30 s.
+	MessageTimeout time.Duration
 	// WriteTimeout is how long a peer may take nothing of its replies before it is cut off. Default 10 s.
 	WriteTimeout time.Duration
 	// KeepAlive and UserTimeout are as in Config.
@@ -103,11 +106,12 @@ type ServerConfig struct {
 }
 
 const (
-	defaultDialTimeout  = 10 * time.Second
-	defaultWriteTimeout = 10 * time.Second
-	defaultKeepAlive    = 10 * time.Second
-	defaultUserTimeout  = 20 * time.Second
-	defaultConnections  = 256
+	defaultDialTimeout    = 10 * time.Second
+	defaultWriteTimeout   = 10 * time.Second
+	defaultKeepAlive      = 10 * time.Second
+	defaultMessageTimeout = 30 * time.Second
+	defaultUserTimeout    = 20 * time.Second
+	defaultConnections    = 256
 )
 
 func (l Limits) withDefaults() Limits {
@@ -137,6 +141,7 @@ func (c Config) withDefaults() Config {
 func (c ServerConfig) withDefaults() ServerConfig {
 	c.Connections = orDefault(c.Connections, defaultConnections)
 	c.HandshakeTimeout = orDefault(c.HandshakeTimeout, defaultDialTimeout)
+	c.MessageTimeout = orDefault(c.MessageTimeout, defaultMessageTimeout)
 	c.WriteTimeout = orDefault(c.WriteTimeout, defaultWriteTimeout)
 	c.KeepAlive = orDefault(c.KeepAlive, defaultKeepAlive)
 	c.UserTimeout = orDefault(c.UserTimeout, defaultUserTimeout)

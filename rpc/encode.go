@@ -73,16 +73,24 @@ func appendRaw(b []byte, raw Raw, depth int) ([]byte, error) {
 	if len(raw) == 0 {
 		return msgpack.AppendNil(b), nil
 	}
-	limits := unlimited
-	limits.Depth = depth
-	size, err := msgpack.Size(raw, limits)
-	if err != nil {
-		return b, fmt.Errorf("rpc: raw value: %w", scanError(err))
-	}
-	if size != len(raw) {
-		return b, fmt.Errorf("rpc: raw value: %d bytes after its end: %w", len(raw)-size, ErrProtocol)
+	if err := raw.check(depth); err != nil {
+		return b, err
 	}
 	return append(b, raw...), nil
+}
+
+// check says whether r is one value, no deeper than depth: anything else would spoil the stream it is put into.
+func (r Raw) check(depth int) error {
+	limits := unlimited
+	limits.Depth = depth
+	size, err := msgpack.Size(r, limits)
+	if err != nil {
+		return fmt.Errorf("rpc: raw value: %w", scanError(err))
+	}
+	if size != len(r) {
+		return fmt.Errorf("rpc: raw value: %d bytes after its end: %w", len(r)-size, ErrProtocol)
+	}
+	return nil
 }
 
 func appendSlice(b []byte, v []any, depth int) ([]byte, error) {

@@ -6,371 +6,255 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
+	"go.uber.org/zap"
 )
 
-// Handler answers the calls of one function. What it returns is encoded as the result, or, with an error, answered as
-// rpclib answers an exception with that text; see ErrorValue and NoReply for the other answers.
-type Handler func(ctx context.Context, request *Request) (any, error)
-
-// Request is one call or notification as a Handler sees it.
-type Request struct {
-	// Method is the function that was called.
-	Method string
-	// Args is the encoded array of arguments, valid until the handler returns.
-	Args Raw
-	// Notification says that nobody waits for a reply.
-	Notification bool
-}
-
-// NumArgs is how many arguments came.
-func (r *Request) NumArgs() int { return argumentCount(r.Args) }
-
-// Decode decodes the arguments into what the pointers point to, one each; it fails when there are not as many.
-func (r *Request) Decode(dst ...any) error {
-	head, err := msgpack.ReadHead(r.Args)
-	if err != nil {
-		return err
-	}
-	if r.NumArgs() != len(dst) {
-		return &arityError{method: r.Method, given: r.NumArgs(), declared: len(dst)}
-	}
-	if head.Kind != msgpack.Array {
-		if len(dst) == 0 {
-			return nil
-		}
-		return ErrType
-	}
-	rest := []byte(r.Args)[head.Size:]
-	for _, target := range dst {
-		if rest, err = decode(rest, target); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-type arityError struct {
-	method          string
-	given, declared int
-}
-
-func (e *arityError) Error() string { return textArity(e.method, e.given, e.declared) }
-
-func argumentCount(args Raw) int {
-	head, err := msgpack.ReadHead(args)
-	if err != nil {
-		return 0
-	}
-	switch head.Kind {
-	case msgpack.Array, msgpack.Map, msgpack.String, msgpack.Binary, msgpack.Extension, msgpack.Unsigned:
-		return int(uint32(head.Bits))
-	default:
-		return 0
-	}
-}
-
-// HandlerOption changes how a function is served.
-type HandlerOption func(*bound)
-
-// NonBlocking declares that the function never waits: it is then run on the goroutine that reads the connection, which
-// saves a switch of goroutines for each call.
-func NonBlocking() HandlerOption { return func(b *bound) { b.nonBlocking = true } }
-
-type bound struct {
-	name        string
-	handler     Handler
-	nonBlocking bool
-}
-
-// Session is one connection of a client as a handler sees it.
-type Session struct {
-	server *Server
-	conn   net.Conn
-	ctx    context.Context
-	cancel context.CancelFunc
-	mu     sync.Mutex
-	exit   bool
-}
-
-type sessionKey struct{}
-
-// SessionFrom answers the session that a handler's context belongs to, nil for other contexts.
-func SessionFrom(ctx context.Context) *Session {
-	session, _ := ctx.Value(sessionKey{}).(*Session)
-	return session
-}
-
-// RemoteAddr is the address of the client.
-func (s *Session) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
-
-// LocalAddr is the address of this end.
-func (s *Session) LocalAddr() net.Addr { return s.conn.LocalAddr() }
-
-// CloseAfterReply ends the session when the reply of the call under way has been sent, as rpclib's post_exit does. Calls
-// behind it are not answered.
-func (s *Session) CloseAfterReply() {
-	s.mu.Lock()
-	s.exit = true
-	s.mu.Unlock()
-}
-
-// Close ends the session at once.
-func (s *Session) Close() error { return s.conn.Close() }
-
-// Server serves functions to any number of connections.
+// Server serves functions to any number of connections. All methods may be used concurrently and from inside handlers.
 type Server struct {
-	config   ServerConfig
-	mu       sync.Mutex
-	bound    map[string]*bound
-	listener map[net.Listener]bool
-	sessions map[*Session]bool
-	stopped  bool
-	running  sync.WaitGroup
+	config ServerConfig
+	// functions is replaced, never changed: looking a function up takes no lock.
+	functions atomic.Pointer[map[string]*function]
+	// missing stands for a function that is not bound.
+	missing *function
+
+	mu        sync.Mutex
+	listeners map[net.Listener]bool
+	sessions  map[*Session]bool
+	stopped   bool
+	requests  sync.Pool
 }
 
 // NewServer makes a server without functions.
 func NewServer(config ServerConfig) *Server {
-	return &Server{config: config.withDefaults(), bound: map[string]*bound{}, listener: map[net.Listener]bool{}, sessions: map[*Session]bool{}}
+	s := &Server{
+		config:    config.withDefaults(),
+		listeners: make(map[net.Listener]bool),
+		sessions:  make(map[*Session]bool),
+		missing:   &function{nonBlocking: true, invoke: invokeMissing},
+	}
+	s.functions.Store(&map[string]*function{})
+	s.requests.New = func() any { return &request{} }
+	return s
 }
 
-// Handle binds a function without reflection. It fails when the name is bound.
+// Handle binds a Handler under a name. It fails, with rpclib's text, when the name is bound already. It may be called while
+// the server runs.
 func (s *Server) Handle(name string, handler Handler, options ...HandlerOption) error {
-	b := &bound{name: name, handler: handler}
+	return s.bind(name, handler.invoke, options)
+}
+
+func (s *Server) bind(name string, invoke invoker, options []HandlerOption) error {
+	fn := &function{name: name, invoke: invoke}
 	for _, option := range options {
-		option(b)
+		option(fn)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.bound[name] != nil {
+	next := make(map[string]*function)
+	for name, fn := range *s.functions.Load() {
+		next[name] = fn
+	}
+	if next[name] != nil {
 		return errors.New(textAlreadyBound(name))
 	}
-	s.bound[name] = b
+	next[name] = fn
+	s.functions.Store(&next)
 	return nil
 }
 
-// Unbind takes a function away; an unknown name is no error.
+// Unbind takes a function away; an unknown name is no error. Calls that were received before may still run it.
 func (s *Server) Unbind(name string) {
 	s.mu.Lock()
-	delete(s.bound, name)
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	next := make(map[string]*function)
+	for bound, fn := range *s.functions.Load() {
+		if bound != name {
+			next[bound] = fn
+		}
+	}
+	s.functions.Store(&next)
 }
 
-// Bind binds any Go function: an optional leading context.Context, any arguments, and nothing, a result, an error or both
-// as what it returns.
-func (s *Server) Bind(name string, function any, options ...HandlerOption) error {
-	fn := reflect.ValueOf(function)
-	if fn.Kind() != reflect.Func {
-		return fmt.Errorf("rpc: binding %s: a %T is no function", name, function)
-	}
-	kind := fn.Type()
-	first := 0
-	if kind.NumIn() > 0 && kind.In(0) == reflect.TypeFor[context.Context]() {
-		first = 1
-	}
-	return s.Handle(name, func(ctx context.Context, request *Request) (any, error) {
-		in := make([]reflect.Value, kind.NumIn())
-		dst := make([]any, 0, kind.NumIn())
-		for i := first; i < len(in); i++ {
-			in[i] = reflect.New(kind.In(i))
-			dst = append(dst, in[i].Interface())
-		}
-		if err := request.Decode(dst...); err != nil {
-			return nil, err
-		}
-		for i := first; i < len(in); i++ {
-			in[i] = in[i].Elem()
-		}
-		if first == 1 {
-			in[0] = reflect.ValueOf(ctx)
-		}
-		out := fn.Call(in)
-		var result any
-		for _, value := range out {
-			if value.Type() == reflect.TypeFor[error]() {
-				if !value.IsNil() {
-					return nil, value.Interface().(error)
-				}
-				continue
-			}
-			result = value.Interface()
-		}
-		return result, nil
-	}, options...)
-}
+// Names is how many functions are bound.
+func (s *Server) Names() int { return len(*s.functions.Load()) }
 
 // Serve accepts connections from the listener and serves them until Shutdown, Close or the end of ctx, which are no
-// errors. It returns when every session has ended.
+// errors; it closes the listener and returns when every session it began has ended. It fails at once with ErrPlaintext for
+// a TCP listener without TLS when ServerConfig.InsecurePlaintext is not set, and with ErrPeerNotAuthenticated for a TLS
+// configuration that lets unknown peers in. It may be called for several listeners at once.
+//
+// The end of ctx closes the sessions as Close does; handlers' contexts descend from ctx.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	if _, tcp := listener.(*net.TCPListener); tcp && s.config.TLS == nil && !s.config.InsecurePlaintext {
-		return ErrPlaintext
+	defer listener.Close()
+	secure, err := s.security(listener)
+	if err != nil {
+		return fmt.Errorf("rpc: serving on %s: %w", listener.Addr(), err)
 	}
-	if s.config.TLS != nil {
-		listener = tls.NewListener(listener, s.config.TLS)
-	}
-	s.mu.Lock()
-	if s.stopped {
-		s.mu.Unlock()
-		listener.Close()
+	if !s.enlist(listener) {
 		return nil
 	}
-	s.listener[listener] = true
-	s.mu.Unlock()
-	stop := context.AfterFunc(ctx, func() { s.Close() })
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer s.discharge(listener)
+	stop := context.AfterFunc(ctx, func() { s.closeSessions(listener) })
 	defer stop()
+	err = s.accept(ctx, listener, secure, &running)
+	if s.isStopped() || ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("rpc: accepting on %s: %w", listener.Addr(), err)
+}
+
+func (s *Server) security(listener net.Listener) (*tls.Config, error) {
+	if s.config.TLS != nil {
+		return serverTLS(s.config.TLS, s.config.AnonymousClients)
+	}
+	if _, tcp := listener.Addr().(*net.TCPAddr); tcp && !s.config.InsecurePlaintext {
+		return nil, ErrPlaintext
+	}
+	return nil, nil
+}
+
+func (s *Server) accept(ctx context.Context, listener net.Listener, secure *tls.Config, running *sync.WaitGroup) error {
+	const longestPause = time.Second
+	pause := 5 * time.Millisecond
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
-			s.running.Wait()
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if s.stopped {
-				return nil
+			var temporary interface{ Temporary() bool }
+			if s.isStopped() || ctx.Err() != nil || !errors.As(err, &temporary) || !temporary.Temporary() {
+				return err
 			}
-			return fmt.Errorf("rpc: accepting on %s: %w", listener.Addr(), err)
+			// Such as no file descriptor left: others may give some back.
+			s.config.Logger.Warn("accepting failed, trying again", zap.Error(err), zap.Duration("pause", pause))
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+			pause = min(2*pause, longestPause)
+			continue
 		}
-		session := &Session{server: s, conn: conn}
-		session.ctx, session.cancel = context.WithCancel(context.WithValue(ctx, sessionKey{}, session))
-		s.mu.Lock()
-		s.sessions[session] = true
-		s.mu.Unlock()
-		s.running.Go(session.serve)
+		pause = 5 * time.Millisecond
+		session := newSession(ctx, s, listener, conn)
+		if !s.admit(session) {
+			s.config.Logger.Warn("connection refused: too many", zap.Stringer("peer", conn.RemoteAddr()), zap.Int("limit", s.config.Connections))
+			conn.Close()
+			continue
+		}
+		running.Go(func() {
+			defer s.forget(session)
+			session.serve(secure)
+		})
+		if ctx.Err() != nil {
+			// It came too late for closeSessions.
+			session.Close()
+		}
 	}
 }
 
-func (s *Session) serve() {
-	defer s.cancel()
-	defer s.conn.Close()
-	if s.server.config.OnSession != nil {
-		s.server.config.OnSession(s)
-	}
-	queue := make(chan []byte, s.server.config.Limits.InFlight)
-	var worker sync.WaitGroup
-	worker.Go(func() {
-		for frame := range queue {
-			if err := s.handle(frame); err != nil {
-				s.conn.Close()
-			}
-		}
-	})
-	err := readFrames(s.conn, s.server.config.Limits, func(frame []byte) error {
-		queue <- frame
-		return nil
-	})
-	s.cancel()
-	close(queue)
-	worker.Wait()
-	s.server.mu.Lock()
-	delete(s.server.sessions, s)
-	s.server.mu.Unlock()
-	if s.server.config.OnSessionEnd != nil {
-		s.server.config.OnSessionEnd(s, err)
-	}
-}
-
-func (s *Session) handle(frame []byte) error {
-	head, _ := msgpack.ReadHead(frame)
-	if head.Kind != msgpack.Array || head.Bits < 3 || head.Bits > 4 {
-		return nil
-	}
-	rest, _ := skip(frame[head.Size:])
-	var id uint64
-	var err error
-	if head.Bits == 4 {
-		if rest, err = decode(rest, &id); err != nil {
-			return err
-		}
-	}
-	var method string
-	if rest, err = decode(rest, &method); err != nil {
-		return err
-	}
-	request := &Request{Method: method, Args: rest, Notification: head.Bits == 3}
-	s.server.mu.Lock()
-	b := s.server.bound[method]
-	s.server.mu.Unlock()
-	var result, failure any
-	if b == nil {
-		failure = textNotFound([]byte(method), request.NumArgs())
-	} else {
-		result, err = b.handler(s.ctx, request)
-		var value ErrorValue
-		var arity *arityError
-		switch {
-		case errors.Is(err, NoReply):
-			return nil
-		case errors.As(err, &value):
-			failure = value.Value
-		case errors.As(err, &arity):
-			failure = err.Error()
-		case errors.Is(err, ErrType):
-			failure = textException(method, request.NumArgs(), badCast)
-		case err != nil:
-			failure = textException(method, request.NumArgs(), err.Error())
-		}
-	}
-	if head.Bits == 4 {
-		b := msgpack.AppendUint([]byte{0x94, 1}, id)
-		if b, err = appendValue(b, failure, 32); err != nil {
-			return err
-		}
-		if failure != nil {
-			result = nil
-		}
-		if b, err = appendValue(b, result, 32); err != nil {
-			return err
-		}
-		if _, err := s.conn.Write(b); err != nil {
-			return err
-		}
-	}
+func (s *Server) isStopped() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.exit {
-		return s.conn.Close()
-	}
-	return nil
+	return s.stopped
 }
 
-// Shutdown stops accepting, lets the calls under way finish and ends every session. From inside a handler, with the
-// handler's context, it returns at once and the session ends after the handler's reply.
-func (s *Server) Shutdown(ctx context.Context) error {
+func (s *Server) enlist(listener net.Listener) bool {
 	s.mu.Lock()
-	s.stopped = true
-	for listener := range s.listener {
-		listener.Close()
+	defer s.mu.Unlock()
+	if !s.stopped {
+		s.listeners[listener] = true
 	}
-	sessions := s.sessions
-	s.sessions = map[*Session]bool{}
+	return !s.stopped
+}
+
+func (s *Server) discharge(listener net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, listener)
+}
+
+func (s *Server) admit(session *Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped || len(s.sessions) >= s.config.Connections {
+		return false
+	}
+	s.sessions[session] = true
+	return true
+}
+
+func (s *Server) forget(session *Session) {
+	s.mu.Lock()
+	delete(s.sessions, session)
 	s.mu.Unlock()
-	own := SessionFrom(ctx)
-	for session := range sessions {
-		if session == own {
-			session.CloseAfterReply()
-		} else {
-			session.conn.SetReadDeadline(time.Now())
+	close(session.ended)
+}
+
+// Shutdown closes the listeners at once, has every session finish the calls that it has received, and waits for that.
+// When ctx ends first it closes what is left and answers the context's error. From inside a handler, told by the handler's
+// context, it does not wait: the session ends when the handler's reply is sent, and Serve returns when all have ended.
+func (s *Server) Shutdown(ctx context.Context) error {
+	sessions := s.stop()
+	for _, session := range sessions {
+		session.finish(endAfterCalls)
+	}
+	if own := SessionFrom(ctx); own != nil && own.server == s {
+		return nil
+	}
+	for _, session := range sessions {
+		select {
+		case <-session.ended:
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), s.Close())
 		}
 	}
-	if own == nil {
-		s.running.Wait()
+	return nil
+}
+
+// Close closes the listeners and all connections at once and cancels the handlers' contexts. It does not wait: Serve does.
+func (s *Server) Close() error {
+	for _, session := range s.stop() {
+		session.Close()
 	}
 	return nil
 }
 
-// Close stops accepting and ends every session at once.
-func (s *Server) Close() error {
+// CloseSessions closes all connections at once, as rpclib's close_sessions does; new ones are accepted.
+func (s *Server) CloseSessions() { s.closeSessions(nil) }
+
+// closeSessions closes the connections of one listener and the listener; nil means those of all, and no listener.
+func (s *Server) closeSessions(listener net.Listener) {
 	s.mu.Lock()
-	s.stopped = true
-	for listener := range s.listener {
-		listener.Close()
-	}
+	var sessions []*Session
 	for session := range s.sessions {
-		session.conn.Close()
+		if listener == nil || session.listener == listener {
+			sessions = append(sessions, session)
+		}
 	}
 	s.mu.Unlock()
-	return nil
+	if listener != nil {
+		listener.Close()
+	}
+	for _, session := range sessions {
+		session.Close()
+	}
+}
+
+// stop keeps new connections out and answers the sessions there are.
+func (s *Server) stop() []*Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	for listener := range s.listeners {
+		listener.Close()
+	}
+	var sessions []*Session
+	for session := range s.sessions {
+		sessions = append(sessions, session)
+	}
+	return sessions
 }

@@ -13,8 +13,8 @@ const notFoundPrefix = "rpclib: server could not find function '"
 // badCast is what a C++ conversion of the wrong type reports.
 const badCast = "std::bad_cast"
 
-func textNotFound(method []byte, count int) string {
-	return notFoundPrefix + string(method) + "' with argument count " + strconv.Itoa(count) + "."
+func textNotFound(method string, count int) string {
+	return notFoundPrefix + method + "' with argument count " + strconv.Itoa(count) + "."
 }
 
 func textArity(method string, given, declared int) string {

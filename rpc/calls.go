@@ -1,0 +1,81 @@
+package rpc
+
+// callTable finds a call under way by its message id. Ids are given in order, so that a ring finds nearly all of them; a
+// call that is under way while the ring goes round once moves aside into a map. It is for one goroutine at a time.
+type callTable struct {
+	ring  []*call
+	aside map[uint32]*call
+	count int
+	last  uint32
+}
+
+const ringSize = 64
+
+// add gives the call the next id, which is not that of any call under way, and keeps it. Ids go from 1 to 2^32-1 and begin
+// again.
+func (t *callTable) add(c *call) {
+	if t.ring == nil {
+		t.ring = make([]*call, ringSize)
+	}
+	for {
+		t.last++
+		if t.last == 0 {
+			continue
+		}
+		if t.find(t.last) == nil {
+			break
+		}
+	}
+	c.id = t.last
+	slot := &t.ring[c.id%ringSize]
+	if old := *slot; old != nil {
+		if t.aside == nil {
+			t.aside = make(map[uint32]*call)
+		}
+		t.aside[old.id] = old
+	}
+	*slot = c
+	t.count++
+}
+
+func (t *callTable) find(id uint32) *call {
+	if t.ring == nil {
+		return nil
+	}
+	if c := t.ring[id%ringSize]; c != nil && c.id == id {
+		return c
+	}
+	return t.aside[id]
+}
+
+// take removes the call with the id and answers it, nil when there is none.
+func (t *callTable) take(id uint32) *call {
+	c := t.find(id)
+	if c == nil {
+		return nil
+	}
+	if slot := &t.ring[id%ringSize]; *slot == c {
+		*slot = nil
+	} else {
+		delete(t.aside, id)
+	}
+	t.count--
+	return c
+}
+
+// takeAll removes and answers every call.
+func (t *callTable) takeAll() []*call {
+	var all []*call
+	for i, c := range t.ring {
+		if c != nil {
+			all = append(all, c)
+			t.ring[i] = nil
+		}
+	}
+	for id, c := range t.aside {
+		all = append(all, c)
+		delete(t.aside, id)
+	}
+	t.count = 0
+	return all
+}

@@ -1,0 +1,133 @@
+package rpc
+
+import (
+	"io"
+	"net"
+
+	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
+)
+
+const (
+	smallestRead = 4 << 10
+	largestRead  = 512 << 10
+	// trustedLength is up to which announced length a buffer is made before the bytes are there.
+	trustedLength = 1 << 20
+	// calmReads is after how many reads that used little of the buffer it is made smaller.
+	calmReads = 256
+)
+
+// inbox reads the messages of one connection. Its buffer grows with what one read brings and with the announced length of
+// a message, and shrinks again. It is for one goroutine at a time.
+type inbox struct {
+	conn    net.Conn
+	scanner msgpack.Scanner
+	buffer  []byte
+	// start and end enclose what was read and not yet taken; need is the length that the message at start has at least.
+	start, end, need int
+	// read is the size of buffer that reading wants; calm counts reads in a row that used little of it.
+	read, calm int
+}
+
+func (in *inbox) init(conn net.Conn, limits Limits) {
+	in.conn = conn
+	in.scanner.Init(limits.frame())
+	in.read = smallestRead
+	in.need = 1
+}
+
+// next answers the next message, valid until the next call of fill, or nil when none is complete. It does not read.
+func (in *inbox) next() ([]byte, error) {
+	if in.end-in.start < in.need {
+		return nil, nil
+	}
+	size, need, err := in.scanner.Scan(in.buffer[in.start:in.end])
+	if err != nil {
+		return nil, scanError(err)
+	}
+	if size == 0 {
+		in.need = need
+		return nil, nil
+	}
+	in.scanner.Reset()
+	in.need = 1
+	frame := in.buffer[in.start : in.start+size : in.start+size]
+	in.start += size
+	return frame, nil
+}
+
+// partial says whether a message has begun and is not complete.
+func (in *inbox) partial() bool { return in.end > in.start }
+
+// fill reads once. It must only be called after next has answered nil.
+func (in *inbox) fill() error {
+	in.makeRoom()
+	window := in.buffer[in.end:]
+	if in.need >= bigMessage {
+		// A big message ends its buffer, so that the buffer can be handed on with it.
+		window = window[:min(len(window), in.start+in.need-in.end)]
+	}
+	n, err := in.conn.Read(window)
+	in.end += n
+	if n > 0 {
+		in.adapt(n)
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// makeRoom sees to it that something can be read behind end.
+func (in *inbox) makeRoom() {
+	have := in.end - in.start
+	want := in.read
+	if in.need > want {
+		// Beyond what may be taken on trust the buffer grows only as fast as the bytes come.
+		want = min(in.need, max(trustedLength, 2*have))
+	}
+	if len(in.buffer) >= want && len(in.buffer) <= max(2*want, smallestRead) {
+		if have == 0 {
+			in.start, in.end = 0, 0
+		} else if len(in.buffer)-in.start < min(in.need, want) || in.end == len(in.buffer) {
+			copy(in.buffer, in.buffer[in.start:in.end])
+			in.start, in.end = 0, have
+		}
+		if in.end < len(in.buffer) {
+			return
+		}
+	}
+	want = max(want, have+smallestRead)
+	if in.need >= bigMessage && in.need > have {
+		want = min(in.need, want)
+	}
+	buffer := make([]byte, want)
+	copy(buffer, in.buffer[in.start:in.end])
+	in.buffer, in.start, in.end = buffer, 0, have
+}
+
+// adapt doubles the buffer when a read filled it, and halves it when many reads in a row have left most of it empty.
+func (in *inbox) adapt(n int) {
+	switch {
+	case in.end == len(in.buffer) && in.need < bigMessage:
+		in.read = min(2*in.read, largestRead)
+		in.calm = 0
+	case n > in.read/4:
+		in.calm = 0
+	default:
+		if in.calm++; in.calm == calmReads {
+			in.calm = 0
+			in.read = max(in.read/2, smallestRead)
+		}
+	}
+}
+
+// handOver gives the buffer away with the message that next just answered, which must be the last one in it. It answers
+// false, and gives nothing away, when something follows the message.
+func (in *inbox) handOver() bool {
+	if in.start != in.end {
+		return false
+	}
+	in.buffer, in.start, in.end = nil, 0, 0
+	return true
+}

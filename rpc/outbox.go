@@ -1,0 +1,334 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// bigMessage is from how many bytes on a message is not copied into the outbox but written from where it is.
+	bigMessage = 32 << 10
+	// keptBuffer is the largest buffer that is kept for later messages.
+	keptBuffer = 256 << 10
+	// flushRounds is how often one sender goes on writing what others have queued meanwhile.
+	flushRounds = 8
+)
+
+// outbox queues the messages of one connection and writes them, as many as there are with one system call. Nobody waits
+// for the network: a sender writes what the socket takes at once, and leaves the rest to a goroutine that lives as long as
+// something is queued. A message of bigMessage bytes or more is written by that goroutine from the sender's memory.
+//
+// All methods may be used concurrently.
+type outbox struct {
+	conn net.Conn
+	// direct writes without waiting; nil where the connection cannot.
+	direct  *directWriter
+	timeout time.Duration
+	limit   int
+	// broken is called once with the first error of a write, on a goroutine that holds no lock.
+	broken func(error)
+
+	// queued counts the bytes that the network has not taken.
+	queued atomic.Int64
+
+	mu sync.Mutex
+	// pieces are to be written before small. small collects short messages, spare is the buffer it takes turns with.
+	pieces   []piece
+	small    []byte
+	spare    []byte
+	flushing bool
+	err      error
+	// change is closed when queued has become less or err was set; nil while nobody waits for that.
+	change   chan struct{}
+	drainers sync.WaitGroup
+}
+
+// piece is a part of the stream that is not copied. owner, if any, is told when it is no longer needed.
+type piece struct {
+	data  []byte
+	owner pieceOwner
+}
+
+type pieceOwner interface{ written() }
+
+var errOutboxClosed = errors.New("closed")
+
+func (o *outbox) init(conn net.Conn, timeout time.Duration, limit int, broken func(error)) {
+	o.conn = conn
+	o.direct = newDirectWriter(conn)
+	o.timeout = timeout
+	o.limit = limit
+	o.broken = broken
+}
+
+// room waits until no more than the limit is queued. It fails with cause(ctx) when done is closed first. A nil error says
+// nothing about the connection: put does.
+func (o *outbox) room(ctx context.Context, expired <-chan time.Time) error {
+	for o.queued.Load() > int64(o.limit) {
+		if err := o.await(ctx, expired, int64(o.limit)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// await waits once for queued to become less while it is above limit.
+func (o *outbox) await(ctx context.Context, expired <-chan time.Time, limit int64) error {
+	o.mu.Lock()
+	if o.err != nil || o.queued.Load() <= limit {
+		defer o.mu.Unlock()
+		if o.err != nil {
+			return o.err
+		}
+		return nil
+	}
+	if o.change == nil {
+		o.change = make(chan struct{})
+	}
+	change := o.change
+	o.mu.Unlock()
+	select {
+	case <-change:
+		return nil
+	case <-expired:
+		return ErrTimeout
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// put queues one message: head, which is copied unless it is big, and tail, which never is and may be nil. With an owner,
+// neither a big head nor the tail may change until the owner is told; head and tail belong to the outbox otherwise.
+func (o *outbox) put(head, tail []byte, owner pieceOwner) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return o.err
+	}
+	o.queued.Add(int64(len(head) + len(tail)))
+	if len(head) < bigMessage {
+		o.small = append(o.small, head...)
+	} else {
+		o.seal()
+		if len(tail) > 0 {
+			o.pieces = append(o.pieces, piece{data: head})
+		} else {
+			o.pieces = append(o.pieces, piece{data: head, owner: owner})
+		}
+	}
+	if len(tail) > 0 {
+		o.seal()
+		o.pieces = append(o.pieces, piece{data: tail, owner: owner})
+	}
+	return nil
+}
+
+// seal makes what small holds a piece, so that something can follow it.
+func (o *outbox) seal() {
+	if len(o.small) == 0 {
+		return
+	}
+	o.pieces = append(o.pieces, piece{data: o.small})
+	o.small = nil
+}
+
+// flush sees to it that what is queued gets written. gather says that other senders are likely to queue something within
+// microseconds: they are let run first, so that one system call serves all.
+func (o *outbox) flush(gather bool) {
+	o.mu.Lock()
+	if o.flushing || o.err != nil || len(o.small) == 0 && len(o.pieces) == 0 {
+		o.mu.Unlock()
+		return
+	}
+	o.flushing = true
+	for range flushRounds {
+		if gather && len(o.pieces) == 0 {
+			o.mu.Unlock()
+			runtime.Gosched()
+			o.mu.Lock()
+		}
+		if o.err != nil || o.direct == nil || len(o.pieces) > 0 {
+			break
+		}
+		buffer := o.small
+		o.small, o.spare = o.spare[:0], nil
+		o.mu.Unlock()
+		n, err := o.direct.write(buffer)
+		o.mu.Lock()
+		if err != nil {
+			o.flushing = false
+			o.mu.Unlock()
+			o.fail(err)
+			return
+		}
+		o.taken(n)
+		if n < len(buffer) {
+			o.pieces = append([]piece{{data: buffer[n:]}}, o.pieces...)
+			break
+		}
+		if cap(buffer) <= keptBuffer {
+			o.spare = buffer[:0]
+		}
+		if len(o.small) == 0 && len(o.pieces) == 0 {
+			o.flushing = false
+			o.mu.Unlock()
+			return
+		}
+	}
+	if o.err == nil {
+		o.drainers.Go(o.drain)
+	} else {
+		o.flushing = false
+	}
+	o.mu.Unlock()
+}
+
+// taken counts n bytes as written; mu is held.
+func (o *outbox) taken(n int) {
+	o.queued.Add(int64(-n))
+	if o.change != nil && n > 0 {
+		close(o.change)
+		o.change = nil
+	}
+}
+
+// drain writes until nothing is queued.
+func (o *outbox) drain() {
+	for {
+		o.mu.Lock()
+		o.seal()
+		if o.err != nil || len(o.pieces) == 0 {
+			o.flushing = false
+			if o.err == nil {
+				// A deadline that stays behind would fail a later direct write.
+				o.conn.SetWriteDeadline(time.Time{})
+			}
+			o.mu.Unlock()
+			return
+		}
+		pieces := o.pieces
+		o.pieces = nil
+		o.mu.Unlock()
+		err := o.write(pieces)
+		for _, piece := range pieces {
+			if piece.owner != nil {
+				piece.owner.written()
+			}
+		}
+		if err != nil {
+			o.mu.Lock()
+			o.flushing = false
+			o.mu.Unlock()
+			o.fail(err)
+			return
+		}
+	}
+}
+
+// write writes the pieces. It gives up when the peer takes nothing for the time-out.
+func (o *outbox) write(pieces []piece) error {
+	buffers := make(net.Buffers, 0, len(pieces))
+	for _, piece := range pieces {
+		buffers = append(buffers, piece.data)
+	}
+	for len(buffers) > 0 {
+		if err := o.conn.SetWriteDeadline(time.Now().Add(o.timeout)); err != nil {
+			return err
+		}
+		n, err := o.writeSome(&buffers)
+		o.mu.Lock()
+		o.taken(n)
+		o.mu.Unlock()
+		if errors.Is(err, os.ErrDeadlineExceeded) && n > 0 && o.direct != nil {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeSome writes from the front of buffers. Sockets take all pieces with one system call; others, such as TLS, which
+// cannot go on after a write that timed out half-way, get portions small enough to say that the peer takes something.
+func (o *outbox) writeSome(buffers *net.Buffers) (int, error) {
+	if o.direct != nil {
+		n, err := buffers.WriteTo(o.conn)
+		return int(n), err
+	}
+	first := (*buffers)[0]
+	portion := first[:min(len(first), 64<<10)]
+	n, err := o.conn.Write(portion)
+	if (*buffers)[0] = first[n:]; n == len(first) {
+		*buffers = (*buffers)[1:]
+	}
+	return n, err
+}
+
+// fail ends the outbox: what is queued is dropped and its owners are told.
+func (o *outbox) fail(err error) {
+	o.mu.Lock()
+	if o.err != nil {
+		o.mu.Unlock()
+		return
+	}
+	o.err = err
+	pieces := o.pieces
+	o.pieces, o.small, o.spare = nil, nil, nil
+	if o.change != nil {
+		close(o.change)
+		o.change = nil
+	}
+	o.mu.Unlock()
+	for _, piece := range pieces {
+		if piece.owner != nil {
+			piece.owner.written()
+		}
+	}
+	if o.broken != nil && err != errOutboxClosed {
+		o.broken(err)
+	}
+}
+
+// failed says whether the outbox has ended.
+func (o *outbox) failed() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err != nil
+}
+
+// disown makes the outbox independent of the owner's memory: what it still queues it copies. It answers false when that
+// memory is being written this moment; the owner is told when it no longer is.
+func (o *outbox) disown(owner pieceOwner) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.pieces {
+		if o.pieces[i].owner == owner {
+			o.pieces[i] = piece{data: append([]byte(nil), o.pieces[i].data...)}
+			return true
+		}
+	}
+	return false
+}
+
+// drained waits until everything queued is written or the outbox has failed.
+func (o *outbox) drained() {
+	o.flush(false)
+	for o.queued.Load() > 0 {
+		if o.await(context.Background(), nil, 0) != nil {
+			return
+		}
+	}
+}
+
+// stop ends the outbox and waits for its goroutine; the connection must be closed already.
+func (o *outbox) stop() {
+	o.fail(errOutboxClosed)
+	o.drainers.Wait()
+}

@@ -1,0 +1,217 @@
+// Package rpctest helps to test what speaks MessagePack-RPC: an in-memory network with faults, and the function set that
+// rpclib's recorded answers are about.
+package rpctest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
+)
+
+// functions is the state of one set of test functions.
+type functions struct {
+	server *rpc.Server
+	notes  atomic.Int64
+	here   atomic.Bool
+}
+
+// BindFunctions binds the test functions to a server: those whose answers by the real rpclib are recorded in the package's
+// testdata. Any MessagePack-RPC client can be tried on them.
+func BindFunctions(server *rpc.Server) error {
+	f := &functions{server: server}
+	var failed error
+	bind := func(name string, fn any, options ...rpc.HandlerOption) {
+		failed = errors.Join(failed, server.Bind(name, fn, options...))
+	}
+	f.bindPlain(bind)
+	f.bindTyped(bind)
+	f.bindResults(bind)
+	f.bindFailures(bind)
+	f.bindAnswers(bind)
+	f.bindSessions(bind)
+	f.bindSatellite(bind)
+	return failed
+}
+
+type binder = func(name string, fn any, options ...rpc.HandlerOption)
+
+func (f *functions) bindPlain(bind binder) {
+	quick := rpc.NonBlocking()
+	bind("nop", func() {}, quick)
+	bind("v0", func() {}, quick)
+	bind("v1", func(string) {}, quick)
+	bind("echo", func(text string) string { return text }, quick)
+	bind("echo_obj", func(value rpc.Raw) (rpc.Raw, error) { return value.Minimal() }, quick)
+	bind("add", func(a, b int32) int32 { return a + b }, quick)
+	bind("len", func(text string) uint64 { return uint64(len(text)) }, quick)
+	bind("f0", func() string { return "f0" }, quick)
+	bind("f1", func(a int32) int32 { return a }, quick)
+	bind("f2", func(a, b int32) int32 { return a*10 + b }, quick)
+	bind("f3", func(a int32, b string, c bool) string {
+		letter := "F"
+		if c {
+			letter = "T"
+		}
+		return fmt.Sprint(a, b, letter)
+	})
+	bind("f4", func(a int32, b string, c bool, d float64) string { return stream(a, b, c, d) })
+	bind("f5", func(a int32, b string, c bool, d float64, e []int32) string { return stream(a, b, c, d, len(e)) })
+	bind("f6", func(a int32, b string, c bool, d float64, e []int32, m map[string]int32) string {
+		return stream(a, b, c, d, len(e), len(m))
+	})
+	bind("refargs", func(a int32, b string) string { return stream(a, b) })
+	bind("", func() string { return "empty name" })
+	bind("ünï", func() string { return "utf8 name" })
+	bind("obj_args", func(a, b rpc.Raw) (int, error) {
+		first, err := typeNumber(a)
+		if err != nil {
+			return 0, err
+		}
+		second, err := typeNumber(b)
+		return 100*first + second, err
+	})
+	bind("sleep", func(ctx context.Context, milliseconds int64) (int64, error) {
+		timer := time.NewTimer(time.Duration(milliseconds) * time.Millisecond)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return milliseconds, nil
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	})
+	bind("note", func(int32) { f.notes.Add(1) })
+	bind("note_throw", func() error { return errors.New("note") })
+	bind("note_error", func() error { return rpc.ErrorValue{Value: "note"} })
+	bind("notes", func() int64 { return f.notes.Load() })
+	bind("b_unbind", func(name string) bool { f.server.Unbind(name); return true })
+	bind("b_bind", func(name string) (bool, error) {
+		return true, f.server.Bind(name, func() string { return name })
+	})
+	bind("b_names", func() uint64 { return uint64(f.server.Names()) })
+}
+
+// stream joins values as a C++ stream prints them.
+func stream(values ...any) string {
+	var text strings.Builder
+	for _, value := range values {
+		switch value := value.(type) {
+		case bool:
+			if value {
+				text.WriteByte('1')
+			} else {
+				text.WriteByte('0')
+			}
+		case float64:
+			fmt.Fprintf(&text, "%.6g", value)
+		default:
+			fmt.Fprint(&text, value)
+		}
+	}
+	return text.String()
+}
+
+// typeNumber answers the number that msgpack-c gives a value's type.
+func typeNumber(value rpc.Raw) (int, error) {
+	head, err := msgpack.ReadHead(value)
+	if err != nil {
+		return 0, err
+	}
+	return map[msgpack.Kind]int{
+		msgpack.Nil: 0, msgpack.Bool: 1, msgpack.Unsigned: 2, msgpack.Negative: 3, msgpack.Float64: 4, msgpack.String: 5,
+		msgpack.Array: 6, msgpack.Map: 7, msgpack.Binary: 8, msgpack.Extension: 9, msgpack.Float32: 10,
+	}[head.Kind], nil
+}
+
+type tuple struct {
+	_struct bool `codec:",toarray"` //nolint:unused // the codec package reads it
+	Number  int32
+	Text    string
+	Float   float64
+}
+
+type pointArray struct {
+	_struct bool `codec:",toarray"` //nolint:unused // the codec package reads it
+	X       int32
+	S       string
+}
+
+type pointMap struct {
+	X int32  `codec:"x"`
+	S string `codec:"s"`
+}
+
+func identity[T any](value T) T { return value }
+
+func (f *functions) bindTyped(bind binder) {
+	bind("e_bool", identity[bool])
+	bind("e_i8", identity[int8])
+	bind("e_i16", identity[int16])
+	bind("e_i32", identity[int32])
+	bind("e_i64", identity[int64])
+	bind("e_u8", identity[uint8])
+	bind("e_u16", identity[uint16])
+	bind("e_u32", identity[uint32])
+	bind("e_u64", identity[uint64])
+	bind("e_char", identity[int8])
+	bind("e_float", identity[float32])
+	bind("e_double", identity[float64])
+	bind("e_string", identity[string])
+	bind("e_vecint", identity[[]int32])
+	bind("e_vecchar", identity[[]byte])
+	bind("e_vecuchar", identity[[]byte])
+	bind("e_vecu16", identity[[]uint16])
+	bind("e_vecbool", identity[[]bool])
+	bind("e_mapsi", identity[map[string]int32])
+	bind("e_mapis", identity[map[int32]string])
+	bind("e_pair", func(pair []rpc.Raw) ([]any, error) {
+		var number int32
+		var text string
+		if len(pair) != 2 {
+			return nil, rpc.ErrType
+		}
+		err := errors.Join(pair[0].Decode(&number), pair[1].Decode(&text))
+		return []any{number, text}, err
+	})
+	bind("e_tuple", identity[tuple])
+	bind("e_nested", identity[map[string][]map[string]int32])
+	bind("e_parr", identity[pointArray])
+	bind("e_pmap", identity[pointMap])
+	bind("e_nil", func(value rpc.Raw) (any, error) {
+		if string(value) != "\xc0" {
+			return nil, rpc.ErrType
+		}
+		return nil, nil
+	})
+}
+
+func (f *functions) bindResults(bind binder) {
+	bind("r_nil", func() {})
+	bind("r_true", func() bool { return true })
+	bind("r_cstr", func() string { return "cstr" })
+	bind("r_i", identity[int64])
+	bind("r_u", identity[uint64])
+	bind("r_str", func(n uint32) string { return strings.Repeat("x", int(n)) })
+	bind("r_bin", func(n uint32) []byte { return []byte(strings.Repeat("y", int(n))) })
+	bind("r_ubin", func(n uint32) []byte { return []byte(strings.Repeat("z", int(n))) })
+	bind("r_arr", func(n uint32) []uint32 {
+		values := make([]uint32, n)
+		for i := range values {
+			values[i] = uint32(i)
+		}
+		return values
+	})
+	bind("r_map", func(n uint32) map[uint32]uint32 {
+		values := make(map[uint32]uint32, n)
+		for i := range n {
+			values[i] = i
+		}
+		return values
+	})
+}

@@ -1,0 +1,453 @@
+package rpc
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Session is one connection of a client. A handler gets it with SessionFrom. All methods may be used concurrently.
+type Session struct {
+	server   *Server
+	listener net.Listener
+	// socket is the connection as accepted, conn the same or TLS over it.
+	socket net.Conn
+	conn   net.Conn
+	peer   *tls.ConnectionState
+	ctx    context.Context
+	cancel context.CancelFunc
+	ended  chan struct{}
+
+	out  outbox
+	in   inbox
+	ack  *acknowledger
+	late lateness
+	// deadline is what the read deadline was last set to; the reader alone uses it.
+	deadline time.Time
+
+	// exit says that a handler wants the session closed after its reply.
+	exit atomic.Bool
+	// inFlight and received count the calls that were read and are not answered, and their bytes.
+	inFlight atomic.Int64
+	received atomic.Int64
+	lanes    lanes
+
+	mu sync.Mutex
+	// ending is an ending; it changes with mu held.
+	ending atomic.Int32
+	broken error
+	// progress is signalled when inFlight or received have become less and stalled is true, and when ending changes.
+	progress sync.Cond
+	stalled  atomic.Bool
+}
+
+// ending says how a session is to end.
+type ending int32
+
+const (
+	endNot ending = iota
+	// endAfterCalls answers what was received.
+	endAfterCalls
+	// endAfterReplies sends the replies there are, and answers nothing further.
+	endAfterReplies
+	// endNow closes the connection.
+	endNow
+)
+
+type sessionKey struct{}
+
+// SessionFrom answers the session that a handler's context belongs to, nil for other contexts.
+func SessionFrom(ctx context.Context) *Session {
+	session, _ := ctx.Value(sessionKey{}).(*Session)
+	return session
+}
+
+func newSession(ctx context.Context, server *Server, listener net.Listener, conn net.Conn) *Session {
+	s := &Session{server: server, listener: listener, socket: conn, conn: conn, ended: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancel(context.WithValue(ctx, sessionKey{}, s))
+	s.progress.L = &s.mu
+	s.lanes.session = s
+	s.late.session = s
+	return s
+}
+
+// RemoteAddr is the address of the client.
+func (s *Session) RemoteAddr() net.Addr { return s.socket.RemoteAddr() }
+
+// LocalAddr is the address of this end.
+func (s *Session) LocalAddr() net.Addr { return s.socket.LocalAddr() }
+
+// TLS is the state of a protected connection after its handshake, nil for others.
+func (s *Session) TLS() *tls.ConnectionState { return s.peer }
+
+// PeerCertificates are what the client has proven its identity with, its own certificate first; nil without TLS. See PinOf
+// for the name of its key.
+func (s *Session) PeerCertificates() []*x509.Certificate {
+	if s.peer == nil {
+		return nil
+	}
+	return s.peer.PeerCertificates
+}
+
+// CloseAfterReply, called by a handler, ends the session when the handler's reply is sent, whole: rpclib's post_exit. Calls
+// behind it are not answered. In a notification it ends the session when the handler returns, and with NoReply it does
+// nothing, both as in rpclib. Where handlers run at once, those of other calls that run already get their replies sent too.
+func (s *Session) CloseAfterReply() { s.exit.Store(true) }
+
+// Close ends the session at once: replies under way are lost, handlers' contexts end. It does not wait and always answers
+// nil.
+func (s *Session) Close() error {
+	s.finish(endNow)
+	s.cancel()
+	s.socket.Close()
+	return nil
+}
+
+// finish has the session end.
+func (s *Session) finish(how ending) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ending.Store(max(s.ending.Load(), int32(how)))
+	s.progress.Broadcast()
+	// The only error is that of a connection that is closed already.
+	_ = s.socket.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (s *Session) end() ending {
+	return ending(s.ending.Load())
+}
+
+// breakOff closes the connection for a reason; it is what a failed write leads to.
+func (s *Session) breakOff(reason error) {
+	s.mu.Lock()
+	if s.broken == nil {
+		s.broken = reason
+	}
+	s.mu.Unlock()
+	s.Close()
+}
+
+// serve is the session's life.
+func (s *Session) serve(secure *tls.Config) {
+	config := &s.server.config
+	opened := false
+	err := s.open(secure)
+	if err == nil {
+		opened = true
+		if config.OnSession != nil {
+			config.OnSession(s)
+		}
+		err = s.read()
+	}
+	err = s.close(err)
+	if err != nil {
+		config.Logger.Warn("session broken", zap.Stringer("peer", s.RemoteAddr()), zap.Error(err))
+	}
+	if opened && config.OnSessionEnd != nil {
+		config.OnSessionEnd(s, err)
+	}
+}
+
+// open makes the connection ready: socket options, and the proof of who is there.
+func (s *Session) open(secure *tls.Config) error {
+	config := &s.server.config
+	if err := tune(s.socket, config.KeepAlive, config.UserTimeout); err != nil {
+		return err
+	}
+	if secure != nil {
+		conn := tls.Server(s.socket, secure)
+		ctx, cancel := context.WithTimeout(s.ctx, config.HandshakeTimeout)
+		defer cancel()
+		if err := conn.HandshakeContext(ctx); err != nil {
+			return fmt.Errorf("TLS handshake: %w", err)
+		}
+		state := conn.ConnectionState()
+		s.conn, s.peer = conn, &state
+	}
+	s.ack = newAcknowledger(s.conn)
+	s.out.init(s.conn, config.WriteTimeout, config.Limits.QueuedBytes, s.breakOff)
+	s.in.init(s.conn, config.Limits)
+	return nil
+}
+
+// Errors that end a session, told to OnSessionEnd.
+var (
+	// ErrIdle is a connection that was silent for ServerConfig.IdleTimeout.
+	ErrIdle = errors.New("rpc: connection idle for too long")
+	// ErrStalled is a message that stopped half-way for ServerConfig.MessageTimeout.
+	ErrStalled = errors.New("rpc: message stopped half-way")
+)
+
+// read reads calls until the session is to end; nil is an orderly end.
+func (s *Session) read() error {
+	for {
+		notified, err := s.takeAll()
+		s.lanes.dispatch()
+		if err == nil {
+			s.out.flush(false)
+			err = s.admit()
+		}
+		if err != nil || s.end() != endNot {
+			return err
+		}
+		if notified || s.in.partial() || s.late.is.Load() {
+			s.ack.now()
+		}
+		s.bound()
+		if err := s.in.fill(); err == io.EOF && s.in.partial() {
+			return io.ErrUnexpectedEOF
+		} else if err == io.EOF {
+			return nil
+		} else if errors.Is(err, os.ErrDeadlineExceeded) {
+			if err := s.expired(); err != nil || s.end() != endNot {
+				return err
+			}
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// takeAll takes the calls that were read. notified says that there was a notification among them.
+func (s *Session) takeAll() (notified bool, err error) {
+	limits := &s.server.config.Limits
+	for {
+		if s.inFlight.Load() >= int64(limits.InFlight) || s.received.Load() > int64(limits.QueuedBytes) {
+			s.lanes.dispatch()
+			if err := s.admit(); err != nil {
+				return notified, err
+			}
+		}
+		if s.end() >= endAfterReplies {
+			return notified, nil
+		}
+		frame, err := s.in.next()
+		if frame == nil || err != nil {
+			return notified, err
+		}
+		message, ok, err := parseRequest(frame)
+		if err != nil {
+			return notified, err
+		}
+		if ok {
+			notified = notified || message.notification
+			s.take(message, len(frame))
+		}
+	}
+}
+
+// take begins one call: at once where that may be, else by way of a lane.
+func (s *Session) take(message requestMessage, size int) {
+	r := s.server.requests.Get().(*request)
+	r.session = s
+	r.id = message.id
+	r.Notification = message.notification
+	r.Args = message.args
+	if r.function = (*s.server.functions.Load())[string(message.method)]; r.function != nil {
+		r.Method = r.function.name
+	} else {
+		r.Method = string(message.method)
+		r.function = s.server.missing
+	}
+	r.size = size
+	s.inFlight.Add(1)
+	s.received.Add(int64(size))
+	if r.function.nonBlocking && s.lanes.mayRunNow() {
+		s.run(r)
+		return
+	}
+	if size < bigMessage || !s.in.handOver() {
+		r.keep()
+	}
+	s.lanes.add(r)
+}
+
+// admit waits until the limits let the session read on.
+func (s *Session) admit() error {
+	limits := &s.server.config.Limits
+	full := func() bool {
+		return s.inFlight.Load() >= int64(limits.InFlight) || s.received.Load() > int64(limits.QueuedBytes)
+	}
+	if !full() {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stalled.Store(true)
+	defer s.stalled.Store(false)
+	for full() && s.end() == endNot {
+		s.progress.Wait()
+	}
+	return nil
+}
+
+// release gives a request back that is answered and needed no more.
+func (s *Session) release(r *request) {
+	s.received.Add(int64(-r.size))
+	s.inFlight.Add(-1)
+	r.Args, r.reply.tail, r.function = nil, nil, nil
+	s.server.requests.Put(r)
+	if s.stalled.Load() {
+		s.mu.Lock()
+		s.progress.Broadcast()
+		s.mu.Unlock()
+	}
+}
+
+// bound sets the deadline of the next read.
+func (s *Session) bound() {
+	config := &s.server.config
+	var timeout time.Duration
+	switch {
+	case s.in.partial():
+		timeout = config.MessageTimeout
+	case config.IdleTimeout > 0:
+		timeout = config.IdleTimeout
+	case s.deadline.IsZero():
+		return
+	}
+	s.deadline = time.Time{}
+	if timeout > 0 {
+		s.deadline = time.Now().Add(timeout)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end() == endNot {
+		_ = s.socket.SetReadDeadline(s.deadline)
+	}
+}
+
+// expired says what a read that ended by its deadline means for the session.
+func (s *Session) expired() error {
+	switch {
+	case s.end() != endNot, s.deadline.IsZero():
+		return nil
+	case s.in.partial():
+		return ErrStalled
+	case s.inFlight.Load() == 0:
+		return ErrIdle
+	default:
+		return nil
+	}
+}
+
+// run runs a handler and queues its reply.
+func (s *Session) run(r *request) {
+	if s.end() >= endAfterReplies {
+		s.release(r)
+		return
+	}
+	err := s.invoke(r)
+	silent := r.Notification || errors.Is(err, NoReply)
+	exit := s.exit.Load() && (r.Notification || !silent)
+	if silent {
+		if err != nil && err != NoReply {
+			s.server.config.Logger.Warn("notification failed", zap.String("function", r.Method), zap.Error(err))
+		}
+		s.release(r)
+	} else {
+		s.answer(r, err)
+	}
+	if exit {
+		s.finish(endAfterReplies)
+	}
+}
+
+// invoke runs the handler; what it panics with is an error.
+func (s *Session) invoke(r *request) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			s.server.config.Logger.Error("handler panicked", zap.String("function", r.Method), zap.Any("panic", value), zap.Stack("stack"))
+			err = &panicked{value: value}
+		}
+	}()
+	limits := &s.server.config.Limits
+	r.reply.depth = limits.Depth
+	r.reply.reset()
+	r.reply.buffer = append(r.reply.buffer, 0xc0)
+	if err := r.function.invoke(s.ctx, &r.Request, &r.reply); err != nil {
+		return err
+	}
+	if size := r.reply.size(); size > limits.FrameSize {
+		return fmt.Errorf("a result of %d bytes: %w", size, ErrFrameTooLarge)
+	}
+	return nil
+}
+
+// answer queues the reply to a call.
+func (s *Session) answer(r *request, err error) {
+	if err != nil {
+		r.reply.reset()
+		r.reply.failure(r.Method, r.NumArgs(), err)
+	}
+	// When the session ends meanwhile put says so.
+	_ = s.out.room(s.ctx, nil)
+	head := r.reply.response(r.id)
+	if len(head) < bigMessage && len(r.reply.tail) == 0 {
+		_ = s.out.put(head, nil, nil)
+		s.release(r)
+		return
+	}
+	if s.out.put(head, r.reply.tail, r) != nil {
+		s.release(r)
+	}
+}
+
+// close ends the session after its reader. It answers nil when the end was orderly.
+func (s *Session) close(reason error) error {
+	how := s.end()
+	orderly := reason == nil
+	malformed := errors.Is(reason, ErrProtocol) || errors.Is(reason, ErrFrameTooLarge) || errors.Is(reason, ErrTooDeep) || errors.Is(reason, ErrTooManyElements)
+	if how == endNot || how == endNow {
+		s.cancel()
+	}
+	if !orderly && !malformed {
+		s.socket.Close()
+	}
+	s.lanes.close()
+	s.cancel()
+	if s.out.conn != nil && how != endNow && (orderly || malformed) {
+		s.out.drained()
+		s.hangUp()
+	}
+	s.conn.Close()
+	s.socket.Close()
+	s.out.stop()
+	s.late.stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.broken != nil:
+		return s.broken
+	case how == endNow:
+		return nil
+	default:
+		return reason
+	}
+}
+
+const (
+	hangUpTime  = 250 * time.Millisecond
+	hangUpBytes = 1 << 20
+)
+
+// hangUp tells the peer that nothing more comes and waits a little until it has closed too: a socket that is closed while
+// something unread lies in it resets the connection, and the peer may lose the last reply.
+func (s *Session) hangUp() {
+	half, ok := s.conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	_ = s.socket.SetReadDeadline(time.Now().Add(hangUpTime))
+	_, _ = io.CopyN(io.Discard, s.conn, hangUpBytes)
+}
