@@ -62,7 +62,7 @@ func (in *inbox) partial() bool { return in.end > in.start }
 func (in *inbox) fill() error {
 	in.makeRoom()
 	window := in.buffer[in.end:]
-	if in.need >= bigMessage {
+	if in.big() {
 		// A big message ends its buffer, so that the buffer can be handed on with it.
 		window = window[:min(len(window), in.start+in.need-in.end)]
 	}
@@ -77,6 +77,9 @@ func (in *inbox) fill() error {
 	}
 	return err
 }
+
+// big says whether the message at start is a big one whose end is known.
+func (in *inbox) big() bool { return in.need >= bigMessage && in.scanner.Ends() }
 
 // makeRoom sees to it that something can be read behind end.
 func (in *inbox) makeRoom() {
@@ -98,7 +101,7 @@ func (in *inbox) makeRoom() {
 		}
 	}
 	want = max(want, have+smallestRead)
-	if in.need >= bigMessage && in.need > have {
+	if in.big() && in.need > have {
 		want = min(in.need, want)
 	}
 	buffer := make([]byte, want)
@@ -109,7 +112,7 @@ func (in *inbox) makeRoom() {
 // adapt doubles the buffer when a read filled it, and halves it when many reads in a row have left most of it empty.
 func (in *inbox) adapt(n int) {
 	switch {
-	case in.end == len(in.buffer) && in.need < bigMessage:
+	case in.end == len(in.buffer) && !in.big():
 		in.read = min(2*in.read, largestRead)
 		in.calm = 0
 	case n > in.read/4:

@@ -7,7 +7,9 @@ type request struct {
 	Request
 	session  *Session
 	function *function
-	id       uint32
+	// functions is the table in which function was found.
+	functions *map[string]*function
+	id        uint32
 	// size is what the request counts in the session's limit of queued bytes.
 	size  int
 	reply result
@@ -31,6 +33,18 @@ func (r *request) written() { r.session.release(r) }
 type missingError struct{ method string }
 
 func (e *missingError) Error() string { return "rpc: " + e.method + " is not bound" }
+
+// find looks the function up again if functions were bound or unbound since: a call sees what the calls before it did.
+func (r *request) find(method string) {
+	functions := r.session.server.functions.Load()
+	if r.functions == functions {
+		return
+	}
+	r.functions = functions
+	if r.function = (*functions)[method]; r.function == nil {
+		r.function = r.session.server.missing
+	}
+}
 
 func invokeMissing(_ context.Context, request *Request, _ *result) error {
 	return &missingError{method: request.Method}

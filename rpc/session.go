@@ -253,7 +253,8 @@ func (s *Session) take(message requestMessage, size int) {
 	r.id = message.id
 	r.Notification = message.notification
 	r.Args = message.args
-	if r.function = (*s.server.functions.Load())[string(message.method)]; r.function != nil {
+	r.functions = s.server.functions.Load()
+	if r.function = (*r.functions)[string(message.method)]; r.function != nil {
 		r.Method = r.function.name
 	} else {
 		r.Method = string(message.method)
@@ -347,6 +348,7 @@ func (s *Session) run(r *request) {
 		s.release(r)
 		return
 	}
+	r.find(r.Method)
 	err := s.invoke(r)
 	silent := r.Notification || errors.Is(err, NoReply)
 	exit := s.exit.Load() && (r.Notification || !silent)

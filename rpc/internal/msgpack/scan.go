@@ -3,7 +3,6 @@ package msgpack
 import (
 	"errors"
 	"io"
-	"math"
 )
 
 // Errors of a Scanner, beside ErrReserved.
@@ -37,6 +36,8 @@ type Scanner struct {
 	elements int
 	// found says that the end of the value is known: position.
 	found bool
+	// lacking counts the values that are still to come, as far as is known.
+	lacking uint64
 	// open holds, for each array or map the scanner is inside of, how many values it still lacks.
 	open   []uint64
 	inline [8]uint64
@@ -53,6 +54,7 @@ func (s *Scanner) Reset() {
 	s.position = 0
 	s.elements = 0
 	s.found = false
+	s.lacking = 1
 	s.open = s.inline[:0]
 }
 
@@ -64,16 +66,18 @@ func (s *Scanner) Scan(b []byte) (size, need int, err error) {
 	for !s.found {
 		head, err := ReadHead(b[min(s.position, len(b)):])
 		if err == io.ErrUnexpectedEOF {
-			need := max(s.position, len(b)) + 1 + s.missing()
-			if need > s.limits.Size {
+			// Each value takes at least a byte.
+			need := uint64(max(s.position, len(b))) + s.lacking
+			if need > uint64(s.limits.Size) {
 				return 0, 0, ErrTooLarge
 			}
-			return 0, need, nil
+			return 0, int(need), nil
 		}
 		if err != nil {
 			return 0, 0, err
 		}
 		s.elements++
+		s.lacking--
 		if s.elements > s.limits.Elements {
 			return 0, 0, ErrTooMany
 		}
@@ -97,6 +101,7 @@ func (s *Scanner) Scan(b []byte) (size, need int, err error) {
 				return 0, 0, ErrTooMany
 			}
 			s.position = int(end)
+			s.lacking += count
 			if count > 0 {
 				s.open = append(s.open, count)
 				continue
@@ -122,14 +127,9 @@ func (s *Scanner) Scan(b []byte) (size, need int, err error) {
 	return s.position, 0, nil
 }
 
-// missing counts the bytes that the open arrays and maps lack at least, beyond the value at the position.
-func (s *Scanner) missing() int {
-	total := uint64(0)
-	for _, count := range s.open {
-		total += count - 1
-	}
-	return int(min(total, math.MaxInt32))
-}
+// Ends says whether the end of the value is known, though the value may not be complete: need of the last Scan was its
+// length.
+func (s *Scanner) Ends() bool { return s.found }
 
 // Size answers the length of the first value of b. It is a Scanner's answer about a whole value, with io.ErrUnexpectedEOF
 // for one that is not complete.
