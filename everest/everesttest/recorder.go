@@ -93,6 +93,11 @@ func (r *Recorder) OnTopic(topic string) []Message {
 	return slices.DeleteFunc(r.Messages(), func(m Message) bool { return m.Topic != topic })
 }
 
+// Publish says something on the wire, as it is: what no module would say as well.
+func (r *Recorder) Publish(ctx context.Context, message Message) error {
+	return r.wire.publish(ctx, message.Topic, message.QoS, message.Retained, message.Payload)
+}
+
 // Close ends the recording; what was recorded stays. It may be called more than once.
 func (r *Recorder) Close() error {
 	r.wire.stop()

@@ -133,3 +133,18 @@ func (p *Process) Wait(ctx context.Context) error {
 
 // Done is closed when it has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
+
+// NewProxy starts a proxy to the broker that ends with the test.
+func NewProxy(t testing.TB, broker everest.Broker) *Proxy {
+	t.Helper()
+	proxy, err := StartProxy(broker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := proxy.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return proxy
+}

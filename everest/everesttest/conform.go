@@ -1,0 +1,217 @@
+package everesttest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+)
+
+// CheckMessage reports what is wrong with a message that a module or a manager has published below the EVerest prefix, which
+// ends in a slash: everything that would end or confuse a process of EVerest 2026.02.0. Messages elsewhere pass.
+func CheckMessage(prefix string, message Message) error {
+	if err := checkMessage(prefix, message); err != nil {
+		return fmt.Errorf("everesttest: %s: %w: %.200s", message.Topic, err, message.Payload)
+	}
+	return nil
+}
+
+func checkMessage(prefix string, message Message) error {
+	topic, below := strings.CutPrefix(message.Topic, prefix)
+	if !below || topic == "shutdown" || len(message.Payload) == 0 && !strings.HasPrefix(topic, "modules/") {
+		return nil
+	}
+	if !utf8.Valid(message.Payload) {
+		return errors.New("not valid UTF-8")
+	}
+	if size := packetSize(message); size > everest.MaxPacketSize {
+		return fmt.Errorf("%d bytes are more than a peer can take", size)
+	}
+	if message.QoS != 2 {
+		return fmt.Errorf("QoS %d", message.QoS)
+	}
+	data, messageType, err := unwrap(message.Payload)
+	if err != nil {
+		return err
+	}
+	if data == nil {
+		return errors.New("no data")
+	}
+	wanted := wantedTypes(prefix, topic)
+	if !slices.Contains(wanted, messageType) {
+		return fmt.Errorf("msg_type is %q, the topic is for %q", messageType, wanted)
+	}
+	if strings.HasPrefix(topic, "modules/") && message.Retained {
+		return errors.New("it is retained")
+	}
+	if check := dataChecks[messageType]; check != nil {
+		return check(SubjectOf(prefix, message.Topic), data)
+	}
+	return nil
+}
+
+// packetSize is that of the whole PUBLISH packet with QoS 1 or 2.
+func packetSize(message Message) int {
+	rest := 2 + len(message.Topic) + 2 + len(message.Payload)
+	size := 2 + rest
+	for length := rest; length > 127; length >>= 7 {
+		size++
+	}
+	return size
+}
+
+// wantedTypes are the msg_types that belong on a topic.
+func wantedTypes(prefix, topic string) []string {
+	switch SubjectOf(prefix, prefix+topic).Kind {
+	case KindVariable:
+		return []string{"Var"}
+	case KindCommand:
+		return []string{"Cmd"}
+	case KindReply:
+		return []string{"CmdResult"}
+	case KindError:
+		return []string{"RaiseError", "ClearError"}
+	case KindReady:
+		return []string{"ModuleReady"}
+	}
+	switch {
+	case topic == "ready":
+		return []string{"GlobalReady"}
+	case topic == "config/request":
+		return []string{"GetConfig"}
+	case strings.HasSuffix(topic, "/heartbeat"):
+		return []string{"Heartbeat"}
+	}
+	return []string{"GetConfigResponse"}
+}
+
+var dataChecks = map[string]func(Subject, json.RawMessage) error{
+	"Var": func(_ Subject, data json.RawMessage) error {
+		_, err := membersOf(data, "data")
+		return err
+	},
+	"Cmd":         checkCommand,
+	"CmdResult":   checkReply,
+	"RaiseError":  checkError,
+	"ClearError":  checkError,
+	"ModuleReady": checkTruth,
+	"GlobalReady": checkTruth,
+	"GetConfig": func(_ Subject, data json.RawMessage) error {
+		_, err := membersOf(data, "type", "origin", "request")
+		return err
+	},
+}
+
+func checkTruth(_ Subject, data json.RawMessage) error {
+	return json.Unmarshal(data, new(bool))
+}
+
+func checkCommand(_ Subject, data json.RawMessage) error {
+	members, err := membersOf(data, "id", "origin", "args")
+	if err != nil {
+		return err
+	}
+	var id, origin string
+	var arguments map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(members["id"], &id), json.Unmarshal(members["origin"], &origin), json.Unmarshal(members["args"], &arguments)); err != nil {
+		return err
+	}
+	if id == "" || origin == "" {
+		return errors.New("id or origin is empty")
+	}
+	return nil
+}
+
+// replyErrors are all error types that a caller of EVerest understands.
+var replyErrors = []string{
+	everest.SchemaValidationError, everest.HandlerException, everest.MessageParsingError, everest.CmdTimeout, everest.Shutdown, everest.NotReady,
+}
+
+func checkReply(subject Subject, data json.RawMessage) error {
+	outer, err := membersOf(data, "type", "data")
+	if err != nil {
+		return err
+	}
+	if string(outer["type"]) != `"result"` {
+		return fmt.Errorf("type is %s", outer["type"])
+	}
+	inner, err := membersOf(outer["data"], "id", "origin")
+	if err != nil {
+		return err
+	}
+	var id, origin string
+	if err := errors.Join(json.Unmarshal(inner["id"], &id), json.Unmarshal(inner["origin"], &origin)); err != nil {
+		return err
+	}
+	if id == "" || origin != subject.ModuleID {
+		return fmt.Errorf("id %q, origin %q", id, origin)
+	}
+	failure, failed := inner["error"]
+	if !failed {
+		_, err := membersOf(outer["data"], "retval")
+		return err
+	}
+	members, err := membersOf(failure, "__everest__error_type", "__everest__error_msg")
+	if err != nil {
+		return err
+	}
+	var errorType, text string
+	if err := errors.Join(json.Unmarshal(members["__everest__error_type"], &errorType), json.Unmarshal(members["__everest__error_msg"], &text)); err != nil {
+		return err
+	}
+	if len(members) != 2 || !slices.Contains(replyErrors, errorType) {
+		return fmt.Errorf("error %s", failure)
+	}
+	return nil
+}
+
+func checkError(subject Subject, data json.RawMessage) error {
+	members, err := membersOf(data, "type", "sub_type", "message", "description", "origin", "severity", "timestamp", "uuid", "state", "vendor_id")
+	if err != nil {
+		return err
+	}
+	var fields struct {
+		Type     string `json:"type"`
+		Severity string `json:"severity"`
+		State    string `json:"state"`
+		UUID     string `json:"uuid"`
+		Time     string `json:"timestamp"`
+	}
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return err
+	}
+	if _, err := membersOf(members["origin"], "module_id", "implementation_id"); err != nil {
+		return fmt.Errorf("origin: %w", err)
+	}
+	switch {
+	case fields.Type != subject.Name:
+		return fmt.Errorf("type is %q", fields.Type)
+	case !slices.Contains([]string{"Low", "Medium", "High"}, fields.Severity):
+		return fmt.Errorf("severity is %q", fields.Severity)
+	case !slices.Contains([]string{"Active", "ClearedByModule", "ClearedByReboot"}, fields.State):
+		return fmt.Errorf("state is %q", fields.State)
+	case fields.UUID == "":
+		return errors.New("uuid is empty")
+	case len(fields.Time) != len("2026-11-22T10:32:38.363Z") || !strings.HasSuffix(fields.Time, "Z"):
+		return fmt.Errorf("timestamp is %q", fields.Time)
+	}
+	return nil
+}
+
+// membersOf returns the members of an object, all of the named ones among them.
+func membersOf(data json.RawMessage, names ...string) (map[string]json.RawMessage, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if _, present := members[name]; !present {
+			return nil, fmt.Errorf("%s is missing", name)
+		}
+	}
+	return members, nil
+}
