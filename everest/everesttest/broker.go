@@ -28,11 +28,10 @@ type BrokerConfig struct {
 // nothing when it is closed. It is not a mosquitto: its window is not 20 and Nagle is off, so timing seen on it is no
 // timing of a station.
 type Broker struct {
-	server   *mqtt.Server
-	listener *brokerListener
-	address  everest.Broker
-	close    sync.Once
-	closed   error
+	server  *mqtt.Server
+	address everest.Broker
+	close   sync.Once
+	closed  error
 }
 
 // StartBroker starts an embedded broker that serves anybody who connects. Close it.
@@ -58,14 +57,14 @@ func StartBroker(config BrokerConfig) (*Broker, error) {
 		Logger:                 slog.New(slog.NewTextHandler(io.Discard, nil)),
 		SysTopicResendInterval: 3600,
 	})
-	broker := &Broker{server: server, listener: &brokerListener{listener: listener}}
+	broker := &Broker{server: server}
 	if network == "unix" {
 		broker.address = everest.Broker{SocketPath: config.SocketPath}
 	} else {
 		tcp := listener.Addr().(*net.TCPAddr)
 		broker.address = everest.Broker{Host: tcp.IP.String(), Port: tcp.Port}
 	}
-	err = errors.Join(server.AddHook(new(brokerHook), nil), server.AddListener(broker.listener))
+	err = errors.Join(server.AddHook(new(brokerHook), nil), server.AddListener(&brokerListener{listener: listener, conns: map[net.Conn]bool{}}))
 	if err == nil {
 		err = server.Serve()
 	}
@@ -85,7 +84,6 @@ func (b *Broker) URL() string { return b.address.String() }
 func (b *Broker) Close() error {
 	b.close.Do(func() {
 		b.closed = b.server.Close()
-		b.listener.wait()
 	})
 	return b.closed
 }

@@ -8,13 +8,15 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 )
 
-// brokerListener hands connections to the broker and, unlike the broker's own listeners, knows when all of them have ended.
+// brokerListener hands connections to the broker and, unlike the broker's own listeners, ends when all of them have ended.
 type brokerListener struct {
 	listener net.Listener
 	serving  sync.WaitGroup
 
 	mutex  sync.Mutex
 	closed bool
+	// conns are open; the broker itself does not know those that have not said who they are.
+	conns map[net.Conn]bool
 }
 
 // Init implements listeners.Listener.
@@ -31,7 +33,7 @@ func (l *brokerListener) Protocol() string { return l.listener.Addr().Network() 
 
 // Serve implements listeners.Listener.
 func (l *brokerListener) Serve(establish listeners.EstablishFn) {
-	if !l.begin() {
+	if !l.begin(nil) {
 		return
 	}
 	defer l.serving.Done()
@@ -40,13 +42,12 @@ func (l *brokerListener) Serve(establish listeners.EstablishFn) {
 		if err != nil {
 			return
 		}
-		if !l.begin() {
+		if !l.begin(conn) {
 			conn.Close()
 			return
 		}
 		go func() {
-			defer l.serving.Done()
-			defer conn.Close()
+			defer l.end(conn)
 			// The broker reports a client's end as an error, whatever the reason. There is nobody to tell.
 			_ = establish(l.ID(), conn)
 		}()
@@ -54,23 +55,37 @@ func (l *brokerListener) Serve(establish listeners.EstablishFn) {
 }
 
 // begin counts one more goroutine, unless the listener is closed.
-func (l *brokerListener) begin() bool {
+func (l *brokerListener) begin(conn net.Conn) bool {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	if l.closed {
 		return false
 	}
+	if conn != nil {
+		l.conns[conn] = true
+	}
 	l.serving.Add(1)
 	return true
 }
 
-// Close implements listeners.Listener.
-func (l *brokerListener) Close(closeClients listeners.CloseFn) {
+func (l *brokerListener) end(conn net.Conn) {
+	conn.Close()
 	l.mutex.Lock()
-	l.closed = true
+	delete(l.conns, conn)
 	l.mutex.Unlock()
-	l.listener.Close()
-	closeClients(l.ID())
+	l.serving.Done()
 }
 
-func (l *brokerListener) wait() { l.serving.Wait() }
+// Close implements listeners.Listener. It returns when no connection is served any more, because the broker then waits for
+// its clients and does not expect another one to come meanwhile.
+func (l *brokerListener) Close(closeClients listeners.CloseFn) {
+	l.listener.Close()
+	closeClients(l.ID())
+	l.mutex.Lock()
+	l.closed = true
+	for conn := range l.conns {
+		conn.Close()
+	}
+	l.mutex.Unlock()
+	l.serving.Wait()
+}
