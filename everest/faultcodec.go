@@ -2,7 +2,6 @@ package everest
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -87,8 +86,8 @@ func readErrorEvent(payload []byte) (ErrorEvent, error) {
 	if err := json.Unmarshal(data, &event.Error); err != nil {
 		return ErrorEvent{}, fmt.Errorf("error object: %w", err)
 	}
-	if event.Error.Type == "" {
-		return ErrorEvent{}, errors.New("error object without a type")
+	if !validErrorType(event.Error.Type) {
+		return ErrorEvent{}, fmt.Errorf("error object of type %.40q", event.Error.Type)
 	}
 	if event.Error.State == "" {
 		event.Error.State = StateActive
