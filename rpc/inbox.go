@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"io"
 	"net"
 
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
@@ -69,11 +68,9 @@ func (in *inbox) fill() error {
 	n, err := in.conn.Read(window)
 	in.end += n
 	if n > 0 {
+		// An error that came with it comes again with the next read.
 		in.adapt(n)
 		return nil
-	}
-	if err == nil {
-		err = io.ErrNoProgress
 	}
 	return err
 }

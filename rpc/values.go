@@ -35,6 +35,15 @@ func (r Raw) Decode(dst any) error {
 	return err
 }
 
+// Encode encodes a value as an argument or result is encoded.
+func Encode(v any) (Raw, error) {
+	b, err := appendValue(nil, v, unlimited.Depth)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
 // CodecEncodeSelf lets a Raw inside a struct pass through; the codec package calls it.
 func (r Raw) CodecEncodeSelf(e *codec.Encoder) {
 	if len(r) == 0 {
