@@ -81,13 +81,7 @@ func (d *dispatcher) start(drain func()) bool {
 	return true
 }
 
-func (d *dispatcher) isStopped() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.stopped
-}
-
-// stop lets running handlers end, drops what waits, and reports whether all had ended within the time.
+// stop is called when the context has ended. It waits for running handlers and reports whether all had ended within the time.
 func (d *dispatcher) stop(within time.Duration) bool {
 	d.mu.Lock()
 	d.stopped = true
@@ -194,7 +188,7 @@ func (q *Queue) drain() {
 
 func (q *Queue) take() (queued, bool) {
 	now := time.Now()
-	stopped := q.owner.isStopped()
+	ended := q.owner.ctx.Err() != nil // then what waits is dropped
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if took := now.Sub(q.since); !q.since.IsZero() {
@@ -205,7 +199,7 @@ func (q *Queue) take() (queued, bool) {
 		}
 	}
 	item, ok := q.items.pop()
-	if !ok || stopped {
+	if !ok || ended {
 		q.active, q.slow, q.since = false, false, time.Time{}
 		return queued{}, false
 	}

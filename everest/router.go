@@ -140,8 +140,9 @@ func (r *router) find(found []*subscription, topic string) []*subscription {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if exact := r.exact[topic]; len(exact) > 0 {
-		found = append(found, exact...)
-	} else if strings.HasPrefix(topic, r.topics.prefix) {
+		return append(found, exact...)
+	}
+	if strings.HasPrefix(topic, r.topics.prefix) {
 		switch implementation, _, isError := strings.Cut(topic, "/error/"); {
 		case isError:
 			found = append(found, r.errors[implementation]...)
@@ -151,6 +152,7 @@ func (r *router) find(found []*subscription, topic string) []*subscription {
 		case r.manifest != nil && strings.HasPrefix(topic, r.topics.manifests()):
 			found = append(found, r.manifest)
 		}
+		return found // what lies below the prefix is never external
 	}
 	for _, route := range r.external {
 		if topicMatches(route.filter, topic) {

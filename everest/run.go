@@ -21,7 +21,7 @@ func (m *Module) Run(ctx context.Context) error {
 		m.Close()
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { m.cancel(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { m.cancel(endOf(ctx)) })
 	defer stop()
 	defer close(m.ended)
 	m.cancel(m.serve())
@@ -31,6 +31,15 @@ func (m *Module) Run(ctx context.Context) error {
 		return closing
 	}
 	return err
+}
+
+// endOf is the cause of a context's end and matches the context's own error as well, which a cause, such as the one of
+// signal.NotifyContext, does not do by itself.
+func endOf(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
+		return fmt.Errorf("%w: %w", ctx.Err(), cause)
+	}
+	return context.Cause(ctx)
 }
 
 func (m *Module) begin() error {

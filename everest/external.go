@@ -1,0 +1,76 @@
+package everest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// ExternalHandler takes messages of an external topic. The topic is the real one, also for a filter with wildcards,
+// without the external prefix.
+type ExternalHandler func(ctx context.Context, topic string, payload []byte)
+
+// SubscribeExternal has the handler called with the messages of topics outside of EVerest: the filter, which may hold the
+// wildcards + and #, is put behind Options.ExternalPrefix as it is. Payloads are bytes of any kind, delivered at most once.
+// The manifest must say enable_external_mqtt.
+func (m *Module) SubscribeExternal(filter string, handler ExternalHandler, options ...SubscribeOption) {
+	whole := m.options.ExternalPrefix + filter
+	err := m.checkExternal(whole)
+	switch {
+	case err == nil && handler == nil:
+		err = fmt.Errorf("the handler is nil")
+	case err == nil && !validFilter(whole):
+		err = fmt.Errorf("the filter is not a valid one")
+	}
+	if err != nil {
+		m.mistake(fmt.Errorf("everest: subscribe external topic %q: %w", whole, err))
+		return
+	}
+	m.router.addExternal(whole, m.newSubscription(whole, options, func(ctx context.Context, message Message, _ time.Time) {
+		handler(ctx, strings.TrimPrefix(message.Topic, m.options.ExternalPrefix), message.Payload)
+	}))
+	m.registered()
+}
+
+// PublishExternal publishes bytes on a topic outside of EVerest, behind Options.ExternalPrefix, at most once and not
+// retained. The manifest must say enable_external_mqtt.
+func (m *Module) PublishExternal(ctx context.Context, topic string, payload []byte) error {
+	whole := m.options.ExternalPrefix + topic
+	err := m.checkExternal(whole)
+	if err == nil && !validTopic(whole) {
+		err = fmt.Errorf("the topic must not be empty nor hold + or #")
+	}
+	if err == nil {
+		err = m.send(ctx, whole, payload, AtMostOnce)
+	}
+	if err != nil {
+		return fmt.Errorf("everest: publish external topic %q: %w", whole, err)
+	}
+	return nil
+}
+
+// checkExternal refuses framework topics: one unknown message there ends EVerest's modules.
+func (m *Module) checkExternal(topic string) error {
+	if m.manifest != nil && !m.manifest.EnableExternalMQTT {
+		return fmt.Errorf("set enable_external_mqtt in the manifest")
+	}
+	if strings.HasPrefix(topic, m.options.EverestPrefix) {
+		return fmt.Errorf("it lies below %s, where EVerest's own topics are", m.options.EverestPrefix)
+	}
+	return nil
+}
+
+// validFilter reports whether wildcards stand alone in their levels, and # at the end.
+func validFilter(filter string) bool {
+	if filter == "" || len(filter) > 1024 || strings.Contains(filter, "\x00") {
+		return false
+	}
+	levels := strings.Split(filter, "/")
+	for i, level := range levels {
+		if strings.ContainsAny(level, "+#") && level != "+" && (level != "#" || i != len(levels)-1) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,110 @@
+package everest
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+var jsonSamples = []string{
+	`null`, `true`, `false`, `0`, `-0`, `-1.5e+10`, `1E5`, `12345678901234567890`, `""`, `"a\"\\\/\b\f\n\r\t\u00e9"`, `"é€𝄞"`,
+	`[]`, `[1]`, `[1,2 , [ ] ]`, `{}`, `{"a":1}`, ` { "a" : [ { "b" : null } , "c" ] , "" : {} } `,
+	``, ` `, `nul`, `tru`, `+1`, `01`, `1.`, `.5`, `1e`, `-`, `"`, `"\x"`, `"\u12g4"`, `"\u12`, "\"\n\"", "\"\xff\"", `[`, `[1`, `[1,]`, `[,1]`, `{`,
+	`{"a"}`, `{"a":}`, `{"a":1,}`, `{a:1}`, `{"a":1 "b":2}`, `[1}`, `{"a":1]`, `1 2`, `[]]`, `{,}`,
+}
+
+// The scanner and encoding/json must agree, except for texts that are no UTF-8, or deeper than the bound.
+func FuzzScanValue(f *testing.F) {
+	for _, sample := range jsonSamples {
+		f.Add([]byte(sample))
+	}
+	f.Add(bytes.Repeat([]byte("["), maxJSONDepth+1))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		err := checkJSON(text)
+		want := json.Valid(text) && utf8.Valid(text)
+		if got := err == nil; got != want && (err == nil || !strings.Contains(err.Error(), "levels deep")) {
+			t.Fatalf("%q: %v, encoding/json says %v", text, err, want)
+		}
+		object := readObject(text)
+		read := map[string]json.RawMessage{}
+		for {
+			name, value, ok := object.next()
+			if !ok {
+				break
+			}
+			read[string(name)] = value
+		}
+		if err != nil {
+			if object.err == nil {
+				t.Fatalf("%q was read as an object", text)
+			}
+			return
+		}
+		var members map[string]json.RawMessage
+		if json.Unmarshal(text, &members) != nil || members == nil {
+			return
+		}
+		if object.err != nil {
+			t.Fatalf("%q: %v", text, object.err)
+		}
+		for name, value := range members {
+			if !bytes.Equal(value, read[name]) {
+				t.Fatalf("%q: member %q is %s, not %s", text, name, read[name], value)
+			}
+		}
+		if len(read) != len(members) {
+			t.Fatalf("%q: %d members, not %d", text, len(read), len(members))
+		}
+	})
+}
+
+func TestScanValueBoundsTheDepth(t *testing.T) {
+	nested := func(depth int) []byte { return []byte(strings.Repeat(`[`, depth) + strings.Repeat(`]`, depth)) }
+	if err := checkJSON(nested(maxJSONDepth)); err != nil {
+		t.Error(err)
+	}
+	if err := checkJSON(nested(maxJSONDepth + 1)); err == nil {
+		t.Error("deeper nesting was accepted")
+	}
+	mixed := strings.Repeat(`{"a":[`, 70) + strings.Repeat(`]}`, 70)
+	if err := checkJSON([]byte(mixed)); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzMessages(f *testing.F) {
+	f.Add([]byte(`{"data":{"data":12},"msg_type":"Var"}`))
+	f.Add([]byte(`{"data":{"args":{"x":"hello"},"id":"60d1","origin":"peer_1"},"msg_type":"Cmd"}`))
+	f.Add([]byte(`{"data":{"data":{"id":"60d1","origin":"gomod","retval":"pong"},"type":"result"},"msg_type":"CmdResult"}`))
+	f.Add([]byte(`{"data":{"type":"a/B","state":"Active","origin":{}},"msg_type":"RaiseError"}`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		if value, err := variableValue(payload); err == nil {
+			if again, err := variableValue(variableMessage(value)); err != nil || !bytes.Equal(value, again) {
+				t.Fatalf("variable %s came back as %s: %v", value, again, err)
+			}
+		}
+		if request, err := readCommand(payload); err == nil && request.arguments != nil {
+			again, err := readCommand(commandMessage(request.id, request.origin, request.arguments))
+			if err != nil || !bytes.Equal(again.arguments, request.arguments) || utf8.ValidString(request.id) && again.id != request.id {
+				t.Fatalf("command %+v came back as %+v: %v", request, again, err)
+			}
+		}
+		if result, err := readResult(payload); err == nil {
+			again, err := readResult(resultMessage(result.id, "o", result.value, result.failure))
+			if err != nil || (again.failure == nil) != (result.failure == nil) || result.failure == nil && !bytes.Equal(again.value, result.value) {
+				t.Fatalf("result %+v came back as %+v: %v", result, again, err)
+			}
+		}
+		if event, err := readErrorEvent(payload); err == nil {
+			raw, err := encodeValue(event.Error)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, err := readErrorEvent(envelope(typeRaiseError, raw)); err != nil || again.Raised != event.Raised {
+				t.Fatalf("error %+v came back as %+v: %v", event, again, err)
+			}
+		}
+	})
+}
