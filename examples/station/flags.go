@@ -1,0 +1,123 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+)
+
+// maxSatellites is what the stand-ins' manifests allow.
+const maxSatellites = 64
+
+// Flags are what the user asked for.
+type Flags struct {
+	Satellites      int
+	Speed           float64
+	Once            bool
+	BrokerMain      string
+	BrokerSatellite []string
+	Kill            []Kill
+	LogLevel        string
+	Plain           bool
+	// Board is set in the processes that are boards; users do not give it.
+	Board string
+}
+
+// Kill is one board's sudden end.
+type Kill struct {
+	Board string
+	// At is time of the recording since the play began.
+	At time.Duration
+}
+
+// ParseFlags reads the arguments without the program's name. Usage and errors of
+// the flag syntax are written to output.
+func ParseFlags(args []string, output io.Writer) (Flags, error) {
+	var f Flags
+	set := flag.NewFlagSet("station", flag.ContinueOnError)
+	set.SetOutput(output)
+	set.IntVar(&f.Satellites, "satellites", 1, "number of satellite boards")
+	set.Float64Var(&f.Speed, "speed", 1, "play the recordings this many times faster than they were recorded")
+	set.BoolVar(&f.Once, "once", false, "play once, print a summary, and exit 0 only if nothing is missing")
+	set.StringVar(&f.BrokerMain, "broker-main", "", "`URL` of the main board's broker, tcp://host:port or unix:///path (default: an embedded one)")
+	set.Func("broker-satellite", "`URL` of a satellite board's broker; give it once per satellite, or once for all of them", func(url string) error {
+		f.BrokerSatellite = append(f.BrokerSatellite, url)
+		return nil
+	})
+	set.Func("kill", "kill a board, such as `satellite1@5s`, that long after the recording's begin; repeatable", func(text string) error {
+		kill, err := ParseKill(text)
+		f.Kill = append(f.Kill, kill)
+		return err
+	})
+	set.StringVar(&f.LogLevel, "log", "error", "lowest level of the boards' logs that is shown: debug, info, warn or error")
+	set.BoolVar(&f.Plain, "plain", false, "print lines even where the output is a terminal")
+	set.StringVar(&f.Board, "board", "", "run as this board, told what to do on standard input (used by the station itself)")
+	if err := set.Parse(args); err != nil {
+		return Flags{}, err
+	}
+	if set.NArg() > 0 {
+		return Flags{}, fmt.Errorf("unexpected argument %q", set.Arg(0))
+	}
+	return f, f.check()
+}
+
+func (f Flags) check() error {
+	if f.Satellites < 1 || f.Satellites > maxSatellites {
+		return fmt.Errorf("-satellites %d: give a number from 1 to %d", f.Satellites, maxSatellites)
+	}
+	if !(f.Speed > 0 && f.Speed <= 1000) {
+		return fmt.Errorf("-speed %v: give a number above 0 and up to 1000", f.Speed)
+	}
+	if n := len(f.BrokerSatellite); n > 1 && n != f.Satellites {
+		return fmt.Errorf("-broker-satellite is given %d times for %d satellites: give it once per satellite, or once for all of them", n, f.Satellites)
+	}
+	if _, err := zapcore.ParseLevel(f.LogLevel); err != nil {
+		return fmt.Errorf("-log %s: give debug, info, warn or error", f.LogLevel)
+	}
+	for _, url := range append([]string{f.BrokerMain}, f.BrokerSatellite...) {
+		if url == "" {
+			continue
+		}
+		if _, err := everest.BrokerFromURL(url); err != nil {
+			return err
+		}
+	}
+	for _, kill := range f.Kill {
+		if err := kill.check(f.Satellites); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ParseKill reads "satellite1@5s" or "main@500ms".
+func ParseKill(text string) (Kill, error) {
+	board, after, found := strings.Cut(text, "@")
+	if !found {
+		return Kill{}, errors.New("want BOARD@TIME, such as satellite1@5s")
+	}
+	at, err := time.ParseDuration(after)
+	if err != nil || at < 0 {
+		return Kill{}, fmt.Errorf("%q is no time: want one such as 5s or 500ms", after)
+	}
+	return Kill{Board: board, At: at}, nil
+}
+
+func (k Kill) check(satellites int) error {
+	if k.Board == boardMain {
+		return nil
+	}
+	number, err := strconv.Atoi(strings.TrimPrefix(k.Board, satellitePrefix))
+	if err != nil || k.Board != satelliteName(number) || number < 1 || number > satellites {
+		return fmt.Errorf("-kill %s: there is no such board, only %s and %s to %s", k.Board, boardMain, satelliteName(1), satelliteName(satellites))
+	}
+	return nil
+}

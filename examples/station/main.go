@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// errorPrefix precedes the error that a process ends with, also in the boards'
+// logs.
+const errorPrefix = "station: "
+
+func main() {
+	if err := run(os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, errorPrefix+err.Error())
+		os.Exit(1)
+	}
+}
+
+func run(arguments []string) error {
+	flags, err := ParseFlags(arguments, os.Stderr)
+	if err != nil {
+		return err
+	}
+	if flags.Board != "" {
+		return RunBoard(context.Background(), os.Stdin, os.Stdout, os.Stderr)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return runStation(ctx, flags, NewView(os.Stdout, flags.Plain), os.Stdout)
+}
+
+// runStation runs all boards as processes until the context ends, or with -once
+// until everything was played. The summary goes to output.
+func runStation(ctx context.Context, flags Flags, view View, output io.Writer) error {
+	play, err := recordedPlay()
+	if err != nil {
+		return err
+	}
+	for _, kill := range flags.Kill {
+		if kill.At >= play.Length {
+			return fmt.Errorf("-kill %s@%v: the recordings last %v, give a time before their end", kill.Board, kill.At, play.Length)
+		}
+	}
+	ports, err := FreePorts(flags.Satellites)
+	if err != nil {
+		return err
+	}
+	events := make(chan Event)
+	processes := NewProcesses(events)
+	start := func(board BoardConfig) (boardProcess, error) { return processes.Start(board) }
+	station := NewStation(flags, Boards(flags, ports), play.Length, start, events, view)
+	err = station.Run(ctx)
+	processes.Close()
+	station.Summary(output)
+	return err
+}
