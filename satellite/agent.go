@@ -7,7 +7,6 @@ import (
 	"net"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -60,10 +59,10 @@ type Agent struct {
 
 	// met is closed when both sides have agreed, ready when this board is.
 	met, ready chan struct{}
+	readyOnce  sync.Once
 	sessions   sessions
 	// background are the goroutines that actions have started.
 	background sync.WaitGroup
-	failure    atomic.Pointer[error]
 }
 
 // NewAgent returns an agent that Run starts.
@@ -112,7 +111,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.answerOwn()
 	module.OnInit(a.initialise)
 	module.OnReady(func(context.Context) error {
-		close(a.ready)
+		// A standalone module becomes ready again after its broker was lost.
+		a.readyOnce.Do(func() { close(a.ready) })
 		a.loop.post(handshake.BoardReady{})
 		return nil
 	})

@@ -1,0 +1,297 @@
+package satellite_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/satellite"
+)
+
+// patience is generous: it only ends a test that would hang.
+const patience = 60 * time.Second
+
+// invocation is a command that reached a stand-in.
+type invocation struct {
+	Implementation, Command string
+	Arguments               everest.Args
+}
+
+// standIn is a module that provides one implementation of every tunnelled
+// interface (a charge port) or requires one (the main board's modules). Tests
+// drive it.
+type standIn struct {
+	module *everest.Module
+	calls  chan invocation
+	// answer is asked for the result of a command; nil answers a sample.
+	answer func(context.Context, invocation) (any, error)
+}
+
+// board is one board: a broker, a manager, modules that run until the test ends.
+type board struct {
+	t       *testing.T
+	manager *everesttest.Manager
+	running sync.WaitGroup
+	ctx     context.Context
+}
+
+func newBoard(t *testing.T, broker everest.Broker, modules map[string]everesttest.ModuleConfig) *board {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	manager, err := everesttest.StartManager(ctx, everesttest.ManagerConfig{
+		Broker: broker, Modules: modules, Definitions: definitions(t), Logger: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)),
+	})
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	b := &board{t: t, manager: manager, ctx: ctx}
+	t.Cleanup(func() {
+		cancel()
+		b.running.Wait()
+		if err := manager.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// process is a module that runs.
+type process struct {
+	// stop is what SIGTERM does.
+	stop  context.CancelFunc
+	ended chan error
+}
+
+// run runs a module's Run until the test ends, or stop does.
+func (b *board) run(run func(context.Context) error) process {
+	ctx, cancel := context.WithCancel(b.ctx)
+	p := process{stop: cancel, ended: make(chan error, 1)}
+	b.running.Go(func() {
+		defer cancel()
+		p.ended <- run(ctx)
+	})
+	return p
+}
+
+// standIn connects a module whose commands go to its calls, and prepares it with
+// setup before it runs.
+func (b *board) standIn(id string, implementations map[string]string, setup func(*standIn)) *standIn {
+	b.t.Helper()
+	module, err := everest.Connect(b.ctx, b.manager.Options(id))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	s := &standIn{module: module, calls: make(chan invocation, 1000)}
+	samples := sampler{b.t, definitions(b.t)}
+	for implementation, name := range implementations {
+		declared, _ := samples.definitions.Interface(name)
+		for _, command := range declared.Commands {
+			result := json.RawMessage(samples.value(command.Result))
+			module.Provides(implementation).Handle(command.Name, func(ctx context.Context, arguments everest.Args) (any, error) {
+				call := invocation{implementation, command.Name, arguments}
+				s.calls <- call
+				if s.answer != nil {
+					return s.answer(ctx, call)
+				}
+				return result, nil
+			})
+		}
+	}
+	if setup != nil {
+		setup(s)
+	}
+	b.run(func(ctx context.Context) error {
+		defer module.Close()
+		return module.Run(ctx)
+	})
+	return s
+}
+
+func (b *board) waitReady() {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	if err := b.manager.WaitReady(ctx); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+var definitions = func() func(t testing.TB) *everest.Definitions {
+	load := sync.OnceValues(satellite.Definitions)
+	return func(t testing.TB) *everest.Definitions {
+		t.Helper()
+		known, err := load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return known
+	}
+}()
+
+// Module ids, as in the recordings.
+const (
+	portID       = "connector"
+	systemID     = "system"
+	agentID      = "remote_controller"
+	controllerID = "connector_2"
+	mainID       = "main"
+)
+
+// implementationsOf returns the interfaces of the tunnelled implementations,
+// those of the system apart: it is a module of its own.
+func implementationsOf(withSystem bool) map[string]string {
+	implementations := map[string]string{}
+	for _, route := range satellite.Routes() {
+		if (route.ID == "system") == withSystem {
+			implementations[route.ID] = route.Interface
+		}
+	}
+	return implementations
+}
+
+func providing(implementations map[string]string) []byte {
+	var text strings.Builder
+	text.WriteString("description: stand-in\nmetadata: {license: \"https://example.org\", authors: [test]}\nprovides:\n")
+	for id, name := range implementations {
+		fmt.Fprintf(&text, "  %s: {interface: %s, description: stand-in}\n", id, name)
+	}
+	return []byte(text.String())
+}
+
+// satelliteBoard starts a satellite board with a charge port, a system if asked
+// for, and an agent that listens on port; optional leaves out what the agent
+// does not need.
+type satelliteBoard struct {
+	*board
+	port, system *standIn
+	agent        *satellite.Agent
+	process      process
+	address      string
+}
+
+type satelliteOptions struct {
+	noSystem, onlyMandatory bool
+	agent                   satellite.AgentConfig
+	port                    int
+	answer                  func(context.Context, invocation) (any, error)
+}
+
+func startSatellite(t *testing.T, broker everest.Broker, options satelliteOptions) *satelliteBoard {
+	t.Helper()
+	if options.port == 0 {
+		options.port = freePort(t)
+	}
+	connections := map[string][]everesttest.Connection{}
+	for _, route := range satellite.Routes() {
+		mandatory := route.ID == "energy" || route.ID == "evse_manager"
+		switch {
+		case options.onlyMandatory && !mandatory:
+		case route.ID == "system":
+			if !options.noSystem {
+				connections[route.ID] = []everesttest.Connection{{ModuleID: systemID, ImplementationID: "system"}}
+			}
+		default:
+			connections[route.ID] = []everesttest.Connection{{ModuleID: portID, ImplementationID: route.ID}}
+		}
+	}
+	agent := satellite.AgentInstallation()
+	modules := map[string]everesttest.ModuleConfig{
+		portID:   {Module: "ChargePort", Manifest: providing(implementationsOf(false))},
+		systemID: {Module: "System", Manifest: providing(implementationsOf(true))},
+		agentID: {
+			Module: agent.Module, Manifest: agent.Manifest, Connections: connections,
+			Config: map[string]any{"port": options.port, "listen_address": "127.0.0.1"},
+		},
+	}
+	s := &satelliteBoard{board: newBoard(t, broker, modules), address: fmt.Sprintf("127.0.0.1:%d", options.port)}
+	s.port = s.standIn(portID, implementationsOf(false), func(port *standIn) { port.answer = options.answer })
+	s.system = s.standIn(systemID, implementationsOf(true), nil)
+	options.agent.Everest = s.manager.Options(agentID)
+	if options.agent.Logger == nil {
+		options.agent.Logger = zaptest.NewLogger(t)
+	}
+	s.agent = satellite.NewAgent(options.agent)
+	s.process = s.run(s.agent.Run)
+	return s
+}
+
+// mainBoard is a main board with a controller and one stand-in for all of its
+// other modules.
+type mainBoard struct {
+	*board
+	main       *standIn
+	controller *satellite.Controller
+	process    process
+}
+
+func startMain(t *testing.T, broker everest.Broker, port int, config satellite.ControllerConfig, setup func(*standIn)) *mainBoard {
+	t.Helper()
+	controller := satellite.ControllerInstallation()
+	var requires strings.Builder
+	connections := map[string][]everesttest.Connection{}
+	require := func(id, name string) {
+		fmt.Fprintf(&requires, "  %s: {interface: %s}\n", id, name)
+		connections[id] = []everesttest.Connection{{ModuleID: controllerID, ImplementationID: id}}
+	}
+	for _, route := range satellite.Routes() {
+		require(route.ID, route.Interface)
+	}
+	require("satellite", "satellite")
+	own := map[string]string{"auth": "auth", "aggregated": "system"}
+	evse := everest.Mapping{EVSE: 2}
+	modules := map[string]everesttest.ModuleConfig{
+		mainID: {Module: "Main", Manifest: append(providing(own), "requires:\n"+requires.String()...), Connections: connections},
+		controllerID: {
+			Module: controller.Module, Manifest: controller.Manifest,
+			Mapping: &everesttest.ModuleMapping{Module: &evse},
+			Connections: map[string][]everesttest.Connection{
+				"auth":   {{ModuleID: mainID, ImplementationID: "auth"}},
+				"system": {{ModuleID: mainID, ImplementationID: "aggregated"}},
+			},
+			Config: map[string]any{"hostname": "127.0.0.1", "port": port},
+		},
+	}
+	m := &mainBoard{board: newBoard(t, broker, modules)}
+	m.main = m.standIn(mainID, own, setup)
+	config.Everest = m.manager.Options(controllerID)
+	if config.Logger == nil {
+		config.Logger = zaptest.NewLogger(t)
+	}
+	m.controller = satellite.NewController(config)
+	m.process = m.run(m.controller.Run)
+	return m
+}
+
+func (m *mainBoard) required(id string) *everest.Required { return m.main.module.Requires(id)[0] }
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+func receive[T any](t *testing.T, from <-chan T, what string) T {
+	t.Helper()
+	select {
+	case value := <-from:
+		return value
+	case <-time.After(patience):
+		t.Fatalf("%s did not come", what)
+		panic("unreachable")
+	}
+}

@@ -1,0 +1,240 @@
+package satellite_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/ugorji/go/codec"
+
+	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/satellite"
+)
+
+// scriptedAgent is the C++ agent as it was recorded: it answers each function
+// with the bytes of its recorded answers, one after the other, and remembers what
+// it was asked.
+type scriptedAgent struct {
+	t        *testing.T
+	listener net.Listener
+	answers  map[string][]exchange
+	asked    chan request
+}
+
+type request struct {
+	function  string
+	arguments []any
+	// tail is the request's bytes behind the message id.
+	tail []byte
+}
+
+func startScriptedAgent(t *testing.T, exchanges []exchange) *scriptedAgent {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := &scriptedAgent{t: t, listener: listener, answers: map[string][]exchange{}, asked: make(chan request, 10_000)}
+	for _, exchange := range exchanges {
+		agent.answers[exchange.Function] = append(agent.answers[exchange.Function], exchange)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		connection, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer connection.Close()
+		agent.serve(connection)
+	}()
+	t.Cleanup(func() {
+		listener.Close()
+		<-done
+	})
+	return agent
+}
+
+func (a *scriptedAgent) serve(connection net.Conn) {
+	for {
+		content, message, err := readRequest(connection)
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !strings.Contains(err.Error(), "reset by peer") {
+				a.t.Errorf("the controller sent %x: %v", content, err)
+			}
+			return
+		}
+		id, function := message[1], message[2].(string)
+		arguments := message[3].([]any)
+		if function != satellite.FunctionRetrieve {
+			a.asked <- request{function, arguments, afterID(content)}
+		}
+		if _, err := connection.Write(a.answer(id, function)); err != nil {
+			return
+		}
+		if function == satellite.FunctionExit {
+			return
+		}
+	}
+}
+
+// answer takes the next recorded answer and gives it the id of the request; a
+// poll beyond the recording brings nothing.
+func (a *scriptedAgent) answer(id any, function string) []byte {
+	var encodedID []byte
+	codec.NewEncoderBytes(&encodedID, msgpackHandle).MustEncode(id)
+	head := append([]byte{0x94, 0x01}, encodedID...)
+	waiting := a.answers[function]
+	if len(waiting) > 0 {
+		a.answers[function] = waiting[1:]
+		if recorded := waiting[0]; recorded.Response != nil {
+			return append(head, afterID(recorded.Response)...)
+		}
+	}
+	var result any
+	switch {
+	case len(waiting) > 0:
+		result = waiting[0].Result
+	case function == satellite.FunctionRetrieve:
+		result = `{"errors":[],"vars":[]}`
+	}
+	var encoded []byte
+	codec.NewEncoderBytes(&encoded, msgpackHandle).MustEncode(result)
+	return append(append(head, 0xc0), encoded...)
+}
+
+// readRequest reads one message and its bytes.
+func readRequest(connection net.Conn) ([]byte, []any, error) {
+	var content []byte
+	for {
+		chunk := make([]byte, 1)
+		if _, err := connection.Read(chunk); err != nil {
+			return content, nil, err
+		}
+		content = append(content, chunk[0])
+		var message []any
+		if err := codec.NewDecoderBytes(content, msgpackHandle).Decode(&message); err == nil && len(message) == 4 {
+			return content, message, nil
+		}
+	}
+}
+
+// afterID cuts the array head, the type and the message id off.
+func afterID(message []byte) []byte {
+	size := map[byte]int{0xcc: 2, 0xcd: 3, 0xce: 5}[message[2]]
+	return message[2+max(size, 1):]
+}
+
+// The Go controller sends the bytes that the C++ controller sent, and makes of
+// the C++ agent's answers what the recording says.
+func TestControllerDrivesALegacyAgent(t *testing.T) {
+	exchanges := append(readExchanges(t, "startup.jsonl")[:2], readExchanges(t, "charging-session.jsonl")...)
+	agent := startScriptedAgent(t, exchanges)
+	s := &station{arrivals: make(chan arrival, 10_000)}
+	s.main = startMain(t, everesttest.NewBroker(t), agent.listener.Addr().(*net.TCPAddr).Port, satellite.ControllerConfig{}, s.listen)
+	s.main.waitReady()
+
+	var wantRequests, gotRequests []string
+	var wantArrivals, gotArrivals []arrival
+	for _, exchange := range exchanges {
+		if exchange.Function == satellite.FunctionRetrieve {
+			wantArrivals = append(wantArrivals, recordedArrivals(t, exchange.result(t).(string))...)
+			continue
+		}
+		wantRequests = append(wantRequests, string(afterID(exchange.Request)))
+		s.main.cause(t, exchange.Function, exchange.arguments(t))
+		// One after the other: that different functions overtake each other is allowed.
+		gotRequests = append(gotRequests, string(receive(t, agent.asked, exchange.Function).tail))
+	}
+	if diff := cmp.Diff(wantRequests, gotRequests); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+	for range wantArrivals {
+		gotArrivals = append(gotArrivals, receive(t, s.arrivals, "a recorded variable"))
+	}
+	if diff := cmp.Diff(wantArrivals, gotArrivals); diff != "" {
+		t.Errorf("arrivals (-want +got):\n%s", diff)
+	}
+	s.main.process.stop()
+	if last := receive(t, agent.asked, "exit"); last.function != satellite.FunctionExit || len(last.arguments) != 0 {
+		t.Errorf("the last call is %s%v, want exit", last.function, last.arguments)
+	}
+}
+
+func recordedArrivals(t *testing.T, answer string) []arrival {
+	t.Helper()
+	var events recordedEvents
+	if err := json.Unmarshal([]byte(answer), &events); err != nil {
+		t.Fatal(err)
+	}
+	var arrivals []arrival
+	for _, variable := range events.Vars {
+		arrivals = append(arrivals, arrival{variable.Interface, variable.Var, string(variable.Value)})
+	}
+	return arrivals
+}
+
+// cause makes the main board's modules do what made the C++ controller call the
+// function.
+func (m *mainBoard) cause(t *testing.T, function string, recorded []any) {
+	t.Helper()
+	if function == satellite.FunctionPushVar {
+		var pushed struct {
+			Interface, Var string
+			Value          json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(recorded[0].(string)), &pushed); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.main.module.Provides(pushed.Interface).Publish(t.Context(), pushed.Var, pushed.Value); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	for _, route := range satellite.Routes() {
+		for _, command := range route.Commands {
+			if command.Function != function {
+				continue
+			}
+			arguments := map[string]json.RawMessage{}
+			for i, argument := range command.Arguments {
+				if argument.Kind != satellite.JSON {
+					t.Fatalf("no argument of kind %d is in the recordings", argument.Kind)
+				}
+				arguments[argument.Name] = json.RawMessage(recorded[i].(string))
+			}
+			if err := m.required(route.ID).Call(t.Context(), command.Name, arguments, nil); err != nil {
+				t.Fatalf("%s: %v", function, err)
+			}
+		}
+	}
+}
+
+// An answer that is none of a satellite's agent is a clear error, not a panic,
+// and nothing that was good in it is lost.
+func TestControllerSurvivesABadAgent(t *testing.T) {
+	exchanges := readExchanges(t, "startup.jsonl")[:2]
+	poll := func(text string) exchange { return exchange{Function: satellite.FunctionRetrieve, Result: text} }
+	exchanges = append(exchanges,
+		poll(`nonsense`),
+		poll(`{"vars":[{"interface":"nobody","var":"v","value":1},{"interface":"evse_manager","var":"evse_id","value":"DE*TST*E1"}],"errors":[]}`),
+		poll(`{"vars":[],"errors":[{"action":"raise","error":{"type":"nosuch/Error"}},{"action":"raise","error":7}]}`),
+		poll(`{"vars":[{"interface":"evse_manager","var":"evse_id","value":"DE*TST*E2"}],"errors":[]}`),
+	)
+	agent := startScriptedAgent(t, exchanges)
+	s := &station{arrivals: make(chan arrival, 100)}
+	s.main = startMain(t, everesttest.NewBroker(t), agent.listener.Addr().(*net.TCPAddr).Port, satellite.ControllerConfig{}, s.listen)
+	s.main.waitReady()
+	for _, want := range []string{`"DE*TST*E1"`, `"DE*TST*E2"`} {
+		if got := receive(t, s.arrivals, want); got.Value != want {
+			t.Errorf("arrived: %v, want %s", got, want)
+		}
+	}
+	if status := s.main.controller.Status(); status.Dropped != 4 || status.Variables != 2 {
+		t.Errorf("status %+v, want 4 dropped and 2 variables", status)
+	}
+}

@@ -1,0 +1,355 @@
+package satellite_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/satellite"
+)
+
+// arrival is something that the main board's modules saw of the satellite.
+type arrival struct {
+	Interface, Variable, Value string
+}
+
+// station is a main board and a satellite board, ready.
+type station struct {
+	satellite *satelliteBoard
+	main      *mainBoard
+	arrivals  chan arrival
+}
+
+func startStation(t *testing.T, broker everest.Broker, options satelliteOptions) *station {
+	t.Helper()
+	s := &station{arrivals: make(chan arrival, 10_000)}
+	options.port = freePort(t)
+	s.satellite = startSatellite(t, broker, options)
+	s.main = startMain(t, everesttest.NewBroker(t), options.port, satellite.ControllerConfig{}, s.listen)
+	s.satellite.waitReady()
+	s.main.waitReady()
+	return s
+}
+
+// listen puts all variables and errors of the controller on one queue.
+func (s *station) listen(main *standIn) {
+	order := everest.OnQueue(main.module.NewQueue("arrivals"))
+	for _, route := range satellite.Routes() {
+		for _, variable := range route.Variables {
+			main.module.Requires(route.ID)[0].Subscribe(variable.Name, func(_ context.Context, value json.RawMessage) {
+				s.arrivals <- arrival{route.ID, variable.Name, string(value)}
+			}, order)
+		}
+	}
+	main.module.Requires("satellite")[0].SubscribeErrors(func(_ context.Context, event everest.ErrorEvent) {
+		s.arrivals <- arrivalOf(event)
+	}, order)
+}
+
+func arrivalOf(event everest.ErrorEvent) arrival {
+	raised := event.Error
+	return arrival{
+		Interface: raised.Origin.ModuleID + "/" + raised.Origin.ImplementationID,
+		Variable:  raised.Type + "/" + raised.SubType,
+		Value:     fmt.Sprintf("%v %s %s", event.Raised, raised.UUID, raised.Timestamp.UTC().Format("15:04:05.000")),
+	}
+}
+
+// Every command of the route table reaches the satellite with its arguments, and
+// its result comes back.
+func TestEveryCommandCrossesTheTunnel(t *testing.T) {
+	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
+		s := startStation(t, broker, satelliteOptions{})
+		samples := sampler{t, definitions(t)}
+		for _, route := range satellite.Routes() {
+			declared, _ := samples.definitions.Interface(route.Interface)
+			for _, command := range route.Commands {
+				if route.ID == "system" && command.Name == "reset" {
+					continue // it ends the link: TestResetEndsTheSession
+				}
+				definition := declared.Commands[command.Name]
+				arguments := samples.arguments(definition)
+				var result json.RawMessage
+				if err := s.main.required(route.ID).Call(t.Context(), command.Name, arguments, &result); err != nil {
+					t.Errorf("%s.%s: %v", route.ID, command.Name, err)
+					continue
+				}
+				if want := samples.value(definition.Result); string(result) != want {
+					t.Errorf("%s.%s answered %s, want %s", route.ID, command.Name, result, want)
+				}
+				calls := s.satellite.port.calls
+				if route.ID == "system" {
+					calls = s.satellite.system.calls
+				}
+				got := receive(t, calls, route.ID+"."+command.Name)
+				want := invocation{route.ID, command.Name, arguments}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s.%s (-want +got):\n%s", route.ID, command.Name, diff)
+				}
+			}
+		}
+	})
+}
+
+// Every variable of the route table arrives unchanged, and all of them in the
+// order in which the satellite published them, errors among them.
+func TestVariablesAndErrorsArriveInOrder(t *testing.T) {
+	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
+		s := startStation(t, broker, satelliteOptions{})
+		samples := sampler{t, definitions(t)}
+		var want []arrival
+		for range 3 {
+			for _, route := range satellite.Routes() {
+				declared, _ := samples.definitions.Interface(route.Interface)
+				for _, variable := range route.Variables {
+					value := samples.value(declared.Variables[variable.Name].Schema)
+					provider := s.satellite.port
+					if route.ID == "system" {
+						provider = s.satellite.system
+					}
+					if err := provider.module.Provides(route.ID).Publish(t.Context(), variable.Name, json.RawMessage(value)); err != nil {
+						t.Fatal(err)
+					}
+					if route.ID == "rfid_token_provider" {
+						value = value[:len(value)-1] + `,"connectors":[2]}`
+					}
+					want = append(want, arrival{route.ID, variable.Name, value})
+				}
+			}
+			provided := s.satellite.port.module.Provides("evse_manager")
+			failure := everest.Error{Type: "evse_manager/Inoperative", SubType: "sub", Message: "test", Severity: everest.SeverityHigh}
+			if err := provided.Raise(t.Context(), failure); err != nil {
+				t.Fatal(err)
+			}
+			raised := provided.ActiveErrors()[0]
+			if err := provided.Clear(t.Context(), failure.Type, failure.SubType); err != nil {
+				t.Fatal(err)
+			}
+			want = append(want,
+				arrivalOf(everest.ErrorEvent{Error: raised, Raised: true}),
+				arrivalOf(everest.ErrorEvent{Error: raised, Raised: false}))
+		}
+		var got []arrival
+		for range want {
+			got = append(got, receive(t, s.arrivals, "an event"))
+		}
+		// MQTT orders what one module publishes; the system is another module.
+		for _, ofSystem := range []bool{false, true} {
+			if diff := cmp.Diff(only(want, ofSystem), only(got, ofSystem)); diff != "" {
+				t.Errorf("arrivals (-want +got):\n%s", diff)
+			}
+		}
+	})
+}
+
+func only(all []arrival, ofSystem bool) []arrival {
+	var some []arrival
+	for _, one := range all {
+		if (one.Interface == "system") == ofSystem {
+			some = append(some, one)
+		}
+	}
+	return some
+}
+
+func TestPushedVariablesReachTheSatellite(t *testing.T) {
+	samples := sampler{t, definitions(t)}
+	s := &station{arrivals: make(chan arrival, 100)}
+	port := freePort(t)
+	s.satellite = startSatellite(t, everesttest.NewBroker(t), satelliteOptions{port: port})
+	recorder, err := everesttest.StartRecorder(t.Context(), s.satellite.manager.Options(agentID).Broker, "everest/modules/"+agentID+"/impl/+/var/+")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer recorder.Close()
+	s.main = startMain(t, everesttest.NewBroker(t), port, satellite.ControllerConfig{}, s.listen)
+	s.satellite.waitReady()
+	s.main.waitReady()
+	var want, got []string
+	for _, push := range satellite.Pushes() {
+		declared, _ := samples.definitions.Interface(push.Interface)
+		value := samples.value(declared.Variables[push.Variable].Schema)
+		implementation := map[string]string{"auth": "auth", "system": "aggregated"}[push.ID]
+		if err := s.main.main.module.Provides(implementation).Publish(t.Context(), push.Variable, json.RawMessage(value)); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, fmt.Sprintf(`everest/modules/%s/impl/%s/var/%s {"data":%s}`, agentID, push.ID, push.Variable, value))
+	}
+	messages, err := recorder.Wait(t.Context(), func(messages []everesttest.Message) bool { return len(messages) >= len(want) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, message := range messages {
+		envelope, _ := message.Envelope()
+		got = append(got, message.Topic+" "+string(envelope.Data))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("published on the satellite (-want +got):\n%s", diff)
+	}
+}
+
+// What the satellite does not have is answered for it.
+func TestAbsentInterfacesAreAnswered(t *testing.T) {
+	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{onlyMandatory: true})
+	samples := sampler{t, definitions(t)}
+	for _, route := range satellite.Routes() {
+		if route.ID == "energy" || route.ID == "evse_manager" {
+			continue
+		}
+		declared, _ := samples.definitions.Interface(route.Interface)
+		for _, command := range route.Commands {
+			var result json.RawMessage
+			err := s.main.required(route.ID).Call(t.Context(), command.Name, samples.arguments(declared.Commands[command.Name]), &result)
+			want := string(command.Absent)
+			if want == "" {
+				want = "null"
+			}
+			if err != nil || string(result) != want {
+				t.Errorf("%s.%s answered %s, %v, want %s", route.ID, command.Name, result, err, want)
+			}
+		}
+	}
+}
+
+// A failure on the satellite is the caller's failure, with its type.
+func TestCommandErrorsKeepTheirType(t *testing.T) {
+	failures := map[string]error{
+		"get_evse": &everest.CommandError{Type: everest.NotReady, Message: "not yet"},
+		"reserve":  fmt.Errorf("no such thing"),
+	}
+	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{answer: func(_ context.Context, call invocation) (any, error) {
+		return json.RawMessage("null"), failures[call.Command]
+	}})
+	for command, want := range map[string]everest.CommandError{
+		"get_evse":        {Type: everest.NotReady, Message: "not yet"},
+		"reserve":         {Type: everest.HandlerException, Message: "no such thing"},
+		"resume_charging": {Type: everest.HandlerException, Message: "result of evse_manager.resume_charging: null is not a boolean"},
+	} {
+		arguments := map[string]any{}
+		if command == "reserve" {
+			arguments["reservation_id"] = 1
+		}
+		err := s.main.required("evse_manager").Call(t.Context(), command, arguments, nil)
+		got, ok := errors.AsType[*everest.CommandError](err)
+		if !ok || *got != want {
+			t.Errorf("%s failed with %#v, want %#v", command, err, want)
+		}
+	}
+}
+
+// One slow command must not hold up another, nor the variables.
+func TestASlowCommandHoldsUpOnlyItself(t *testing.T) {
+	release := make(chan struct{})
+	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{answer: func(ctx context.Context, call invocation) (any, error) {
+		if call.Command == "get_evse" {
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
+		}
+		return json.RawMessage("true"), nil
+	}})
+	slow := make(chan error, 1)
+	go func() { slow <- s.main.required("evse_manager").Call(t.Context(), "get_evse", nil, nil) }()
+	receive(t, s.satellite.port.calls, "get_evse")
+
+	if err := s.main.required("evse_manager").Call(t.Context(), "pause_charging", nil, nil); err != nil {
+		t.Error(err)
+	}
+	if err := s.satellite.port.module.Provides("evse_manager").Publish(t.Context(), "evse_id", "DE*TST*E1"); err != nil {
+		t.Error(err)
+	}
+	if got := receive(t, s.arrivals, "evse_id"); got.Value != `"DE*TST*E1"` {
+		t.Errorf("arrived: %v", got)
+	}
+	close(release)
+	if err := receive(t, slow, "the slow answer"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSatelliteInterfaceTellsOfTheLink(t *testing.T) {
+	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{})
+	for command, want := range map[string]string{
+		"is_connected":                `true`,
+		"get_local_endpoint_address":  `"127.0.0.1"`,
+		"get_remote_endpoint_address": `"127.0.0.1"`,
+	} {
+		var result json.RawMessage
+		if err := s.main.required("satellite").Call(t.Context(), command, nil, &result); err != nil || string(result) != want {
+			t.Errorf("%s answered %s, %v, want %s", command, result, err, want)
+		}
+	}
+	status := s.main.controller.Status()
+	if !status.Connected || status.State != "Working" {
+		t.Errorf("controller's status %+v", status)
+	}
+	if status := s.satellite.agent.Status(); status.State != "Working" || status.ListenAddress != s.satellite.address || status.Controller == "" {
+		t.Errorf("agent's status %+v", status)
+	}
+}
+
+// A wrong argument ends a C++ agent with its whole board, so it must not leave
+// the controller.
+func TestWrongArgumentsStayOnTheMainBoard(t *testing.T) {
+	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{})
+	for _, test := range []struct{ command, arguments string }{
+		{"reserve", `{"reservation_id":"seven"}`},
+		{"reserve", `{"reservation_id":1.5}`},
+		{"reserve", `{}`},
+		{"enable_disable", `{"connector_id":1,"cmd_source":{"enable_source":"Nobody","enable_state":"Enable","enable_priority":1}}`},
+	} {
+		err := callUnchecked(t, s.main, "evse_manager", test.command, test.arguments)
+		failed, ok := errors.AsType[*everest.CommandError](err)
+		if !ok || failed.Type != everest.SchemaValidationError {
+			t.Errorf("%s %s: %v, want SchemaValidationError", test.command, test.arguments, err)
+		}
+	}
+	if calls := drain(s.satellite.port.calls); len(calls) != 0 {
+		t.Errorf("reached the satellite: %v", calls)
+	}
+}
+
+// callUnchecked calls from a module that does not check what it sends, as C++
+// modules do not.
+func callUnchecked(t *testing.T, m *mainBoard, id, command, arguments string) error {
+	t.Helper()
+	options := m.manager.Options(mainID)
+	options.UncheckedCalls = true
+	module, err := everest.Connect(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer module.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	called := make(chan error, 1)
+	module.OnInit(func(ctx context.Context) error {
+		called <- module.Requires(id)[0].Call(ctx, command, json.RawMessage(arguments), nil)
+		return nil
+	})
+	go func() { ended <- module.Run(ctx) }()
+	result := receive(t, called, "the answer")
+	cancel()
+	receive(t, ended, "the module's end")
+	return result
+}
+
+func drain[T any](from chan T) []T {
+	var all []T
+	for {
+		select {
+		case value := <-from:
+			all = append(all, value)
+		default:
+			return slices.Clip(all)
+		}
+	}
+}
