@@ -69,7 +69,7 @@ func decode(b []byte, dst any) ([]byte, error) {
 	default:
 		target := reflect.ValueOf(dst)
 		if target.Kind() != reflect.Pointer || target.IsNil() {
-			return b, fmt.Errorf("rpc: cannot decode into a %T, only into what a pointer points to: %w", dst, ErrType)
+			return b, fmt.Errorf("cannot decode into a %T, only into what a pointer points to: %w", dst, ErrType)
 		}
 		return decodeReflected(b, target.Elem())
 	}
@@ -80,7 +80,7 @@ func decode(b []byte, dst any) ([]byte, error) {
 }
 
 func mismatch(head msgpack.Head, want reflect.Type) error {
-	return fmt.Errorf("rpc: %s does not go into a Go %s: %w", describe(head), want, ErrType)
+	return fmt.Errorf("%s does not go into a Go %s: %w", describe(head), want, ErrType)
 }
 
 // describe names a value for an error text.
@@ -269,7 +269,7 @@ func decodeMap(b []byte, head msgpack.Head, target reflect.Value) ([]byte, error
 			return b, err
 		}
 		if !key.Elem().Comparable() {
-			return b, fmt.Errorf("rpc: a map key of a type that Go cannot compare: %w", ErrType)
+			return b, fmt.Errorf("a map key of a type that Go cannot compare: %w", ErrType)
 		}
 		result.SetMapIndex(key.Elem(), value.Elem())
 	}
@@ -294,7 +294,7 @@ func decodeStruct(b []byte, head msgpack.Head, target reflect.Value) ([]byte, er
 		return b, err
 	}
 	if err := codec.NewDecoderBytes(b[:size], structs).Decode(target.Addr().Interface()); err != nil {
-		return b, fmt.Errorf("rpc: %s does not go into a Go %s: %w: %w", describe(head), target.Type(), ErrType, err)
+		return b, fmt.Errorf("%s does not go into a Go %s: %w: %w", describe(head), target.Type(), ErrType, err)
 	}
 	return b[size:], nil
 }
@@ -370,7 +370,7 @@ func decodeAnyMap(b []byte, head msgpack.Head) (any, []byte, error) {
 			key = string(binary)
 		}
 		if key != nil && !reflect.ValueOf(key).Comparable() {
-			return nil, b, fmt.Errorf("rpc: a map key of a type that Go cannot compare: %w", ErrType)
+			return nil, b, fmt.Errorf("a map key of a type that Go cannot compare: %w", ErrType)
 		}
 		others[key] = value
 	}

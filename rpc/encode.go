@@ -85,10 +85,10 @@ func (r Raw) check(depth int) error {
 	limits.Depth = depth
 	size, err := msgpack.Size(r, limits)
 	if err != nil {
-		return fmt.Errorf("rpc: raw value: %w", scanError(err))
+		return fmt.Errorf("raw value: %w", scanError(err))
 	}
 	if size != len(r) {
-		return fmt.Errorf("rpc: raw value: %d bytes after its end: %w", len(r)-size, ErrProtocol)
+		return fmt.Errorf("raw value: %d bytes after its end: %w", len(r)-size, ErrProtocol)
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func appendReflected(b []byte, v reflect.Value, depth int) ([]byte, error) {
 	case reflect.Struct:
 		return appendStruct(b, v, depth)
 	default:
-		return b, fmt.Errorf("rpc: a %s cannot be sent: %w", v.Type(), ErrType)
+		return b, fmt.Errorf("a %s cannot be sent: %w", v.Type(), ErrType)
 	}
 }
 
@@ -215,7 +215,7 @@ func boolRank(v reflect.Value) int {
 func appendStruct(b []byte, v reflect.Value, depth int) ([]byte, error) {
 	var out []byte
 	if err := codec.NewEncoderBytes(&out, structs).Encode(v.Interface()); err != nil {
-		return b, fmt.Errorf("rpc: a %s cannot be sent: %w: %w", v.Type(), ErrType, err)
+		return b, fmt.Errorf("a %s cannot be sent: %w: %w", v.Type(), ErrType, err)
 	}
 	// What a struct holds is not known here, so its depth is counted afterwards.
 	return appendRaw(b, out, depth)

@@ -71,6 +71,7 @@ func (o *outbox) init(conn net.Conn, timeout time.Duration, limit int, broken fu
 // nothing about the connection: put does.
 func (o *outbox) room(ctx context.Context, expired <-chan time.Time) error {
 	for o.queued.Load() > int64(o.limit) {
+		o.flush(false)
 		if err := o.await(ctx, expired, int64(o.limit)); err != nil {
 			return err
 		}

@@ -195,7 +195,7 @@ func (s *Session) read() error {
 		s.lanes.dispatch()
 		if err == nil {
 			s.out.flush(false)
-			err = s.admit()
+			s.admit()
 		}
 		if err != nil || s.end() != endNot {
 			return err
@@ -224,9 +224,7 @@ func (s *Session) takeAll() (notified bool, err error) {
 	for {
 		if s.inFlight.Load() >= int64(limits.InFlight) || s.received.Load() > int64(limits.QueuedBytes) {
 			s.lanes.dispatch()
-			if err := s.admit(); err != nil {
-				return notified, err
-			}
+			s.admit()
 		}
 		if s.end() >= endAfterReplies {
 			return notified, nil
@@ -274,14 +272,16 @@ func (s *Session) take(message requestMessage, size int) {
 }
 
 // admit waits until the limits let the session read on.
-func (s *Session) admit() error {
+func (s *Session) admit() {
 	limits := &s.server.config.Limits
 	full := func() bool {
 		return s.inFlight.Load() >= int64(limits.InFlight) || s.received.Load() > int64(limits.QueuedBytes)
 	}
 	if !full() {
-		return nil
+		return
 	}
+	// What is waited for may be the sending of a reply.
+	s.out.flush(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stalled.Store(true)
@@ -289,7 +289,6 @@ func (s *Session) admit() error {
 	for full() && s.end() == endNot {
 		s.progress.Wait()
 	}
-	return nil
 }
 
 // release gives a request back that is answered and needed no more.

@@ -29,17 +29,19 @@ func (r Raw) Minimal() (Raw, error) {
 // Decode decodes the value into what dst points to, by the rules of Client.Call for its reply.
 func (r Raw) Decode(dst any) error {
 	if _, err := msgpack.Size(r, unlimited); err != nil {
-		return fmt.Errorf("rpc: raw value: %w", err)
+		return fmt.Errorf("rpc: raw value: %w", scanError(err))
 	}
-	_, err := decode(r, dst)
-	return err
+	if _, err := decode(r, dst); err != nil {
+		return fmt.Errorf("rpc: %w", err)
+	}
+	return nil
 }
 
 // Encode encodes a value as an argument or result is encoded.
 func Encode(v any) (Raw, error) {
 	b, err := appendValue(nil, v, unlimited.Depth)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("rpc: %w", err)
 	}
 	return b, nil
 }

@@ -1,0 +1,66 @@
+package rpctest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+)
+
+// Listener is a net.Listener in memory. Its connections are those of Pipe, so that everything about them, time included,
+// is under a test's control, also under testing/synctest.
+type Listener struct {
+	name   string
+	queue  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+// Address is the name of an end of an in-memory connection.
+type Address string
+
+// Network is "memory".
+func (Address) Network() string { return "memory" }
+
+// String is the name.
+func (a Address) String() string { return string(a) }
+
+// Listen makes a listener with a name for error texts.
+func Listen(name string) *Listener {
+	return &Listener{name: name, queue: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// Accept waits for the next connection.
+func (l *Listener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.queue:
+		return conn, nil
+	case <-l.closed:
+		return nil, &net.OpError{Op: "accept", Net: "memory", Addr: l.Addr(), Err: net.ErrClosed}
+	}
+}
+
+// Close lets no further connection in; those there are live on. It may be called more than once.
+func (l *Listener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+// Addr is the listener's name.
+func (l *Listener) Addr() net.Addr { return Address(l.name) }
+
+var errRefused = errors.New("connection refused")
+
+// Dial connects to the listener. toServer and toClient are what happens to the bytes; nil is nothing.
+func (l *Listener) Dial(ctx context.Context, toServer, toClient Faults) (net.Conn, error) {
+	near, far := Pipe(toServer, toClient)
+	near.remote, far.local = Address(l.name), Address(l.name)
+	select {
+	case l.queue <- far:
+		return near, nil
+	case <-l.closed:
+		return nil, &net.OpError{Op: "dial", Net: "memory", Addr: l.Addr(), Err: errRefused}
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
