@@ -10,11 +10,11 @@ import (
 var (
 	// ErrBrokerLost is the end of the connection to the broker; errors.Is(err, net.ErrClosed) is true as well. A module
 	// that the manager started ends with it, for EVerest goes down anyway.
-	ErrBrokerLost = fmt.Errorf("everest: connection to the MQTT broker lost: %w", net.ErrClosed)
+	ErrBrokerLost error = closedError("everest: connection to the MQTT broker lost")
 	// ErrTooLarge refuses a message that a peer's buffer could not take. The error is a *TooLargeError.
 	ErrTooLarge = errors.New("everest: message too large")
 	// ErrClosed is the use of a module after Close, or after Run returned.
-	ErrClosed = fmt.Errorf("everest: module closed: %w", net.ErrClosed)
+	ErrClosed error = closedError("everest: module closed")
 	// ErrQueueFull ends a module whose handler does not keep up. The error is a *QueueFullError.
 	ErrQueueFull = errors.New("everest: queue full")
 	// ErrUnknownErrorType refuses an error that the interface does not list.
@@ -26,6 +26,13 @@ var (
 	// ErrNotConnected is a call before Run has subscribed, or while a standalone module has no broker.
 	ErrNotConnected = errors.New("everest: not connected")
 )
+
+// closedError is an error that matches net.ErrClosed.
+type closedError string
+
+func (e closedError) Error() string { return string(e) }
+
+func (e closedError) Is(target error) bool { return target == net.ErrClosed }
 
 // TooLargeError names the message that ErrTooLarge refused.
 type TooLargeError struct {

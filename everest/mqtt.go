@@ -10,7 +10,6 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
-	"go.uber.org/zap"
 )
 
 const (
@@ -27,7 +26,7 @@ const (
 // mqttTransport is the Transport over MQTT 3.1.1. Its client never connects again: a new connection is a new transport.
 type mqttTransport struct {
 	client mqtt.Client
-	log    *zap.Logger
+	broker Broker
 
 	window chan struct{}   // one element for each unacknowledged message
 	outbox chan mqttOutput // as long as the window, so that handing over never blocks
@@ -37,6 +36,9 @@ type mqttTransport struct {
 	ending sync.Once
 	done   chan struct{}
 	err    error // written before done is closed
+
+	mu     sync.Mutex
+	closed bool // no task starts any more
 	tasks  sync.WaitGroup
 }
 
@@ -49,7 +51,7 @@ type mqttOutput struct {
 // openMQTT connects with a clean session and without a will.
 func openMQTT(ctx context.Context, config TransportConfig) (Transport, error) {
 	t := &mqttTransport{
-		log:    config.Logger,
+		broker: config.Broker,
 		window: make(chan struct{}, mqttWindow),
 		outbox: make(chan mqttOutput, mqttWindow),
 		acks:   make(chan mqtt.Token, mqttWindow),
@@ -155,8 +157,8 @@ func (t *mqttTransport) acknowledge() {
 			case <-t.done:
 				return
 			}
-			if err := token.Error(); err != nil {
-				t.end(fmt.Errorf("%w: a message could not be sent: %w", ErrBrokerLost, err))
+			if err := t.outcome(token); err != nil {
+				t.end(fmt.Errorf("%w: %s: a message could not be sent: %w", ErrBrokerLost, t.broker, err))
 				return
 			}
 			<-t.window
@@ -164,6 +166,16 @@ func (t *mqttTransport) acknowledge() {
 			return
 		}
 	}
+}
+
+// outcome is the token's error, or why the connection has ended where that is the reason: the client tells it later.
+func (t *mqttTransport) outcome(token mqtt.Token) error {
+	err := token.Error()
+	if err != nil && !t.client.IsConnectionOpen() {
+		<-t.done
+		return t.err
+	}
+	return err
 }
 
 func (t *mqttTransport) Subscribe(ctx context.Context, delivery Delivery, filters ...string) error {
@@ -199,7 +211,7 @@ func (t *mqttTransport) Unsubscribe(ctx context.Context, filters ...string) erro
 // ask waits for the answer to a request that may block in the client while the socket does.
 func (t *mqttTransport) ask(ctx context.Context, request func() mqtt.Token) (mqtt.Token, error) {
 	answered := make(chan mqtt.Token, 1)
-	t.tasks.Go(func() {
+	t.start(func() {
 		token := request()
 		select {
 		case <-token.Done():
@@ -209,11 +221,20 @@ func (t *mqttTransport) ask(ctx context.Context, request func() mqtt.Token) (mqt
 	})
 	select {
 	case token := <-answered:
-		return token, token.Error()
+		return token, t.outcome(token)
 	case <-t.done:
 		return nil, t.err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
+	}
+}
+
+// start does nothing once Close waits for the tasks.
+func (t *mqttTransport) start(task func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		t.tasks.Go(task)
 	}
 }
 
@@ -247,7 +268,10 @@ func (t *mqttTransport) Flush(ctx context.Context) error {
 
 func (t *mqttTransport) Close() error {
 	t.client.Disconnect(mqttQuiesce)
-	t.end(fmt.Errorf("everest: connection to the MQTT broker closed: %w", net.ErrClosed))
+	t.end(closedError("everest: connection to the MQTT broker closed"))
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
 	t.tasks.Wait()
 	return nil
 }

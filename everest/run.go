@@ -223,6 +223,7 @@ func (m *Module) publishMetadata() {
 
 // greetManager repeats the handshake with a manager that has started again.
 func (m *Module) greetManager() error {
+	m.forgetOthers()
 	config, err := m.requestConfig(m.ctx)
 	if err != nil {
 		return err
@@ -230,7 +231,6 @@ func (m *Module) greetManager() error {
 	if !config.sameFor(m.config) {
 		return ErrConfigChanged
 	}
-	m.forgetOthers()
 	m.publishMetadata()
 	return m.sayReady()
 }
@@ -242,6 +242,7 @@ func (m *Module) reconnect(ready bool) error {
 		if err := m.link.Load().transport.Close(); err != nil {
 			m.log.Debug("closing the lost connection", zap.Error(err))
 		}
+		m.forgetOthers()
 		m.router.wantAllAgain()
 		config, err := m.openLink(m.ctx)
 		if err == nil && !config.sameFor(m.config) {
@@ -249,7 +250,6 @@ func (m *Module) reconnect(ready bool) error {
 		}
 		if err == nil {
 			m.link.Load().ready.Store(true)
-			m.forgetOthers()
 			m.publishMetadata()
 			if ready {
 				err = m.sayReady()
