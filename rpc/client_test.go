@@ -1,0 +1,332 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/rpc/rpctest"
+)
+
+func TestCallTimesOutAndItsLateReplyIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
+		defer stop()
+		client, _ := dial(t, listener, rpc.Config{CallTimeout: 100 * time.Millisecond})
+		defer client.Close()
+		start := time.Now()
+		err := client.Call(context.Background(), "sleep", nil, 300)
+		if took := time.Since(start); took != 100*time.Millisecond {
+			t.Errorf("timed out after %v", took)
+		}
+		if !errors.Is(err, rpc.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+			t.Errorf("got %v, want ErrTimeout", err)
+		}
+		if !strings.Contains(err.Error(), "sleep") || !strings.Contains(err.Error(), "100ms") {
+			t.Errorf("%q does not name the function and the time", err)
+		}
+		time.Sleep(time.Second)
+		var text string
+		if err := client.Call(context.Background(), "f0", &text); err != nil || text != "f0" {
+			t.Errorf("after the late reply: %q, %v", text, err)
+		}
+	})
+}
+
+func TestCallTimeoutOfACallerThatReadsItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
+		defer stop()
+		client, _ := dial(t, listener, rpc.Config{CallTimeout: 100 * time.Millisecond})
+		defer client.Close()
+		for range 100 {
+			must(t, client.Call(context.Background(), "nop", nil))
+		}
+		start := time.Now()
+		if err := client.Call(context.Background(), "sleep", nil, 300); !errors.Is(err, rpc.ErrTimeout) {
+			t.Errorf("got %v, want ErrTimeout", err)
+		}
+		if took := time.Since(start); took != 100*time.Millisecond {
+			t.Errorf("timed out after %v", took)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(20*time.Millisecond, cancel)
+		time.Sleep(time.Second)
+		for range 100 {
+			must(t, client.Call(context.Background(), "nop", nil))
+		}
+		ctx, cancel = context.WithCancel(context.Background())
+		time.AfterFunc(20*time.Millisecond, cancel)
+		if err := client.Call(ctx, "sleep", nil, 300); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want context.Canceled", err)
+		}
+		time.Sleep(time.Second)
+		must(t, client.Call(context.Background(), "nop", nil))
+	})
+}
+
+func TestContextEndsACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
+		defer stop()
+		client, _ := dial(t, listener, rpc.Config{})
+		defer client.Close()
+		cause := errors.New("the operator changed his mind")
+		ctx, cancel := context.WithCancelCause(context.Background())
+		time.AfterFunc(time.Second, func() { cancel(cause) })
+		call := client.Go(ctx, "sleep", nil, 5000)
+		err := client.Call(ctx, "sleep", nil, 5000)
+		if !errors.Is(err, cause) {
+			t.Errorf("Call: %v, want the cause", err)
+		}
+		if <-call.Done; !errors.Is(call.Error, cause) {
+			t.Errorf("Go: %v, want the cause", call.Error)
+		}
+		if err := client.Call(ctx, "nop", nil); !errors.Is(err, cause) {
+			t.Errorf("a call with an ended context: %v", err)
+		}
+		if client.State() != rpc.Connected {
+			t.Errorf("state %v", client.State())
+		}
+	})
+}
+
+func TestRepliesOutOfOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, listener, stop := inMemory(t, rpc.ServerConfig{Order: rpc.OrderNone}, nil)
+		defer stop()
+		client, _ := dial(t, listener, rpc.Config{})
+		defer client.Close()
+		var mu sync.Mutex
+		var order []int
+		var wg sync.WaitGroup
+		for _, milliseconds := range []int{300, 10, 200, 0} {
+			wg.Go(func() {
+				var answer int
+				if err := client.Call(context.Background(), "sleep", &answer, milliseconds); err != nil || answer != milliseconds {
+					t.Errorf("sleep %d: %d, %v", milliseconds, answer, err)
+				}
+				mu.Lock()
+				order = append(order, answer)
+				mu.Unlock()
+			})
+		}
+		wg.Wait()
+		if got := fmt.Sprint(order); got != "[0 10 200 300]" {
+			t.Errorf("ended in the order %s", got)
+		}
+	})
+}
+
+func TestManyGoroutinesOnOneClient(t *testing.T) {
+	_, addr := startTestServer(t, rpc.ServerConfig{InsecurePlaintext: true})
+	client, err := rpc.Dial(t.Context(), addr, rpc.Config{InsecurePlaintext: true})
+	must(t, err)
+	defer client.Close()
+	var wg sync.WaitGroup
+	for caller := range 64 {
+		wg.Go(func() {
+			for i := range 100 {
+				want := strings.Repeat(fmt.Sprint(caller, " ", i, ";"), 1+i*i/4)
+				ctx, cancel := context.WithCancel(t.Context())
+				var got string
+				if err := client.Call(ctx, "echo", &got, want); err != nil || got != want {
+					t.Errorf("caller %d, call %d: %.20q, %v", caller, i, got, err)
+				}
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestCloseFailsCallsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
+		defer stop()
+		client, _ := dial(t, listener, rpc.Config{})
+		call := client.Go(context.Background(), "sleep", nil, 60_000)
+		time.AfterFunc(time.Second, func() { client.Close() })
+		if <-call.Done; !errors.Is(call.Error, rpc.ErrClosed) || !errors.Is(call.Error, net.ErrClosed) {
+			t.Errorf("got %v, want ErrClosed", call.Error)
+		}
+		must(t, client.Close())
+		for _, err := range []error{client.Call(t.Context(), "nop", nil), client.Notify(t.Context(), "nop"), client.Err()} {
+			if !errors.Is(err, rpc.ErrClosed) {
+				t.Errorf("after Close: %v", err)
+			}
+		}
+	})
+}
+
+// TestClientState looks at an idle client whose server goes away.
+func TestClientState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
+		defer stop()
+		client, _ := dial(t, listener, rpc.Config{})
+		defer client.Close()
+		for range 100 {
+			must(t, client.Call(t.Context(), "nop", nil))
+		}
+		if client.State() != rpc.Connected || client.Err() != nil {
+			t.Errorf("%v, %v", client.State(), client.Err())
+		}
+		if local, remote := client.LocalAddr().String(), client.RemoteAddr().String(); local != "client" || remote != "test" {
+			t.Errorf("addresses %s, %s", local, remote)
+		}
+		go server.CloseSessions()
+		<-client.Done()
+		if client.State() != rpc.Disconnected || !errors.Is(client.Err(), net.ErrClosed) {
+			t.Errorf("%v, %v", client.State(), client.Err())
+		}
+		if text := client.State().String(); text != "disconnected" {
+			t.Error(text)
+		}
+	})
+}
+
+func TestACutFailsEveryCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
+		defer stop()
+		client, conn := dial(t, listener, rpc.Config{})
+		defer client.Close()
+		var calls []*rpc.Call
+		for range 10 {
+			calls = append(calls, client.Go(context.Background(), "sleep", nil, 60_000))
+		}
+		time.AfterFunc(time.Second, conn.(*rpctest.Conn).Cut)
+		for _, call := range calls {
+			if <-call.Done; !errors.Is(call.Error, net.ErrClosed) {
+				t.Errorf("got %v", call.Error)
+			}
+		}
+	})
+}
+
+// TestCallToAPeerThatDoesNotRead: the network takes nothing, and still a call ends in time.
+func TestCallToAPeerThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := rpctest.Pipe(nil, nil)
+		defer far.Close()
+		client := rpc.NewClient(near, rpc.Config{CallTimeout: time.Second, WriteTimeout: 5 * time.Second})
+		defer client.Close()
+		big := make([]byte, 1<<20)
+		start := time.Now()
+		for range 3 {
+			if err := client.Call(context.Background(), "echo", nil, string(big)); !errors.Is(err, rpc.ErrTimeout) {
+				t.Errorf("got %v, want ErrTimeout", err)
+			}
+		}
+		if took := time.Since(start); took != 3*time.Second {
+			t.Errorf("three calls took %v", took)
+		}
+		// The peer took nothing for WriteTimeout: the connection is given up.
+		<-client.Done()
+		if took := time.Since(start); took != 5*time.Second || !errors.Is(client.Err(), net.ErrClosed) {
+			t.Errorf("after %v: %v", took, client.Err())
+		}
+	})
+}
+
+func TestTooMuchIsRefusedBeforeItIsSent(t *testing.T) {
+	_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
+	defer stop()
+	client, _ := dial(t, listener, rpc.Config{Limits: rpc.Limits{FrameSize: 1000, Depth: 3}})
+	defer client.Close()
+	deep := []any{[]any{[]any{[]any{}}}}
+	for _, test := range []struct {
+		name string
+		arg  any
+		want error
+	}{
+		{"long text", strings.Repeat("x", 1000), rpc.ErrFrameTooLarge},
+		{"very long text", strings.Repeat("x", 100_000), rpc.ErrFrameTooLarge},
+		{"deep", deep, rpc.ErrTooDeep},
+		{"deep raw", rpc.Raw("\x91\x91\x91\x90"), rpc.ErrTooDeep},
+		{"raw that is none", rpc.Raw("\x91"), rpc.ErrProtocol},
+		{"raw that is two", rpc.Raw("\xc0\xc0"), rpc.ErrProtocol},
+		{"channel", make(chan int), rpc.ErrType},
+	} {
+		if err := client.Call(t.Context(), "echo_obj", nil, test.arg); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, err, test.want)
+		}
+	}
+	var value any
+	if err := client.Call(t.Context(), "echo_obj", &value, deep[0]); err != nil {
+		t.Errorf("after the refusals: %v", err)
+	}
+}
+
+func TestInFlightLimitMakesCallsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, listener, stop := inMemory(t, rpc.ServerConfig{Order: rpc.OrderNone}, nil)
+		defer stop()
+		client, _ := dial(t, listener, rpc.Config{Limits: rpc.Limits{InFlight: 2}})
+		defer client.Close()
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() { must(t, client.Call(t.Context(), "sleep", nil, 100)) })
+		}
+		wg.Wait()
+		if took := time.Since(start); took != 300*time.Millisecond {
+			t.Errorf("six calls of 100 ms, two at a time, took %v", took)
+		}
+	})
+}
+
+func TestUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rpc")
+	listener, err := net.Listen("unix", path)
+	must(t, err)
+	server := rpc.NewServer(rpc.ServerConfig{})
+	must(t, rpctest.BindFunctions(server))
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(t.Context(), listener) }()
+	client, err := rpc.Dial(t.Context(), "unix:"+path, rpc.Config{})
+	must(t, err)
+	var sum int
+	if err := client.Call(t.Context(), "add", &sum, 2, 40); err != nil || sum != 42 {
+		t.Errorf("%d, %v", sum, err)
+	}
+	big := strings.Repeat("x", 3<<20)
+	var back string
+	if err := client.Call(t.Context(), "echo", &back, big); err != nil || back != big {
+		t.Errorf("%d bytes, %v", len(back), err)
+	}
+	must(t, client.Close())
+	must(t, server.Close())
+	must(t, <-served)
+}
+
+func TestDialErrorsNameTheAddress(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	addr := listener.Addr().String()
+	must(t, listener.Close())
+	for _, test := range []struct {
+		name, addr string
+		config     rpc.Config
+		want       error
+	}{
+		{"nobody listens", addr, rpc.Config{InsecurePlaintext: true}, nil},
+		{"plain TCP not asked for", addr, rpc.Config{}, rpc.ErrPlaintext},
+		{"no such socket", "unix:/nonexistent/socket", rpc.Config{}, nil},
+		{"no port", "127.0.0.1", rpc.Config{InsecurePlaintext: true}, nil},
+	} {
+		_, err := rpc.Dial(t.Context(), test.addr, test.config)
+		if err == nil || !strings.Contains(err.Error(), test.addr) || test.want != nil && !errors.Is(err, test.want) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}

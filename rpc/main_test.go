@@ -1,0 +1,53 @@
+package rpc_test
+
+import (
+	"context"
+	"net"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/rpc/rpctest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// inMemory serves the test functions, and what more bind gives, in memory until stop is called.
+func inMemory(t testing.TB, config rpc.ServerConfig, bind func(*rpc.Server)) (server *rpc.Server, listener *rpctest.Listener, stop func()) {
+	t.Helper()
+	server = rpc.NewServer(config)
+	if err := rpctest.BindFunctions(server); err != nil {
+		t.Fatal(err)
+	}
+	if bind != nil {
+		bind(server)
+	}
+	listener = rpctest.Listen("test")
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(context.Background(), listener) }()
+	return server, listener, func() {
+		t.Helper()
+		server.Close()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	}
+}
+
+// dial connects a client to an in-memory listener; conn is the client's end.
+func dial(t testing.TB, listener *rpctest.Listener, config rpc.Config) (*rpc.Client, net.Conn) {
+	t.Helper()
+	conn, err := listener.Dial(context.Background(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rpc.NewClient(conn, config), conn
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
