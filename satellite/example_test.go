@@ -1,0 +1,88 @@
+package satellite_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/satellite"
+)
+
+// The whole of a module binary that an EVerest manager starts on a satellite
+// board.
+func ExampleAgent() {
+	options, err := everest.ParseOptions(os.Args[1:], os.Getenv)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer cancel()
+	agent := satellite.NewAgent(satellite.AgentConfig{Everest: options, Logger: zap.NewExample()})
+	if err := agent.Run(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// The same on the main board.
+func ExampleController() {
+	options, err := everest.ParseOptions(os.Args[1:], os.Getenv)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer cancel()
+	controller := satellite.NewController(satellite.ControllerConfig{Everest: options, Logger: zap.NewExample()})
+	if err := controller.Run(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// What is tunnelled is a table.
+func ExampleRoutes() {
+	for _, route := range satellite.Routes() {
+		if route.ID != "uk_random_delay" {
+			continue
+		}
+		for _, command := range route.Commands {
+			fmt.Println("command ", command.Name, "->", command.Function)
+		}
+		for _, variable := range route.Variables {
+			fmt.Println("variable", variable.Name)
+		}
+	}
+	// Output:
+	// command  enable -> uk_random_delay_enable
+	// command  disable -> uk_random_delay_disable
+	// command  cancel -> uk_random_delay_cancel
+	// command  set_duration_s -> uk_random_delay_set_duration_s
+	// variable countdown
+}
+
+// One answer on the wire has a list of variables and a list of errors. A journal
+// hands over only as much as the two lists can say in order.
+func ExampleJournal() {
+	journal := satellite.NewJournal(satellite.Limits{Events: 100})
+	for _, event := range []satellite.Event{
+		{Interface: "evse_manager", Variable: "session_event", Value: json.RawMessage(`{"event":"Enabled"}`)},
+		{Error: json.RawMessage(`{"type":"evse_manager/Inoperative"}`), Raised: true},
+		{Interface: "evse_manager", Variable: "session_event", Value: json.RawMessage(`{"event":"Disabled"}`)},
+	} {
+		if err := journal.Append(event); err != nil {
+			fmt.Println(err)
+		}
+	}
+	for journal.Len() > 0 {
+		events := journal.Take(1 << 20)
+		fmt.Println("answer with events", events[0].Number, "to", events[len(events)-1].Number)
+	}
+	// Output:
+	// answer with events 1 to 2
+	// answer with events 3 to 3
+}
