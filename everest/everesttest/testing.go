@@ -84,7 +84,7 @@ type Process struct {
 	Module *everest.Module
 
 	cancel context.CancelFunc
-	done   chan struct{}
+	ended  context.Context // done when it has ended
 	err    error
 	expect sync.Once
 }
@@ -95,15 +95,16 @@ func Run(t testing.TB, name string, run func(context.Context) error) *Process {
 	t.Helper()
 	// The test's own context ends before its cleanups run, and in an order that does not suit modules on one broker.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	process := &Process{cancel: cancel, done: make(chan struct{})}
+	ended, end := context.WithCancel(context.WithoutCancel(t.Context()))
+	process := &Process{cancel: cancel, ended: ended}
 	go func() {
-		defer close(process.done)
+		defer end()
 		process.err = run(ctx)
 	}()
 	t.Cleanup(func() {
 		process.expect.Do(func() {
 			cancel()
-			<-process.done
+			<-process.Done()
 			if process.err != nil && !errors.Is(process.err, context.Canceled) {
 				t.Errorf("%s: %v", name, process.err)
 			}
@@ -115,7 +116,7 @@ func Run(t testing.TB, name string, run func(context.Context) error) *Process {
 // Stop ends what runs and returns its error.
 func (p *Process) Stop() error {
 	p.cancel()
-	<-p.done
+	<-p.Done()
 	p.expect.Do(func() {})
 	return p.err
 }
@@ -123,7 +124,7 @@ func (p *Process) Stop() error {
 // Wait waits until it has ended by itself and returns its error, or the context's.
 func (p *Process) Wait(ctx context.Context) error {
 	select {
-	case <-p.done:
+	case <-p.Done():
 		p.expect.Do(func() {})
 		return p.err
 	case <-ctx.Done():
@@ -132,7 +133,7 @@ func (p *Process) Wait(ctx context.Context) error {
 }
 
 // Done is closed when it has ended.
-func (p *Process) Done() <-chan struct{} { return p.done }
+func (p *Process) Done() <-chan struct{} { return p.ended.Done() }
 
 // NewProxy starts a proxy to the broker that ends with the test.
 func NewProxy(t testing.TB, broker everest.Broker) *Proxy {

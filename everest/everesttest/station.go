@@ -1,0 +1,253 @@
+package everesttest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/definitions"
+)
+
+// The ids of the two modules of a Station.
+const (
+	// ModuleID is the module under test.
+	ModuleID = "module"
+	// WorldID is everything around it.
+	WorldID = "world"
+)
+
+// StationConfig describes the module under test.
+type StationConfig struct {
+	// Manifest of the module, the same manifest.yaml that is installed with it.
+	Manifest []byte
+	// Config and ImplementationConfig as in ModuleConfig.
+	Config               map[string]any
+	ImplementationConfig map[string]map[string]any
+	// Connections says how many implementations a requirement is connected to. Default: its min_connections.
+	Connections map[string]int
+	Mapping     *ModuleMapping
+	// Settings of the manager.
+	Settings Settings
+	// Definitions of the interfaces. nil: EVerest's own, see package everest/definitions.
+	Definitions *everest.Definitions
+	// Broker to run on. Zero: an embedded one, or that of -url.
+	Broker everest.Broker
+	// Logger for the manager and the modules. nil: none.
+	Logger *zap.Logger
+}
+
+// Station is a module under test with everything around it: a broker, a manager, a fake for each of its requirements and a
+// caller of everything it provides. What the module under test does is on record in its order, see Expect; what goes wrong
+// on its way to the broker is up to Proxy. Its methods may be called from several goroutines, Expect from one.
+type Station struct {
+	// Manager, Recorder and Proxy are those of the station. The recorder holds everything below the prefix.
+	Manager  *Manager
+	Recorder *Recorder
+	Proxy    *Proxy
+	// Process is the module under test.
+	Process *Process
+
+	t        testing.TB
+	prefix   string
+	manifest *everest.Manifest
+	run      func(ctx context.Context, options everest.Options) error
+	world    *everest.Module
+	fakes    map[string][]*Fake
+	seen     int // how many of the recorded messages Expect has gone past
+}
+
+// NewStation starts everything and returns when all modules are ready. run is the module under test: it connects with the
+// options, and returns when ctx ends. At the end of the test everything ends with it, and every message that the module has
+// published is checked, see CheckMessage.
+func NewStation(t testing.TB, config StationConfig, run func(ctx context.Context, options everest.Options) error) *Station {
+	t.Helper()
+	s := &Station{t: t, run: run, fakes: map[string][]*Fake{}}
+	manifest, err := everest.ParseManifest(config.Manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.manifest = manifest
+	if config.Definitions == nil {
+		if config.Definitions, err = definitions.EVerest(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if config.Broker == (everest.Broker{}) {
+		config.Broker = NewBroker(t)
+	}
+	s.Manager = NewManager(t, s.managerConfig(config))
+	s.prefix = s.Manager.prefix
+	s.Recorder = NewRecorder(t, config.Broker, s.prefix+"#")
+	t.Cleanup(s.checkMessages)
+	s.Proxy = NewProxy(t, config.Broker)
+	world := s.Manager.Options(WorldID)
+	world.UncheckedCalls = true
+	s.world = RunModule(t, world, s.prepareWorld).Module
+	s.Start()
+	s.waitReady(1)
+	return s
+}
+
+// managerConfig connects the module with one other that provides and requires whatever the module is in want of.
+func (s *Station) managerConfig(config StationConfig) ManagerConfig {
+	manifest := s.manifest
+	var provides, requires strings.Builder
+	connections := map[string][]Connection{}
+	for _, requirement := range manifest.RequirementIDs() {
+		declared := manifest.Requires[requirement]
+		count, given := config.Connections[requirement]
+		if !given {
+			count = declared.MinConnections
+		}
+		for i := range count {
+			id := requirement + "_" + strconv.Itoa(i)
+			fmt.Fprintf(&provides, "  %s: {interface: %s, description: a fake}\n", id, declared.Interface)
+			connections[requirement] = append(connections[requirement], Connection{WorldID, id})
+			s.fakes[requirement] = append(s.fakes[requirement], &Fake{station: s, id: id, definitions: config.Definitions, interfaceName: declared.Interface})
+		}
+	}
+	world := map[string][]Connection{}
+	for _, implementation := range manifest.ImplementationIDs() {
+		fmt.Fprintf(&requires, "  %s: {interface: %s}\n", implementation, manifest.Provides[implementation].Interface)
+		world[implementation] = []Connection{{ModuleID, implementation}}
+	}
+	worldManifest := "description: everything around the module under test\nmetadata: {license: 'https://spdx.org/licenses/Apache-2.0', authors: [a test]}\n" +
+		"provides:\n" + provides.String() + "requires:\n" + requires.String()
+	return ManagerConfig{
+		Broker: config.Broker, Settings: config.Settings, Definitions: config.Definitions, Logger: config.Logger,
+		Modules: map[string]ModuleConfig{
+			ModuleID: {
+				Module: "ModuleUnderTest", Manifest: config.Manifest, Config: config.Config, ImplementationConfig: config.ImplementationConfig,
+				Connections: connections, Mapping: config.Mapping,
+			},
+			WorldID: {Module: "World", Manifest: []byte(worldManifest), Connections: world},
+		},
+	}
+}
+
+func (s *Station) prepareWorld(world *everest.Module) {
+	for _, fakes := range s.fakes {
+		for _, fake := range fakes {
+			fake.prepare(world.Provides(fake.id))
+		}
+	}
+}
+
+// Start starts the module under test again, after Process has ended. NewStation has started it for the first time.
+func (s *Station) Start() {
+	s.t.Helper()
+	options := s.Manager.Options(ModuleID)
+	options.Broker = s.Proxy.Address()
+	s.Process = Run(s.t, ModuleID, func(ctx context.Context) error { return s.run(ctx, options) })
+}
+
+// Restart ends the module under test, starts it again and returns when all modules are ready again.
+func (s *Station) Restart() {
+	s.t.Helper()
+	before := s.Manager.GlobalReadyCount()
+	if err := s.Process.Stop(); err != nil && !errors.Is(err, context.Canceled) {
+		s.t.Fatalf("module under test: %v", err)
+	}
+	s.Start()
+	s.waitReady(before + 1)
+}
+
+func (s *Station) waitReady(count int) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)
+	defer cancel()
+	defer context.AfterFunc(s.Process.ended, cancel)()
+	if err := s.Manager.WaitGlobalReady(ctx, count); err != nil {
+		if s.Process.ended.Err() != nil {
+			s.t.Fatalf("the module under test ended before it was ready: %v", s.Process.Stop())
+		}
+		s.t.Fatal(err)
+	}
+}
+
+// checkMessages fails the test for everything that the module under test has published and must not.
+func (s *Station) checkMessages() {
+	for _, message := range s.Recorder.Messages() {
+		subject := SubjectOf(s.prefix, message.Topic)
+		publisher := subject.ModuleID
+		if subject.Kind == KindCommand {
+			publisher = map[string]string{ModuleID: WorldID, WorldID: ModuleID}[subject.ModuleID]
+		}
+		if publisher != ModuleID || string(message.Payload) == "" || s.isPoison(message.Payload) {
+			continue
+		}
+		if err := CheckMessage(s.prefix, message); err != nil {
+			s.t.Error(err)
+		}
+	}
+}
+
+func (s *Station) isPoison(payload []byte) bool {
+	return slices.ContainsFunc(PoisonPayloads(), func(poison []byte) bool { return string(poison) == string(payload) })
+}
+
+// Call calls a command of the module under test and decodes the result, unless result is nil. A failure ends the test.
+func (s *Station) Call(implementation, command string, arguments, result any) {
+	s.t.Helper()
+	if err := s.TryCall(implementation, command, arguments, result); err != nil {
+		s.t.Fatalf("%s.%s: %v", implementation, command, err)
+	}
+}
+
+// TryCall calls a command of the module under test and returns its error. Arguments that do not fit the interface go out
+// all the same.
+func (s *Station) TryCall(implementation, command string, arguments, result any) error {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)
+	defer cancel()
+	if _, provided := s.manifest.Provides[implementation]; !provided {
+		s.t.Fatalf("the module under test provides no implementation %s, its manifest has %s", implementation, orNone(s.manifest.ImplementationIDs()))
+	}
+	return s.world.Requires(implementation)[0].Call(ctx, command, arguments, result)
+}
+
+// Fake returns the fake that a requirement is connected to, the first of several.
+func (s *Station) Fake(requirement string) *Fake { return s.FakeAt(requirement, 0) }
+
+// FakeAt returns one of the fakes that a requirement is connected to.
+func (s *Station) FakeAt(requirement string, index int) *Fake {
+	s.t.Helper()
+	if fakes := s.fakes[requirement]; index < len(fakes) {
+		return fakes[index]
+	}
+	s.t.Fatalf("requirement %s has no connection %d; see StationConfig.Connections, the manifest has requirements %s",
+		requirement, index, orNone(slices.Sorted(maps.Keys(s.fakes))))
+	return nil
+}
+
+// Poison publishes everything that cannot be understood on every topic that the module under test has subscribed, but for
+// the request to end, which any text "true" is. It returns when the broker has it all; call something afterwards to see that the module lives.
+func (s *Station) Poison() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)
+	defer cancel()
+	for _, packet := range s.Proxy.Packets() {
+		if packet.Type != "SUBSCRIBE" {
+			continue
+		}
+		for _, filter := range packet.Filters {
+			if filter == s.prefix+"shutdown" {
+				continue
+			}
+			topic := strings.NewReplacer("+", "poison", "#", "poison/Poison").Replace(filter)
+			for _, payload := range PoisonPayloads() {
+				if err := s.Recorder.Publish(ctx, Message{Topic: topic, Payload: payload, QoS: 2}); err != nil {
+					s.t.Fatal(err)
+				}
+			}
+		}
+	}
+}
