@@ -17,6 +17,9 @@ import (
 //
 // The commonest signatures of text and no arguments cost no reflection; see Handle for none at all.
 func (s *Server) Bind(name string, fn any, options ...HandlerOption) error {
+	if value := reflect.ValueOf(fn); value.Kind() != reflect.Func || value.IsNil() {
+		return fmt.Errorf("rpc: binding %s: a %T is no function", name, fn)
+	}
 	invoke := bindCommon(fn)
 	if invoke == nil {
 		var err error
@@ -119,9 +122,6 @@ type signature struct {
 
 func bindReflected(name string, fn any) (invoker, error) {
 	value := reflect.ValueOf(fn)
-	if !value.IsValid() || value.Kind() != reflect.Func || value.IsNil() {
-		return nil, fmt.Errorf("rpc: binding %s: a %T is no function", name, fn)
-	}
 	kind := value.Type()
 	s := &signature{fn: value, result: -1, failure: -1}
 	if kind.NumIn() > 0 && kind.In(0) == contextType {

@@ -428,6 +428,9 @@ func (s *Session) close(reason error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case orderly && how == endNot:
+		// The client is gone; that a reply could not be sent any more is no surprise.
+		return nil
 	case s.broken != nil:
 		return s.broken
 	case how == endNow:
