@@ -1,0 +1,58 @@
+package everest
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"go.uber.org/zap/zapcore"
+)
+
+var severityFilter = regexp.MustCompile(`^Filter\s*=\s*"?\s*%Severity%\s*>=\s*([A-Za-z]+)\s*"?\s*$`)
+
+// LogLevel reads the level from the log configuration that a manager passes with --log_config: the line
+//
+//	Filter="%Severity% >= INFO"
+//
+// of the section [Core]. A configuration without such a line, or with a filter that says more than that, gives the
+// level info, as an empty path does. Only a file that cannot be read is an error; the level is info then as well.
+func LogLevel(path string) (zapcore.Level, error) {
+	if path == "" {
+		return zapcore.InfoLevel, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return zapcore.InfoLevel, fmt.Errorf("everest: log configuration: %w", err)
+	}
+	defer file.Close()
+	section := ""
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if strings.HasPrefix(line, "[") {
+			section = line
+			continue
+		}
+		if match := severityFilter.FindStringSubmatch(line); match != nil && section == "[Core]" {
+			return severityLevel(match[1]), nil
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return zapcore.InfoLevel, fmt.Errorf("everest: log configuration %s: %w", path, err)
+	}
+	return zapcore.InfoLevel, nil
+}
+
+func severityLevel(name string) zapcore.Level {
+	switch strings.ToUpper(name) {
+	case "VERB", "DEBG":
+		return zapcore.DebugLevel
+	case "WARN":
+		return zapcore.WarnLevel
+	case "ERRO", "CRIT":
+		return zapcore.ErrorLevel
+	}
+	return zapcore.InfoLevel
+}
