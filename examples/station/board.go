@@ -99,12 +99,15 @@ func (b *board) run(ctx context.Context, incoming <-chan Order) error {
 		return err
 	}
 	defer manager.Close()
+	// As with a real manager, a module ends with its broker, and the board with it.
+	spawned := true
 	for _, module := range modules {
 		b.start(ctx, "module "+module.id, func(ctx context.Context) error {
 			return module.run(ctx, everest.Options{
 				ModuleID:      module.id,
 				Broker:        b.broker,
 				EverestPrefix: b.config.EverestPrefix,
+				Spawned:       &spawned,
 				Manifest:      module.config.Manifest,
 				Definitions:   b.definitions,
 				Logger:        b.logger.Named(module.id),
