@@ -51,8 +51,10 @@ func severityLevel(name string) zapcore.Level {
 		return zapcore.DebugLevel
 	case "WARN":
 		return zapcore.WarnLevel
-	case "ERRO", "CRIT":
+	case "ERRO":
 		return zapcore.ErrorLevel
+	case "CRIT":
+		return zapcore.DPanicLevel // the one above error, and not one that ends the process
 	}
 	return zapcore.InfoLevel
 }

@@ -1,0 +1,75 @@
+package everest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+	"strconv"
+)
+
+// TelemetryEnabled reports whether PublishTelemetry sends anything: the manager's settings and the configuration of the
+// module must both say so.
+func (m *Module) TelemetryEnabled() bool {
+	return m.config.telemetryID != nil && m.start.snapshot().TelemetryEnabled
+}
+
+// PublishTelemetry publishes a value for the backend under a category and a sub category, as in ("livedata", "power"). It
+// does nothing unless TelemetryEnabled. The manifest must say enable_telemetry.
+func (m *Module) PublishTelemetry(ctx context.Context, category, subCategory string, value any) error {
+	if m.manifest != nil && !m.manifest.EnableTelemetry {
+		return fmt.Errorf("everest: module %s: telemetry: set enable_telemetry in the manifest", m.options.ModuleID)
+	}
+	if !m.TelemetryEnabled() {
+		return nil
+	}
+	prefix := m.start.snapshot().TelemetryPrefix
+	topic := prefix + category + "/" + strconv.Itoa(*m.config.telemetryID) + "/" + subCategory
+	if !validTopic(category) || !validTopic(subCategory) || !validTopic(topic) {
+		return fmt.Errorf("everest: telemetry topic %q must not have empty parts nor hold + or #", topic)
+	}
+	inner, err := encodeValue(value)
+	if err != nil {
+		return fmt.Errorf("everest: telemetry %s: %w", topic, err)
+	}
+	text, err := json.Marshal(string(inner)) // the receiver gets the JSON text in a string
+	if err != nil {
+		return fmt.Errorf("everest: telemetry %s: %w", topic, err)
+	}
+	if err := m.send(ctx, topic, envelope(typeExternal, text), ExactlyOnce); err != nil {
+		return fmt.Errorf("everest: telemetry %s: %w", topic, err)
+	}
+	return nil
+}
+
+// Paths are the folders of the installation that belong to the module.
+type Paths struct {
+	// Etc holds configuration files.
+	Etc string
+	// Libexec holds the module's program and manifest.
+	Libexec string
+	// Share holds the module's data.
+	Share string
+}
+
+// Paths returns the module's folders as the manager's settings have them. Without the settings, in a module that was
+// restarted alone, they are those that follow from Options.InstallPrefix.
+func (m *Module) Paths() Paths {
+	settings := m.start.snapshot()
+	if !settings.Known {
+		prefix := m.options.InstallPrefix
+		settings.EtcDir = path.Join(prefix, "etc/everest")
+		if prefix == "/usr" {
+			settings.EtcDir = "/etc/everest"
+		} else if path.Base(prefix) == "usr" {
+			settings.EtcDir = path.Join(path.Dir(prefix), "etc/everest")
+		}
+		settings.ModulesDir = path.Join(prefix, "libexec/everest/modules")
+		settings.DataDir = path.Join(prefix, "share/everest")
+	}
+	return Paths{
+		Etc:     settings.EtcDir,
+		Libexec: path.Join(settings.ModulesDir, m.config.name),
+		Share:   path.Join(settings.DataDir, "modules", m.config.name),
+	}
+}
