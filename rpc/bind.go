@@ -101,6 +101,9 @@ func (r *Request) onlyText() (string, error) {
 	if !isText(head) {
 		return "", fmt.Errorf("rpc: argument 1 of %s: %w", r.Method, mismatch(head, reflect.TypeFor[string]()))
 	}
+	if r.owned {
+		return adopt(rest[head.Size:]), nil
+	}
 	return string(rest[head.Size:]), nil
 }
 

@@ -76,7 +76,7 @@ func newClient(conn net.Conn, config Config) *Client {
 		wake:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
 	}
-	c.out.init(conn, config.WriteTimeout, config.Limits.QueuedBytes, c.fail)
+	c.out.init(conn, newBuffers(), config.WriteTimeout, config.Limits.QueuedBytes, c.fail)
 	c.in.init(conn, config.Limits)
 	c.objects.New = func() any { return &call{client: c, signal: make(chan struct{}, 1)} }
 	c.watching.Go(c.watch)

@@ -24,6 +24,9 @@ type Request struct {
 	Args Raw
 	// Notification says that nobody waits for a reply.
 	Notification bool
+
+	// owned says that Args are in a buffer that is theirs alone and is not used again.
+	owned bool
 }
 
 // NumArgs is how many arguments came. Peers may send something else than an array; the number is then rpclib's: the size

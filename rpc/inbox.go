@@ -10,9 +10,9 @@ const (
 	smallestRead = 4 << 10
 	largestRead  = 512 << 10
 	// trustedLength is up to which announced length a buffer is made before the bytes are there.
-	trustedLength = 1 << 20
-	// calmReads is after how many reads that used little of the buffer it is made smaller.
-	calmReads = 256
+	trustedLength = 1<<20 + 4<<10
+	// calmReads is after how many reads in a row that used little of the buffer it is made smaller.
+	calmReads = 64
 )
 
 // inbox reads the messages of one connection. Its buffer grows with what one read brings and with the announced length of
@@ -21,6 +21,8 @@ type inbox struct {
 	conn    net.Conn
 	scanner msgpack.Scanner
 	buffer  []byte
+	// spare is the buffer that was in use before a big message needed one of its own.
+	spare []byte
 	// start and end enclose what was read and not yet taken; need is the length that the message at start has at least.
 	start, end, need int
 	// read is the size of buffer that reading wants; calm counts reads in a row that used little of it.
@@ -86,7 +88,8 @@ func (in *inbox) makeRoom() {
 		// Beyond what may be taken on trust the buffer grows only as fast as the bytes come.
 		want = min(in.need, max(trustedLength, 2*have))
 	}
-	if len(in.buffer) >= want && len(in.buffer) <= max(2*want, smallestRead) {
+	oversized := len(in.buffer) > 2*want && in.calm >= calmReads
+	if len(in.buffer) >= want && !oversized {
 		if have == 0 {
 			in.start, in.end = 0, 0
 		} else if len(in.buffer)-in.start < min(in.need, want) || in.end == len(in.buffer) {
@@ -100,6 +103,9 @@ func (in *inbox) makeRoom() {
 	want = max(want, have+smallestRead)
 	if in.big() && in.need > have {
 		want = min(in.need, want)
+		if len(in.buffer) <= largestRead {
+			in.spare = in.buffer
+		}
 	}
 	buffer := make([]byte, want)
 	copy(buffer, in.buffer[in.start:in.end])
@@ -112,22 +118,22 @@ func (in *inbox) adapt(n int) {
 	case in.end == len(in.buffer) && !in.big():
 		in.read = min(2*in.read, largestRead)
 		in.calm = 0
-	case n > in.read/4:
+	case n > in.read/4 && in.read > smallestRead, n >= bigMessage:
 		in.calm = 0
 	default:
-		if in.calm++; in.calm == calmReads {
-			in.calm = 0
+		if in.calm++; in.calm%calmReads == 0 {
 			in.read = max(in.read/2, smallestRead)
 		}
 	}
 }
 
 // handOver gives the buffer away with the message that next just answered, which must be the last one in it. It answers
-// false, and gives nothing away, when something follows the message.
-func (in *inbox) handOver() bool {
-	if in.start != in.end {
+// false, and gives nothing away, when something follows the message, or when the message, of size bytes, is the smaller
+// part of it.
+func (in *inbox) handOver(size int) bool {
+	if in.start != in.end || 2*size < len(in.buffer) {
 		return false
 	}
-	in.buffer, in.start, in.end = nil, 0, 0
+	in.buffer, in.spare, in.start, in.end = in.spare, nil, 0, 0
 	return true
 }

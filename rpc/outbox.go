@@ -14,8 +14,12 @@ import (
 const (
 	// bigMessage is from how many bytes on a message is not copied into the outbox but written from where it is.
 	bigMessage = 32 << 10
-	// keptBuffer is the largest buffer that is kept for later messages.
+	// keptBuffer is the largest buffer that a call keeps for later calls.
 	keptBuffer = 256 << 10
+	// gatherSize is how many bytes of short messages are gathered in one buffer; up to smallGather they have one that the
+	// connection keeps.
+	gatherSize  = 64 << 10
+	smallGather = 4 << 10
 	// flushRounds is how often one sender goes on writing what others have queued meanwhile.
 	flushRounds = 8
 )
@@ -31,6 +35,8 @@ type outbox struct {
 	direct  *directWriter
 	timeout time.Duration
 	limit   int
+	// buffers are of gatherSize bytes, shared with other connections.
+	buffers *sync.Pool
 	// broken is called once with the first error of a write, on a goroutine that holds no lock.
 	broken func(error)
 
@@ -49,18 +55,26 @@ type outbox struct {
 	drainers sync.WaitGroup
 }
 
-// piece is a part of the stream that is not copied. owner, if any, is told when it is no longer needed.
+// piece is a part of the stream. owner, if any, is told when data is no longer needed; gathered is the outbox's own buffer
+// that data is in, if it is.
 type piece struct {
-	data  []byte
-	owner pieceOwner
+	data     []byte
+	owner    pieceOwner
+	gathered []byte
 }
 
 type pieceOwner interface{ written() }
 
 var errOutboxClosed = errors.New("closed")
 
-func (o *outbox) init(conn net.Conn, timeout time.Duration, limit int, broken func(error)) {
+// newBuffers makes the pool that the outboxes of one client or server share.
+func newBuffers() *sync.Pool {
+	return &sync.Pool{New: func() any { return new([gatherSize]byte) }}
+}
+
+func (o *outbox) init(conn net.Conn, buffers *sync.Pool, timeout time.Duration, limit int, broken func(error)) {
 	o.conn = conn
+	o.buffers = buffers
 	o.direct = newDirectWriter(conn)
 	o.timeout = timeout
 	o.limit = limit
@@ -114,6 +128,7 @@ func (o *outbox) put(head, tail []byte, owner pieceOwner) error {
 	}
 	o.queued.Add(int64(len(head) + len(tail)))
 	if len(head) < bigMessage {
+		o.grow(len(head))
 		o.small = append(o.small, head...)
 	} else {
 		o.seal()
@@ -135,8 +150,35 @@ func (o *outbox) seal() {
 	if len(o.small) == 0 {
 		return
 	}
-	o.pieces = append(o.pieces, piece{data: o.small})
-	o.small = nil
+	o.pieces = append(o.pieces, piece{data: o.small, gathered: o.small})
+	o.small, o.spare = o.spare[:0], nil
+}
+
+// grow sees to it that n more bytes fit into small where appending would not do that well; mu is held.
+func (o *outbox) grow(n int) {
+	total := len(o.small) + n
+	switch {
+	case total <= max(cap(o.small), smallGather):
+	case total <= gatherSize:
+		buffer := o.buffers.Get().(*[gatherSize]byte)
+		small := o.small
+		o.small = buffer[:copy(buffer[:], small)]
+		o.keep(small)
+	default:
+		o.seal()
+		o.keep(o.small)
+		o.small = o.buffers.Get().(*[gatherSize]byte)[:0]
+	}
+}
+
+// keep takes a buffer back; mu is held.
+func (o *outbox) keep(buffer []byte) {
+	switch {
+	case cap(buffer) == gatherSize:
+		o.buffers.Put((*[gatherSize]byte)(buffer[:gatherSize]))
+	case cap(buffer) > 0 && cap(buffer) <= 2*smallGather:
+		o.spare = buffer[:0]
+	}
 }
 
 // flush sees to it that what is queued gets written. gather says that other senders are likely to queue something within
@@ -170,12 +212,10 @@ func (o *outbox) flush(gather bool) {
 		}
 		o.taken(n)
 		if n < len(buffer) {
-			o.pieces = append([]piece{{data: buffer[n:]}}, o.pieces...)
+			o.pieces = append([]piece{{data: buffer[n:], gathered: buffer}}, o.pieces...)
 			break
 		}
-		if cap(buffer) <= keptBuffer {
-			o.spare = buffer[:0]
-		}
+		o.keep(buffer)
 		if len(o.small) == 0 && len(o.pieces) == 0 {
 			o.flushing = false
 			o.mu.Unlock()
@@ -201,6 +241,8 @@ func (o *outbox) taken(n int) {
 
 // drain writes until nothing is queued.
 func (o *outbox) drain() {
+	var pieces []piece
+	var buffers net.Buffers
 	for {
 		o.mu.Lock()
 		o.seal()
@@ -213,15 +255,24 @@ func (o *outbox) drain() {
 			o.mu.Unlock()
 			return
 		}
-		pieces := o.pieces
-		o.pieces = nil
+		pieces, o.pieces = o.pieces, pieces[:0]
 		o.mu.Unlock()
-		err := o.write(pieces)
+		buffers = buffers[:0]
+		for _, piece := range pieces {
+			buffers = append(buffers, piece.data)
+		}
+		err := o.write(buffers)
+		o.mu.Lock()
+		for _, piece := range pieces {
+			o.keep(piece.gathered)
+		}
+		o.mu.Unlock()
 		for _, piece := range pieces {
 			if piece.owner != nil {
 				piece.owner.written()
 			}
 		}
+		clear(pieces)
 		if err != nil {
 			o.mu.Lock()
 			o.flushing = false
@@ -232,12 +283,8 @@ func (o *outbox) drain() {
 	}
 }
 
-// write writes the pieces. It gives up when the peer takes nothing for the time-out.
-func (o *outbox) write(pieces []piece) error {
-	buffers := make(net.Buffers, 0, len(pieces))
-	for _, piece := range pieces {
-		buffers = append(buffers, piece.data)
-	}
+// write writes the buffers. It gives up when the peer takes nothing for the time-out.
+func (o *outbox) write(buffers net.Buffers) error {
 	for len(buffers) > 0 {
 		if err := o.conn.SetWriteDeadline(time.Now().Add(o.timeout)); err != nil {
 			return err

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"os"
 	"time"
+	"unsafe"
+
+	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
 // Who reads. Of the goroutines around a client, one at a time has the reader's role. A caller that finds the role free
@@ -214,7 +217,7 @@ func (c *Client) dispatchAll(own *call) (bool, error) {
 			// A late reply of a call that was given up, or a stray one.
 			continue
 		}
-		err = call.result(message)
+		err = call.result(message, &c.in)
 		if call == own {
 			call.err = err
 			mine = true
@@ -224,8 +227,8 @@ func (c *Client) dispatchAll(own *call) (bool, error) {
 	}
 }
 
-// result decodes a reply into what the caller gave for it.
-func (c *call) result(message responseMessage) error {
+// result decodes a reply into what the caller gave for it. The message is the last that next has answered.
+func (c *call) result(message responseMessage, in *inbox) error {
 	if message.failed {
 		value, _, err := decodeAny(message.failure)
 		if err != nil {
@@ -236,8 +239,17 @@ func (c *call) result(message responseMessage) error {
 	if c.reply == nil {
 		return nil
 	}
+	if text, ok := c.reply.(*string); ok && len(message.result) >= bigMessage {
+		if head, err := msgpack.ReadHead(message.result); err == nil && isText(head) && in.handOver(len(message.result)) {
+			*text = adopt(message.result[head.Size:][:head.Bits])
+			return nil
+		}
+	}
 	if _, err := decode(message.result, c.reply); err != nil {
 		return fmt.Errorf("rpc: the result of %s: %w", c.method, err)
 	}
 	return nil
 }
+
+// adopt makes a text of bytes that were handed over: nothing else points to them, so nothing can change them.
+func adopt(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -26,6 +26,7 @@ type Server struct {
 	sessions  map[*Session]bool
 	stopped   bool
 	requests  sync.Pool
+	buffers   *sync.Pool
 }
 
 // NewServer makes a server without functions.
@@ -34,6 +35,7 @@ func NewServer(config ServerConfig) *Server {
 		config:    config.withDefaults(),
 		listeners: make(map[net.Listener]bool),
 		sessions:  make(map[*Session]bool),
+		buffers:   newBuffers(),
 		missing:   &function{nonBlocking: true, invoke: invokeMissing},
 	}
 	s.functions.Store(&map[string]*function{})

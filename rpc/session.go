@@ -175,7 +175,7 @@ func (s *Session) open(secure *tls.Config) error {
 		s.conn, s.peer = conn, &state
 	}
 	s.ack = newAcknowledger(s.conn)
-	s.out.init(s.conn, config.WriteTimeout, config.Limits.QueuedBytes, s.breakOff)
+	s.out.init(s.conn, s.server.buffers, config.WriteTimeout, config.Limits.QueuedBytes, s.breakOff)
 	s.in.init(s.conn, config.Limits)
 	return nil
 }
@@ -261,11 +261,12 @@ func (s *Session) take(message requestMessage, size int) {
 	r.size = size
 	s.inFlight.Add(1)
 	s.received.Add(int64(size))
+	r.owned = size >= bigMessage && s.in.handOver(size)
 	if r.function.nonBlocking && s.lanes.mayRunNow() {
 		s.run(r)
 		return
 	}
-	if size < bigMessage || !s.in.handOver() {
+	if !r.owned {
 		r.keep()
 	}
 	s.lanes.add(r)
