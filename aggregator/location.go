@@ -1,0 +1,112 @@
+package aggregator
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+var (
+	errScheme    = errors.New("uploads go to ftp, ftps, sftp, http or https")
+	errMalformed = errors.New("the location cannot be read as a URL")
+)
+
+// Location is where a backend wants a file: the location of upload_logs, taken apart. Its String has no credentials.
+type Location struct {
+	scheme string
+	host   string // without brackets
+	port   int
+	// path is decoded; escaped is as it came, for HTTP, with the query.
+	path     string
+	escaped  string
+	query    string
+	user     string
+	password string
+	hasUser  bool
+}
+
+var defaultPorts = map[string]int{"ftp": 21, "ftps": 990, "sftp": 22, "http": 80, "https": 443}
+
+// ParseLocation reads a URL as backends send them. Characters in user and password that should have been escaped and are
+// not are taken as they are. An error is an *UploadError; it never shows the URL, which may hold credentials.
+func ParseLocation(text string) (Location, error) {
+	location, err := parseLocation(text)
+	switch {
+	case errors.Is(err, errScheme):
+		return Location{}, &UploadError{Status: LogNotSupportedOperation, Permanent: true, Err: err}
+	case err != nil:
+		return Location{}, &UploadError{Status: LogBadMessage, Permanent: true, Err: err}
+	}
+	return location, nil
+}
+
+func parseLocation(text string) (Location, error) {
+	for _, r := range text {
+		if r <= ' ' || r == 0x7f {
+			return Location{}, fmt.Errorf("%w: it has spaces or control characters", errMalformed)
+		}
+	}
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok || scheme == "" || strings.ContainsAny(scheme, "/?#@:") {
+		return Location{}, fmt.Errorf("%w: it has no scheme", errMalformed)
+	}
+	location := Location{scheme: strings.ToLower(scheme)}
+	if defaultPorts[location.scheme] == 0 {
+		return Location{}, errScheme
+	}
+	authority, tail := rest, ""
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		authority, tail = rest[:end], rest[end:]
+	}
+	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
+		user, password, _ := strings.Cut(authority[:at], ":")
+		location.user, location.password, location.hasUser = unescape(user), unescape(password), true
+		authority = authority[at+1:]
+	}
+	// What is left has no credentials that the parser's errors could show; they are not shown all the same.
+	parsed, err := url.Parse(location.scheme + "://" + authority + tail)
+	if err != nil || parsed.Hostname() == "" {
+		return Location{}, fmt.Errorf("%w: host, port or path", errMalformed)
+	}
+	location.host, location.port = parsed.Hostname(), defaultPorts[location.scheme]
+	if _, err := netip.ParseAddr(location.host); err != nil && strings.ContainsAny(location.host, ":[]%\\@\"<>^`{|}") {
+		return Location{}, fmt.Errorf("%w: host", errMalformed)
+	}
+	if port := parsed.Port(); port != "" {
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || number == 0 {
+			return Location{}, fmt.Errorf("%w: the port is not one of 1 to 65535", errMalformed)
+		}
+		location.port = int(number)
+	}
+	location.path, location.escaped, location.query = parsed.Path, parsed.EscapedPath(), parsed.RawQuery
+	if strings.ContainsAny(location.user+location.password+location.path, "\r\n\x00") {
+		return Location{}, fmt.Errorf("%w: it has escaped control characters", errMalformed)
+	}
+	return location, nil
+}
+
+func unescape(text string) string {
+	if plain, err := url.PathUnescape(text); err == nil {
+		return plain
+	}
+	return text
+}
+
+func (l Location) address() string { return net.JoinHostPort(l.host, strconv.Itoa(l.port)) }
+
+// String is the location without user, password and query: all of them can be credentials.
+func (l Location) String() string {
+	host := l.host
+	if strings.ContainsRune(host, ':') {
+		host = "[" + strings.Replace(host, "%", "%25", 1) + "]"
+	}
+	if l.port != defaultPorts[l.scheme] {
+		host += ":" + strconv.Itoa(l.port)
+	}
+	return l.scheme + "://" + host + l.escaped
+}

@@ -1,0 +1,297 @@
+package aggregator
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path"
+	"sync"
+	"time"
+
+	ftpserver "github.com/fclairamb/ftpserverlib"
+	"github.com/spf13/afero"
+)
+
+// ftpReceiver is the FTP side of a Receiver on one address. TLS is not offered: a board's curl --ssl would take a
+// certificate that it cannot verify for an attack, and without the offer it goes on in plain text.
+type ftpReceiver struct {
+	receiver *Receiver
+	listener net.Listener
+	ftp      *ftpserver.FtpServer
+
+	mu       sync.Mutex
+	stopping bool
+	clients  map[ftpserver.ClientContext]bool
+	data     map[*dataListener]bool
+	running  sync.WaitGroup
+}
+
+// dataConnectionTimeout is how long a client may take from asking for a data connection to making it.
+const dataConnectionTimeout = 10 * time.Second
+
+func newFTPServer(receiver *Receiver, listener net.Listener) (*ftpReceiver, error) {
+	s := &ftpReceiver{receiver: receiver, listener: listener, clients: map[ftpserver.ClientContext]bool{}, data: map[*dataListener]bool{}}
+	s.ftp = ftpserver.NewFtpServer(s)
+	if err := s.ftp.Listen(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *ftpReceiver) address() net.Addr { return s.listener.Addr() }
+
+func (s *ftpReceiver) serve() {
+	// It ends when the listener is closed; there is nothing else that it could report.
+	_ = s.ftp.Serve()
+	s.running.Wait()
+}
+
+func (s *ftpReceiver) stop() {
+	s.mu.Lock()
+	s.stopping = true
+	clients := make([]ftpserver.ClientContext, 0, len(s.clients))
+	for client := range s.clients {
+		clients = append(clients, client)
+	}
+	waiting := make([]*dataListener, 0, len(s.data))
+	for data := range s.data {
+		waiting = append(waiting, data)
+	}
+	s.mu.Unlock()
+	s.listener.Close()
+	// A client that has been promised a data connection holds the library's lock until it comes.
+	for _, data := range waiting {
+		data.Close()
+	}
+	for _, client := range clients {
+		client.Close()
+	}
+}
+
+// GetSettings is part of ftpserver.MainDriver.
+func (s *ftpReceiver) GetSettings() (*ftpserver.Settings, error) {
+	return &ftpserver.Settings{
+		Listener: s.listener, Banner: "remotechargeport", IdleTimeout: int(s.receiver.config.StallTimeout / time.Second),
+		ConnectionTimeout: int(dataConnectionTimeout / time.Second), DisableActiveMode: true, DisableMLSD: true, DisableMLST: true, DisableMFMT: true,
+		DisableSite: true, DisableSTAT: true, DisableSYST: true, DisableASCIIConversion: true,
+		DefaultTransferType: ftpserver.TransferTypeBinary,
+	}, nil
+}
+
+// ClientConnected is part of ftpserver.MainDriver.
+func (s *ftpReceiver) ClientConnected(client ftpserver.ClientContext) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return "closing", ErrReceiverClosed
+	}
+	s.clients[client] = true
+	s.running.Add(1)
+	return "log files of charging stations", nil
+}
+
+// ClientDisconnected is part of ftpserver.MainDriver.
+func (s *ftpReceiver) ClientDisconnected(client ftpserver.ClientContext) {
+	if session, ok := client.Extra().(*ftpSession); ok {
+		session.slot.leave(client)
+		// A client that was killed ends its data connection as cleanly as one that is done, but says nothing after it.
+		if client.GetLastCommand() != "STOR" {
+			session.confirmStored()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.clients[client] {
+		delete(s.clients, client)
+		s.running.Done()
+	}
+}
+
+// AuthUser is part of ftpserver.MainDriver.
+func (s *ftpReceiver) AuthUser(client ftpserver.ClientContext, user, password string) (ftpserver.ClientDriver, error) {
+	slot, err := s.receiver.login(user, password, client.RemoteAddr())
+	if err != nil {
+		return nil, err
+	}
+	if err := slot.join(client); err != nil {
+		return nil, err
+	}
+	session := &ftpSession{slot: slot}
+	client.SetExtra(session)
+	return session, nil
+}
+
+// GetTLSConfig is part of ftpserver.MainDriver.
+func (s *ftpReceiver) GetTLSConfig() (*tls.Config, error) {
+	return nil, errors.New("TLS is not offered")
+}
+
+// WrapPassiveListener puts the data connections on the address of the control connection: the library's own listener is
+// open to every interface.
+func (s *ftpReceiver) WrapPassiveListener(everywhere net.Listener) (net.Listener, error) {
+	tcp, ok := everywhere.(*net.TCPListener)
+	host, _, err := net.SplitHostPort(s.listener.Addr().String())
+	if !ok || err != nil {
+		return everywhere, err
+	}
+	if err := stopListening(tcp); err != nil {
+		return nil, err
+	}
+	var config net.ListenConfig
+	bound, err := config.Listen(context.Background(), "tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return nil, err
+	}
+	listener := &dataListener{TCPListener: bound.(*net.TCPListener), server: s, library: tcp}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.data[listener] = true
+	return listener, nil
+}
+
+// dataListener waits for one data connection. The library sets its deadline on the listener that it made itself.
+type dataListener struct {
+	*net.TCPListener
+	server  *ftpReceiver
+	library *net.TCPListener
+}
+
+func (l *dataListener) Accept() (net.Conn, error) {
+	if err := l.SetDeadline(time.Now().Add(dataConnectionTimeout)); err != nil {
+		return nil, err
+	}
+	conn, err := l.TCPListener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return stallConn{Conn: conn, timeout: l.server.receiver.config.StallTimeout}, nil
+}
+
+func (l *dataListener) Close() error {
+	l.server.mu.Lock()
+	delete(l.server.data, l)
+	l.server.mu.Unlock()
+	l.library.Close()
+	return l.TCPListener.Close()
+}
+
+// ftpSession is what a client that has logged in sees of a slot: a place to store new files, and nothing else.
+type ftpSession struct {
+	refusingFS
+	slot *Slot
+
+	mu     sync.Mutex
+	stored []*ftpUpload
+}
+
+// GetHandle is part of ftpserver.ClientDriverExtentionFileTransfer.
+func (s *ftpSession) GetHandle(name string, flags int, offset int64) (ftpserver.FileTransfer, error) {
+	if flags&os.O_WRONLY == 0 || flags&os.O_APPEND != 0 || offset != 0 {
+		return nil, fs.ErrPermission
+	}
+	// Somebody who asks for more has got the confirmation of what was before.
+	s.confirmStored()
+	writer, err := s.slot.create(name)
+	if err != nil {
+		return nil, ftpError(err)
+	}
+	upload := &ftpUpload{slotWriter: writer}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stored = append(s.stored, upload)
+	return upload, nil
+}
+
+func (s *ftpSession) confirmStored() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, upload := range s.stored {
+		upload.confirm()
+	}
+}
+
+// Stat knows the directories on the way to the slot's: clients change into each of them.
+func (s *ftpSession) Stat(name string) (os.FileInfo, error) {
+	if s.slot.leadsHere(name) {
+		return directoryInfo(path.Base(name)), nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+// ReadDir is part of ftpserver.ClientDriverExtensionFileList.
+func (s *ftpSession) ReadDir(string) ([]os.FileInfo, error) { return nil, fs.ErrPermission }
+
+// AllocateSpace is part of ftpserver.ClientDriverExtensionAllocate.
+func (s *ftpSession) AllocateSpace(size int) error {
+	if int64(size) > s.slot.receiver.config.MaxFile {
+		return ftpserver.ErrStorageExceeded
+	}
+	return nil
+}
+
+// ftpUpload is a file on its way.
+type ftpUpload struct{ *slotWriter }
+
+func (u *ftpUpload) Write(p []byte) (int, error) {
+	n, err := u.slotWriter.Write(p)
+	return n, ftpError(err)
+}
+
+// ReadFrom is what the library copies with.
+func (u *ftpUpload) ReadFrom(from io.Reader) (int64, error) {
+	n, err := u.slotWriter.ReadFrom(from)
+	return n, ftpError(err)
+}
+
+// Close is called when the data connection has ended, after TransferError when it did not end well.
+func (u *ftpUpload) Close() error { return ftpError(u.slotWriter.Close()) }
+
+// TransferError is part of ftpserver.FileTransferError.
+func (u *ftpUpload) TransferError(err error) { u.fail(err) }
+
+func (u *ftpUpload) Read([]byte) (int, error)       { return 0, fs.ErrPermission }
+func (u *ftpUpload) Seek(int64, int) (int64, error) { return 0, fs.ErrPermission }
+
+// ftpError gives an error the reply code that it has in FTP.
+func ftpError(err error) error {
+	switch {
+	case errors.Is(err, errTooLarge), errors.Is(err, errDiskFull):
+		return errors.Join(ftpserver.ErrStorageExceeded, err)
+	case errors.Is(err, errExists), errors.Is(err, errTooMany), errors.Is(err, ErrFileName), errors.Is(err, fs.ErrPermission):
+		return errors.Join(ftpserver.ErrFileNameNotAllowed, err)
+	}
+	return err
+}
+
+// refusingFS is a file system that permits nothing.
+type refusingFS struct{}
+
+func (refusingFS) Create(string) (afero.File, error)  { return nil, fs.ErrPermission }
+func (refusingFS) Mkdir(string, os.FileMode) error    { return fs.ErrPermission }
+func (refusingFS) MkdirAll(string, os.FileMode) error { return fs.ErrPermission }
+func (refusingFS) Open(string) (afero.File, error)    { return nil, fs.ErrPermission }
+func (refusingFS) OpenFile(string, int, os.FileMode) (afero.File, error) {
+	return nil, fs.ErrPermission
+}
+func (refusingFS) Remove(string) error                        { return fs.ErrPermission }
+func (refusingFS) RemoveAll(string) error                     { return fs.ErrPermission }
+func (refusingFS) Rename(string, string) error                { return fs.ErrPermission }
+func (refusingFS) Stat(string) (os.FileInfo, error)           { return nil, fs.ErrPermission }
+func (refusingFS) Name() string                               { return "upload only" }
+func (refusingFS) Chmod(string, os.FileMode) error            { return fs.ErrPermission }
+func (refusingFS) Chown(string, int, int) error               { return fs.ErrPermission }
+func (refusingFS) Chtimes(string, time.Time, time.Time) error { return fs.ErrPermission }
+
+// directoryInfo describes a directory that exists only for the client.
+type directoryInfo string
+
+func (d directoryInfo) Name() string     { return string(d) }
+func (directoryInfo) Size() int64        { return 0 }
+func (directoryInfo) Mode() os.FileMode  { return os.ModeDir | 0o300 }
+func (directoryInfo) ModTime() time.Time { return time.Time{} }
+func (directoryInfo) IsDir() bool        { return true }
+func (directoryInfo) Sys() any           { return nil }

@@ -1,0 +1,561 @@
+package aggregator
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jlaffaye/ftp"
+)
+
+var loopback = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+
+type testReceiver struct {
+	*Receiver
+	template boardTemplate
+}
+
+func newTestReceiver(t *testing.T, protocol, host string, config ReceiverConfig) testReceiver {
+	t.Helper()
+	config.Directory = filepath.Join(t.TempDir(), "received")
+	receiver, err := NewReceiver(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { receiver.Close() })
+	address, err := receiver.Listen(t.Context(), protocol, net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	template, err := parseTemplate(fmt.Sprintf("%s://{My-IP}:%d/logs/", protocol, address.(*net.TCPAddr).Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return testReceiver{Receiver: receiver, template: template}
+}
+
+func (r testReceiver) open(t *testing.T, host string, peers []netip.Addr) (*Slot, string) {
+	t.Helper()
+	slot, err := r.Open("board 1", peers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	location, err := slot.location(r.template, host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slot, location
+}
+
+// names are the complete files of a slot and the others.
+func names(slot *Slot, claimed bool) (complete, incomplete []string) {
+	files, incomplete := slot.Files(claimed)
+	for _, file := range files {
+		complete = append(complete, file.Name)
+	}
+	return complete, incomplete
+}
+
+// eventually waits for something that another goroutine does. The bound is generous: a busy machine is slow.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not happen", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// TestReceiverTakesWhatCurlSends runs the very command of the boards' system modules.
+func TestReceiverTakesWhatCurlSends(t *testing.T) {
+	curl := tool(t, "curl")
+	for _, test := range []struct{ protocol, host string }{{"ftp", "127.0.0.1"}, {"ftp", "::1"}, {"http", "127.0.0.1"}} {
+		t.Run(test.protocol+" "+test.host, func(t *testing.T) {
+			receiver := newTestReceiver(t, test.protocol, test.host, ReceiverConfig{})
+			slot, location := receiver.open(t, test.host, []netip.Addr{netip.MustParseAddr(test.host)})
+			content := bytes.Repeat([]byte("a line of a log\r\n"), 200_000)
+			file := filepath.Join(t.TempDir(), "diagnostics.tar.gz")
+			if err := os.WriteFile(file, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			output, err := exec.CommandContext(t.Context(), curl, "--silent", "--show-error", "--fail", "--ssl", "-T", file, location).CombinedOutput()
+			if err != nil {
+				t.Fatalf("curl: %v\n%s", err, output)
+			}
+			eventually(t, "the file is complete", func() bool {
+				complete, _ := names(slot, false)
+				return cmp.Equal(complete, []string{"diagnostics.tar.gz"})
+			})
+			files, _ := slot.Files(false)
+			got, err := os.ReadFile(files[0].Path)
+			if err != nil || !bytes.Equal(got, content) || files[0].Size != int64(len(content)) {
+				t.Errorf("%d of %d bytes are the same file: %v", len(got), len(content), err)
+			}
+		})
+	}
+}
+
+func dialFTP(t *testing.T, location string) (*ftp.ServerConn, *url.URL) {
+	t.Helper()
+	parsed, err := url.Parse(location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := ftp.Dial(parsed.Host, ftp.DialWithTimeout(20*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Quit() })
+	return client, parsed
+}
+
+func loginFTP(t *testing.T, location string) (*ftp.ServerConn, *url.URL) {
+	t.Helper()
+	client, parsed := dialFTP(t, location)
+	password, _ := parsed.User.Password()
+	if err := client.Login(parsed.User.Username(), password); err != nil {
+		t.Fatal(err)
+	}
+	return client, parsed
+}
+
+func TestReceiverPermitsNothingButNewFiles(t *testing.T) {
+	receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
+	slot, location := receiver.open(t, "127.0.0.1", loopback)
+	client, parsed := loginFTP(t, location)
+	directory := parsed.Path
+	if err := client.Stor(directory+"first.txt", strings.NewReader("first")); err != nil {
+		t.Fatal(err)
+	}
+	refused := map[string]func() error{
+		"list":           func() error { _, err := client.List(directory); return err },
+		"list names":     func() error { _, err := client.NameList(directory); return err },
+		"read":           func() error { r, err := client.Retr(directory + "first.txt"); closeIfOpen(r); return err },
+		"overwrite":      func() error { return client.Stor(directory+"first.txt", strings.NewReader("second")) },
+		"append":         func() error { return client.Append(directory+"first.txt", strings.NewReader("more")) },
+		"resume":         func() error { return client.StorFrom(directory+"other.txt", strings.NewReader("more"), 3) },
+		"delete":         func() error { return client.Delete(directory + "first.txt") },
+		"rename":         func() error { return client.Rename(directory+"first.txt", directory+"second.txt") },
+		"make directory": func() error { return client.MakeDir(directory + "new") },
+		"remove":         func() error { return client.RemoveDir(strings.TrimSuffix(directory, "/")) },
+		"size":           func() error { _, err := client.FileSize(directory + "first.txt"); return err },
+		"other place":    func() error { return client.Stor("/etc/passwd", strings.NewReader("x")) },
+		"root":           func() error { return client.Stor("/passwd", strings.NewReader("x")) },
+		"up":             func() error { return client.Stor(directory+"../../../../etc/passwd", strings.NewReader("x")) },
+		"below":          func() error { return client.Stor(directory+"sub/passwd", strings.NewReader("x")) },
+		"no name":        func() error { return client.Stor(directory+"..", strings.NewReader("x")) },
+	}
+	for name, attempt := range refused {
+		if err := attempt(); err == nil {
+			t.Errorf("%s was permitted", name)
+		}
+	}
+	if err := client.Stor(directory+"we ird\x01näme;rm -rf.txt", strings.NewReader("x")); err != nil {
+		t.Error(err)
+	}
+	if err := client.Quit(); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the files are complete", func() bool { complete, _ := names(slot, false); return len(complete) == 2 })
+	complete, incomplete := names(slot, false)
+	if diff := cmp.Diff([]string{"first.txt", "we_ird_n_me_rm_-rf.txt"}, complete); diff != "" || len(incomplete) != 0 {
+		t.Errorf("%s\nincomplete: %v", diff, incomplete)
+	}
+	files, _ := slot.Files(false)
+	if content, _ := os.ReadFile(files[0].Path); string(content) != "first" {
+		t.Errorf("the first file is now %q", content)
+	}
+}
+
+func closeIfOpen(r *ftp.Response) {
+	if r != nil {
+		r.Close()
+	}
+}
+
+func TestReceiverRefusesWhoIsNotTheBoard(t *testing.T) {
+	receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
+	elsewhere, elsewhereLocation := receiver.open(t, "127.0.0.1", []netip.Addr{netip.MustParseAddr("192.0.2.7")})
+	slot, location := receiver.open(t, "127.0.0.1", loopback)
+	_, otherLocation := receiver.open(t, "127.0.0.1", loopback)
+	parsed, _ := url.Parse(location)
+	other, _ := url.Parse(otherLocation)
+	password, _ := parsed.User.Password()
+	otherPassword, _ := other.User.Password()
+	elsewhereParsed, _ := url.Parse(elsewhereLocation)
+	elsewherePassword, _ := elsewhereParsed.User.Password()
+
+	for name, try := range map[string][2]string{
+		"anonymous":       {"anonymous", "anonymous"},
+		"no password":     {parsed.User.Username(), ""},
+		"another's":       {parsed.User.Username(), otherPassword},
+		"another address": {elsewhereParsed.User.Username(), elsewherePassword},
+	} {
+		client, _ := dialFTP(t, location)
+		if err := client.Login(try[0], try[1]); err == nil {
+			t.Errorf("%s: let in", name)
+		}
+	}
+	// Credentials of one request do not open another's directory.
+	client, _ := dialFTP(t, location)
+	if err := client.Login(parsed.User.Username(), password); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Stor(other.Path+"file", strings.NewReader("x")); err == nil {
+		t.Error("stored into another request's directory")
+	}
+	elsewhere.Close()
+	slot.Close()
+	if err := client.Stor(parsed.Path+"file", strings.NewReader("x")); err == nil {
+		t.Error("stored after the request was over")
+	}
+	late, _ := dialFTP(t, location)
+	if err := late.Login(parsed.User.Username(), password); err == nil {
+		t.Error("let in after the request was over")
+	}
+}
+
+func TestReceiverGreetsOnlyWhoIsExpected(t *testing.T) {
+	receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
+	greeted := func() bool {
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", receiver.template.port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		line, _ := bufio.NewReader(conn).ReadString('\n')
+		return strings.HasPrefix(line, "220")
+	}
+	if greeted() {
+		t.Error("greeted without any request")
+	}
+	slot, _ := receiver.open(t, "127.0.0.1", []netip.Addr{netip.MustParseAddr("192.0.2.7")})
+	if greeted() {
+		t.Error("greeted although another address is expected")
+	}
+	slot.Close()
+	receiver.open(t, "127.0.0.1", nil)
+	if !greeted() {
+		t.Error("not greeted although the board's address is not known")
+	}
+}
+
+// TestReceiverWithoutTheBoardsAddress: whose address cannot be found out is who comes first with the credentials.
+func TestReceiverWithoutTheBoardsAddress(t *testing.T) {
+	receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
+	slot, location := receiver.open(t, "127.0.0.1", nil)
+	loginFTP(t, location)
+	receiver.mu.Lock()
+	defer receiver.mu.Unlock()
+	if slot.takes(netip.MustParseAddr("192.0.2.9")) || !slot.takes(loopback[0]) {
+		t.Errorf("the slot takes from %v", slot.peers)
+	}
+}
+
+func TestReceiverLimits(t *testing.T) {
+	t.Run("one file", func(t *testing.T) {
+		receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{MaxFile: 1 << 20})
+		slot, location := receiver.open(t, "127.0.0.1", loopback)
+		client, parsed := loginFTP(t, location)
+		err := client.Stor(parsed.Path+"terabyte", endless{})
+		if err == nil || !strings.Contains(err.Error(), "552") {
+			t.Errorf("a file without end: %v", err)
+		}
+		if err := client.Stor(parsed.Path+"terabyte", strings.NewReader("small")); err != nil {
+			t.Errorf("the next try: %v", err)
+		}
+		if complete, incomplete := names(slot, true); len(complete) != 1 || len(incomplete) != 0 {
+			t.Errorf("complete %v, incomplete %v", complete, incomplete)
+		}
+	})
+	t.Run("all files", func(t *testing.T) {
+		receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{MaxFile: 1 << 20, MaxTotal: 3 << 19})
+		slot, location := receiver.open(t, "127.0.0.1", loopback)
+		client, parsed := loginFTP(t, location)
+		if err := client.Stor(parsed.Path+"1", io.LimitReader(endless{}, 1<<20)); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Stor(parsed.Path+"2", io.LimitReader(endless{}, 1<<20)); err == nil {
+			t.Error("more than all files together may have")
+		}
+		slot.Close()
+		again, location := receiver.open(t, "127.0.0.1", loopback)
+		client, parsed = loginFTP(t, location)
+		if err := client.Stor(parsed.Path+"2", io.LimitReader(endless{}, 1<<20)); err != nil {
+			t.Errorf("after the first request was over: %v", err)
+		}
+		again.Close()
+		if receiver.stored != 0 {
+			t.Errorf("%d bytes are still counted", receiver.stored)
+		}
+	})
+	t.Run("number of files", func(t *testing.T) {
+		receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{MaxFiles: 3})
+		slot, location := receiver.open(t, "127.0.0.1", loopback)
+		client, parsed := loginFTP(t, location)
+		stored := 0
+		for i := range 50 {
+			if client.Stor(fmt.Sprintf("%sname%d", parsed.Path, i), strings.NewReader("")) == nil {
+				stored++
+			}
+		}
+		if complete, _ := names(slot, true); stored != 3 || len(complete) != 3 {
+			t.Errorf("%d were stored, %v are there", stored, complete)
+		}
+	})
+	t.Run("free space", func(t *testing.T) {
+		receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{KeepFree: 1 << 60})
+		_, location := receiver.open(t, "127.0.0.1", loopback)
+		client, parsed := loginFTP(t, location)
+		if err := client.Stor(parsed.Path+"file", strings.NewReader("x")); err == nil || !strings.Contains(err.Error(), "552") {
+			t.Errorf("a disk that is full: %v", err)
+		}
+	})
+	t.Run("stalled", func(t *testing.T) {
+		receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{StallTimeout: time.Second})
+		slot, location := receiver.open(t, "127.0.0.1", loopback)
+		client, parsed := loginFTP(t, location)
+		reader, writer := io.Pipe()
+		defer writer.Close()
+		go client.Stor(parsed.Path+"file", reader)
+		writer.Write([]byte("some"))
+		eventually(t, "the file is given up", func() bool { _, incomplete := names(slot, true); return len(incomplete) == 0 })
+	})
+}
+
+// endless is a file that never ends.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// TestReceiverKnowsIncompleteFiles speaks FTP by hand, to end it at every place.
+func TestReceiverKnowsIncompleteFiles(t *testing.T) {
+	for name, test := range map[string]struct {
+		end               func(control, data *net.TCPConn)
+		silent, afterward string // what is complete while the board is silent, and when it reports Uploaded
+	}{
+		"data reset":         {func(_, data *net.TCPConn) { data.SetLinger(0); data.Close() }, "", ""},
+		"gone after its end": {func(_, data *net.TCPConn) { data.Close() }, "", "file"},
+		"control first":      {func(control, data *net.TCPConn) { control.Close() }, "", ""},
+		"goodbye":            {func(control, data *net.TCPConn) { data.Close(); expect(t, control, "226"); say(control, "QUIT") }, "file", "file"},
+		"another command":    {func(control, data *net.TCPConn) { data.Close(); expect(t, control, "226"); say(control, "NOOP") }, "file", "file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
+			slot, location := receiver.open(t, "127.0.0.1", loopback)
+			parsed, _ := url.Parse(location)
+			password, _ := parsed.User.Password()
+			control := dialTCP(t, parsed.Host)
+			expect(t, control, "220")
+			for _, line := range [][2]string{{"USER " + parsed.User.Username(), "331"}, {"PASS " + password, "230"}, {"TYPE I", "200"}} {
+				say(control, line[0])
+				expect(t, control, line[1])
+			}
+			say(control, "EPSV")
+			var port int
+			reply := expect(t, control, "229")
+			if _, err := fmt.Sscanf(reply[strings.Index(reply, "("):], "(|||%d|)", &port); err != nil {
+				t.Fatal(reply, err)
+			}
+			say(control, "STOR "+parsed.Path+"file")
+			data := dialTCP(t, fmt.Sprintf("127.0.0.1:%d", port))
+			expect(t, control, "150")
+			if _, err := data.Write([]byte("half of it")); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the bytes arrive", func() bool { return slot.Received() > 0 })
+			if complete, _ := names(slot, true); complete != nil {
+				t.Fatalf("%v before its end", complete)
+			}
+			test.end(control, data)
+			if name == "gone after its end" {
+				eventually(t, "the file is stored", func() bool { complete, _ := names(slot, true); return len(complete) == 1 })
+			}
+			control.CloseWrite()
+			eventually(t, "the client is gone", func() bool {
+				slot.mu.Lock()
+				defer slot.mu.Unlock()
+				file := slot.files["file"]
+				return len(slot.sessions) == 0 && (file == nil || file.state != fileArriving)
+			})
+			for claimed, want := range map[bool]string{false: test.silent, true: test.afterward} {
+				complete, _ := names(slot, claimed)
+				if strings.Join(complete, " ") != want {
+					t.Errorf("with Uploaded reported %t: %v is complete, want %q", claimed, complete, want)
+				}
+			}
+		})
+	}
+}
+
+func dialTCP(t *testing.T, address string) *net.TCPConn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	t.Cleanup(func() { conn.Close() })
+	return conn.(*net.TCPConn)
+}
+
+func say(conn net.Conn, line string) { fmt.Fprintf(conn, "%s\r\n", line) }
+
+// expect reads one reply of one line, byte by byte: nothing of the next one may be swallowed.
+func expect(t *testing.T, conn net.Conn, code string) string {
+	t.Helper()
+	var line []byte
+	for one := make([]byte, 1); ; {
+		if _, err := conn.Read(one); err != nil {
+			t.Fatalf("waiting for %s: %v after %q", code, err, line)
+		}
+		if one[0] == '\n' {
+			break
+		}
+		line = append(line, one[0])
+	}
+	if !bytes.HasPrefix(line, []byte(code)) {
+		t.Fatalf("%q where %s was expected", line, code)
+	}
+	return string(line)
+}
+
+func TestHTTPReceiver(t *testing.T) {
+	receiver := newTestReceiver(t, "http", "127.0.0.1", ReceiverConfig{MaxFile: 1 << 20})
+	slot, location := receiver.open(t, "127.0.0.1", loopback)
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	send := func(method, target string, body io.Reader, length int64) int {
+		request, err := http.NewRequestWithContext(t.Context(), method, target, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.ContentLength = length
+		response, err := client.Do(request)
+		if err != nil {
+			return 0
+		}
+		defer response.Body.Close()
+		return response.StatusCode
+	}
+	wrongUser := strings.Replace(location, "://b", "://c", 1)
+	noUser := location[:strings.Index(location, "//")+2] + location[strings.Index(location, "@")+1:]
+	for name, test := range map[string]struct{ got, want int }{
+		"new":          {send("PUT", location+"file", strings.NewReader("content"), 7), 201},
+		"again":        {send("PUT", location+"file", strings.NewReader("content"), 7), 409},
+		"read":         {send("GET", location+"file", nil, 0), 405},
+		"delete":       {send("DELETE", location+"file", nil, 0), 405},
+		"post":         {send("POST", location+"file", nil, 0), 405},
+		"wrong user":   {send("PUT", wrongUser+"file", nil, 0), 401},
+		"no user":      {send("PUT", noUser+"file", nil, 0), 401},
+		"elsewhere":    {send("PUT", location+"../file", nil, 0), 403},
+		"below":        {send("PUT", location+"sub/file", nil, 0), 403},
+		"too large":    {send("PUT", location+"large", endless{}, 2<<20), 413},
+		"without end":  {send("PUT", location+"endless", endless{}, -1), 413},
+		"chunked good": {send("PUT", location+"chunked", io.LimitReader(endless{}, 1000), -1), 201},
+	} {
+		// A server that refuses while the client still sends may end the connection first.
+		if test.got != test.want && !(test.want == 413 && test.got == 0) {
+			t.Errorf("%s: %d, want %d", name, test.got, test.want)
+		}
+	}
+	parsed, _ := url.Parse(location)
+	conn := dialTCP(t, parsed.Host)
+	password, _ := parsed.User.Password()
+	request, _ := http.NewRequest("PUT", location+"cut", nil)
+	request.SetBasicAuth(parsed.User.Username(), password)
+	fmt.Fprintf(conn, "PUT %scut HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: 100\r\n\r\nonly this",
+		parsed.Path, request.Header.Get("Authorization"))
+	eventually(t, "the cut file arrives", func() bool { _, incomplete := names(slot, false); return len(incomplete) == 1 })
+	conn.Close()
+	eventually(t, "the cut file is given up", func() bool { _, incomplete := names(slot, false); return len(incomplete) == 0 })
+	if complete, _ := names(slot, true); !cmp.Equal(complete, []string{"chunked", "file"}) {
+		t.Errorf("complete: %v", complete)
+	}
+}
+
+// TestSlotCloseDoesNotWaitForTheBoard: an upload that is under way ends with its request.
+func TestSlotCloseDoesNotWaitForTheBoard(t *testing.T) {
+	for _, protocol := range []string{"ftp", "http"} {
+		t.Run(protocol, func(t *testing.T) {
+			receiver := newTestReceiver(t, protocol, "127.0.0.1", ReceiverConfig{})
+			slot, location := receiver.open(t, "127.0.0.1", loopback)
+			reader, writer := io.Pipe()
+			done := make(chan error, 1)
+			go func() {
+				uploader := NewUploader(UploaderConfig{})
+				parsed, err := ParseLocation(location + "file")
+				if err != nil {
+					done <- err
+					return
+				}
+				done <- uploader.send(context.Background(), parsed, uploadSource{name: "file", size: 256 << 20, open: func() (io.ReadCloser, error) { return reader, nil }})
+			}()
+			writer.Write(make([]byte, 1<<20))
+			eventually(t, "the bytes arrive", func() bool { return slot.Received() > 0 })
+			closed := make(chan error, 1)
+			go func() { closed <- slot.Close() }()
+			select {
+			case err := <-closed:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(30 * time.Second):
+				t.Fatal("the slot waits for the board")
+			}
+			writer.CloseWithError(errors.New("over"))
+			if err := <-done; err == nil {
+				t.Error("the board's upload came to a good end")
+			}
+			entries, err := os.ReadDir(receiver.config.Directory)
+			if err != nil || len(entries) != 0 {
+				t.Errorf("left over: %v %v", entries, err)
+			}
+		})
+	}
+}
+
+func TestReceiverCleansUpAtItsStart(t *testing.T) {
+	directory := filepath.Join(t.TempDir(), "received")
+	if err := os.MkdirAll(filepath.Join(directory, "old", "older"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	receiver, err := NewReceiver(ReceiverConfig{Directory: directory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer receiver.Close()
+	info, err := os.Stat(directory)
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v %v", info, err)
+	}
+	if entries, _ := os.ReadDir(directory); len(entries) != 0 {
+		t.Errorf("left over: %v", entries)
+	}
+	if err := receiver.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := receiver.Open("board", nil); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a slot of a closed receiver: %v", err)
+	}
+	if _, err := receiver.Listen(t.Context(), "ftp", "127.0.0.1:0"); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a listener of a closed receiver: %v", err)
+	}
+}

@@ -1,0 +1,98 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+)
+
+const maxRedirects = 3
+
+// sendHTTP uploads by PUT, or by POST with the name in Content-Disposition (OCPP 2.0.1 N01.FR.19).
+func (a *attempt) sendHTTP(ctx context.Context, source uploadSource) error {
+	config := a.uploader.config
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: a.dial, TLSClientConfig: a.tls, DisableKeepAlives: true,
+		TLSHandshakeTimeout: config.ConnectTimeout, ExpectContinueTimeout: 2 * time.Second, MaxResponseHeaderBytes: 64 << 10,
+	}
+	defer transport.CloseIdleConnections()
+	// TLS by name of the server that is asked, which after a redirect may be another one.
+	transport.TLSClientConfig = a.tls.Clone()
+	transport.TLSClientConfig.ServerName = ""
+	client := &http.Client{Transport: transport, CheckRedirect: checkRedirect}
+
+	content, err := source.content()
+	if err != nil {
+		return err
+	}
+	target := a.location.httpTarget(config.HTTPMethod, source.name)
+	request, err := http.NewRequestWithContext(ctx, config.HTTPMethod, target, content)
+	if err != nil {
+		content.Close()
+		return &UploadError{Status: LogBadMessage, Permanent: true, Err: errMalformed}
+	}
+	request.ContentLength = source.size
+	request.GetBody = func() (io.ReadCloser, error) { return source.content() }
+	if source.size == 0 {
+		request.Body, request.GetBody = http.NoBody, func() (io.ReadCloser, error) { return http.NoBody, nil }
+		content.Close()
+	}
+	request.Header.Set("Content-Type", "application/gzip")
+	request.Header.Set("Expect", "100-continue")
+	if config.HTTPMethod == http.MethodPost {
+		request.Header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": source.name}))
+	}
+	if a.location.hasUser {
+		request.SetBasicAuth(a.location.user, a.location.password)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	// The server may still be busy with the file while it answers; its answer is of no interest.
+	io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return &httpError{status: response.StatusCode, text: http.StatusText(response.StatusCode)}
+	}
+	return nil
+}
+
+// httpTarget is the URL without its credentials: they go into a header. The name of the file belongs to a directory that
+// is PUT to; every other URL is a resource of its own.
+func (l Location) httpTarget(method, name string) string {
+	target := url.URL{Scheme: l.scheme, Host: l.host, Path: l.path, RawPath: l.escaped, RawQuery: l.query}
+	if strings.ContainsRune(l.host, ':') {
+		target.Host = "[" + l.host + "]"
+	}
+	if l.port != defaultPorts[l.scheme] {
+		target.Host = l.address()
+	}
+	if method == http.MethodPut && (l.path == "" || strings.HasSuffix(l.path, "/")) {
+		target.Path, target.RawPath = path.Join("/", l.path, name), ""
+	}
+	return target.String()
+}
+
+var errRedirect = errors.New("the server redirects to where the file cannot go")
+
+// checkRedirect follows only redirects that upload again (307 and 308), and none from TLS to plain text.
+func checkRedirect(request *http.Request, via []*http.Request) error {
+	first := via[0]
+	switch {
+	case len(via) > maxRedirects:
+		return fmt.Errorf("%w: more than %d redirects", errRedirect, maxRedirects)
+	case request.Method != first.Method:
+		return fmt.Errorf("%w: it asks for %s", errRedirect, request.Method)
+	case request.URL.Scheme != "https" && request.URL.Scheme != first.URL.Scheme:
+		return fmt.Errorf("%w: from %s to %s", errRedirect, first.URL.Scheme, request.URL.Scheme)
+	}
+	return nil
+}

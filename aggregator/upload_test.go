@@ -1,0 +1,544 @@
+package aggregator
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// uploadFile makes a file and uploads it once.
+func uploadFile(t *testing.T, ctx context.Context, uploader *Uploader, location string, content []byte) error {
+	t.Helper()
+	parsed, err := ParseLocation(location)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(t.TempDir(), "packed")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var last atomic.Int64
+	err = uploader.Upload(ctx, parsed, path, "logs.tar.gz", func(sent, total int64) {
+		if sent > total || total != int64(len(content)) {
+			t.Errorf("progress %d of %d", sent, total)
+		}
+		last.Store(sent)
+	})
+	if err == nil && last.Load() != int64(len(content)) {
+		t.Errorf("the last progress was %d of %d", last.Load(), len(content))
+	}
+	return err
+}
+
+func wantFailure(t *testing.T, err error, want LogStatus) {
+	t.Helper()
+	var failure *UploadError
+	if !errors.As(err, &failure) || failure.Status != want {
+		t.Errorf("failed as %v, want %s", err, want)
+	}
+	if err != nil && strings.Contains(err.Error(), "secret") {
+		t.Errorf("the error shows the credentials: %v", err)
+	}
+}
+
+// scriptedFTP is an FTP server that answers as a test wants. A reply "close" ends the connection, "stall" says nothing.
+type scriptedFTP struct {
+	listener net.Listener
+	replies  map[string]string
+	mu       sync.Mutex
+	heard    []string
+	stored   bytes.Buffer
+	running  sync.WaitGroup
+}
+
+func newScriptedFTP(t *testing.T, replies map[string]string) *scriptedFTP {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scriptedFTP{listener: listener, replies: map[string]string{
+		"greeting": "220 ready", "USER": "331 password", "PASS": "230 in", "FEAT": "500 none", "TYPE": "200 ok", "OPTS": "500 none",
+		"CWD": "250 ok", "EPSV": "229 (|||PORT|)", "STOR": "150 go", "stored": "226 done", "QUIT": "221 bye",
+	}}
+	for command, reply := range replies {
+		s.replies[command] = reply
+	}
+	s.running.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			s.running.Go(func() { s.serve(conn) })
+		}
+	})
+	t.Cleanup(func() { listener.Close(); s.running.Wait() })
+	return s
+}
+
+func (s *scriptedFTP) url(path string) string {
+	return "ftp://user:sec%20secret@" + s.listener.Addr().String() + path
+}
+
+func (s *scriptedFTP) serve(conn net.Conn) {
+	defer conn.Close()
+	var data net.Listener
+	reply := func(command string) bool {
+		text := s.replies[command]
+		switch text {
+		case "close":
+			return false
+		case "stall":
+			io.Copy(io.Discard, conn)
+			return false
+		case "":
+			text = "502 not here"
+		}
+		if strings.Contains(text, "PORT") {
+			if data != nil {
+				data.Close()
+			}
+			data, _ = net.Listen("tcp", "127.0.0.1:0")
+			text = strings.ReplaceAll(text, "PORT", fmt.Sprint(data.Addr().(*net.TCPAddr).Port))
+		}
+		fmt.Fprintf(conn, "%s\r\n", text)
+		return true
+	}
+	defer func() {
+		if data != nil {
+			data.Close()
+		}
+	}()
+	if !reply("greeting") {
+		return
+	}
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		s.mu.Lock()
+		s.heard = append(s.heard, lines.Text())
+		s.mu.Unlock()
+		command, _, _ := strings.Cut(lines.Text(), " ")
+		if !reply(command) {
+			return
+		}
+		if command == "STOR" && strings.HasPrefix(s.replies["STOR"], "150") {
+			if !s.store(data) || !reply("stored") {
+				return
+			}
+		}
+	}
+}
+
+func (s *scriptedFTP) store(listener net.Listener) bool {
+	data, err := listener.Accept()
+	if err != nil {
+		return false
+	}
+	defer data.Close()
+	if s.replies["data"] == "close midway" {
+		io.CopyN(io.Discard, data, 1000)
+		data.(*net.TCPConn).SetLinger(0)
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	io.Copy(&s.stored, data)
+	return true
+}
+
+func (s *scriptedFTP) has(command string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, line := range s.heard {
+		if line == command {
+			return true
+		}
+	}
+	return false
+}
+
+func TestUploadFTP(t *testing.T) {
+	content := bytes.Repeat([]byte("log "), 100_000)
+	for _, test := range []struct {
+		name, path string
+		replies    map[string]string
+		heard      []string
+	}{
+		{"home", "", nil, []string{"STOR logs.tar.gz", "USER user", "PASS sec secret"}},
+		{"directory", "/in/", nil, []string{"CWD in/", "STOR logs.tar.gz"}},
+		{"directory without slash", "/in", nil, []string{"CWD in", "STOR logs.tar.gz"}},
+		{"absolute", "//srv/in/", nil, []string{"CWD /srv/in/", "STOR logs.tar.gz"}},
+		{"file", "/name.gz", map[string]string{"CWD": "550 no directory"}, []string{"CWD name.gz", "STOR name.gz"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := newScriptedFTP(t, test.replies)
+			if err := uploadFile(t, t.Context(), NewUploader(UploaderConfig{}), server.url(test.path), content); err != nil {
+				t.Fatal(err)
+			}
+			for _, line := range test.heard {
+				if !server.has(line) {
+					t.Errorf("%q was not said; said was %q", line, server.heard)
+				}
+			}
+			server.mu.Lock()
+			defer server.mu.Unlock()
+			if !bytes.Equal(server.stored.Bytes(), content) {
+				t.Errorf("%d of %d bytes were stored", server.stored.Len(), len(content))
+			}
+		})
+	}
+}
+
+func TestUploadFTPFailures(t *testing.T) {
+	for name, test := range map[string]struct {
+		replies map[string]string
+		want    LogStatus
+	}{
+		"user refused":      {map[string]string{"USER": "530 no"}, LogPermissionDenied},
+		"password refused":  {map[string]string{"PASS": "530 no"}, LogPermissionDenied},
+		"busy":              {map[string]string{"greeting": "421 too many"}, LogUploadFailure},
+		"no such directory": {map[string]string{"CWD": "550 no"}, LogPermissionDenied},
+		"not permitted":     {map[string]string{"STOR": "550 no"}, LogPermissionDenied},
+		"not creatable":     {map[string]string{"STOR": "553 no"}, LogPermissionDenied},
+		"no data":           {map[string]string{"STOR": "425 no data connection"}, LogUploadFailure},
+		"quota":             {map[string]string{"stored": "552 quota"}, LogUploadFailure},
+		"no passive mode":   {map[string]string{"EPSV": "500 no"}, LogUploadFailure},
+		"says nonsense":     {map[string]string{"greeting": "hello"}, LogUploadFailure},
+		"closes at once":    {map[string]string{"greeting": "close"}, LogUploadFailure},
+		"closes at login":   {map[string]string{"PASS": "close"}, LogUploadFailure},
+		"closes at store":   {map[string]string{"STOR": "close"}, LogUploadFailure},
+		"closes midway":     {map[string]string{"data": "close midway"}, LogUploadFailure},
+		"never confirms":    {map[string]string{"stored": "close"}, LogUploadFailure},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newScriptedFTP(t, test.replies)
+			err := uploadFile(t, t.Context(), NewUploader(UploaderConfig{}), server.url("/in/"), make([]byte, 8<<20))
+			wantFailure(t, err, test.want)
+		})
+	}
+}
+
+// TestUploadEndsWithItsContext: wherever the server is when the upload is cancelled.
+func TestUploadEndsWithItsContext(t *testing.T) {
+	for _, place := range []string{"greeting", "USER", "PASS", "FEAT", "CWD", "EPSV", "STOR", "stored"} {
+		t.Run(place, func(t *testing.T) {
+			server := newScriptedFTP(t, map[string]string{place: "stall"})
+			ctx, cancel := context.WithCancelCause(t.Context())
+			enough := errors.New("somebody else wants to upload")
+			done := make(chan error, 1)
+			go func() { done <- uploadFile(t, ctx, NewUploader(UploaderConfig{}), server.url("/in/"), []byte("x")) }()
+			eventually(t, "the server gets there", func() bool {
+				server.mu.Lock()
+				defer server.mu.Unlock()
+				return place == "greeting" || len(server.heard) > 0 && (strings.HasPrefix(server.heard[len(server.heard)-1], place) || place == "stored")
+			})
+			cancel(enough)
+			select {
+			case err := <-done:
+				if !errors.Is(err, enough) {
+					t.Errorf("ended with %v", err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("the upload goes on")
+			}
+		})
+	}
+}
+
+func TestUploadStalls(t *testing.T) {
+	patient := UploaderConfig{StallTimeout: 300 * time.Millisecond}
+	t.Run("ftp", func(t *testing.T) {
+		server := newScriptedFTP(t, map[string]string{"STOR": "stall"})
+		err := uploadFile(t, t.Context(), NewUploader(patient), server.url("/"), []byte("x"))
+		wantFailure(t, err, LogUploadFailure)
+		if !errors.Is(err, errStalled) {
+			t.Error(err)
+		}
+	})
+	t.Run("http", func(t *testing.T) {
+		over := make(chan struct{})
+		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }))
+		defer server.Close()
+		defer close(over)
+		err := uploadFile(t, t.Context(), NewUploader(patient), server.URL+"/", make([]byte, 32<<20))
+		wantFailure(t, err, LogUploadFailure)
+		if !errors.Is(err, errStalled) {
+			t.Error(err)
+		}
+	})
+	t.Run("for ever a little", func(t *testing.T) {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		var running sync.WaitGroup
+		defer running.Wait()
+		running.Go(func() {
+			conn, err := listener.Accept()
+			for err == nil {
+				time.Sleep(20 * time.Millisecond)
+				_, err = conn.Write([]byte("2"))
+			}
+		})
+		config := UploaderConfig{StallTimeout: 20 * time.Second, AttemptTimeout: 500 * time.Millisecond}
+		err = uploadFile(t, t.Context(), NewUploader(config), "ftp://"+listener.Addr().String()+"/", []byte("x"))
+		wantFailure(t, err, LogUploadFailure)
+		if !errors.Is(err, errTooLong) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestUploadHTTP(t *testing.T) {
+	content := bytes.Repeat([]byte("log "), 300_000)
+	type heard struct {
+		method, path, query, user, disposition, contentType string
+		body                                                []byte
+	}
+	var got heard
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		if r.URL.Path == "/moved/" || strings.HasPrefix(r.URL.Path, "/moved/") {
+			http.Redirect(w, r, "/final/place", http.StatusTemporaryRedirect)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		got = heard{r.Method, r.URL.Path, r.URL.RawQuery, user + "/" + password, r.Header.Get("Content-Disposition"), r.Header.Get("Content-Type"), body}
+		w.WriteHeader(http.StatusCreated)
+	}))
+	defer server.Close()
+	withUser := strings.Replace(server.URL, "://", "://us%2Fer:pa%40ss@", 1)
+	for name, test := range map[string]struct {
+		method, location string
+		want             heard
+	}{
+		"directory":     {"PUT", server.URL + "/in/", heard{"PUT", "/in/logs.tar.gz", "", "/", "", "application/gzip", content}},
+		"root":          {"PUT", server.URL, heard{"PUT", "/logs.tar.gz", "", "/", "", "application/gzip", content}},
+		"presigned":     {"PUT", server.URL + "/in/key?sig=a%2Bb", heard{"PUT", "/in/key", "sig=a%2Bb", "/", "", "application/gzip", content}},
+		"user":          {"PUT", withUser + "/in/", heard{"PUT", "/in/logs.tar.gz", "", "us/er/pa@ss", "", "application/gzip", content}},
+		"post":          {"POST", server.URL + "/in/", heard{"POST", "/in/", "", "/", "attachment; filename=logs.tar.gz", "application/gzip", content}},
+		"redirected":    {"PUT", server.URL + "/moved/", heard{"PUT", "/final/place", "", "/", "", "application/gzip", content}},
+		"empty":         {"PUT", server.URL + "/in/", heard{"PUT", "/in/logs.tar.gz", "", "/", "", "application/gzip", []byte{}}},
+		"post redirect": {"POST", server.URL + "/moved/", heard{"POST", "/final/place", "", "/", "attachment; filename=logs.tar.gz", "application/gzip", content}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got = heard{}
+			if err := uploadFile(t, t.Context(), NewUploader(UploaderConfig{HTTPMethod: test.method}), test.location, test.want.body); err != nil {
+				t.Fatal(err)
+			}
+			if fmt.Sprintf("%.200v", got) != fmt.Sprintf("%.200v", test.want) || !bytes.Equal(got.body, test.want.body) {
+				t.Errorf("\n got %.300v\nwant %.300v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestUploadHTTPFailures(t *testing.T) {
+	answer := func(status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status) }
+	}
+	redirect := func(to string, status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, status) }
+	}
+	for name, test := range map[string]struct {
+		handler http.HandlerFunc
+		want    LogStatus
+	}{
+		"unauthorized":     {answer(401), LogPermissionDenied},
+		"forbidden":        {answer(403), LogPermissionDenied},
+		"proxy login":      {answer(407), LogPermissionDenied},
+		"not found":        {answer(404), LogUploadFailure},
+		"server error":     {answer(500), LogUploadFailure},
+		"unavailable":      {answer(503), LogUploadFailure},
+		"not modified":     {answer(304), LogUploadFailure},
+		"redirect to get":  {redirect("/elsewhere", 302), LogUploadFailure},
+		"redirect for see": {redirect("/elsewhere", 303), LogUploadFailure},
+		"redirect loop":    {redirect("/again", 307), LogUploadFailure},
+		"redirect to file": {redirect("file:///etc/passwd", 307), LogUploadFailure},
+		"closes midway": {func(w http.ResponseWriter, r *http.Request) {
+			io.CopyN(io.Discard, r.Body, 1000)
+			panic(http.ErrAbortHandler)
+		}, LogUploadFailure},
+		"answers nonsense": {func(w http.ResponseWriter, r *http.Request) {
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			fmt.Fprintf(conn, "SSH-2.0\r\n\r\n")
+			conn.Close()
+		}, LogUploadFailure},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(test.handler)
+			defer server.Close()
+			location := strings.Replace(server.URL, "://", "://user:secret@", 1) + "/in/?token=secret"
+			wantFailure(t, uploadFile(t, t.Context(), NewUploader(UploaderConfig{}), location, make([]byte, 4<<20)), test.want)
+		})
+	}
+	t.Run("nobody there", func(t *testing.T) {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		listener.Close()
+		for _, scheme := range []string{"http", "https", "ftp", "ftps"} {
+			err := uploadFile(t, t.Context(), NewUploader(UploaderConfig{}), scheme+"://user:secret@"+listener.Addr().String()+"/", []byte("x"))
+			wantFailure(t, err, LogUploadFailure)
+		}
+	})
+}
+
+func TestUploadTrust(t *testing.T) {
+	authority := newAuthority(t)
+	stored := make(chan string, 10)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/down/" || strings.HasPrefix(r.URL.Path, "/down/") {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		stored <- string(body)
+	}))
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{authority.certificate(t, "127.0.0.1")}}
+	server.Config.ErrorLog = zap.NewStdLog(zap.NewNop())
+	server.StartTLS()
+	defer server.Close()
+
+	wantFailure(t, uploadFile(t, t.Context(), NewUploader(UploaderConfig{}), server.URL+"/", []byte("x")), LogPermissionDenied)
+	trusting := NewUploader(UploaderConfig{TrustBundle: authority.bundle})
+	if err := uploadFile(t, t.Context(), trusting, server.URL+"/", []byte("content")); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-stored; got != "content" {
+		t.Errorf("%q was stored", got)
+	}
+	wantFailure(t, uploadFile(t, t.Context(), trusting, server.URL+"/down/", []byte("x")), LogUploadFailure)
+	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
+	wantFailure(t, uploadFile(t, t.Context(), trusting, "https://localhost:"+port+"/", []byte("x")), LogPermissionDenied)
+	missing := NewUploader(UploaderConfig{TrustBundle: filepath.Join(t.TempDir(), "none.pem")})
+	wantFailure(t, uploadFile(t, t.Context(), missing, server.URL+"/", []byte("x")), LogUploadFailure)
+}
+
+func TestFailureStatus(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want LogStatus
+	}{
+		{&net.DNSError{Err: "no such host", IsNotFound: true}, LogBadMessage},
+		{&net.OpError{Op: "dial", Err: &net.DNSError{Err: "timeout", IsTimeout: true}}, LogUploadFailure},
+		{fmt.Errorf("login: %w", errRefused), LogPermissionDenied},
+		{x509.UnknownAuthorityError{}, LogPermissionDenied},
+		{tls.AlertError(42), LogPermissionDenied},
+		{os.ErrPermission, LogPermissionDenied},
+		{io.ErrUnexpectedEOF, LogUploadFailure},
+		{context.DeadlineExceeded, LogUploadFailure},
+	} {
+		if got := failureStatus(test.err); got != test.want {
+			t.Errorf("%v: %s, want %s", test.err, got, test.want)
+		}
+	}
+}
+
+// TestUploadDoesNotLogCredentials: whatever happens, at every level.
+func TestUploadDoesNotLogCredentials(t *testing.T) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	uploader := NewUploader(UploaderConfig{Logger: zap.New(core)})
+	server := newScriptedFTP(t, map[string]string{"PASS": "530 no"})
+	uploadFile(t, t.Context(), uploader, server.url("/in/"), []byte("x"))
+	for _, entry := range logs.All() {
+		if strings.Contains(fmt.Sprint(entry.Message, entry.ContextMap()), "secret") {
+			t.Errorf("logged: %v", entry)
+		}
+	}
+}
+
+// authority signs certificates for tests.
+type authority struct {
+	certificateDER *x509.Certificate
+	key            *ecdsa.PrivateKey
+	bundle         string
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &authority{certificateDER: parsed, key: key, bundle: filepath.Join(t.TempDir(), "bundle.pem")}
+	if err := os.WriteFile(a.bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// certificate is for a server on an address.
+func (a *authority) certificate(t *testing.T, address string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "server"}, IPAddresses: []net.IP{net.ParseIP(address)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificateDER, &key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// pemFile writes a certificate and its key into one file.
+func (a *authority) pemFile(t *testing.T, address string) string {
+	t.Helper()
+	certificate := a.certificate(t, address)
+	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "server.pem")
+	content := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
