@@ -132,7 +132,7 @@ type belfry struct {
 }
 
 // newBelfry returns when both modules have heard the global ready. The preparations may be nil.
-func newBelfry(t *testing.T, config everesttest.ManagerConfig, prepareTower, prepareRinger func(*everest.Module)) *belfry {
+func newBelfry(t testing.TB, config everesttest.ManagerConfig, prepareTower, prepareRinger func(*everest.Module)) *belfry {
 	t.Helper()
 	b := &belfry{manager: everesttest.NewManager(t, config)}
 	b.prefix = b.manager.Options("tower").EverestPrefix
@@ -165,7 +165,7 @@ func (b *belfry) bell() *everest.Required { return b.ringer.Requires("bell")[0] 
 func (b *belfry) topic(rest string) string { return b.prefix + "modules/tower/impl/main/" + rest }
 
 // waitFor returns the first count messages on a topic.
-func (b *belfry) waitFor(t *testing.T, topic string, count int) []everesttest.Message {
+func (b *belfry) waitFor(t testing.TB, topic string, count int) []everesttest.Message {
 	t.Helper()
 	_, err := b.recorder.Wait(patient(t), func([]everesttest.Message) bool { return len(b.recorder.OnTopic(topic)) >= count })
 	if err != nil {
