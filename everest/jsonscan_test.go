@@ -3,6 +3,7 @@ package everest
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -20,12 +21,29 @@ func FuzzScanValue(f *testing.F) {
 	for _, sample := range jsonSamples {
 		f.Add([]byte(sample))
 	}
+	for at := range 20 { // what stands out, at each place of eight bytes and across two of them
+		for _, special := range []string{"\"", "\\n", "\x1f", "\x7f", "\x80", "é", "\x00", " ", "!", "#", "[", "]"} {
+			f.Add([]byte(`"` + strings.Repeat("a", at) + special + strings.Repeat("z", 20-at) + `"`))
+		}
+	}
 	f.Add(bytes.Repeat([]byte("["), maxJSONDepth+1))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		err := checkJSON(text)
 		want := json.Valid(text) && utf8.Valid(text)
 		if got := err == nil; got != want && (err == nil || !strings.Contains(err.Error(), "levels deep")) {
 			t.Fatalf("%q: %v, encoding/json says %v", text, err, want)
+		}
+		value, decodeErr := decodeValue(text)
+		if (decodeErr == nil) != (err == nil) {
+			t.Fatalf("%q: decoded with %v, scanned with %v", text, decodeErr, err)
+		}
+		if err == nil {
+			decoder := json.NewDecoder(bytes.NewReader(text))
+			decoder.UseNumber()
+			var want any
+			if err := decoder.Decode(&want); err != nil || !reflect.DeepEqual(value, want) {
+				t.Fatalf("%q: decoded %#v, want %#v (%v)", text, value, want, err)
+			}
 		}
 		object := readObject(text)
 		read := map[string]json.RawMessage{}

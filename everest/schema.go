@@ -99,9 +99,9 @@ func (d *Definitions) check(subject, location string, value json.RawMessage) err
 	if err != nil {
 		return err
 	}
-	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(value))
+	instance, err := decodeValue(value)
 	if err != nil {
-		return &SchemaError{Subject: subject, Detail: "no JSON: " + err.Error()}
+		return &SchemaError{Subject: subject, Detail: err.Error()}
 	}
 	if err := compiled.Validate(instance); err != nil {
 		return &SchemaError{Subject: subject, Detail: validationDetail(err)}
