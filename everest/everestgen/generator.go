@@ -1,0 +1,108 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+)
+
+// generator makes Go packages of interface definitions.
+type generator struct {
+	definitions *everest.Definitions
+	// importPath is that of the folder which the packages are written to.
+	importPath string
+	typeNames  map[string]string // reference -> Go name
+	reached    map[string]bool   // references of types that are to be declared
+}
+
+// generate returns the content of each file by its path below the output folder. The same definitions and names give the
+// same bytes.
+func generate(definitions *everest.Definitions, importPath string, interfaces []string) (map[string][]byte, error) {
+	g := &generator{definitions: definitions, importPath: importPath, typeNames: map[string]string{}, reached: map[string]bool{}}
+	taken := names{}
+	for _, reference := range definitions.TypeNames() {
+		file, name, _ := strings.Cut(reference, "#/")
+		g.typeNames[reference] = taken.unique(exported(file) + part(name))
+	}
+	written := map[string][]byte{}
+	packages := map[string]string{}
+	for _, name := range interfaces {
+		definition, ok := definitions.Interface(name)
+		if !ok {
+			return nil, fmt.Errorf("there is no interface %s", name)
+		}
+		folder := packageName(name)
+		if other, taken := packages[folder]; taken {
+			return nil, fmt.Errorf("interfaces %s and %s would both be package %s", other, name, folder)
+		}
+		packages[folder] = name
+		content, err := g.interfaceFile(folder, definition)
+		if err != nil {
+			return nil, fmt.Errorf("interface %s: %w", name, err)
+		}
+		written[folder+"/"+folder+".go"] = content
+	}
+	types, err := g.typesFiles()
+	if err != nil {
+		return nil, err
+	}
+	for path, content := range types {
+		written[path] = content
+	}
+	if len(types) > 0 {
+		written["types/doc.go"] = []byte(header + "\n// Package types has the types of EVerest interfaces. A property that may be missing is a pointer, or an enumeration, list or\n" +
+			"// time that is left out when it is zero. Unknown values and properties survive decoding and encoding.\npackage types\n")
+	}
+	return written, nil
+}
+
+// declared is a type that other code refers to.
+type declared struct {
+	name string
+	kind kind
+}
+
+// reach notes that a type is in use.
+func (g *generator) reach(reference string) (declared, error) {
+	name, ok := g.typeNames[reference]
+	if !ok {
+		return declared{}, fmt.Errorf("there is no type %s", reference)
+	}
+	g.reached[reference] = true
+	raw, _ := g.definitions.Type(reference)
+	kind, err := g.kindOf(raw, 32)
+	return declared{name, kind}, err
+}
+
+func (g *generator) kindOf(raw json.RawMessage, depth int) (kind, error) {
+	parsed, err := parseSchema(raw)
+	if err != nil || depth == 0 {
+		return 0, fmt.Errorf("a chain of references without end, or no schema: %w", err)
+	}
+	if parsed.Reference != "" {
+		referred, ok := g.definitions.Type(parsed.Reference)
+		if !ok {
+			return 0, fmt.Errorf("there is no type %s", parsed.Reference)
+		}
+		return g.kindOf(referred, depth-1)
+	}
+	switch parsed.typeName() {
+	case "boolean", "integer", "number":
+		return byPointer, nil
+	case "string":
+		if values, isEnum := parsed.enumValues(); isEnum {
+			return enumKind(values), nil
+		}
+		if parsed.Format == "date-time" {
+			return byOmission, nil
+		}
+		return byPointer, nil
+	case "object":
+		if len(parsed.Properties) > 0 {
+			return byPointer, nil
+		}
+	}
+	return byOmission, nil
+}

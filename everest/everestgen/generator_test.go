@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bytes"
+	"go/format"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+)
+
+var fromYAML = []string{"-interfaces", "testdata/interfaces", "-types", "testdata/types", "-errors", "testdata/errors"}
+
+// written runs the generator and returns the files.
+func written(t *testing.T, arguments ...string) map[string]string {
+	t.Helper()
+	out := t.TempDir()
+	arguments = append([]string{"-out", out}, arguments...)
+	if err := run(arguments, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	return read(t, out)
+}
+
+func read(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if bytes.HasPrefix(content, []byte(header)) {
+			files[filepath.ToSlash(strings.TrimPrefix(path, folder))] = string(content)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+const modulePath = "github.com/remotechargeport/remotechargeport/everest/"
+
+// What is committed is what the generator writes, from either form of input.
+func TestCommittedBindingsAreUpToDate(t *testing.T) {
+	for _, test := range []struct {
+		committed string
+		arguments []string
+	}{
+		{"../bindings", []string{"-import", modulePath + "bindings", "-facts", "../definitions", "auth", "auth_token_provider", "dc_external_derate", "display_message",
+			"energy", "evse_manager", "iso15118_extensions", "ocpp_data_transfer", "system", "uk_random_delay"}},
+		{"internal/sample", append([]string{"-import", modulePath + "everestgen/internal/sample"}, fromYAML...)},
+	} {
+		if diff := cmp.Diff(read(t, test.committed), written(t, test.arguments...)); diff != "" {
+			t.Errorf("%s is not what go generate makes (-committed +generated):\n%s", test.committed, diff)
+		}
+	}
+}
+
+func TestGeneratedCodeIsFormattedAndTheSameEachTime(t *testing.T) {
+	for _, input := range [][]string{{"-facts", "../definitions"}, fromYAML} {
+		arguments := append([]string{"-import", "example.org/x"}, input...)
+		first, second := written(t, arguments...), written(t, arguments...)
+		if diff := cmp.Diff(first, second); diff != "" {
+			t.Errorf("%v: two runs differ:\n%s", input, diff)
+		}
+		for path, content := range first {
+			formatted, err := format.Source([]byte(content))
+			if err != nil || string(formatted) != content {
+				t.Errorf("%v: %s is not formatted: %v", input, path, err)
+			}
+		}
+	}
+}
+
+func TestImportPathIsFound(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "go.mod"), []byte("// ours\nmodule example.org/firmware\n\ngo 1.26\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for below, want := range map[string]string{"": "example.org/firmware", "internal/everest": "example.org/firmware/internal/everest"} {
+		if got, err := importPathOf(filepath.Join(folder, below)); err != nil || got != want {
+			t.Errorf("%s: %s, %v", below, got, err)
+		}
+	}
+	if err := run(append([]string{"-out", filepath.Join(folder, "gen")}, fromYAML...), io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	lamp := read(t, filepath.Join(folder, "gen"))["/lamp/lamp.go"]
+	if !strings.Contains(lamp, `"example.org/firmware/gen/types"`) {
+		t.Error("the types are imported from elsewhere")
+	}
+}
+
+func TestStaleFilesAreRemoved(t *testing.T) {
+	out := t.TempDir()
+	arguments := append([]string{"-out", out, "-import", "example.org/x"}, fromYAML...)
+	if err := run(arguments, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	stale, own := filepath.Join(out, "types", "old_types.go"), filepath.Join(out, "types", "own.go")
+	for path, content := range map[string]string{stale: header + "package types\n", own: "package types\n"} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := run(arguments, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(stale); !os.IsNotExist(err) {
+		t.Error("a file that is not generated any more is still there")
+	}
+	if _, err := os.Stat(own); err != nil {
+		t.Error("a file that was not generated is gone")
+	}
+}
+
+func TestRunErrors(t *testing.T) {
+	out := t.TempDir()
+	for _, test := range []struct {
+		arguments []string
+		want      string
+	}{
+		{nil, "-out and either -interfaces or -facts are needed"},
+		{[]string{"-out", out, "-facts", "a", "-interfaces", "b"}, "-out and either -interfaces or -facts are needed"},
+		{[]string{"-out", out, "-facts", "none"}, "interfaces.json"},
+		{[]string{"-nonsense"}, "nonsense"},
+		{append([]string{"-out", out}, fromYAML...), "there is no go.mod above"},
+		{append(append([]string{"-out", out, "-import", "x"}, fromYAML...), "torch"), "there is no interface torch"},
+	} {
+		if err := run(test.arguments, io.Discard); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%v: error %v, want %q", test.arguments, err, test.want)
+		}
+	}
+}
+
+func TestGenerateErrors(t *testing.T) {
+	for _, test := range []struct{ interfaces, types, want string }{
+		{`{"a_b":{},"ab":{}}`, `{}`, "interfaces a_b and ab would both be package ab"},
+		{`{"a":{"vars":{"v":{"$ref":"/t#/Gone"}}}}`, `{}`, "interface a: variable v: there is no type /t#/Gone"},
+		{`{"a":{"cmds":{"c":{"result":{"$ref":"/t#/Gone"}}}}}`, `{}`, "command c: result: there is no type"},
+		{`{"a":{"cmds":{"c":{"arguments":{"x":{"$ref":"/t#/Gone"}}}}}}`, `{}`, "command c: argument x: there is no type"},
+		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"type":"object","properties":{"p":{"$ref":"/t#/Gone"}}}}`, "type /t#/T: TT.p: there is no type"},
+		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"$ref":"/t#/T"}}`, "a chain of references without end"},
+		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"type":"object","properties":{"p,q":{}}}}`, `property "p,q" cannot be named`},
+		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"type":"object","properties":3}}`, "properties are no object"},
+	} {
+		definitions, err := everest.LoadDefinitionsJSON([]byte(`{"interfaces":`+test.interfaces+`}`), []byte(`{"types":`+test.types+`}`), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := generate(definitions, "x", definitions.InterfaceNames()); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s %s: error %v, want %q", test.interfaces, test.types, err, test.want)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for in, want := range map[string]string{
+		"energy_Wh_import": "EnergyWhImport", "id": "ID", "id_token": "IDToken", "VAR": "VAR", "3ph": "X3ph", "": "Empty", "-": "Empty", "a-b.c": "ABC", "über": "Über", "日": "X日",
+	} {
+		if got := exported(in); got != want {
+			t.Errorf("exported(%q) = %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{"2nd": "2nd", "Xray": "Xray", "a": "A", "": "Empty"} {
+		if got := part(in); got != want {
+			t.Errorf("part(%q) = %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{
+		"connector_id": "connectorID", "id": "id", "type": "typeArgument", "ctx": "ctxArgument", "URLPath": "urlPath", "types": "typesArgument", "VAR": "var" + "Argument", "id_token": "idToken",
+	} {
+		if got := parameter(in); got != want {
+			t.Errorf("parameter(%q) = %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{"evse_manager": "evsemanager", "power_supply_DC": "powersupplydc", "types": "interfacetypes", "type": "interfacetype", "main": "interfacemain", "3d": "interface3d"} {
+		if got := packageName(in); got != want {
+			t.Errorf("packageName(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestWrapLeavesNoMarks(t *testing.T) {
+	lines := wrap("# a heading - " + strings.Repeat("word ", 40) + "\x00\u200b - item\n//go:build ignore")
+	for _, line := range lines {
+		if len(line) > 120 || strings.HasPrefix(line, "// #") || strings.HasPrefix(line, "// -") || strings.HasPrefix(line, "//go:") || strings.ContainsAny(line, "\x00\n") {
+			t.Errorf("%q", line)
+		}
+	}
+	if len(lines) < 2 {
+		t.Errorf("%d lines", len(lines))
+	}
+}

@@ -1,0 +1,129 @@
+package sample_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.uber.org/goleak"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/everestgen/internal/sample/lamp"
+	"github.com/remotechargeport/remotechargeport/everest/everestgen/internal/sample/types"
+	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const manifest = "description: a lamp\nmetadata: {license: 'https://example.org', authors: [me]}\n"
+
+// bulb implements the generated provider.
+type bulb struct{ switched chan types.LightColoursColour }
+
+func (b bulb) Switch(_ context.Context, on bool, colour types.LightColoursColour, typeArgument lamp.SwitchType, ids binding.List[int]) (types.LampOutcome, error) {
+	if !on || typeArgument != lamp.SwitchTypeFast || len(ids) != 0 {
+		return types.LampOutcome{Status: types.LampOutcomeStatusRefused}, nil
+	}
+	b.switched <- colour
+	return types.LampOutcome{Status: types.LampOutcomeStatusDone, At: binding.At(time.UnixMilli(1000)), Colour: &colour}, nil
+}
+
+func (b bulb) Blink(context.Context) error { return errors.New("it is broken") }
+
+func (b bulb) Connection_2(context.Context) (json.RawMessage, error) {
+	return json.RawMessage(`"plug"`), nil
+}
+
+func (b bulb) Measure(context.Context) (lamp.MeasureResult, error) {
+	return lamp.MeasureResult{Watts: 60, Extra: map[string]json.RawMessage{"lux": []byte(`800`)}}, nil
+}
+
+// Two modules talk through the bindings, with EVerest's validation of everything.
+func TestBindingsTalk(t *testing.T) {
+	definitions, err := everest.LoadDefinitionsYAML(os.DirFS("../../testdata"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
+		manager := everesttest.NewManager(t, everesttest.ManagerConfig{
+			Broker: broker, Definitions: definitions, Settings: everesttest.Settings{ValidateSchema: true},
+			Modules: map[string]everesttest.ModuleConfig{
+				"lamp": {Module: "Lamp", Manifest: []byte(manifest + "provides: {main: {interface: lamp, description: lamp}}")},
+				"hand": {Module: "Hand", Manifest: []byte(manifest + "requires: {lamp: {interface: lamp}}"),
+					Connections: map[string][]everesttest.Connection{"lamp": {{ModuleID: "lamp", ImplementationID: "main"}}}},
+			},
+		})
+		b := bulb{make(chan types.LightColoursColour, 1)}
+		var publisher lamp.Publisher
+		everesttest.RunModule(t, manager.Options("lamp"), func(m *everest.Module) {
+			lamp.Register(m.Provides("main"), b)
+			publisher = lamp.NewPublisher(m.Provides("main"))
+		})
+		var client lamp.Client
+		heard := make(chan any, 10)
+		everesttest.RunModule(t, manager.Options("hand"), func(m *everest.Module) {
+			client = lamp.NewClient(m.Requires("lamp")[0])
+			client.SubscribeTree(func(_ context.Context, value types.LampBranch) { heard <- value })
+			client.SubscribeMode(func(_ context.Context, value lamp.Mode) { heard <- value })
+		})
+		everesttest.WaitReady(t, manager)
+		ctx, cancel := context.WithTimeout(t.Context(), everesttest.Patience)
+		defer cancel()
+
+		opacity := 0.5
+		red := types.LightColoursColour{Name: "red", Shade: types.LightColoursShadeDark, Opacity: &opacity, Labels: map[string]string{"de": "rot"}}
+		outcome, err := client.Switch(ctx, true, red, lamp.SwitchTypeFast, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A list that was never filled in arrives as an empty one.
+		red.Parts = binding.List[float64]{}
+		ignoreText := cmpopts.IgnoreUnexported(binding.Time{})
+		if diff := cmp.Diff(red, <-b.switched, ignoreText); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff(types.LampOutcome{Status: types.LampOutcomeStatusDone, At: binding.At(time.UnixMilli(1000).UTC()), Colour: &red}, outcome, ignoreText); diff != "" {
+			t.Error(diff)
+		}
+		var failed *everest.CommandError
+		if err := client.Blink(ctx); !errors.As(err, &failed) || failed.Message != "it is broken" {
+			t.Error(err)
+		}
+		if value, err := client.Connection_2(ctx); err != nil || string(value) != `"plug"` {
+			t.Error(string(value), err)
+		}
+		if measured, err := client.Measure(ctx); err != nil || measured.Watts != 60 || string(measured.Extra["lux"]) != "800" {
+			t.Error(measured, err)
+		}
+		if client.Connection().ModuleID() != "lamp" {
+			t.Error("connected to", client.Connection())
+		}
+		watts := types.LampWatts(5)
+		tree := types.LampBranch{ID: 1, Children: []types.LampBranch{{ID: 2, Watts: &watts, Children: []types.LampBranch{}}}}
+		if err := errors.Join(publisher.Tree(ctx, tree), publisher.Mode(ctx, lamp.Mode2ndShift), publisher.Brightness(ctx, 50)); err != nil {
+			t.Fatal(err)
+		}
+		if err := publisher.Brightness(ctx, 101); err == nil {
+			t.Error("a value out of its range is published")
+		}
+		got := map[bool]any{}
+		for range 2 {
+			select {
+			case value := <-heard:
+				_, isMode := value.(lamp.Mode)
+				got[isMode] = value
+			case <-ctx.Done():
+				t.Fatal(ctx.Err())
+			}
+		}
+		if diff := cmp.Diff(map[bool]any{false: tree, true: lamp.Mode2ndShift}, got, ignoreText); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// kind is how a Go type is left out when it is optional.
+type kind int
+
+const (
+	byPointer  kind = iota // structs, texts, numbers: the zero value is a value
+	byOmission             // enums, lists, times: the zero value is none
+)
+
+// goType is a Go type as an expression.
+type goType struct {
+	expression string
+	kind       kind
+}
+
+// typeOf returns the Go type for a schema; types that it has to declare for it are named name.
+func (f *file) typeOf(raw json.RawMessage, name string) (goType, error) {
+	parsed, err := parseSchema(raw)
+	if err != nil {
+		return goType{}, fmt.Errorf("%s: %w", name, err)
+	}
+	if parsed.Reference != "" {
+		return f.referred(parsed.Reference)
+	}
+	switch parsed.typeName() {
+	case "boolean":
+		return goType{"bool", byPointer}, nil
+	case "integer":
+		return goType{"int", byPointer}, nil
+	case "number":
+		return goType{"float64", byPointer}, nil
+	case "string":
+		if values, ok := parsed.enumValues(); ok {
+			declared := f.names.unique(name)
+			f.declareEnum(declared, parsed, values)
+			return goType{declared, enumKind(values)}, nil
+		}
+		if parsed.Format == "date-time" {
+			f.use("binding")
+			return goType{"binding.Time", byOmission}, nil
+		}
+		return goType{"string", byPointer}, nil
+	case "array":
+		element := goType{expression: "json.RawMessage"}
+		if len(parsed.Items) > 0 && parsed.Items[0] == '{' {
+			if element, err = f.typeOf(parsed.Items, name+"Item"); err != nil {
+				return goType{}, err
+			}
+		}
+		f.useIn(element)
+		f.use("binding")
+		return goType{"binding.List[" + element.expression + "]", byOmission}, nil
+	case "object":
+		if len(parsed.Properties) > 0 {
+			declared := f.names.unique(name)
+			return goType{declared, byPointer}, f.declareStruct(declared, parsed)
+		}
+		if len(parsed.Additional) > 0 && parsed.Additional[0] == '{' {
+			element, err := f.typeOf(parsed.Additional, name+"Value")
+			return goType{"map[string]" + element.expression, byOmission}, err
+		}
+	}
+	f.use("json")
+	return goType{"json.RawMessage", byOmission}, nil
+}
+
+func (f *file) useIn(element goType) {
+	if strings.HasPrefix(element.expression, "json.") {
+		f.use("json")
+	}
+}
+
+// referred returns the name of a declared type.
+func (f *file) referred(reference string) (goType, error) {
+	declared, err := f.generator.reach(reference)
+	if err != nil {
+		return goType{}, err
+	}
+	expression := declared.name
+	if f.qualifier != "" {
+		expression = f.qualifier + expression
+		f.use("types")
+	}
+	return goType{expression, declared.kind}, nil
+}
+
+// declareType declares a type of a type file under its name.
+func (f *file) declareType(name string, raw json.RawMessage) error {
+	parsed, err := parseSchema(raw)
+	if err != nil {
+		return err
+	}
+	values, isEnum := parsed.enumValues()
+	switch {
+	case parsed.Reference == "" && parsed.typeName() == "string" && isEnum:
+		f.declareEnum(name, parsed, values)
+		return nil
+	case parsed.Reference == "" && parsed.typeName() == "object" && len(parsed.Properties) > 0:
+		return f.declareStruct(name, parsed)
+	}
+	aliased, err := f.typeOf(raw, name+"Value")
+	if err != nil {
+		return err
+	}
+	f.useIn(aliased)
+	f.comment(name+" is another name of what it stands for.", parsed)
+	f.line("type %s = %s", name, aliased.expression)
+	f.line("")
+	return nil
+}
+
+// enumKind is by omission, unless the empty text is one of the values.
+func enumKind(values []string) kind {
+	if slices.Contains(values, "") {
+		return byPointer
+	}
+	return byOmission
+}
+
+func (f *file) declareEnum(name string, parsed schema, values []string) {
+	f.comment(name+" is an enumeration.", parsed)
+	f.line("type %s string", name)
+	f.line("")
+	f.line("// The values of %s.", name)
+	f.line("const (")
+	var constants []string
+	for _, value := range values {
+		constant := f.names.unique(name + part(value))
+		constants = append(constants, constant)
+		f.line("%s %s = %q", constant, name, value)
+	}
+	f.line(")")
+	f.line("")
+	f.line("// String is the value as it travels.")
+	f.line("func (v %s) String() string { return string(v) }", name)
+	f.line("")
+	f.line("// Valid reports whether the value is one of those above; a newer EVerest may have others.")
+	f.line("func (v %s) Valid() bool {", name)
+	f.line("switch v {")
+	f.line("case %s:", strings.Join(constants, ", "))
+	f.line("return true")
+	f.line("}")
+	f.line("return false")
+	f.line("}")
+	f.line("")
+}
+
+func (f *file) declareStruct(name string, parsed schema) error {
+	properties, err := parsed.properties()
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	// Types that the fields need are declared while the struct is written, so its lines wait.
+	var body []string
+	var required, optional []string
+	fields := namesBesides("Extra", "MarshalJSON", "UnmarshalJSON")
+	for _, declared := range properties {
+		field := fields.unique(exported(declared.name))
+		fieldType, err := f.typeOf(declared.schema, name+field)
+		if err != nil {
+			return fmt.Errorf("%s.%s: %w", name, declared.name, err)
+		}
+		f.useIn(fieldType)
+		// The schema was parsed by typeOf already.
+		detail, _ := parseSchema(declared.schema)
+		expression, tag := fieldType.expression, declared.name
+		if parsed.requires(declared.name) {
+			required = append(required, declared.name)
+		} else {
+			optional = append(optional, declared.name)
+			tag += ",omitzero"
+			if fieldType.kind == byPointer {
+				expression = "*" + expression
+			}
+		}
+		body = append(body, commentLines(field+" is the property "+declared.name+".", detail)...)
+		body = append(body, fmt.Sprintf("\t%s %s `json:%q`", field, expression, tag))
+	}
+	f.use("json")
+	f.use("binding")
+	f.comment(name+" is an object.", parsed)
+	f.line("type %s struct {", name)
+	for _, line := range body {
+		f.line("%s", line)
+	}
+	f.line("")
+	f.line("// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.")
+	f.line("Extra map[string]json.RawMessage `json:\"-\"`")
+	f.line("}")
+	f.line("")
+	f.line("// MarshalJSON implements json.Marshaler.")
+	f.line("func (v %s) MarshalJSON() ([]byte, error) {", name)
+	f.line("type plain %s", name)
+	f.line("return binding.Marshal(plain(v), v.Extra)")
+	f.line("}")
+	f.line("")
+	f.line("// UnmarshalJSON implements json.Unmarshaler.")
+	f.line("func (v *%s) UnmarshalJSON(data []byte) error {", name)
+	f.line("type plain %s", name)
+	f.line("return binding.Unmarshal(data, (*plain)(v), &v.Extra, %s, %s)", stringsLiteral(required), stringsLiteral(optional))
+	f.line("}")
+	f.line("")
+	return nil
+}
+
+func stringsLiteral(values []string) string {
+	if len(values) == 0 {
+		return "nil"
+	}
+	quoted := make([]string, len(values))
+	for i, value := range values {
+		quoted[i] = fmt.Sprintf("%q", value)
+	}
+	return "[]string{" + strings.Join(quoted, ", ") + "}"
+}
+
+// typesFiles writes a file for each type file that the interfaces have reached.
+func (g *generator) typesFiles() (map[string][]byte, error) {
+	written := map[string][]byte{}
+	done := map[string]bool{}
+	sources := map[string]*file{}
+	scope := names{}
+	for _, name := range g.typeNames {
+		scope[name] = true
+	}
+	// Declaring a type may reach others, so until there are no more.
+	for len(done) < len(g.reached) {
+		for _, reference := range slices.Sorted(maps.Keys(g.reached)) {
+			if done[reference] {
+				continue
+			}
+			done[reference] = true
+			typeFile, _, _ := strings.Cut(reference, "#/")
+			if sources[typeFile] == nil {
+				sources[typeFile] = g.newFile("types", "", scope)
+			}
+			raw, _ := g.definitions.Type(reference)
+			if err := sources[typeFile].declareType(g.typeNames[reference], raw); err != nil {
+				return nil, fmt.Errorf("type %s: %w", reference, err)
+			}
+			sources[typeFile].cut(g.typeNames[reference])
+		}
+	}
+	for typeFile, source := range sources {
+		source.sortParts()
+		content, err := source.format("")
+		if err != nil {
+			return nil, fmt.Errorf("types %s: %w", typeFile, err)
+		}
+		written["types/"+strings.ReplaceAll(strings.TrimPrefix(typeFile, "/"), "/", "_")+"_types.go"] = content
+	}
+	return written, nil
+}
