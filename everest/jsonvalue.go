@@ -1,6 +1,7 @@
 package everest
 
 import (
+	"bytes"
 	"encoding/json"
 )
 
@@ -86,12 +87,10 @@ func decodeArray(text []byte, at int) (any, int, error) {
 // unquote decodes a string with its quotes.
 func unquote(quoted []byte) (string, error) {
 	inner := quoted[1 : len(quoted)-1]
-	for _, c := range inner {
-		if c == '\\' {
-			var decoded string
-			err := json.Unmarshal(quoted, &decoded)
-			return decoded, err
-		}
+	if bytes.IndexByte(inner, '\\') >= 0 {
+		var decoded string
+		err := json.Unmarshal(quoted, &decoded)
+		return decoded, err
 	}
 	return string(inner), nil
 }
