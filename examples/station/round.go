@@ -11,6 +11,8 @@ type round struct {
 	phase  phase
 	ledger *Ledger
 	played map[int]bool // satellites that have played everything
+	// lastReport is when something was last said about the traffic.
+	lastReport time.Time
 	// broken says that a board ended in it, killed or by itself: every board that
 	// restarts from then on does so because of it.
 	broken bool
@@ -37,8 +39,9 @@ func (s *Station) beginRound() {
 	number := s.round.number
 	s.agenda.add(time.Now().Add(scale(s.length, s.flags.Speed)+roundSlack), func() {
 		if s.round.number == number && (s.round.phase == phasePlaying || s.round.phase == phaseFinishing) {
-			s.problem(fmt.Sprintf("the boards did not play within %v of the recorded time: %s", roundSlack, s.round.phase))
+			s.problem(fmt.Sprintf("%v after the recorded time the boards are still %s", roundSlack, s.round.phase))
 			s.endRound()
+			s.stop = errUnbalanced
 		}
 	})
 	s.planKills()
@@ -74,6 +77,7 @@ func (s *Station) takeTraffic(board *boardState, report Report) {
 		return
 	}
 	s.round.ledger.Add(report)
+	s.round.lastReport = time.Now()
 	switch {
 	case report.Kind == KindPlayed && s.round.phase == phasePlaying:
 		s.round.played[board.config.Satellite] = true
@@ -83,16 +87,24 @@ func (s *Station) takeTraffic(board *boardState, report Report) {
 		}
 	case report.Kind == KindFinished && s.round.phase == phaseFinishing:
 		s.round.phase = phaseSettling
-		number := s.round.number
-		s.agenda.add(time.Now().Add(settleLimit), func() {
-			if s.round.number == number && s.round.phase == phaseSettling {
-				s.endRound()
-			}
-		})
+		s.awaitSettled(s.round.number)
 	}
 	if s.round.phase == phaseSettling && s.round.ledger.Balanced() {
 		s.endRound()
 	}
+}
+
+// awaitSettled ends a round when nothing has been reported for settleLimit.
+func (s *Station) awaitSettled(number int) {
+	s.agenda.add(s.round.lastReport.Add(settleLimit), func() {
+		switch {
+		case s.round.number != number || s.round.phase != phaseSettling:
+		case time.Since(s.round.lastReport) < settleLimit:
+			s.awaitSettled(number)
+		default:
+			s.endRound()
+		}
+	})
 }
 
 // endRound draws the line under a round that was played to its end.

@@ -13,12 +13,15 @@ const (
 	// readyLimit is how long -once waits until all boards have met. An agent that
 	// notices nothing waits 60 s before it gives its controller up.
 	readyLimit = 90 * time.Second
-	// settleLimit is how long what was sent may take to arrive after the end.
+	// settleLimit is how long nothing may happen at the end until what has not
+	// arrived counts as missing.
 	settleLimit = 10 * time.Second
 	// roundSlack is what a round may take beyond its recorded length.
 	roundSlack = 60 * time.Second
 	// roundPause separates one round from the next.
 	roundPause = time.Second
+	// maxProblems is how many are remembered for the summary.
+	maxProblems = 1000
 	// stopLimit is how long boards have to end in order.
 	stopLimit = 5 * time.Second
 )
@@ -83,7 +86,7 @@ type boardState struct {
 func NewStation(flags Flags, boards []BoardConfig, length time.Duration, start func(BoardConfig) (boardProcess, error), events <-chan Event, view View) *Station {
 	s := &Station{
 		flags: flags, length: length, start: start, events: events, view: view,
-		began: time.Now(), totals: map[int]*Totals{},
+		began: time.Now(), totals: map[int]*Totals{}, round: round{phase: phaseWaiting},
 	}
 	for _, config := range boards {
 		s.boards = append(s.boards, &boardState{config: config, links: map[int]Status{}})
@@ -224,7 +227,10 @@ func (s *Station) boardEnded(board *boardState, ended error) {
 
 func (s *Station) problem(text string) {
 	s.view.Line(text)
-	s.problems = append(s.problems, text)
+	// A station that runs for days in trouble must not fill the memory with it.
+	if len(s.problems) < maxProblems {
+		s.problems = append(s.problems, text)
+	}
 }
 
 // expectReady ends -once where the boards do not meet in time.
@@ -234,7 +240,7 @@ func (s *Station) expectReady() {
 	}
 	waiting := s.round.number
 	s.agenda.add(time.Now().Add(readyLimit), func() {
-		if s.round.number == waiting && (s.round.phase == phaseWaiting) {
+		if s.round.number == waiting && s.round.phase == phaseWaiting {
 			s.stop = fmt.Errorf("after %v not every board is ready: %s", readyLimit, strings.Join(s.notReady(), ", "))
 		}
 	})

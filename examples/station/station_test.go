@@ -83,6 +83,7 @@ func tableRow(summary, name string) string {
 }
 
 func TestStationOnEmbeddedBrokers(t *testing.T) {
+	t.Parallel()
 	view := &collectView{t: t}
 	summary, err := play(t, view, Flags{Satellites: 1, Speed: 20})
 	checkPlayed(t, summary, err, 1)
@@ -92,6 +93,7 @@ func TestStationOnEmbeddedBrokers(t *testing.T) {
 }
 
 func TestStationOnMosquitto(t *testing.T) {
+	t.Parallel()
 	main := everesttest.NewMosquitto(t, everesttest.MosquittoConfig{})
 	both := everesttest.NewMosquitto(t, everesttest.MosquittoConfig{})
 	// Two satellites on one broker need prefixes of their own.
@@ -102,8 +104,9 @@ func TestStationOnMosquitto(t *testing.T) {
 }
 
 func TestKilledSatelliteComesBack(t *testing.T) {
+	t.Parallel()
 	view := &collectView{t: t}
-	summary, err := play(t, view, Flags{Satellites: 2, Speed: 20, Kill: []Kill{{Board: "satellite1", At: 5 * time.Second}}})
+	summary, err := play(t, view, Flags{Satellites: 2, Speed: 10, Kill: []Kill{{Board: "satellite1", At: 5 * time.Second}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,8 +123,9 @@ func TestKilledSatelliteComesBack(t *testing.T) {
 }
 
 func TestKilledMainBoardComesBack(t *testing.T) {
+	t.Parallel()
 	view := &collectView{t: t}
-	summary, err := play(t, view, Flags{Satellites: 1, Speed: 20, Kill: []Kill{{Board: "main", At: 5 * time.Second}}})
+	summary, err := play(t, view, Flags{Satellites: 1, Speed: 10, Kill: []Kill{{Board: "main", At: 5 * time.Second}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,6 +174,7 @@ func TestBoardThatCannotStartIsNamed(t *testing.T) {
 }
 
 func TestStopIsNoSuccessOfOnce(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), wholeStation)
 	defer cancel()
 	view := &collectView{t: t}

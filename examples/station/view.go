@@ -77,11 +77,7 @@ func age(at time.Time) string {
 }
 
 func (s Snapshot) headline() string {
-	phase := s.Phase
-	if phase == "" {
-		phase = string(phaseWaiting)
-	}
-	return fmt.Sprintf("%6.1f s  round %d, %s, speed %v", s.At.Seconds(), s.Round, phase, s.Speed)
+	return fmt.Sprintf("%6.1f s  round %d, %s, speed %v", s.At.Seconds(), s.Round, s.Phase, s.Speed)
 }
 
 // table aligns cells below their columns.

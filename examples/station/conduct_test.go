@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fakeBoards are boards without processes: a test says what they report.
+type fakeBoards struct {
+	events chan Event
+	// heard are the orders and starts, in their order.
+	heard []string
+	// onOrder and onStart answer by events.
+	onOrder func(board string, do Do) []Event
+	onStart func(board string) []Event
+}
+
+type fakeBoard struct {
+	name   string
+	boards *fakeBoards
+}
+
+// send delivers events from outside the station's goroutine, which takes them.
+func (f *fakeBoards) send(events []Event) {
+	go func() {
+		for _, event := range events {
+			f.events <- event
+		}
+	}()
+}
+
+func (b fakeBoard) Order(order Order) {
+	b.boards.heard = append(b.boards.heard, b.name+" "+string(order.Do))
+	if b.boards.onOrder != nil {
+		b.boards.send(b.boards.onOrder(b.name, order.Do))
+	}
+}
+func (b fakeBoard) Stop() { b.boards.send([]Event{{Board: b.name, Ended: errStopped}}) }
+func (b fakeBoard) Kill() {
+	b.boards.send([]Event{{Board: b.name, Ended: errors.New("signal: killed")}})
+}
+
+func (f *fakeBoards) start(config BoardConfig) (boardProcess, error) {
+	f.heard = append(f.heard, "start "+config.Name)
+	if f.onStart != nil {
+		f.send(f.onStart(config.Name))
+	}
+	return fakeBoard{config.Name, f}, nil
+}
+
+func reportOf(board string, report Report) Event { return Event{Board: board, Report: &report} }
+
+func ready(board string) []Event { return []Event{reportOf(board, Report{Kind: KindReady})} }
+
+// conduct runs a station with one satellite on fake boards.
+func conduct(t *testing.T, boards *fakeBoards, flags Flags) (summary string, err error) {
+	t.Helper()
+	boards.events = make(chan Event)
+	flags.Satellites, flags.Speed = 1, 1
+	station := NewStation(flags, Boards(flags, []int{1}), 30*time.Second, boards.start, boards.events, &collectView{t: t})
+	err = station.Run(t.Context())
+	var output bytes.Buffer
+	station.Summary(&output)
+	return output.String(), err
+}
+
+// goodBoards play a round in which one variable is sent, and arrives unless it is
+// lost.
+func goodBoards(lost bool) *fakeBoards {
+	limits := Report{Kind: KindPublished, Satellite: 1, Label: "limits", Digest: "1"}
+	arrived := limits
+	arrived.Kind = KindArrived
+	return &fakeBoards{
+		onStart: ready,
+		onOrder: func(board string, do Do) []Event {
+			switch {
+			case do == DoPlay && board != boardMain:
+				events := []Event{reportOf(board, limits), reportOf(board, Report{Kind: KindPlayed, Satellite: 1})}
+				if !lost {
+					events = slices.Insert(events, 1, reportOf(boardMain, arrived))
+				}
+				return events
+			case do == DoFinish:
+				return []Event{reportOf(board, Report{Kind: KindFinished})}
+			}
+			return nil
+		},
+	}
+}
+
+func TestOnceSucceedsWhereNothingIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		boards := goodBoards(false)
+		summary, err := conduct(t, boards, Flags{Once: true})
+		if err != nil || !strings.Contains(summary, "arrived in order and unchanged") {
+			t.Errorf("error %v, summary %s", err, summary)
+		}
+		want := []string{"start main", "start satellite1", "main play", "satellite1 play", "main finish"}
+		if !slices.Equal(boards.heard, want) {
+			t.Errorf("the boards heard %q, want %q", boards.heard, want)
+		}
+	})
+}
+
+func TestOnceFailsAndSaysWhatIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		summary, err := conduct(t, goodBoards(true), Flags{Once: true})
+		if !errors.Is(err, errUnbalanced) || !strings.Contains(summary, "satellite1: variables: 1 of 1 missing: limits") {
+			t.Errorf("error %v, summary %s", err, summary)
+		}
+		if waited := time.Since(began); waited != settleLimit {
+			t.Errorf("waited %v for what is missing, want %v", waited, settleLimit)
+		}
+	})
+}
+
+func TestOnceFailsWhereABoardEndsUnasked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		boards := goodBoards(false)
+		play, ended := boards.onOrder, false
+		boards.onOrder = func(board string, do Do) []Event {
+			if do == DoPlay && board != boardMain && !ended {
+				ended = true
+				return []Event{{Board: board, Line: errorPrefix + "broker lost"}, {Board: board, Ended: errors.New("exit status 1")}}
+			}
+			return play(board, do)
+		}
+		summary, err := conduct(t, boards, Flags{Once: true})
+		if !errors.Is(err, errUnbalanced) || !strings.Contains(summary, "satellite1 ended: exit status 1: broker lost") {
+			t.Errorf("error %v, summary %s", err, summary)
+		}
+		if !strings.Contains(summary, "1 of 2 rounds") {
+			t.Errorf("the round was not played again: %s", summary)
+		}
+	})
+}
+
+func TestBoardsThatDoNotMeet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		boards := &fakeBoards{onStart: func(board string) []Event {
+			if board == boardMain {
+				return nil
+			}
+			return ready(board)
+		}}
+		began := time.Now()
+		_, err := conduct(t, boards, Flags{Once: true})
+		if err == nil || !strings.HasSuffix(err.Error(), "not every board is ready: main") || time.Since(began) != readyLimit {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
+
+func TestBoardThatNeverGetsReadyIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		boards := &fakeBoards{onStart: func(board string) []Event {
+			if board != boardMain {
+				return ready(board)
+			}
+			return []Event{{Board: board, Line: errorPrefix + "no broker"}, {Board: board, Ended: errors.New("exit status 1")}}
+		}}
+		_, err := conduct(t, boards, Flags{})
+		if err == nil || !strings.Contains(err.Error(), "main does not become ready") || !strings.Contains(err.Error(), "no broker") {
+			t.Errorf("error %v", err)
+		}
+		starts := 0
+		for _, heard := range boards.heard {
+			if heard == "start main" {
+				starts++
+			}
+		}
+		if starts != startLimit {
+			t.Errorf("%d starts, want %d", starts, startLimit)
+		}
+	})
+}
+
+func TestBoardsThatDoNotPlay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		summary, err := conduct(t, &fakeBoards{onStart: ready}, Flags{})
+		if !errors.Is(err, errUnbalanced) || !strings.Contains(summary, "still playing") {
+			t.Errorf("error %v, summary %s", err, summary)
+		}
+	})
+}
+
+func TestRoundsFollowEachOtherUntilTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		boards := goodBoards(false)
+		boards.events = make(chan Event)
+		ctx, cancel := context.WithTimeout(t.Context(), roundPause*5/2)
+		defer cancel()
+		flags := Flags{Satellites: 1, Speed: 1}
+		station := NewStation(flags, Boards(flags, []int{1}), time.Second, boards.start, boards.events, &collectView{t: t})
+		if err := station.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		if station.rounds != 3 || station.totals[1].Arrived != 3 {
+			t.Errorf("%d rounds, %d variables, want 3 of both", station.rounds, station.totals[1].Arrived)
+		}
+	})
+}
