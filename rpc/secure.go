@@ -67,5 +67,14 @@ func serverTLS(config *tls.Config, anonymous bool) (*tls.Config, error) {
 	if !authenticated && !anonymous {
 		return nil, fmt.Errorf("%w: set ClientAuth to RequireAndVerifyClientCert, or to RequireAnyClientCert with VerifyConnection, or AnonymousClients", ErrPeerNotAuthenticated)
 	}
+	if choose := config.GetConfigForClient; choose != nil {
+		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			chosen, err := choose(hello)
+			if err != nil || chosen == nil {
+				return nil, err
+			}
+			return serverTLS(chosen, anonymous)
+		}
+	}
 	return config, nil
 }

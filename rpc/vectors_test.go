@@ -26,24 +26,24 @@ type vector struct {
 	Group           string
 	Direction       string
 	Stable          bool
-	KillsCPP        string   `json:"kills_cpp"`
-	Request         *string  `json:"request_bytes_hex"`
-	Response        string   `json:"response_bytes_hex"`
-	ConnectionAfter string   `json:"connection_after"`
-	Generator       string   `json:"request_generator"`
-	RequestBig      *big     `json:"request_big"`
-	ResponseBig     *big     `json:"response_big"`
-	ClientSaw       []string `json:"client_saw"`
+	KillsCPP        string    `json:"kills_cpp"`
+	Request         *string   `json:"request_bytes_hex"`
+	Response        string    `json:"response_bytes_hex"`
+	ConnectionAfter string    `json:"connection_after"`
+	Generator       string    `json:"request_generator"`
+	RequestBig      *bytesSum `json:"request_big"`
+	ResponseBig     *bytesSum `json:"response_big"`
+	ClientSaw       []string  `json:"client_saw"`
 	Note            string
 }
 
-// big stands for bytes that are too many to be written down.
-type big struct {
+// bytesSum stands for bytes that are too many to be written down.
+type bytesSum struct {
 	Len    int
 	SHA256 string
 }
 
-func (b *big) matches(t *testing.T, what string, data []byte) {
+func (b *bytesSum) matches(t *testing.T, what string, data []byte) {
 	t.Helper()
 	if sum := sha256.Sum256(data); len(data) != b.Len || hex.EncodeToString(sum[:]) != b.SHA256 {
 		t.Errorf("%s: %d bytes with SHA-256 %x, want %d with %s", what, len(data), sum, b.Len, b.SHA256)

@@ -1,0 +1,255 @@
+package rpc_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"math/big"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/rpc"
+)
+
+// identity is a key and a certificate for it.
+type identity struct {
+	certificate tls.Certificate
+	pin         rpc.KeyPin
+}
+
+// newIdentity makes a certificate that signer signs; nil: its own key does, and it may sign others.
+func newIdentity(t *testing.T, name string, signer *identity) *identity {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()),
+		Subject:      pkix.Name{CommonName: name},
+		DNSNames:     []string{name},
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		IsCA:         signer == nil, BasicConstraintsValid: true,
+	}
+	parent, key := template, private
+	if signer != nil {
+		parent, key = signer.certificate.Leaf, signer.certificate.PrivateKey.(ed25519.PrivateKey)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
+	must(t, err)
+	leaf, err := x509.ParseCertificate(der)
+	must(t, err)
+	return &identity{certificate: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private, Leaf: leaf}, pin: rpc.PinOf(leaf)}
+}
+
+func (i *identity) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(i.certificate.Leaf)
+	return pool
+}
+
+func (i *identity) client(server rpc.KeyPin) *tls.Config {
+	return &tls.Config{
+		Certificates:       []tls.Certificate{i.certificate},
+		InsecureSkipVerify: true,
+		VerifyConnection:   rpc.PinKeys(server),
+	}
+}
+
+func (i *identity) server(clients ...rpc.KeyPin) *tls.Config {
+	return &tls.Config{
+		Certificates:     []tls.Certificate{i.certificate},
+		ClientAuth:       tls.RequireAnyClientCert,
+		VerifyConnection: rpc.PinKeys(clients...),
+	}
+}
+
+// secureServer answers "who" with the name in the client's certificate.
+func secureServer(t *testing.T, config *tls.Config) (addr string, reached *atomic.Int32) {
+	t.Helper()
+	reached = new(atomic.Int32)
+	server := rpc.NewServer(rpc.ServerConfig{
+		TLS: config, HandshakeTimeout: 30 * time.Second,
+		OnSession: func(*rpc.Session) { reached.Add(1) },
+	})
+	must(t, server.Bind("who", func(ctx context.Context) (string, error) {
+		session := rpc.SessionFrom(ctx)
+		if version := session.TLS().Version; version != tls.VersionTLS13 {
+			t.Errorf("TLS version %x", version)
+		}
+		return session.PeerCertificates()[0].Subject.CommonName, nil
+	}))
+	must(t, server.Bind("echo", func(text string) string { return text }))
+	return serve(t, server), reached
+}
+
+// who dials and makes a call, in the course of which a client is told when the server does not want it.
+func who(t *testing.T, addr string, config *tls.Config) (string, error) {
+	t.Helper()
+	client, err := rpc.Dial(t.Context(), addr, rpc.Config{TLS: config})
+	if err != nil {
+		return "", err
+	}
+	defer client.Close()
+	var name string
+	if err := client.Call(t.Context(), "who", &name); err != nil {
+		return "", err
+	}
+	big := string(make([]byte, 1<<20))
+	var back string
+	if err := client.Call(t.Context(), "echo", &back, big); err != nil || back != big {
+		t.Errorf("1 MiB over TLS: %d bytes, %v", len(back), err)
+	}
+	return name, nil
+}
+
+func TestPinnedKeys(t *testing.T) {
+	agent, controller, stranger := newIdentity(t, "agent", nil), newIdentity(t, "controller", nil), newIdentity(t, "stranger", nil)
+	addr, reached := secureServer(t, agent.server(controller.pin))
+	if name, err := who(t, addr, controller.client(agent.pin)); err != nil || name != "controller" {
+		t.Errorf("%q, %v", name, err)
+	}
+	if n := reached.Load(); n != 1 {
+		t.Errorf("%d sessions, want 1", n)
+	}
+	// The server does not know the stranger.
+	if name, err := who(t, addr, stranger.client(agent.pin)); err == nil {
+		t.Errorf("a stranger got in and was told %q", name)
+	}
+	// A client without a certificate.
+	if name, err := who(t, addr, &tls.Config{InsecureSkipVerify: true, VerifyConnection: rpc.PinKeys(agent.pin)}); err == nil {
+		t.Errorf("nobody got in and was told %q", name)
+	}
+	// The client does not know the server.
+	if _, err := who(t, addr, controller.client(stranger.pin)); !errors.Is(err, rpc.ErrUnknownKey) {
+		t.Errorf("a wrong server: %v, want ErrUnknownKey", err)
+	}
+	// TLS 1.2 is refused.
+	old := controller.client(agent.pin)
+	old.MaxVersion = tls.VersionTLS12
+	if _, err := who(t, addr, old); err == nil {
+		t.Error("TLS 1.2 got in")
+	}
+	if n := reached.Load(); n != 1 {
+		t.Errorf("%d sessions, want 1: a peer that was refused reached the server", n)
+	}
+}
+
+func TestCertificateAuthority(t *testing.T) {
+	authority, other := newIdentity(t, "authority", nil), newIdentity(t, "other authority", nil)
+	agent, controller := newIdentity(t, "agent", authority), newIdentity(t, "controller", authority)
+	stranger := newIdentity(t, "stranger", other)
+	addr, reached := secureServer(t, &tls.Config{
+		Certificates: []tls.Certificate{agent.certificate},
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    authority.pool(),
+	})
+	as := func(client *identity) *tls.Config {
+		return &tls.Config{Certificates: []tls.Certificate{client.certificate}, RootCAs: authority.pool()}
+	}
+	if name, err := who(t, addr, as(controller)); err != nil || name != "controller" {
+		t.Errorf("%q, %v", name, err)
+	}
+	if name, err := who(t, addr, as(stranger)); err == nil {
+		t.Errorf("a stranger got in and was told %q", name)
+	}
+	wrong := as(controller)
+	wrong.RootCAs = other.pool()
+	if _, err := who(t, addr, wrong); err == nil {
+		t.Error("a client trusted a server of another authority")
+	}
+	if n := reached.Load(); n != 1 {
+		t.Errorf("%d sessions, want 1", n)
+	}
+}
+
+func TestConfigurationsThatProtectNothingAreRefused(t *testing.T) {
+	agent := newIdentity(t, "agent", nil)
+	certificates := []tls.Certificate{agent.certificate}
+	verify := rpc.PinKeys(agent.pin)
+	for _, test := range []struct {
+		name   string
+		config rpc.ServerConfig
+		want   error
+	}{
+		{"plain TCP not asked for", rpc.ServerConfig{}, rpc.ErrPlaintext},
+		{"no client authentication", rpc.ServerConfig{TLS: &tls.Config{Certificates: certificates}}, rpc.ErrPeerNotAuthenticated},
+		{"any certificate unchecked", rpc.ServerConfig{TLS: &tls.Config{Certificates: certificates, ClientAuth: tls.RequireAnyClientCert}}, rpc.ErrPeerNotAuthenticated},
+		{"certificate only if given", rpc.ServerConfig{TLS: &tls.Config{Certificates: certificates, ClientAuth: tls.VerifyClientCertIfGiven, VerifyConnection: verify}}, rpc.ErrPeerNotAuthenticated},
+	} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		must(t, err)
+		if err := rpc.NewServer(test.config).Serve(t.Context(), listener); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, err, test.want)
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	if _, err := rpc.Dial(t.Context(), listener.Addr().String(), rpc.Config{TLS: &tls.Config{InsecureSkipVerify: true}}); !errors.Is(err, rpc.ErrPeerNotAuthenticated) {
+		t.Errorf("a client that checks nothing: %v", err)
+	}
+}
+
+// TestConfigurationChosenForAClientIsCheckedToo: a configuration per client must not be a way round.
+func TestConfigurationChosenForAClientIsCheckedToo(t *testing.T) {
+	agent, controller := newIdentity(t, "agent", nil), newIdentity(t, "controller", nil)
+	config := agent.server(controller.pin)
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if hello.ServerName == "open" {
+			return &tls.Config{Certificates: []tls.Certificate{agent.certificate}}, nil
+		}
+		return nil, nil
+	}
+	addr, reached := secureServer(t, config)
+	open := controller.client(agent.pin)
+	open.ServerName = "open"
+	if name, err := who(t, addr, open); err == nil {
+		t.Errorf("%q got in", name)
+	}
+	if name, err := who(t, addr, controller.client(agent.pin)); err != nil || name != "controller" {
+		t.Errorf("%q, %v", name, err)
+	}
+	if n := reached.Load(); n != 1 {
+		t.Errorf("%d sessions, want 1", n)
+	}
+}
+
+// TestPlainMeetsSecure: a plain client of a secure server, a secure client of a plain server, both fail at once.
+func TestPlainMeetsSecure(t *testing.T) {
+	agent, controller := newIdentity(t, "agent", nil), newIdentity(t, "controller", nil)
+	addr, reached := secureServer(t, agent.server(controller.pin))
+	client, err := rpc.Dial(t.Context(), addr, rpc.Config{InsecurePlaintext: true})
+	must(t, err)
+	defer client.Close()
+	if err := client.Call(t.Context(), "who", nil); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a plain client: %v", err)
+	}
+	if n := reached.Load(); n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+	_, plain := startTestServer(t, rpc.ServerConfig{InsecurePlaintext: true})
+	if _, err := rpc.Dial(t.Context(), plain, rpc.Config{TLS: controller.client(agent.pin), DialTimeout: time.Minute}); err == nil {
+		t.Error("a secure client of a plain server")
+	}
+}
+
+func TestSilentHandshakeEnds(t *testing.T) {
+	agent, controller := newIdentity(t, "agent", nil), newIdentity(t, "controller", nil)
+	server := rpc.NewServer(rpc.ServerConfig{TLS: agent.server(controller.pin), HandshakeTimeout: 50 * time.Millisecond})
+	conn, err := net.Dial("tcp", serve(t, server))
+	must(t, err)
+	defer conn.Close()
+	must(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
+	if n, err := conn.Read(make([]byte, 1)); n > 0 || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("read %d, %v", n, err)
+	}
+}
