@@ -432,6 +432,23 @@ func TestChecklist11_FailedInitSaysNothing(t *testing.T) {
 	})
 }
 
+// A manager that has just started serves the configuration before it listens for ready. What it misses is said again.
+func TestChecklist11_ALostReadyIsSaidAgain(t *testing.T) {
+	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
+		manager := everesttest.NewManager(t, bellConfig(t, broker))
+		proxy := everesttest.NewProxy(t, broker)
+		lost := proxy.Drop(3, everesttest.FromClient("modules/tower/ready"))
+		options := through(proxy, manager.Options("tower"))
+		options.ReadyReminder = 20 * time.Millisecond
+		everesttest.RunModule(t, options, nil)
+		everesttest.RunModule(t, manager.Options("ringer"), nil)
+		everesttest.WaitReady(t, manager)
+		if lost.Hits() != 3 {
+			t.Errorf("%d were lost", lost.Hits())
+		}
+	})
+}
+
 func TestChecklist12_RunsReadyOnceOnTheFirstGlobalReady(t *testing.T) {
 	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		manager := everesttest.NewManager(t, bellConfig(t, broker))

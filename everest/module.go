@@ -145,6 +145,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.StartDataTimeout, 300*time.Millisecond)
 	setDefault(&o.StopTimeout, 2*time.Second)
 	setDefault(&o.ReconnectDelay, 500*time.Millisecond)
+	setDefault(&o.ReadyReminder, time.Second)
 	setDefault(&o.SlowHandler, 5*time.Second)
 	setDefault(&o.QueueMessages, 16384)
 	setDefault(&o.QueueBytes, 64<<20)

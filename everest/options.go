@@ -55,6 +55,9 @@ type Options struct {
 	// ReconnectDelay is the first pause of a standalone module between attempts to reach a lost broker; it doubles up
 	// to 30 s. Default 500 ms.
 	ReconnectDelay time.Duration
+	// ReadyReminder is after what time a standalone module says ready again when no global ready has come: a manager that
+	// has just started may have missed it. The pause doubles up to 30 s. Default 1 s.
+	ReadyReminder time.Duration
 	// QueueMessages and QueueBytes bound what waits for one handler. Default 16384 messages, 64 MiB.
 	QueueMessages, QueueBytes int
 	// SlowHandler is the age of a waiting message from which on its handler is reported as slow, once. Default 5 s.

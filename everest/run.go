@@ -74,6 +74,8 @@ func (m *Module) serve() error {
 	}
 	m.publishMetadata()
 	var reached progress
+	remind := reminder{first: m.options.ReadyReminder}
+	defer remind.stop()
 	initialised := m.startInit()
 	for {
 		var err error
@@ -89,15 +91,21 @@ func (m *Module) serve() error {
 			if err = m.subscribePending(m.ctx); err == nil {
 				err = m.sayReady()
 			}
+			m.startReminder(&remind)
+		case <-remind.due():
+			err = m.sayReady()
+			remind.again()
 		case <-m.events.subscribe:
 			err = m.subscribePending(m.ctx)
 		case <-m.events.globalReady:
+			remind.stop()
 			err = m.hearGlobalReady(&reached)
 		case <-m.events.managerStarted:
 			if reached.ready {
 				m.log.Info("the manager has started again")
 				reached.again = true
 				err = m.greetManager()
+				m.startReminder(&remind)
 			}
 		case <-m.link.Load().transport.Done():
 			if m.spawned {
@@ -107,6 +115,9 @@ func (m *Module) serve() error {
 			reached.again = true
 			if err := m.reconnect(reached.ready); err != nil {
 				return err
+			}
+			if reached.ready {
+				m.startReminder(&remind)
 			}
 		}
 		if err != nil && !m.lost() {
@@ -196,6 +207,13 @@ func (m *Module) startReady() {
 
 func (m *Module) sayReady() error {
 	return m.send(m.ctx, m.topics.moduleReady(m.options.ModuleID), envelope(typeModuleReady, []byte("true")), ExactlyOnce)
+}
+
+// startReminder does nothing for a module that its manager has started: the manager has listened for it before.
+func (m *Module) startReminder(remind *reminder) {
+	if !m.spawned {
+		remind.start()
+	}
 }
 
 // publishMetadata tells what the module provides; nobody in EVerest depends on it.
