@@ -99,6 +99,55 @@ func TestChecklist18_OneQueueKeepsTheOrderAcrossTopics(t *testing.T) {
 	})
 }
 
+// In C++ modules a blocked handler holds others up, and a call back into the caller may hang. Here a handler of the tower
+// calls the ringer, whose handler calls the tower again, while hundreds of messages wait behind the first.
+func TestChecklist18_NestedCallsWhileMessagesWait(t *testing.T) {
+	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
+		config := bellConfig(t, broker)
+		tower := config.Modules["tower"]
+		tower.Manifest = []byte(towerManifest + "requires: {back: {interface: bell}}\n")
+		tower.Connections = map[string][]everesttest.Connection{"back": {{ModuleID: "ringer", ImplementationID: "own"}}}
+		config.Modules["tower"] = tower
+		const waiting = 300
+		stuck, release := make(chan struct{}), make(chan struct{})
+		numbers := make(chan int, waiting)
+		b := newBelfry(t, config, func(m *everest.Module) {
+			m.Provides("main").Handle("wait", func(ctx context.Context, _ everest.Args) (any, error) {
+				return everest.Call[int](ctx, m.Requires("back")[0], "wait", nil)
+			})
+			m.Provides("main").Handle("ring", ring)
+		}, func(m *everest.Module) {
+			bell := m.Requires("bell")[0]
+			m.Provides("own").Handle("wait", func(ctx context.Context, _ everest.Args) (any, error) {
+				text, err := everest.Call[string](ctx, bell, "ring", map[string]any{"text": "x", "times": 1})
+				return len(text), err
+			})
+			everest.Subscribe(bell, "rung", func(_ context.Context, number int) {
+				if number == 0 {
+					close(stuck)
+					<-release
+				}
+				numbers <- number
+			})
+		})
+		for i := range waiting {
+			if err := b.tower.Provides("main").Publish(patient(t), "rung", i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		receive(t, stuck)
+		if length, err := everest.Call[int](patient(t), b.bell(), "wait", nil); err != nil || length != len("ding x") {
+			t.Errorf("nested calls: %d, %v", length, err)
+		}
+		close(release)
+		for i := range waiting {
+			if got := receive(t, numbers); got != i {
+				t.Fatalf("number %d is %d", i, got)
+			}
+		}
+	})
+}
+
 func TestChecklist19_NothingIsLostBetweenReceiptAndDispatch(t *testing.T) {
 	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		const count = 3000

@@ -24,6 +24,7 @@ func TestTrap01_PoisonThatEndsTheManager(t *testing.T) {
 		if err := b.manager.Err(); !errors.Is(err, everesttest.ErrPoisoned) {
 			t.Errorf("the manager ends with %v", err)
 		}
+		b.manager.Kill() // returns when it has ended, which is later than the beginning of its end
 		config.EverestPrefix = b.prefix
 		everesttest.WaitReady(t, everesttest.NewManager(t, config))
 	})
