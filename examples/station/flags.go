@@ -27,8 +27,6 @@ type Flags struct {
 	Kill            []Kill
 	LogLevel        string
 	Plain           bool
-	// Board is set in the processes that are boards; users do not give it.
-	Board string
 }
 
 // Kill is one board's sudden end.
@@ -38,12 +36,12 @@ type Kill struct {
 	At time.Duration
 }
 
-// ParseFlags reads the arguments without the program's name. Usage and errors of
-// the flag syntax are written to output.
-func ParseFlags(args []string, output io.Writer) (Flags, error) {
+// ParseFlags reads the arguments without the program's name. Where they ask for
+// help it is written to help, and the error is flag.ErrHelp.
+func ParseFlags(args []string, help io.Writer) (Flags, error) {
 	var f Flags
 	set := flag.NewFlagSet("station", flag.ContinueOnError)
-	set.SetOutput(output)
+	set.SetOutput(io.Discard)
 	set.IntVar(&f.Satellites, "satellites", 1, "number of satellite boards")
 	set.Float64Var(&f.Speed, "speed", 1, "play the recordings this many times faster than they were recorded")
 	set.BoolVar(&f.Once, "once", false, "play once, print a summary, and exit 0 only if nothing is missing")
@@ -59,9 +57,14 @@ func ParseFlags(args []string, output io.Writer) (Flags, error) {
 	})
 	set.StringVar(&f.LogLevel, "log", "error", "lowest level of the boards' logs that is shown: debug, info, warn or error")
 	set.BoolVar(&f.Plain, "plain", false, "print lines even where the output is a terminal")
-	set.StringVar(&f.Board, "board", "", "run as this board, told what to do on standard input (used by the station itself)")
-	if err := set.Parse(args); err != nil {
+	switch err := set.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		set.SetOutput(help)
+		fmt.Fprintln(help, "Runs a main board and satellite boards of a charging station until it is told to stop.")
+		set.PrintDefaults()
 		return Flags{}, err
+	case err != nil:
+		return Flags{}, fmt.Errorf("%w; -help tells the options", err)
 	}
 	if set.NArg() > 0 {
 		return Flags{}, fmt.Errorf("unexpected argument %q", set.Arg(0))

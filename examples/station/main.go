@@ -15,20 +15,29 @@ import (
 // logs.
 const errorPrefix = "station: "
 
-func main() {
-	if err := run(os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, errorPrefix+err.Error())
-		os.Exit(1)
+// boardArgument as first argument makes the process a board; its name follows, for
+// those who list processes. The station itself uses it.
+const boardArgument = "-board"
+
+func main() { os.Exit(status(os.Args[1:])) }
+
+// status runs the program and returns its exit status.
+func status(arguments []string) int {
+	err := run(arguments)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return 0
 	}
+	fmt.Fprintln(os.Stderr, errorPrefix+err.Error())
+	return 1
 }
 
 func run(arguments []string) error {
-	flags, err := ParseFlags(arguments, os.Stderr)
+	if len(arguments) > 0 && arguments[0] == boardArgument {
+		return RunBoard(context.Background(), os.Stdin, os.Stdout, os.Stderr)
+	}
+	flags, err := ParseFlags(arguments, os.Stdout)
 	if err != nil {
 		return err
-	}
-	if flags.Board != "" {
-		return RunBoard(context.Background(), os.Stdin, os.Stdout, os.Stderr)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -44,7 +53,7 @@ func runStation(ctx context.Context, flags Flags, view View, output io.Writer) e
 	}
 	for _, kill := range flags.Kill {
 		if kill.At >= play.Length {
-			return fmt.Errorf("-kill %s@%v: the recordings last %v, give a time before their end", kill.Board, kill.At, play.Length)
+			return fmt.Errorf("-kill %s@%v: the recordings last %v; give a time before their end", kill.Board, kill.At, play.Length)
 		}
 	}
 	ports, err := FreePorts(flags.Satellites)

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"slices"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -12,16 +10,13 @@ import (
 // The station starts its boards as processes of its own program, which is the
 // test binary here.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && slices.Contains([]string{"-board", runAsStation}, os.Args[1]) {
-		arguments := os.Args[1:]
-		if arguments[0] == runAsStation {
-			arguments = arguments[1:]
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case boardArgument:
+			os.Exit(status(os.Args[1:]))
+		case runAsStation:
+			os.Exit(status(os.Args[2:]))
 		}
-		if err := run(arguments); err != nil {
-			fmt.Fprintln(os.Stderr, errorPrefix+err.Error())
-			os.Exit(1)
-		}
-		return
 	}
 	goleak.VerifyTestMain(m)
 }

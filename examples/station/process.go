@@ -58,7 +58,7 @@ func (p *Processes) Start(board BoardConfig) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", board.Name, err)
 	}
-	command := exec.Command(program, "-board", board.Name)
+	command := exec.Command(program, boardArgument, board.Name)
 	endWithParent(command)
 	orders, err := command.StdinPipe()
 	if err != nil {
