@@ -71,7 +71,7 @@ func names(slot *Slot, claimed bool) (complete, incomplete []string) {
 }
 
 // eventually waits for something that another goroutine does. The bound is generous: a busy machine is slow.
-func eventually(t *testing.T, what string, condition func() bool) {
+func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for !condition() {
@@ -467,7 +467,7 @@ func TestHTTPReceiver(t *testing.T) {
 		"no user":      {send("PUT", noUser+"file", nil, 0), 401},
 		"elsewhere":    {send("PUT", location+"../file", nil, 0), 403},
 		"below":        {send("PUT", location+"sub/file", nil, 0), 403},
-		"too large":    {send("PUT", location+"large", endless{}, 2<<20), 413},
+		"too large":    {send("PUT", location+"large", io.LimitReader(endless{}, 2<<20), 2<<20), 413},
 		"without end":  {send("PUT", location+"endless", endless{}, -1), 413},
 		"chunked good": {send("PUT", location+"chunked", io.LimitReader(endless{}, 1000), -1), 201},
 	} {

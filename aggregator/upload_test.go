@@ -353,8 +353,12 @@ func TestUploadHTTP(t *testing.T) {
 			if err := uploadFile(t, t.Context(), NewUploader(UploaderConfig{HTTPMethod: test.method}), test.location, test.want.body); err != nil {
 				t.Fatal(err)
 			}
-			if fmt.Sprintf("%.200v", got) != fmt.Sprintf("%.200v", test.want) || !bytes.Equal(got.body, test.want.body) {
-				t.Errorf("\n got %.300v\nwant %.300v", got, test.want)
+			if !bytes.Equal(got.body, test.want.body) {
+				t.Errorf("%d bytes arrived, want %d", len(got.body), len(test.want.body))
+			}
+			got.body, test.want.body = nil, nil
+			if fmt.Sprint(got) != fmt.Sprint(test.want) {
+				t.Errorf("\n got %v\nwant %v", got, test.want)
 			}
 		})
 	}

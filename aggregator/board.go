@@ -1,0 +1,109 @@
+package aggregator
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+)
+
+// board is one board of the station: its system module and, for a satellite, the module that stands for it.
+type board struct {
+	index     int
+	name      string
+	system    *everest.Required
+	satellite *everest.Required // nil for the main board
+	timeout   time.Duration
+	log       *zap.Logger
+}
+
+// newBoards pairs the connections: satellite i is the board of system i+1.
+func newBoards(systems, satellites []*everest.Required, timeout time.Duration, log *zap.Logger) []*board {
+	boards := make([]*board, len(systems))
+	for i, system := range systems {
+		b := &board{index: i, system: system, timeout: timeout}
+		b.name = fmt.Sprintf("%d_%s", i, system.ModuleID())
+		if i > 0 && i-1 < len(satellites) {
+			b.satellite = satellites[i-1]
+		}
+		b.log = log.With(zap.String("board", b.name))
+		boards[i] = b
+	}
+	return boards
+}
+
+// call calls a command of the board's system. A board that does not answer in time is named in the log.
+func (b *board) call(ctx context.Context, command string, arguments, result any) error {
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	err := b.system.Call(ctx, command, arguments, result)
+	if err != nil {
+		b.log.Warn("a board did not answer, which counts as its refusal", zap.String("command", command), zap.Error(err))
+	}
+	return err
+}
+
+// localAddresses are the main board's own.
+func localAddresses() []netip.Addr {
+	return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+}
+
+// ownAddress is this board's address as the board reaches it.
+func (b *board) ownAddress(ctx context.Context) (string, error) {
+	if b.index == 0 {
+		return "127.0.0.1", nil
+	}
+	if b.satellite == nil {
+		return "", fmt.Errorf("aggregator: board %s: no satellite is connected at index %d", b.name, b.index-1)
+	}
+	address, err := everest.Call[string](ctx, b.satellite, "get_local_endpoint_address", nil)
+	if err != nil {
+		return "", fmt.Errorf("aggregator: board %s: its link has no address: %w", b.name, err)
+	}
+	parsed, err := netip.ParseAddr(address)
+	if err != nil {
+		return "", fmt.Errorf("aggregator: board %s: the link's own address %.60q is no IP address; is the link up?", b.name, address)
+	}
+	return parsed.String(), nil
+}
+
+// addresses are those that the board comes from; none when they cannot be found out, for instance because its name is
+// one that only multicast DNS knows.
+func (b *board) addresses(ctx context.Context) []netip.Addr {
+	if b.index == 0 {
+		return localAddresses()
+	}
+	if b.satellite == nil {
+		return nil
+	}
+	host, err := everest.Call[string](ctx, b.satellite, "get_remote_endpoint_address", nil)
+	if err != nil {
+		b.log.Warn("the board's address is not known", zap.Error(err))
+		return nil
+	}
+	if address, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{address}
+	}
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		b.log.Warn("the board's name cannot be resolved: the first address with its credentials is taken for its own", zap.Error(err))
+		return nil
+	}
+	return addresses
+}
+
+// connected asks the satellite module whether the link to the board stands.
+func (b *board) connected(ctx context.Context) bool {
+	if b.satellite == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	connected, err := everest.Call[bool](ctx, b.satellite, "is_connected", nil)
+	return err == nil && connected
+}

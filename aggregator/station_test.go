@@ -1,0 +1,339 @@
+package aggregator
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/definitions"
+	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+)
+
+const (
+	boardManifest = `
+description: stand-in for a board's system module and its link
+metadata: {license: "https://example.org", authors: [test]}
+provides:
+  main: {interface: system, description: the board's system}
+  satellite: {interface: satellite, description: the board's link}
+`
+	backendManifest = `
+description: stand-in for OCPP
+metadata: {license: "https://example.org", authors: [test]}
+provides: {}
+requires:
+  system: {interface: system}
+`
+)
+
+func testDefinitions(t testing.TB) *everest.Definitions {
+	t.Helper()
+	known, err := definitions.EVerest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, err = known.WithInterface("satellite", satelliteInterface)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return known
+}
+
+// testStation is a station of simulated boards, an aggregator, and something that plays OCPP's part.
+type testStation struct {
+	t          testing.TB
+	manager    *everesttest.Manager
+	boards     []*testBoard
+	aggregator *everesttest.Process
+	backend    *testBackend
+	logs       *observer.ObservedLogs
+	config     map[string]any
+	directory  string
+	log        *zap.Logger
+}
+
+// testBoard is one board; its fields are what it answers, guarded by the station's tests' own order.
+type testBoard struct {
+	index  int
+	module *everest.Module
+
+	mu      sync.Mutex
+	calls   []string
+	update  string // answer to update_firmware
+	logs    func(ctx context.Context, request map[string]any) (any, error)
+	yes     bool
+	silence chan struct{} // says nothing until it is closed
+	address string
+	remote  string
+	linked  bool
+	// called is told every command.
+	called chan string
+}
+
+func (b *testBoard) set(change func(*testBoard)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change(b)
+}
+
+func (b *testBoard) beSilent() {
+	b.set(func(b *testBoard) { b.silence = make(chan struct{}) })
+}
+
+func (b *testBoard) speak() {
+	b.set(func(b *testBoard) { close(b.silence); b.silence = nil })
+}
+
+// answer is what a command of the board does.
+func (b *testBoard) answer(ctx context.Context, command string, arguments everest.Args) (any, error) {
+	b.mu.Lock()
+	b.calls = append(b.calls, command)
+	silence, update, logs, yes := b.silence, b.update, b.logs, b.yes
+	b.mu.Unlock()
+	b.called <- command
+	if silence != nil {
+		select {
+		case <-silence:
+		case <-ctx.Done():
+		}
+		return nil, everest.ErrClosed
+	}
+	switch command {
+	case "update_firmware":
+		return update, nil
+	case "upload_logs":
+		var request map[string]any
+		if err := arguments.Decode("upload_logs_request", &request); err != nil {
+			return nil, err
+		}
+		return logs(ctx, request)
+	case "is_reset_allowed", "set_system_time":
+		return yes, nil
+	case "get_boot_reason":
+		return fmt.Sprintf("%s", map[bool]string{true: "PowerUp", false: "Watchdog"}[b.index == 0]), nil
+	}
+	return nil, nil
+}
+
+func (b *testBoard) firmware(t testing.TB, id int64, status string) {
+	t.Helper()
+	if err := b.module.Provides("main").Publish(t.Context(), "firmware_update_status", firmwareReport{RequestID: id, Status: status}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *testBoard) report(ctx context.Context, id any, status string) error {
+	return b.module.Provides("main").Publish(ctx, "log_status", map[string]any{"request_id": id, "log_status": status})
+}
+
+// testBackend hears what the station publishes.
+type testBackend struct {
+	module *everest.Module
+	heard  chan string
+}
+
+func (b *testBackend) system() *everest.Required { return b.module.Requires("system")[0] }
+
+func (b *testBackend) expect(t testing.TB, statuses ...string) {
+	t.Helper()
+	for _, want := range statuses {
+		select {
+		case got := <-b.heard:
+			if got != want {
+				t.Fatalf("the backend heard %q, want %q", got, want)
+			}
+		case <-time.After(everesttest.Patience):
+			t.Fatalf("the backend did not hear %q", want)
+		}
+	}
+}
+
+func (b *testBackend) quiet(t testing.TB) {
+	t.Helper()
+	select {
+	case got := <-b.heard:
+		t.Errorf("the backend heard %q", got)
+	default:
+	}
+}
+
+func call[R any](t testing.TB, b *testBackend, command string, arguments any) R {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), everesttest.Patience)
+	defer cancel()
+	result, err := everest.Call[R](ctx, b.system(), command, arguments)
+	if err != nil {
+		t.Fatalf("%s: %v", command, err)
+	}
+	return result
+}
+
+// freePort is one that nobody listens on.
+func freePort(t testing.TB) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// newStation starts a station; config are the aggregator's keys.
+func newStation(t testing.TB, boards int, config map[string]any) *testStation {
+	t.Helper()
+	core, logs := observer.New(zapcore.DebugLevel)
+	s := &testStation{t: t, directory: t.TempDir(), logs: logs, log: zap.New(core)}
+	s.config = map[string]any{
+		"upload_url_template":    fmt.Sprintf("ftp://{my-ip}:%d/", freePort(t)),
+		"incoming_uploads_dir":   filepath.Join(s.directory, "incoming"),
+		"state_dir":              filepath.Join(s.directory, "state"),
+		"default_retry_interval": 0,
+	}
+	for key, value := range config {
+		s.config[key] = value
+	}
+	modules := map[string]everesttest.ModuleConfig{
+		"backend": {Module: "Backend", Manifest: []byte(backendManifest),
+			Connections: map[string][]everesttest.Connection{"system": {{ModuleID: "aggregator", ImplementationID: "system"}}}},
+	}
+	connections := map[string][]everesttest.Connection{}
+	for i := range boards {
+		id := fmt.Sprintf("board%d", i)
+		modules[id] = everesttest.ModuleConfig{Module: "Board", Manifest: []byte(boardManifest)}
+		connections["system"] = append(connections["system"], everesttest.Connection{ModuleID: id, ImplementationID: "main"})
+		if i > 0 {
+			connections["satellite"] = append(connections["satellite"], everesttest.Connection{ModuleID: id, ImplementationID: "satellite"})
+		}
+	}
+	modules["aggregator"] = everesttest.ModuleConfig{Module: "SystemAggregator", Manifest: manifest, Config: s.config, Connections: connections}
+	s.manager = everesttest.NewManager(t, everesttest.ManagerConfig{Modules: modules, Definitions: testDefinitions(t)})
+	for i := range boards {
+		s.boards = append(s.boards, s.startBoard(i))
+	}
+	s.backend = &testBackend{heard: make(chan string, 1000)}
+	everesttest.RunModule(t, s.manager.Options("backend"), func(m *everest.Module) {
+		s.backend.module = m
+		for variable, key := range map[string]string{"firmware_update_status": "firmware_update_status", "log_status": "log_status"} {
+			m.Requires("system")[0].Subscribe(variable, func(_ context.Context, value json.RawMessage) {
+				var report map[string]any
+				if err := json.Unmarshal(value, &report); err != nil {
+					t.Error(err)
+				}
+				s.backend.heard <- fmt.Sprintf("%v %v", report["request_id"], report[key])
+			})
+		}
+	})
+	s.startAggregator()
+	everesttest.WaitReady(t, s.manager)
+	return s
+}
+
+// testUnit makes the module's seconds short, but longer than what anything here really takes.
+const testUnit = 50 * time.Millisecond
+
+func (s *testStation) startAggregator() {
+	aggregator := New(Config{Everest: s.manager.Options("aggregator"), Logger: s.log, Unit: testUnit, ResetPause: 200 * time.Millisecond})
+	s.aggregator = everesttest.Run(s.t, "aggregator", aggregator.Run)
+}
+
+func (s *testStation) startBoard(i int) *testBoard {
+	b := &testBoard{index: i, update: "Accepted", yes: true, address: "127.0.0.1", remote: "127.0.0.1", linked: true, called: make(chan string, 1000)}
+	everesttest.RunModule(s.t, s.manager.Options(fmt.Sprintf("board%d", i)), func(m *everest.Module) {
+		b.module = m
+		for _, command := range []string{"update_firmware", "allow_firmware_installation", "upload_logs", "is_reset_allowed", "reset", "set_system_time", "get_boot_reason"} {
+			m.Provides("main").Handle(command, func(ctx context.Context, arguments everest.Args) (any, error) {
+				return b.answer(ctx, command, arguments)
+			})
+		}
+		m.Provides("satellite").Handle("get_local_endpoint_address", func(context.Context, everest.Args) (any, error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return b.address, nil
+		})
+		m.Provides("satellite").Handle("get_remote_endpoint_address", func(context.Context, everest.Args) (any, error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return b.remote, nil
+		})
+		m.Provides("satellite").Handle("is_connected", func(context.Context, everest.Args) (any, error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return b.linked, nil
+		})
+	})
+	return b
+}
+
+// wasCalled waits for a command of a board.
+func (b *testBoard) wasCalled(t testing.TB, want string) {
+	t.Helper()
+	select {
+	case got := <-b.called:
+		if got != want {
+			t.Fatalf("board %d was called %s, want %s", b.index, got, want)
+		}
+	case <-time.After(everesttest.Patience):
+		t.Fatalf("board %d was not called %s", b.index, want)
+	}
+}
+
+func (b *testBoard) wasNotCalled(t testing.TB) {
+	t.Helper()
+	select {
+	case got := <-b.called:
+		t.Errorf("board %d was called %s", b.index, got)
+	default:
+	}
+}
+
+// sendsFile has a board send a file to where it is told, and report it, as system modules do.
+func (b *testBoard) sendsFile(t testing.TB, name string, content []byte) {
+	b.set(func(b *testBoard) {
+		b.logs = func(ctx context.Context, request map[string]any) (any, error) {
+			b.module.Provides("main").Publish(ctx, "log_status", map[string]any{"request_id": request["request_id"], "log_status": "Uploading"})
+			go func() {
+				status := "Uploaded"
+				if err := sendTo(t.Context(), request["location"].(string), name, content); err != nil {
+					status = "UploadFailure"
+				}
+				b.report(context.Background(), request["request_id"], status)
+			}()
+			return map[string]any{"upload_logs_status": "Accepted", "file_name": name}, nil
+		}
+	})
+}
+
+// sendTo uploads as a board does.
+func sendTo(ctx context.Context, location, name string, content []byte) error {
+	parsed, err := ParseLocation(location)
+	if err != nil {
+		return err
+	}
+	return NewUploader(UploaderConfig{}).send(ctx, parsed, uploadSource{name: name, size: int64(len(content)), open: func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(content)), nil
+	}})
+}
+
+// storedIn reads a file that a test server has stored.
+func storedIn(t testing.TB, directory, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(directory, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
