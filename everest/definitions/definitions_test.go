@@ -36,6 +36,6 @@ func ExampleEVerest() {
 	fmt.Println(loaded.CheckArguments("auth", "set_connection_timeout", everest.Args{"connection_timeout": []byte(`5`)}))
 	fmt.Println(loaded.CheckVariable("evse_manager", "supported_energy_transfer_modes", []byte(`["AC_three_phase_core"]`)))
 	// Output:
-	// everest: SchemaValidationError: argument connection_timeout of auth.set_connection_timeout: minimum: got 5, want 10
+	// SchemaValidationError: argument connection_timeout of auth.set_connection_timeout: minimum: got 5, want 10
 	// <nil>
 }
