@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -275,14 +276,19 @@ func startMain(t *testing.T, broker everest.Broker, port int, config satellite.C
 
 func (m *mainBoard) required(id string) *everest.Required { return m.main.module.Requires(id)[0] }
 
+// freePort is below the ports that systems give to outgoing connections, so that
+// nobody takes it until the agent does.
 func freePort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := 10_000 + rand.IntN(20_000)
+		if listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			listener.Close()
+			return port
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port")
+	return 0
 }
 
 func receive[T any](t *testing.T, from <-chan T, what string) T {
