@@ -127,7 +127,8 @@ func TestStation(t *testing.T) {
 		station.Fake("socket").Answer("load", true)
 		station.FakeAt("socket", 1).Handle("load", func(_ context.Context, arguments everest.Args) (any, error) {
 			var watts int
-			return watts < 100, arguments.Decode("watts", &watts)
+			err := arguments.Decode("watts", &watts)
+			return watts < 100, err
 		})
 		station.Call("lamp", "switch", map[string]any{"on": true}, &done)
 		if !done {

@@ -1,0 +1,25 @@
+package everesttest_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// The page shows a whole module and its test; it is this package's own, so that it compiles and passes.
+func TestDocumentationShowsAModuleThatWorks(t *testing.T) {
+	page, err := os.ReadFile("../../doc/everesttest.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile("doorman_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), "```go\n"+string(example)+"```\n") {
+		t.Error("doc/everesttest.md does not show doorman_test.go as it is")
+	}
+	if lines := strings.Count(string(example), "\n"); lines >= 60 {
+		t.Errorf("module and test have %d lines, they are to stay below 60", lines)
+	}
+}
