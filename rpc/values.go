@@ -37,6 +37,16 @@ func (r Raw) Decode(dst any) error {
 	return nil
 }
 
+// Split answers the first value of r and what follows it. It fails with ErrProtocol when r does not begin with a complete
+// value.
+func (r Raw) Split() (first, rest Raw, err error) {
+	size, err := msgpack.Size(r, unlimited)
+	if err != nil {
+		return nil, r, fmt.Errorf("rpc: raw value: %w", scanError(err))
+	}
+	return r[:size:size], r[size:], nil
+}
+
 // Encode encodes a value as an argument or result is encoded.
 func Encode(v any) (Raw, error) {
 	b, err := appendValue(nil, v, unlimited.Depth)

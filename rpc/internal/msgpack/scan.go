@@ -93,15 +93,15 @@ func (s *Scanner) Scan(b []byte) (size, need int, err error) {
 			if len(s.open) >= s.limits.Depth {
 				return 0, 0, ErrTooDeep
 			}
-			// Each element takes at least a byte, so a count beyond the size limit is refused before it costs anything.
-			if end+count > uint64(s.limits.Size) {
+			// Each element takes at least a byte, so a count beyond the limits is refused before it costs anything.
+			s.lacking += count
+			if end+s.lacking > uint64(s.limits.Size) {
 				return 0, 0, ErrTooLarge
 			}
-			if uint64(s.elements)+count > uint64(s.limits.Elements) {
+			if uint64(s.elements)+s.lacking > uint64(s.limits.Elements) {
 				return 0, 0, ErrTooMany
 			}
 			s.position = int(end)
-			s.lacking += count
 			if count > 0 {
 				s.open = append(s.open, count)
 				continue

@@ -1,0 +1,152 @@
+package rpc
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
+)
+
+// addRecorded adds the recorded bytes of the real rpclib to a fuzz target's corpus.
+func addRecorded(f *testing.F) {
+	f.Helper()
+	data, err := os.ReadFile("testdata/rpclib.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	var vectors []struct {
+		Request  string `json:"request_bytes_hex"`
+		Response string `json:"response_bytes_hex"`
+	}
+	if err := json.Unmarshal(data, &vectors); err != nil {
+		f.Fatal(err)
+	}
+	for _, v := range vectors {
+		for _, text := range []string{v.Request, v.Response} {
+			if b, err := hex.DecodeString(text); err == nil && len(b) > 0 && len(b) < 2000 {
+				f.Add(b)
+			}
+		}
+	}
+}
+
+// FuzzMessages: whatever complete value arrives, both sides take it apart or refuse it, and what they take it for lies
+// within it.
+func FuzzMessages(f *testing.F) {
+	addRecorded(f)
+	limits := Limits{}.withDefaults()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		size, err := msgpack.Size(b, limits.frame())
+		if err != nil {
+			return
+		}
+		frame := b[:size:size]
+		if request, ok, err := parseRequest(frame); ok && err == nil {
+			if n, err := msgpack.Size(request.args, unlimited); err != nil || n != len(request.args) {
+				t.Errorf("%x: arguments %x, %v", frame, request.args, err)
+			}
+			r := Request{Method: string(request.method), Args: request.args}
+			all, err := r.Arguments()
+			if err == nil && len(all) != r.NumArgs() {
+				t.Errorf("%x: %d arguments, %d counted", frame, len(all), r.NumArgs())
+			}
+		}
+		if response, err := parseResponse(frame); err == nil {
+			if n, err := msgpack.Size(response.failure, unlimited); err != nil || n != len(response.failure) {
+				t.Errorf("%x: error %x, %v", frame, response.failure, err)
+			}
+			if n, err := msgpack.Size(response.result, unlimited); err != nil || n == 0 {
+				t.Errorf("%x: result %x, %v", frame, response.result, err)
+			}
+		}
+	})
+}
+
+// FuzzArguments decodes any value into every kind of Go variable: it fits, or ErrType says that it does not, and what an
+// any holds is the value: encoded again it is the value's shortest form, unless map keys were lost or reordered.
+func FuzzArguments(f *testing.F) {
+	addRecorded(f)
+	type inner struct {
+		A int
+		B []string
+		C Raw
+	}
+	type array struct {
+		_struct bool `codec:",toarray"` //nolint:unused // the codec package reads it
+		X       int32
+		S       string
+	}
+	limits := Limits{}.withDefaults()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		size, err := msgpack.Size(b, limits.frame())
+		if err != nil {
+			return
+		}
+		value := b[:size:size]
+		for _, target := range []any{
+			nil, new(string), new([]byte), new(Raw), new(bool), new(int), new(int8), new(int16), new(int32), new(int64), new(uint8), new(uint16),
+			new(uint32), new(uint64), new(float32), new(float64), new(any), new([]any), new([]string), new([]int), new([3]byte),
+			new(map[string]any), new(map[int]string), new(map[any]any), new(*int), new(*inner), new(inner), new(array), new(Extension),
+		} {
+			rest, err := decode(value, target)
+			if err == nil && len(rest) > 0 {
+				t.Errorf("%x into a %T: %d bytes left", value, target, len(rest))
+			}
+			if err != nil && !isTypeError(err) {
+				t.Errorf("%x into a %T: %v", value, target, err)
+			}
+		}
+		var decoded any
+		if _, err := decode(value, &decoded); err != nil || hasMap(value) {
+			return
+		}
+		minimal, err := Raw(value).Minimal()
+		if err != nil {
+			t.Fatalf("%x: %v", value, err)
+		}
+		if again, err := Encode(decoded); err != nil || string(again) != string(minimal) {
+			t.Errorf("%x became %x, want %x, %v", value, again, minimal, err)
+		}
+	})
+}
+
+func isTypeError(err error) bool {
+	for err != nil {
+		if err == ErrType {
+			return true
+		}
+		switch wrapped := err.(type) {
+		case interface{ Unwrap() error }:
+			err = wrapped.Unwrap()
+		case interface{ Unwrap() []error }:
+			for _, err := range wrapped.Unwrap() {
+				if isTypeError(err) {
+					return true
+				}
+			}
+			return false
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+func hasMap(value []byte) bool {
+	for lacking := uint64(1); lacking > 0; lacking-- {
+		head, err := msgpack.ReadHead(value)
+		if err != nil || head.Kind == msgpack.Map {
+			return true
+		}
+		value = value[head.Size:]
+		switch head.Kind {
+		case msgpack.String, msgpack.Binary, msgpack.Extension:
+			value = value[head.Bits:]
+		case msgpack.Array:
+			lacking += head.Bits
+		}
+	}
+	return false
+}
