@@ -227,8 +227,8 @@ func TestManagerReady(t *testing.T) {
 		p.say(t, "everest/modules/peer_1/ready", `{"data":true,"msg_type":"ModuleReady"}`)
 		p.say(t, "everest/modules/nobody/ready", `{"data":true,"msg_type":"ModuleReady"}`)
 		p.say(t, "everest/modules/gomod/ready", `{"data":true,"msg_type":"ModuleReady"}`)
-		if m := p.hear(t); m.Topic != "everest/module_names" || len(m.Payload) != 0 {
-			t.Errorf("the start-up topic is not cleared before ready: %s %s", m.Topic, m.Payload)
+		if m := p.hear(t); m.Topic != "everest/module_names" || len(m.Payload) != 0 || m.QoS != 0 {
+			t.Errorf("the start-up topic is not cleared before ready: %s %q with QoS %d", m.Topic, m.Payload, m.QoS)
 		}
 		ready := p.hear(t)
 		if ready.Topic != "everest/ready" || ready.Retained || ready.QoS != 2 {

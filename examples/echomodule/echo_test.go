@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,7 +14,10 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	everesttest.AddURLFlag(flag.CommandLine)
+	goleak.VerifyTestMain(m)
+}
 
 // newStation runs the module among fakes.
 func newStation(t *testing.T, config everesttest.StationConfig) *everesttest.Station {
