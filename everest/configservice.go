@@ -119,6 +119,8 @@ func (m *Module) requestConfig(ctx context.Context) (*moduleConfig, error) {
 			return nil, fmt.Errorf("the manager answered %s %s", answer.Status, answer.Info)
 		case err == nil:
 			return readModuleConfig(answer.Response.Data)
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
 		case !errors.Is(err, errNoAnswer) || m.options.ConfigAttempts > 0 && attempt >= m.options.ConfigAttempts:
 			return nil, err
 		}

@@ -109,13 +109,6 @@ func (t *memoryTransport) Subscribe(_ context.Context, _ Delivery, filters ...st
 	return nil
 }
 
-func (t *memoryTransport) Unsubscribe(_ context.Context, filters ...string) error {
-	t.hub.mu.Lock()
-	defer t.hub.mu.Unlock()
-	t.filters = slices.DeleteFunc(t.filters, func(filter string) bool { return slices.Contains(filters, filter) })
-	return nil
-}
-
 func (t *memoryTransport) Flush(context.Context) error { return t.Err() }
 func (t *memoryTransport) Done() <-chan struct{}       { return t.done }
 

@@ -48,8 +48,15 @@ type mqttOutput struct {
 	delivery Delivery
 }
 
-// openMQTT connects with a clean session and without a will.
+// openMQTT is the Transport that modules have by default.
 func openMQTT(ctx context.Context, config TransportConfig) (Transport, error) {
+	return openMQTTOver(ctx, config, dialBroker)
+}
+
+type dialFunc func(context.Context, Broker) (net.Conn, error)
+
+// openMQTTOver connects with a clean session and without a will.
+func openMQTTOver(ctx context.Context, config TransportConfig, connect dialFunc) (Transport, error) {
 	t := &mqttTransport{
 		broker: config.Broker,
 		window: make(chan struct{}, mqttWindow),
@@ -58,7 +65,7 @@ func openMQTT(ctx context.Context, config TransportConfig) (Transport, error) {
 		flush:  make(chan struct{}, 1),
 		done:   make(chan struct{}),
 	}
-	dial := &mqttDial{ctx: ctx, broker: config.Broker}
+	dial := &mqttDial{ctx: ctx, broker: config.Broker, connect: connect}
 	options := mqtt.NewClientOptions().
 		AddBroker("tcp://everest"). // a name only, dial knows the address
 		SetCustomOpenConnectionFn(dial.open).
@@ -201,13 +208,6 @@ func (t *mqttTransport) Subscribe(ctx context.Context, delivery Delivery, filter
 	return nil
 }
 
-func (t *mqttTransport) Unsubscribe(ctx context.Context, filters ...string) error {
-	if _, err := t.ask(ctx, func() mqtt.Token { return t.client.Unsubscribe(filters...) }); err != nil {
-		return fmt.Errorf("everest: unsubscribe %v: %w", filters, err)
-	}
-	return nil
-}
-
 // ask waits for the answer to a request that may block in the client while the socket does.
 func (t *mqttTransport) ask(ctx context.Context, request func() mqtt.Token) (mqtt.Token, error) {
 	answered := make(chan mqtt.Token, 1)
@@ -285,8 +285,9 @@ func qos(delivery Delivery) byte {
 
 // mqttDial opens the connection on behalf of the client, which knows no contexts.
 type mqttDial struct {
-	ctx    context.Context
-	broker Broker
+	ctx     context.Context
+	broker  Broker
+	connect dialFunc
 
 	mu      sync.Mutex
 	conn    net.Conn
@@ -295,7 +296,7 @@ type mqttDial struct {
 }
 
 func (d *mqttDial) open(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
-	conn, err := dialBroker(d.ctx, d.broker)
+	conn, err := d.connect(d.ctx, d.broker)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {

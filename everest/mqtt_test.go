@@ -8,7 +8,9 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -253,3 +255,54 @@ func TestMQTTLostConnection(t *testing.T) {
 type brokenPacket struct{ packets.ControlPacket }
 
 func (brokenPacket) Write(io.Writer) error { return net.ErrClosed }
+
+// A module that is busy for minutes keeps its connection, and learns within half a minute that the other side is silent.
+func TestMQTTPingsGoOnAndTheirAbsenceIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		var pings atomic.Int64
+		var silent atomic.Bool
+		var serving sync.WaitGroup
+		serving.Go(func() {
+			for {
+				packet, err := packets.ReadPacket(theirs)
+				if err != nil {
+					return
+				}
+				var reply packets.ControlPacket
+				switch packet.(type) {
+				case *packets.ConnectPacket:
+					reply = accept(packets.Accepted)
+				case *packets.PingreqPacket:
+					pings.Add(1)
+					reply = packets.NewControlPacket(packets.Pingresp)
+				}
+				if reply == nil || silent.Load() {
+					continue
+				}
+				if reply.Write(theirs) != nil {
+					return
+				}
+			}
+		})
+		transport, err := openMQTTOver(t.Context(), TransportConfig{Receive: func(Message) {}, Logger: zap.NewNop()}, func(context.Context, Broker) (net.Conn, error) {
+			return newBrokerConn(ours), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if got := pings.Load(); got < 20 || got > 40 || transport.Err() != nil {
+			t.Errorf("%d pings in ten minutes, %v", got, transport.Err())
+		}
+		silent.Store(true)
+		started := time.Now()
+		<-transport.Done()
+		if took := time.Since(started); took > 45*time.Second || !errors.Is(transport.Err(), ErrBrokerLost) {
+			t.Errorf("noticed after %v: %v", took, transport.Err())
+		}
+		transport.Close()
+		theirs.Close()
+		serving.Wait()
+	})
+}

@@ -33,8 +33,6 @@ type Transport interface {
 	Publish(ctx context.Context, topic string, payload []byte, delivery Delivery) error
 	// Subscribe returns when the broker has acknowledged all filters; a refused one is an error.
 	Subscribe(ctx context.Context, delivery Delivery, filters ...string) error
-	// Unsubscribe returns when the broker has acknowledged it.
-	Unsubscribe(ctx context.Context, filters ...string) error
 	// Flush returns when everything handed over before is acknowledged.
 	Flush(ctx context.Context) error
 	// Done is closed when the connection has ended, by Close or by itself.
