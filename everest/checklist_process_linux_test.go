@@ -23,13 +23,18 @@ type moduleProcess struct {
 }
 
 // startProcess starts it as a manager does: it gets SIGTERM when this process dies, and inherits the files.
-func startProcess(t *testing.T, manager *everesttest.Manager, files []*os.File, more ...string) *moduleProcess {
+func startProcess(t testing.TB, manager *everesttest.Manager, files []*os.File, more ...string) *moduleProcess {
+	t.Helper()
+	return startProcessAs(t, "tower", append(manager.Arguments("tower"), more...), files)
+}
+
+func startProcessAs(t testing.TB, kind string, arguments []string, files []*os.File) *moduleProcess {
 	t.Helper()
 	// The kernel counts the thread that has started the process as its parent.
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
-	command := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], append(manager.Arguments("tower"), more...)...)
-	command.Env = append(os.Environ(), "EVEREST_TEST_PROCESS=1")
+	command := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], arguments...)
+	command.Env = append(os.Environ(), processVariable+"="+kind)
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	command.ExtraFiles = files
 	command.Stderr = os.Stderr
@@ -57,7 +62,7 @@ func startProcess(t *testing.T, manager *everesttest.Manager, files []*os.File, 
 }
 
 // until returns the lines up to the one that starts with the text.
-func (p *moduleProcess) until(t *testing.T, text string) []string {
+func (p *moduleProcess) until(t testing.TB, text string) []string {
 	t.Helper()
 	var lines []string
 	for {

@@ -21,3 +21,6 @@ type promptConn struct {
 }
 
 func (c *promptConn) Read(p []byte) (int, error) { return c.read(p) }
+
+// Spawned reports whether the module counts as started by a manager.
+func Spawned(m *Module) bool { return m.spawned }
