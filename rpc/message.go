@@ -31,7 +31,7 @@ func (e *encoder) reset() {
 
 // arguments appends a method and its array of arguments.
 func (e *encoder) arguments(method string, args []any, depth int) error {
-	if len(method) > math.MaxUint32 {
+	if uint64(len(method)) > math.MaxUint32 {
 		return ErrFrameTooLarge
 	}
 	e.buffer = msgpack.AppendString(e.buffer, method)
