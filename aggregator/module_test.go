@@ -392,6 +392,41 @@ func TestUploadIsTriedAgain(t *testing.T) {
 	noLeftovers(t, s)
 }
 
+// TestNoPlaceForTheArchive: what cannot be packed is a failure of this request only.
+func TestNoPlaceForTheArchive(t *testing.T) {
+	s := newStation(t, 2, nil)
+	sink := newSink(t)
+	for _, b := range s.boards {
+		b.sendsFile(t, "logs.txt", []byte("content"))
+	}
+	packed := filepath.Join(s.directory, "incoming", ".aggregator", "packed")
+	if err := os.RemoveAll(packed); err != nil {
+		t.Fatal(err)
+	}
+	call[logsResponse](t, s.backend, "upload_logs", logsArguments(sink.URL+"/in/", map[string]any{"request_id": 1}))
+	s.backend.expect(t, "1 Uploading", "1 UploadFailure")
+	if err := os.Mkdir(packed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	call[logsResponse](t, s.backend, "upload_logs", logsArguments(sink.URL+"/in/", map[string]any{"request_id": 2}))
+	s.backend.expect(t, "2 Uploading", "2 Uploaded")
+}
+
+// TestNoPlaceForLogs: a module that cannot collect logs says so, and does the rest.
+func TestNoPlaceForLogs(t *testing.T) {
+	s := newStation(t, 2, map[string]any{"incoming_uploads_dir": "/dev/null/incoming"})
+	response := call[logsResponse](t, s.backend, "upload_logs", logsArguments("ftp://127.0.0.1/", nil))
+	if response.Status != "Rejected" {
+		t.Errorf("answered %+v", response)
+	}
+	if s.logs.FilterMessageSnippet("cannot be collected").Len() != 1 {
+		t.Error("nothing is said about it")
+	}
+	if !call[bool](t, s.backend, "is_reset_allowed", map[string]any{"type": "Soft"}) {
+		t.Error("a reset is not allowed")
+	}
+}
+
 // TestDiagnosticsOfOCPP16: no request id, no type.
 func TestDiagnosticsOfOCPP16(t *testing.T) {
 	s := newStation(t, 2, nil)

@@ -123,7 +123,7 @@ func (b *testBoard) answer(ctx context.Context, command string, arguments everes
 	case "is_reset_allowed", "set_system_time":
 		return yes, nil
 	case "get_boot_reason":
-		return fmt.Sprintf("%s", map[bool]string{true: "PowerUp", false: "Watchdog"}[b.index == 0]), nil
+		return map[bool]string{true: "PowerUp", false: "Watchdog"}[b.index == 0], nil
 	}
 	return nil, nil
 }

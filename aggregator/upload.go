@@ -220,6 +220,14 @@ func (c *watchedConn) moved(n int, err error) (int, error) {
 	return n, err
 }
 
+// CloseWrite ends what is sent; what comes can still be read.
+func (c *watchedConn) CloseWrite() error {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		return tcp.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
 func (c *watchedConn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {

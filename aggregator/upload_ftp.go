@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/textproto"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/jlaffaye/ftp"
 )
@@ -80,8 +82,11 @@ func (a *attempt) connectFTP(ctx context.Context, security ftpSecurity) (*ftp.Se
 				return nil, err
 			}
 		}
+		if first {
+			return secured, nil
+		}
 		// A server may wait for the command before it takes the data connection's handshake: the first write makes it.
-		return secured, nil
+		return &drainedConn{Conn: secured, raw: conn}, nil
 	}
 	options := []ftp.DialOption{ftp.DialWithDialFunc(dial), ftp.DialWithDisabledMLSD(true)}
 	switch security {
@@ -91,6 +96,27 @@ func (a *attempt) connectFTP(ctx context.Context, security ftpSecurity) (*ftp.Se
 		options = append(options, ftp.DialWithExplicitTLS(a.tls))
 	}
 	return ftp.Dial(a.location.address(), options...)
+}
+
+// drainedConn is a data connection under TLS. With TLS 1.3 the server has sent session tickets that nobody reads; closing
+// a connection with something unread resets it, and the server loses what it has not read itself.
+type drainedConn struct {
+	*tls.Conn
+	raw net.Conn
+}
+
+// drainTimeout bounds the wait for the server's end of a data connection.
+const drainTimeout = 10 * time.Second
+
+func (c *drainedConn) Close() error {
+	err := c.Conn.CloseWrite()
+	if half, ok := c.raw.(interface{ CloseWrite() error }); ok && err == nil {
+		err = half.CloseWrite()
+	}
+	if err == nil && c.raw.SetReadDeadline(time.Now().Add(drainTimeout)) == nil {
+		io.Copy(io.Discard, c.raw)
+	}
+	return errors.Join(err, c.raw.Close())
 }
 
 // loginError: a server that answers USER itself with a refusal leaves only its text.
