@@ -120,7 +120,7 @@ func (m *Module) requestConfig(ctx context.Context) (*moduleConfig, error) {
 		case err == nil:
 			return readModuleConfig(answer.Response.Data)
 		case ctx.Err() != nil:
-			return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
+			return nil, fmt.Errorf("%w: %w", errNoAnswer, context.Cause(ctx))
 		case !errors.Is(err, errNoAnswer) || m.options.ConfigAttempts > 0 && attempt >= m.options.ConfigAttempts:
 			return nil, err
 		}
