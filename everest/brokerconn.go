@@ -6,6 +6,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/quickack"
 )
 
 // writeLimit bounds one write to the broker: a connection that takes nothing for that long is lost.
@@ -22,7 +24,7 @@ type brokerConn struct {
 }
 
 func newBrokerConn(conn net.Conn) net.Conn {
-	return &brokerConn{Conn: conn, buffered: bufio.NewReaderSize(promptReader(conn), readBuffer)}
+	return &brokerConn{Conn: conn, buffered: bufio.NewReaderSize(quickack.Wrap(conn), readBuffer)}
 }
 
 func (c *brokerConn) Read(p []byte) (int, error) { return c.buffered.Read(p) }

@@ -3,6 +3,8 @@ package everest
 import (
 	"context"
 	"net"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/quickack"
 )
 
 // DialPrompt dials a broker with immediate acknowledgements and nothing else of ours, for a fair comparison.
@@ -11,16 +13,8 @@ func DialPrompt(ctx context.Context, broker Broker) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	bare := conn.(*brokerConn).Conn
-	return &promptConn{Conn: bare, read: promptReader(bare).Read}, nil
+	return quickack.Wrap(conn.(*brokerConn).Conn), nil
 }
-
-type promptConn struct {
-	net.Conn
-	read func([]byte) (int, error)
-}
-
-func (c *promptConn) Read(p []byte) (int, error) { return c.read(p) }
 
 // Spawned reports whether the module counts as started by a manager.
 func Spawned(m *Module) bool { return m.spawned }

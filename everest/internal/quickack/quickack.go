@@ -16,5 +16,5 @@ func Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wrap(conn), nil
+	return Wrap(conn), nil
 }

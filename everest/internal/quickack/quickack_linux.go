@@ -5,8 +5,9 @@ import (
 	"syscall"
 )
 
-// wrap leaves a connection alone that is not TCP or does not give its socket away.
-func wrap(conn net.Conn) net.Conn {
+// Wrap makes a TCP connection acknowledge at once. It leaves a connection alone that is not TCP or does not give its socket
+// away.
+func Wrap(conn net.Conn) net.Conn {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return conn

@@ -4,4 +4,5 @@ package quickack
 
 import "net"
 
-func wrap(conn net.Conn) net.Conn { return conn }
+// Wrap makes a connection acknowledge at once; here it cannot be asked to.
+func Wrap(conn net.Conn) net.Conn { return conn }
