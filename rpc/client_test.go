@@ -57,13 +57,11 @@ func TestCallTimeoutOfACallerThatReadsItself(t *testing.T) {
 		if took := time.Since(start); took != 100*time.Millisecond {
 			t.Errorf("timed out after %v", took)
 		}
-		ctx, cancel := context.WithCancel(context.Background())
-		time.AfterFunc(20*time.Millisecond, cancel)
 		time.Sleep(time.Second)
 		for range 100 {
 			must(t, client.Call(context.Background(), "nop", nil))
 		}
-		ctx, cancel = context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(context.Background())
 		time.AfterFunc(20*time.Millisecond, cancel)
 		if err := client.Call(ctx, "sleep", nil, 300); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want context.Canceled", err)

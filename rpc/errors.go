@@ -36,6 +36,8 @@ var (
 	// ErrPeerNotAuthenticated is a server's TLS configuration that would let peers in that prove no identity.
 	ErrPeerNotAuthenticated = errors.New("rpc: TLS configuration authenticates no peer")
 	// NoReply is what a Handler returns as its error to send no reply, now or ever: the caller waits until it gives up.
+	//
+	//lint:ignore ST1012 it is an answer, not a failure
 	NoReply = errors.New("rpc: no reply")
 )
 

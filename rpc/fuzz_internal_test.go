@@ -74,7 +74,8 @@ func FuzzArguments(f *testing.F) {
 		C Raw
 	}
 	type array struct {
-		_struct bool `codec:",toarray"` //nolint:unused // the codec package reads it
+		//lint:ignore U1000 the codec package reads it
+		_struct bool `codec:",toarray"`
 		X       int32
 		S       string
 	}

@@ -346,7 +346,8 @@ func TestBindRefusesWhatItCannotServe(t *testing.T) {
 		{"no function", 5},
 		{"nil function", (func())(nil)},
 		{"two results", func() (int, int) { return 1, 2 }},
-		{"error first", func() (error, int) { return nil, 1 }}, //nolint:staticcheck // the order is the point
+		//lint:ignore ST1008 the order is the point
+		{"error first", func() (error, int) { return nil, 1 }},
 	} {
 		if err := server.Bind(test.name, test.fn); err == nil || !strings.Contains(err.Error(), test.name) {
 			t.Errorf("%s: %v", test.name, err)

@@ -53,7 +53,8 @@ func repeat(n int, make func(i int) step) []step {
 func object(value any) []step { return calls("echo_obj", value) }
 
 type structAsArray struct {
-	_struct bool `codec:",toarray"` //nolint:unused // the codec package reads it
+	//lint:ignore U1000 the codec package reads it
+	_struct bool `codec:",toarray"`
 	X       int32
 	S       string
 }

@@ -130,14 +130,16 @@ func typeNumber(value rpc.Raw) (int, error) {
 }
 
 type tuple struct {
-	_struct bool `codec:",toarray"` //nolint:unused // the codec package reads it
+	//lint:ignore U1000 the codec package reads it
+	_struct bool `codec:",toarray"`
 	Number  int32
 	Text    string
 	Float   float64
 }
 
 type pointArray struct {
-	_struct bool `codec:",toarray"` //nolint:unused // the codec package reads it
+	//lint:ignore U1000 the codec package reads it
+	_struct bool `codec:",toarray"`
 	X       int32
 	S       string
 }

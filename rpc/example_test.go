@@ -1,0 +1,263 @@
+package rpc_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"strings"
+
+	"github.com/remotechargeport/remotechargeport/rpc"
+)
+
+// exampleServer serves on a free port of this machine until stop is called.
+func exampleServer(server *rpc.Server) (addr string, stop func()) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(context.Background(), listener) }()
+	return listener.Addr().String(), func() {
+		server.Close()
+		if err := <-served; err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+// exampleClient is a client of a server that is being served.
+func exampleClient(server *rpc.Server) (client *rpc.Client, stop func()) {
+	addr, stopServer := exampleServer(server)
+	client, err := rpc.Dial(context.Background(), addr, rpc.Config{InsecurePlaintext: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client, func() {
+		client.Close()
+		stopServer()
+	}
+}
+
+func Example() {
+	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
+	if err := server.Bind("add", func(a, b int) int { return a + b }); err != nil {
+		log.Fatal(err)
+	}
+	addr, stop := exampleServer(server)
+	defer stop()
+
+	ctx := context.Background()
+	client, err := rpc.Dial(ctx, addr, rpc.Config{InsecurePlaintext: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	var sum int
+	if err := client.Call(ctx, "add", &sum, 2, 40); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(sum)
+	// Output: 42
+}
+
+// Any function can be bound: with a context before its arguments, with an error after its result, variadic.
+func ExampleServer_Bind() {
+	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
+	for name, function := range map[string]any{
+		"divide": func(a, b float64) (float64, error) {
+			if b == 0 {
+				return 0, errors.New("division by zero")
+			}
+			return a / b, nil
+		},
+		"peer": func(ctx context.Context) string { return rpc.SessionFrom(ctx).RemoteAddr().Network() },
+		"join": func(separator string, parts ...string) string { return strings.Join(parts, separator) },
+	} {
+		if err := server.Bind(name, function); err != nil {
+			log.Fatal(err)
+		}
+	}
+	client, stop := exampleClient(server)
+	defer stop()
+
+	ctx := context.Background()
+	var quotient float64
+	fmt.Println(client.Call(ctx, "divide", &quotient, 1, 4), quotient)
+	fmt.Println(client.Call(ctx, "divide", &quotient, 1, 0))
+	fmt.Println(client.Call(ctx, "divide", &quotient, "one", 4))
+	var text string
+	fmt.Println(client.Call(ctx, "peer", &text), text)
+	fmt.Println(client.Call(ctx, "join", &text, "-", "a", "b", "c"), text)
+	// Output:
+	// <nil> 0.25
+	// rpc: divide answered the error: rpclib: function 'divide' (called with 2 arg(s)) threw an exception. The exception contained this information: division by zero.
+	// rpc: divide answered the error: rpclib: function 'divide' (called with 2 arg(s)) threw an exception. The exception contained this information: std::bad_cast.
+	// <nil> tcp
+	// <nil> a-b-c
+}
+
+// Structs are maps, or arrays by a tag; a C++ peer has MSGPACK_DEFINE_MAP and MSGPACK_DEFINE_ARRAY for that.
+func ExampleEncode_structs() {
+	type limit struct {
+		Amps   float64 `codec:"amps"`
+		Phases int     `codec:"phases"`
+	}
+	type point struct {
+		//lint:ignore U1000 the codec package reads it
+		_struct bool `codec:",toarray"`
+		X, Y    int
+	}
+	for _, value := range []any{limit{Amps: 16, Phases: 3}, point{X: 1, Y: 2}} {
+		raw, err := rpc.Encode(value)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%x\n", []byte(raw))
+	}
+	// Output:
+	// 82a4616d7073cb4030000000000000a670686173657303
+	// 920102
+}
+
+// A Handler sees the encoded arguments and costs no reflection; Raw passes values through untouched.
+func ExampleServer_Handle() {
+	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
+	err := server.Handle("swap", func(_ context.Context, request *rpc.Request) (any, error) {
+		var first, second rpc.Raw
+		if err := request.Decode(&first, &second); err != nil {
+			return nil, err
+		}
+		return []rpc.Raw{second, first}, nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, stop := exampleClient(server)
+	defer stop()
+
+	var swapped []any
+	err = client.Call(context.Background(), "swap", &swapped, "left", map[string]int{"right": 1})
+	fmt.Println(swapped, err)
+	fmt.Println(client.Call(context.Background(), "swap", &swapped, "left"))
+	// Output:
+	// [map[right:1] left] <nil>
+	// rpc: swap answered the error: rpclib: client error C0002: Function 'swap' was called with an invalid number of arguments. Expected: 1, got: 2
+}
+
+// A function that never waits may run on the goroutine that reads the connection.
+func ExampleNonBlocking() {
+	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
+	if err := server.Bind("upper", strings.ToUpper, rpc.NonBlocking()); err != nil {
+		log.Fatal(err)
+	}
+	client, stop := exampleClient(server)
+	defer stop()
+
+	var text string
+	fmt.Println(client.Call(context.Background(), "upper", &text, "text"), text)
+	// Output: <nil> TEXT
+}
+
+func ExampleClient_Go() {
+	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
+	if err := server.Bind("double", func(n int) int { return 2 * n }); err != nil {
+		log.Fatal(err)
+	}
+	client, stop := exampleClient(server)
+	defer stop()
+
+	var calls []*rpc.Call
+	for i := range 3 {
+		calls = append(calls, client.Go(context.Background(), "double", new(int), i))
+	}
+	for _, call := range calls {
+		<-call.Done
+		fmt.Println(*call.Reply.(*int), call.Error)
+	}
+	// Output:
+	// 0 <nil>
+	// 2 <nil>
+	// 4 <nil>
+}
+
+func ExampleClient_Notify() {
+	heard := make(chan string)
+	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
+	if err := server.Bind("say", func(text string) { heard <- text }); err != nil {
+		log.Fatal(err)
+	}
+	client, stop := exampleClient(server)
+	defer stop()
+
+	if err := client.Notify(context.Background(), "say", "hello"); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(<-heard)
+	// Output: hello
+}
+
+// A function can answer any value as its error.
+func ExampleErrorValue() {
+	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
+	err := server.Bind("find", func(name string) error {
+		return rpc.ErrorValue{Value: map[string]any{"code": 404, "name": name}}
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, stop := exampleClient(server)
+	defer stop()
+
+	err = client.Call(context.Background(), "find", nil, "socket")
+	var remote *rpc.RemoteError
+	if errors.As(err, &remote) {
+		fmt.Println(remote.Method, remote.Value)
+	}
+	fmt.Println(errors.Is(client.Call(context.Background(), "lose", nil), rpc.ErrMethodNotFound))
+	// Output:
+	// find map[code:404 name:socket]
+	// true
+}
+
+// A function can end its client's session, or stop the server, and its reply is sent all the same.
+func ExampleSession_CloseAfterReply() {
+	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
+	err := server.Bind("exit", func(ctx context.Context) (string, error) {
+		rpc.SessionFrom(ctx).CloseAfterReply()
+		return "good bye", server.Shutdown(ctx)
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, stop := exampleClient(server)
+	defer stop()
+
+	var text string
+	fmt.Println(client.Call(context.Background(), "exit", &text), text)
+	<-client.Done()
+	fmt.Println(client.State(), errors.Is(client.Err(), net.ErrClosed))
+	// Output:
+	// <nil> good bye
+	// disconnected true
+}
+
+// Two boards that know each other's keys need no certificate authority.
+func ExamplePinKeys() {
+	var own tls.Certificate
+	var pinOfThePeer rpc.KeyPin
+	server := rpc.ServerConfig{TLS: &tls.Config{
+		Certificates:     []tls.Certificate{own},
+		ClientAuth:       tls.RequireAnyClientCert,
+		VerifyConnection: rpc.PinKeys(pinOfThePeer),
+	}}
+	client := rpc.Config{TLS: &tls.Config{
+		Certificates:       []tls.Certificate{own},
+		InsecureSkipVerify: true,
+		VerifyConnection:   rpc.PinKeys(pinOfThePeer),
+	}}
+	fmt.Println(server.TLS.ClientAuth, client.TLS.VerifyConnection != nil)
+	// Output: RequireAnyClientCert true
+}
