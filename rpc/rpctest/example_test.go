@@ -21,6 +21,7 @@ func Example() {
 	listener := rpctest.Listen("server")
 	served := make(chan error)
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	go func() { served <- server.Serve(ctx, listener) }()
 
 	const firstAnswer = len("\x94\x01\x01\xc0\xa5hello")
