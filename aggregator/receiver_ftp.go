@@ -20,7 +20,7 @@ import (
 // certificate that it cannot verify for an attack, and without the offer it goes on in plain text.
 type ftpReceiver struct {
 	receiver *Receiver
-	listener net.Listener
+	listener *guardedListener
 	ftp      *ftpserver.FtpServer
 
 	mu       sync.Mutex
@@ -33,7 +33,7 @@ type ftpReceiver struct {
 // dataConnectionTimeout is how long a client may take from asking for a data connection to making it.
 const dataConnectionTimeout = 10 * time.Second
 
-func newFTPServer(receiver *Receiver, listener net.Listener) (*ftpReceiver, error) {
+func newFTPServer(receiver *Receiver, listener *guardedListener) (*ftpReceiver, error) {
 	s := &ftpReceiver{receiver: receiver, listener: listener, clients: map[ftpserver.ClientContext]bool{}, data: map[*dataListener]bool{}}
 	s.ftp = ftpserver.NewFtpServer(s)
 	if err := s.ftp.Listen(); err != nil {
@@ -53,9 +53,9 @@ func (s *ftpReceiver) serve() {
 func (s *ftpReceiver) stop() {
 	s.mu.Lock()
 	s.stopping = true
-	clients := make([]ftpserver.ClientContext, 0, len(s.clients))
+	clients := make([]ftpClient, 0, len(s.clients))
 	for client := range s.clients {
-		clients = append(clients, client)
+		clients = append(clients, s.client(client))
 	}
 	waiting := make([]*dataListener, 0, len(s.data))
 	for data := range s.data {
@@ -70,6 +70,18 @@ func (s *ftpReceiver) stop() {
 	for _, client := range clients {
 		client.Close()
 	}
+}
+
+// ftpClient ends a client's connection. The library's own way to do that is not for another goroutine.
+type ftpClient struct {
+	listener *guardedListener
+	remote   string
+}
+
+func (c ftpClient) Close() error { return c.listener.hangUp(c.remote) }
+
+func (s *ftpReceiver) client(client ftpserver.ClientContext) ftpClient {
+	return ftpClient{listener: s.listener, remote: client.RemoteAddr().String()}
 }
 
 // GetSettings is part of ftpserver.MainDriver.
@@ -97,7 +109,7 @@ func (s *ftpReceiver) ClientConnected(client ftpserver.ClientContext) (string, e
 // ClientDisconnected is part of ftpserver.MainDriver.
 func (s *ftpReceiver) ClientDisconnected(client ftpserver.ClientContext) {
 	if session, ok := client.Extra().(*ftpSession); ok {
-		session.slot.leave(client)
+		session.slot.leave(s.client(client))
 		// A client that was killed ends its data connection as cleanly as one that is done, but says nothing after it.
 		if client.GetLastCommand() != "STOR" {
 			session.confirmStored()
@@ -117,7 +129,7 @@ func (s *ftpReceiver) AuthUser(client ftpserver.ClientContext, user, password st
 	if err != nil {
 		return nil, err
 	}
-	if err := slot.join(client); err != nil {
+	if err := slot.join(s.client(client)); err != nil {
 		return nil, err
 	}
 	session := &ftpSession{slot: slot}

@@ -14,11 +14,13 @@ const maxUploadConnections = 256
 type guardedListener struct {
 	net.Listener
 	expects func(netip.Addr) bool
-	slots   chan struct{}
+
+	mu   sync.Mutex
+	open map[string]net.Conn // by the address of the other side
 }
 
 func newGuardedListener(listener net.Listener, expects func(netip.Addr) bool) *guardedListener {
-	return &guardedListener{Listener: listener, expects: expects, slots: make(chan struct{}, maxUploadConnections)}
+	return &guardedListener{Listener: listener, expects: expects, open: map[string]net.Conn{}}
 }
 
 func (l *guardedListener) Accept() (net.Conn, error) {
@@ -32,22 +34,42 @@ func (l *guardedListener) Accept() (net.Conn, error) {
 			conn.Close()
 			continue
 		}
-		select {
-		case l.slots <- struct{}{}:
-			return &countedConn{Conn: conn, release: sync.OnceFunc(func() { <-l.slots })}, nil
-		default:
-			conn.Close()
+		l.mu.Lock()
+		full := len(l.open) >= maxUploadConnections
+		if !full {
+			l.open[conn.RemoteAddr().String()] = conn
 		}
+		l.mu.Unlock()
+		if !full {
+			return &countedConn{Conn: conn, listener: l}, nil
+		}
+		conn.Close()
 	}
+}
+
+// hangUp ends the connection from an address.
+func (l *guardedListener) hangUp(remote string) error {
+	l.mu.Lock()
+	conn := l.open[remote]
+	l.mu.Unlock()
+	if conn == nil {
+		return nil
+	}
+	return conn.Close()
 }
 
 type countedConn struct {
 	net.Conn
-	release func()
+	listener *guardedListener
+	once     sync.Once
 }
 
 func (c *countedConn) Close() error {
-	defer c.release()
+	c.once.Do(func() {
+		c.listener.mu.Lock()
+		defer c.listener.mu.Unlock()
+		delete(c.listener.open, c.RemoteAddr().String())
+	})
 	return c.Conn.Close()
 }
 
