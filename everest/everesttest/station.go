@@ -90,6 +90,7 @@ func NewStation(t testing.TB, config StationConfig, run func(ctx context.Context
 	s.Proxy = NewProxy(t, config.Broker)
 	world := s.Manager.Options(WorldID)
 	world.UncheckedCalls = true
+	world.ReadyReminder = Patience
 	s.world = RunModule(t, world, s.prepareWorld).Module
 	s.Start()
 	s.waitReady(1)
@@ -146,6 +147,8 @@ func (s *Station) Start() {
 	s.t.Helper()
 	options := s.Manager.Options(ModuleID)
 	options.Broker = s.Proxy.Address()
+	// The manager listens already, and a ready that is said twice would be taken for a restart.
+	options.ReadyReminder = Patience
 	s.Process = Run(s.t, ModuleID, func(ctx context.Context) error { return s.run(ctx, options) })
 }
 
