@@ -16,6 +16,6 @@
 //   - Nothing polls, nothing is global, every goroutine ends before Run and Close return, as far as handlers let it.
 //
 // A module reads its Options from the command line that the manager gives it, connects, registers what it provides and
-// what it wants to hear, and runs; the example of Module shows all of it. Package everesttest stands up a broker and a
+// what it wants to hear, and runs; the example shows all of it. Package everesttest stands up a broker and a
 // manager for tests, package everest/definitions holds the interface definitions of an EVerest release.
 package everest

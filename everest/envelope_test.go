@@ -147,3 +147,23 @@ func TestUUIDs(t *testing.T) {
 		seen[id] = true
 	}
 }
+
+func TestTopicsAreSplitByTheirLevels(t *testing.T) {
+	topics := topics{"p/"}
+	for topic, want := range map[string][2]string{
+		"p/modules/m/impl/i/var/v":                     {"p/modules/m/impl/i", "var"},
+		"p/modules/error/impl/error/error/a/B":         {"p/modules/error/impl/error", "error"},
+		"p/modules/error/impl/i/cmd/c/response/caller": {"p/modules/error/impl/i", "cmd"},
+		"p/modules/m/impl/i/var":                       {},
+		"p/modules/m/impl/i/var/":                      {},
+		"p/modules/m/impl/i":                           {},
+		"p/modules/m/ready":                            {},
+		"p/ready":                                      {},
+		"p/":                                           {},
+	} {
+		implementation, kind := topics.split(topic, strings.TrimPrefix(topic, "p/"))
+		if implementation != want[0] || kind != want[1] {
+			t.Errorf("%s: %q, %q", topic, implementation, kind)
+		}
+	}
+}

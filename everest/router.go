@@ -142,12 +142,12 @@ func (r *router) find(found []*subscription, topic string) []*subscription {
 	if exact := r.exact[topic]; len(exact) > 0 {
 		return append(found, exact...)
 	}
-	if strings.HasPrefix(topic, r.topics.prefix) {
-		switch implementation, _, isError := strings.Cut(topic, "/error/"); {
-		case isError:
+	if rest, below := strings.CutPrefix(topic, r.topics.prefix); below {
+		switch implementation, kind := r.topics.split(topic, rest); {
+		case kind == "error":
 			found = append(found, r.errors[implementation]...)
 			found = append(found, r.global...)
-		case strings.HasSuffix(topic, r.results):
+		case kind == "cmd" && strings.HasSuffix(topic, r.results):
 			found = append(found, r.reply)
 		case r.manifest != nil && strings.HasPrefix(topic, r.topics.manifests()):
 			found = append(found, r.manifest)

@@ -21,6 +21,28 @@ func (t topics) implementation(module, implementation string) string {
 	return t.module(module) + "/impl/" + implementation
 }
 
+// split takes a topic and what of it follows the prefix, and returns what the topics of its implementation start with and
+// the level behind that: "cmd", "var" or "error". Both are empty for other topics.
+func (t topics) split(topic, rest string) (implementation, kind string) {
+	module, ok := strings.CutPrefix(rest, "modules/")
+	if !ok {
+		return "", ""
+	}
+	_, behind, ok := strings.Cut(module, "/impl/")
+	if !ok {
+		return "", ""
+	}
+	_, behind, ok = strings.Cut(behind, "/")
+	if !ok {
+		return "", ""
+	}
+	kind, content, ok := strings.Cut(behind, "/")
+	if !ok || content == "" {
+		return "", ""
+	}
+	return topic[:len(topic)-len(behind)-1], kind
+}
+
 func commandTopic(implementation, command string) string {
 	return implementation + "/cmd/" + command
 }
