@@ -199,6 +199,10 @@ func TestStationTellsWhatHappenedInstead(t *testing.T) {
 	station := lampStation(t, everest.Broker{})
 	station.Fake("socket").Answer("load", true)
 	station.Call("lamp", "switch", map[string]any{"on": true}, nil)
+	// What has happened must be on record before the short waits below.
+	if _, err := station.Recorder.Wait(t.Context(), func([]Message) bool { return len(station.Events()) == 2 }); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		steps []Step
 		want  []string
