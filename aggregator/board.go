@@ -39,10 +39,10 @@ func newBoards(systems, satellites []*everest.Required, timeout time.Duration, l
 
 // call calls a command of the board's system. A board that does not answer in time is named in the log.
 func (b *board) call(ctx context.Context, command string, arguments, result any) error {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	waiting, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
-	err := b.system.Call(ctx, command, arguments, result)
-	if err != nil {
+	err := b.system.Call(waiting, command, arguments, result)
+	if err != nil && ctx.Err() == nil {
 		b.log.Warn("a board did not answer, which counts as its refusal", zap.String("command", command), zap.Error(err))
 	}
 	return err

@@ -155,10 +155,10 @@ type collector struct {
 	directory string
 	private   string
 	log       *zap.Logger
+	progress  func(Progress) // nil: nobody wants to know
 }
 
 const (
-	receiverAuto     = "auto"
 	receiverEmbedded = "embedded"
 	receiverExternal = "external"
 )
@@ -234,6 +234,9 @@ func (c *collector) open(ctx context.Context, b *board) (inbox, error) {
 	slot, err := c.receiver.Open(b.name, b.addresses(ctx))
 	if err != nil {
 		return nil, err
+	}
+	if c.progress != nil {
+		slot.progress = func(name string, bytes int64) { c.progress(Progress{Board: b.index, Name: name, Done: bytes}) }
 	}
 	location, err := slot.location(template, address)
 	if err != nil {

@@ -64,6 +64,9 @@ func (l *logsRun) prepare(a *Aggregator) error {
 	if l.broken == nil {
 		l.collector, l.broken = newCollector(a.ctx, p, id, len(a.boards), a.log)
 	}
+	if l.collector != nil {
+		l.collector.progress = a.config.Progress
+	}
 	if l.broken != nil {
 		// The rest of the module is worth having without its logs.
 		a.log.Error("log files cannot be collected; every request for them is rejected", zap.Error(l.broken))

@@ -31,6 +31,8 @@ type Slot struct {
 	access    slotAccess
 	directory string
 	peers     []netip.Addr // guarded by the receiver
+	// progress, when set before the slot's location is given out, is told how many bytes of a file have arrived.
+	progress func(name string, bytes int64)
 
 	mu       sync.Mutex
 	closed   bool
@@ -266,7 +268,11 @@ func (w *slotWriter) write(p []byte) (int, error) {
 	receiver.release(int64(len(p) - n))
 	w.slot.mu.Lock()
 	w.file.size += int64(n)
+	size := w.file.size
 	w.slot.mu.Unlock()
+	if w.slot.progress != nil {
+		w.slot.progress(w.file.name, size)
+	}
 	return n, storageError(err)
 }
 
