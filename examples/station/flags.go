@@ -27,6 +27,8 @@ type Flags struct {
 	Kill            []Kill
 	LogLevel        string
 	Plain           bool
+	// Scenario plays OCPP's part in one of the station's common works; empty plays the recordings.
+	Scenario string
 }
 
 // Kill is one board's sudden end.
@@ -57,6 +59,7 @@ func ParseFlags(args []string, help io.Writer) (Flags, error) {
 	})
 	set.StringVar(&f.LogLevel, "log", "error", "lowest level of the boards' logs that is shown: debug, info, warn or error")
 	set.BoolVar(&f.Plain, "plain", false, "print lines even where the output is a terminal")
+	set.StringVar(&f.Scenario, "scenario", "", "play OCPP's part instead of the recordings, all boards as one system: logs, firmware or reset")
 	switch err := set.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		set.SetOutput(help)
@@ -73,6 +76,11 @@ func ParseFlags(args []string, help io.Writer) (Flags, error) {
 }
 
 func (f Flags) check() error {
+	switch f.Scenario {
+	case "", scenarioLogs, scenarioFirmware, scenarioReset:
+	default:
+		return fmt.Errorf("-scenario %s: give logs, firmware or reset", f.Scenario)
+	}
 	if f.Satellites < 1 || f.Satellites > maxSatellites {
 		return fmt.Errorf("-satellites %d: give a number from 1 to %d", f.Satellites, maxSatellites)
 	}

@@ -41,6 +41,9 @@ func run(arguments []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if flags.Scenario != "" {
+		return runScenario(ctx, flags, os.Stdout)
+	}
 	return runStation(ctx, flags, NewView(os.Stdout, flags.Plain), os.Stdout)
 }
 
