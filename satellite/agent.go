@@ -207,7 +207,11 @@ func (a *Agent) resetSystem() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	err := a.module.Requires(routeSystem)[0].Call(ctx, commandReset, map[string]any{"type": resetTypeSoft, "scheduled": false}, nil)
-	if err != nil {
+	switch {
+	case errors.Is(err, net.ErrClosed):
+		// EVerest's System ends itself instead of answering, and the manager then ends this module.
+		a.log.Info("this board goes down with the reset", zap.Error(err))
+	case err != nil:
 		a.log.Error("this board's system did not take the reset", zap.Error(err))
 		a.loop.post(handshake.ResetRefused{})
 	}

@@ -3,7 +3,9 @@ package satellite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 
 	"go.uber.org/zap"
 
@@ -83,7 +85,13 @@ func (a *Agent) commandFunction(route Route, command Command) rpc.Handler {
 			return nil, toWireError(&everest.CommandError{Type: everest.NotReady, Message: "the satellite's modules are not ready"})
 		}
 		var result json.RawMessage
-		if err := required[0].Call(ctx, command.Name, arguments, &result); err != nil {
+		err = required[0].Call(ctx, command.Name, arguments, &result)
+		if command.Function == functionReset && errors.Is(err, net.ErrClosed) {
+			// The board goes down with the reset, and takes the answer along.
+			a.log.Info("this board goes down with the reset", zap.Error(err))
+			return nil, nil
+		}
+		if err != nil {
 			a.status.commandErrors.Add(1)
 			a.log.Warn("command failed", zap.String("interface", route.ID), zap.String("command", command.Name), zap.Error(err))
 			return nil, toWireError(err)

@@ -185,7 +185,7 @@ type satelliteOptions struct {
 	noSystem, onlyMandatory bool
 	agent                   satellite.AgentConfig
 	port                    int
-	answer                  func(context.Context, invocation) (any, error)
+	answer, answerSystem    func(context.Context, invocation) (any, error)
 }
 
 func startSatellite(t *testing.T, broker everest.Broker, options satelliteOptions) *satelliteBoard {
@@ -217,7 +217,7 @@ func startSatellite(t *testing.T, broker everest.Broker, options satelliteOption
 	}
 	s := &satelliteBoard{board: newBoard(t, broker, modules), address: fmt.Sprintf("127.0.0.1:%d", options.port)}
 	s.port = s.standIn(portID, implementationsOf(false), func(port *standIn) { port.answer = options.answer })
-	s.system = s.standIn(systemID, implementationsOf(true), nil)
+	s.system = s.standIn(systemID, implementationsOf(true), func(system *standIn) { system.answer = options.answerSystem })
 	options.agent.Everest = s.manager.Options(agentID)
 	if options.agent.Logger == nil {
 		options.agent.Logger = zaptest.NewLogger(t)

@@ -3,6 +3,7 @@ package satellite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 
@@ -75,15 +76,19 @@ func (c *Controller) passOn(ctx context.Context, route Route, command Command, a
 	if client == nil {
 		return nil, &everest.CommandError{Type: everest.NotReady, Message: ErrNotConnected.Error() + " at " + c.address()}
 	}
-	isReset := route.ID == routeSystem && command.Name == commandReset
-	if isReset {
-		// The answer to a reset often does not come: the board is gone.
+	if command.Function == functionReset {
 		c.loop.postAndWait(handshake.ResetPassedOn{})
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.config.CommandTimeout)
 	defer cancel()
 	target, value := wireTarget(command.Result)
-	if err := client.Call(ctx, command.Function, target, values...); err != nil {
+	err = client.Call(ctx, command.Function, target, values...)
+	if command.Function == functionReset && errors.Is(err, net.ErrClosed) {
+		// The answer to a reset often does not come: the board is gone, as was asked for.
+		c.log.Info("the satellite went down with the reset", zap.Error(err))
+		return json.RawMessage("null"), nil
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", command.Function, err)
 	}
 	result, err := value()

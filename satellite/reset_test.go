@@ -1,0 +1,80 @@
+package satellite_test
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite"
+)
+
+var hardReset = map[string]any{"type": "Hard", "scheduled": false}
+
+// silentSystem takes a reset as EVerest's System does: it never answers, since it
+// ends its own process.
+func silentSystem(ctx context.Context, _ invocation) (any, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// The manager ends the agent because its System ended, and the main board gets an
+// answer all the same.
+func TestAResetThatTakesTheAgentAlong(t *testing.T) {
+	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{answerSystem: silentSystem})
+	answer := make(chan error, 1)
+	go func() { answer <- s.main.required("system").Call(t.Context(), "reset", hardReset, nil) }()
+	got := receive(t, s.satellite.system.calls, "the reset")
+	want := invocation{"system", "reset", everest.Args{"type": json.RawMessage(`"Hard"`), "scheduled": json.RawMessage(`false`)}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("called (-want +got):\n%s", diff)
+	}
+	s.satellite.process.stop()
+	if err := receive(t, answer, "the answer to the reset"); err != nil {
+		t.Errorf("reset: %v", err)
+	}
+	if err := receive(t, s.satellite.process.ended, "the agent's end"); err != nil {
+		t.Errorf("the agent, told to stop, returned %v", err)
+	}
+	waitUntil(t, "the controller has parted", func() bool { return s.main.controller.Status().State == "Parted" })
+}
+
+// A C++ agent dies without an answer when its System does.
+func TestAResetThatCutsTheLink(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
+	for name, function := range map[string]any{
+		satellite.FunctionIAmHere:  func() bool { return false },
+		satellite.FunctionIAmReady: func() {},
+		satellite.FunctionRetrieve: func() string { return `{"errors":[],"vars":[]}` },
+	} {
+		if err := agent.Bind(name, function); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := agent.Handle("sytem_reset", func(ctx context.Context, _ *rpc.Request) (any, error) {
+		return nil, rpc.SessionFrom(ctx).Close()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- agent.Serve(context.Background(), listener) }()
+	t.Cleanup(func() {
+		agent.Close()
+		<-served
+	})
+	main := startMain(t, everesttest.NewBroker(t), listener.Addr().(*net.TCPAddr).Port, satellite.ControllerConfig{}, nil)
+	main.waitReady()
+	if err := main.required("system").Call(t.Context(), "reset", hardReset, nil); err != nil {
+		t.Errorf("reset: %v", err)
+	}
+	waitUntil(t, "the controller has parted", func() bool { return main.controller.Status().State == "Parted" })
+}
