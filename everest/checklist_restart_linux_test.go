@@ -3,6 +3,9 @@ package everest_test
 import (
 	"context"
 	"errors"
+	"net"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -116,4 +119,63 @@ func TestStandaloneModuleMeetsARestartedManager(t *testing.T) {
 			t.Error("OnReady ran twice")
 		}
 	})
+}
+
+// The broker goes and comes back, and with it the manager: the standalone module connects again by itself.
+func TestStandaloneModuleMeetsARestartedBroker(t *testing.T) {
+	type server interface {
+		Address() everest.Broker
+		Close() error
+	}
+	kinds := map[string]func(path string) (server, error){
+		"embedded": func(path string) (server, error) {
+			return everesttest.StartBroker(everesttest.BrokerConfig{SocketPath: path})
+		},
+		"mosquitto": func(path string) (server, error) {
+			return everesttest.StartMosquitto(t.Context(), everesttest.MosquittoConfig{SocketPath: path})
+		},
+	}
+	for name, start := range kinds {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "mqtt")
+			open := func() server {
+				broker, err := start(path)
+				if errors.Is(err, everesttest.ErrNoMosquitto) && os.Getenv("CI") == "" {
+					t.Skip("this half needs mosquitto: ", err)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { broker.Close() })
+				return broker
+			}
+			broker := open()
+			config := towerOnly(t, broker.Address())
+			first, err := everesttest.StartManager(patient(t), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { first.Close() })
+			module := everesttest.RunModule(t, first.Options("tower"), func(m *everest.Module) { m.Provides("main").Handle("ring", ring) }).Module
+			everesttest.WaitReady(t, first)
+			if err := broker.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := first.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				t.Fatal(err)
+			}
+			eventually(t, "publishing fails", func() bool {
+				return errors.Is(module.Provides("main").Publish(patient(t), "rung", 1), everest.ErrBrokerLost)
+			})
+
+			second := everesttest.NewManager(t, towerOnly(t, open().Address()))
+			everesttest.WaitReady(t, second)
+			recorder := everesttest.NewRecorder(t, second.Options("tower").Broker, "everest/modules/#")
+			newWireClient(t, second.Options("tower").Broker).publish(t, "everest/modules/tower/impl/main/cmd/ring",
+				`{"msg_type":"Cmd","data":{"id":"1","origin":"wire","args":{"text":"x","times":1}}}`)
+			if _, err := recorder.WaitTopic(patient(t), "everest/modules/tower/impl/main/cmd/ring/response/wire"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
