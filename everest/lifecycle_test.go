@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 func standalone(o *Options) { *o.Spawned = false }
@@ -401,6 +404,66 @@ func TestHandlerPanicsAreSurvived(t *testing.T) {
 		synctest.Wait()
 		if len(values) != 2 || len(ended) != 0 {
 			t.Errorf("%d values, ended %d", len(values), len(ended))
+		}
+	})
+}
+
+func TestRegistrationsWhileTheModuleRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := &memoryHub{}
+		m := connectMemory(t, hub, nil)
+		subscribedAtReady := false
+		m.OnInit(func(context.Context) error {
+			m.Requires("peer")[0].Subscribe("early", func(context.Context, json.RawMessage) {})
+			m.Provides("main").Handle("early", func(context.Context, Args) (any, error) { return nil, nil })
+			return nil
+		})
+		manager := hub.answer
+		hub.answer = func(message Message) []Message {
+			if message.Topic == "everest/modules/one/ready" {
+				hub.mu.Lock()
+				filters := hub.transports[0].filters
+				subscribedAtReady = slices.Contains(filters, variableTopicOf("early")) && slices.Contains(filters, "everest/modules/one/impl/main/cmd/early")
+				hub.mu.Unlock()
+			}
+			return manager(message)
+		}
+		values := make(chan string, 1)
+		running(t, m)
+		if !subscribedAtReady {
+			t.Error("what OnInit registers is not subscribed when the module says ready")
+		}
+		m.Requires("peer")[0].Subscribe("late", func(_ context.Context, value json.RawMessage) { values <- string(value) })
+		synctest.Wait()
+		hub.deliver(Message{Topic: variableTopicOf("late"), Payload: variableMessage(json.RawMessage("1"))})
+		if got := <-values; got != "1" {
+			t.Errorf("value %s", got)
+		}
+	})
+}
+
+func TestMistakeWhileTheModuleRunsEndsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := connectMemory(t, &memoryHub{}, nil)
+		ended := running(t, m)
+		m.Provides("typo")
+		if err := <-ended; err == nil || !strings.Contains(err.Error(), `"typo"`) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestLogOfWhatIsDroppedNamesTheTopic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.WarnLevel)
+		hub := &memoryHub{}
+		m := connectMemory(t, hub, func(o *Options) { o.Logger = zap.New(core) })
+		m.Requires("peer")[0].Subscribe("v", func(context.Context, json.RawMessage) { t.Error("an unreadable value was delivered") })
+		running(t, m)
+		hub.deliver(Message{Topic: variableTopicOf("v"), Payload: []byte("no JSON")})
+		synctest.Wait()
+		if logs.FilterField(zap.String("topic", variableTopicOf("v"))).Len() != 1 || m.Stats().Dropped != 1 {
+			t.Errorf("logged %v", logs.All())
 		}
 	})
 }
