@@ -1,0 +1,115 @@
+package everesttest
+
+import (
+	"flag"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+)
+
+// talk says something and hears it.
+func talk(t *testing.T, broker everest.Broker) {
+	t.Helper()
+	p := dialPeer(t, broker, "talk/x")
+	p.say(t, "talk/x", "1")
+	if got := string(p.hear(t).Payload); got != "1" {
+		t.Errorf("heard %q", got)
+	}
+}
+
+func TestBrokersOnSockets(t *testing.T) {
+	t.Run("embedded", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "broker.sock")
+		broker, err := StartBroker(BrokerConfig{SocketPath: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer broker.Close()
+		if broker.URL() != "unix://"+path {
+			t.Errorf("URL %s", broker.URL())
+		}
+		talk(t, broker.Address())
+	})
+	t.Run("mosquitto", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "mosquitto.sock")
+		broker := NewMosquitto(t, MosquittoConfig{SocketPath: path, Lines: []string{"max_inflight_messages 20"}})
+		if broker.SocketPath != path {
+			t.Errorf("address %s", broker)
+		}
+		talk(t, broker)
+	})
+}
+
+func TestBrokerCloses(t *testing.T) {
+	broker, err := StartBroker(BrokerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One that never says who it is does not hold the end up.
+	_, address := brokerEndpoint(broker.Address())
+	silent, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	p := dialPeer(t, broker.Address())
+	for range 2 {
+		if err := broker.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	<-p.lost
+	if _, err := dialWire(t.Context(), broker.Address(), "late", func(Message) {}); err == nil || !strings.Contains(err.Error(), broker.URL()) {
+		t.Errorf("error %v does not name the broker", err)
+	}
+}
+
+func TestBrokerAddressInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if _, err := StartBroker(BrokerConfig{Addr: taken.Addr().String()}); err == nil || !strings.Contains(err.Error(), taken.Addr().String()) {
+		t.Errorf("error %v does not name the address", err)
+	}
+}
+
+func TestMosquittoThatDoesNotStart(t *testing.T) {
+	NewMosquitto(t, MosquittoConfig{}) // ends the test here where there is none
+	_, err := StartMosquitto(t.Context(), MosquittoConfig{Lines: []string{"no_such_option true"}})
+	if err == nil || !strings.Contains(err.Error(), "no_such_option") {
+		t.Errorf("error %v does not say what mosquitto said", err)
+	}
+	if _, err := StartMosquitto(t.Context(), MosquittoConfig{Program: filepath.Join(t.TempDir(), "mosquitto")}); err == nil {
+		t.Error("a program that is not there starts")
+	}
+	broker, err := StartMosquitto(t.Context(), MosquittoConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := broker.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if !strings.Contains(broker.Output(), "terminating") || broker.URL() != "tcp://127.0.0.1:"+strconv.Itoa(broker.Address().Port) {
+		t.Errorf("%s: %s", broker.URL(), broker.Output())
+	}
+}
+
+func TestURLFlag(t *testing.T) {
+	set := flag.NewFlagSet("test", flag.ContinueOnError)
+	AddURLFlag(set)
+	if err := set.Parse([]string{"-url", "tcp://example.org:1883"}); err != nil {
+		t.Error(err)
+	}
+	// Without the flag in the program there is no broker given.
+	if broker, given := givenBroker(t); given {
+		t.Errorf("given %s", broker)
+	}
+}
