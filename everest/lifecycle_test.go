@@ -299,7 +299,7 @@ func TestRefusedSubscriptionEndsRun(t *testing.T) {
 
 func TestMistakesOfRegistrationsEndRun(t *testing.T) {
 	manifest := []byte("description: One\nprovides: {main: {interface: i, description: one}}\nrequires: {peer: {interface: i}}\n" +
-		"metadata: {license: https://example.com, authors: [a]}\n")
+		"metadata: {license: https://example.com, authors: [nobody]}\n")
 	nothing := func(context.Context, json.RawMessage) {}
 	tests := map[string]func(*Module){
 		`provides no implementation "typo"`: func(m *Module) {

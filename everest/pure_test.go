@@ -267,3 +267,63 @@ func TestErrorsCompare(t *testing.T) {
 		t.Error("an error is no denial")
 	}
 }
+
+func TestPathsFollowFromThePrefixWithoutSettings(t *testing.T) {
+	for prefix, want := range map[string]Paths{
+		"/usr":         {"/etc/everest", "/usr/libexec/everest/modules/One", "/usr/share/everest/modules/One"},
+		"/opt/everest": {"/opt/everest/etc/everest", "/opt/everest/libexec/everest/modules/One", "/opt/everest/share/everest/modules/One"},
+		"/sysroot/usr": {"/sysroot/etc/everest", "/sysroot/usr/libexec/everest/modules/One", "/sysroot/usr/share/everest/modules/One"},
+	} {
+		m := &Module{options: Options{InstallPrefix: prefix}, config: &moduleConfig{name: "One"}, start: newStartData()}
+		if diff := cmp.Diff(want, m.Paths()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", prefix, diff)
+		}
+		m.start.update(func() {
+			m.start.settings = Settings{Known: true, EtcDir: "/e", DataDir: "/d", ModulesDir: "/m"}
+		})
+		if diff := cmp.Diff(Paths{"/e", "/m/One", "/d/modules/One"}, m.Paths()); diff != "" {
+			t.Errorf("with settings (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestRaiseRefusesWhatCannotBeAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := &memoryHub{}
+		m := connectMemory(t, hub, nil)
+		main := m.Provides("main")
+		for _, e := range []Error{{}, {Type: "none"}, {Type: "a/#"}, {Type: "a/b/c"}, {Type: "/b"}} {
+			if err := main.Raise(t.Context(), e); err == nil {
+				t.Errorf("%q was raised", e.Type)
+			}
+		}
+		if err := main.RaiseForwarded(t.Context(), Error{Type: "a/B"}); err == nil {
+			t.Error("an error without an origin was forwarded")
+		}
+		// What could not be published is not active.
+		hub.lose()
+		if err := main.Raise(t.Context(), Error{Type: "a/B"}); !errors.Is(err, ErrBrokerLost) {
+			t.Error(err)
+		}
+		if main.IsActive("a/B", "") {
+			t.Error("an error that was not published is active")
+		}
+	})
+}
+
+func TestNamesOfConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := connectMemory(t, &memoryHub{}, func(o *Options) {
+			o.Manifest = []byte("description: One\nprovides: {main: {interface: i, description: one}}\nrequires: {peer: {interface: j}}\n" +
+				"metadata: {license: https://example.com, authors: [nobody]}\n")
+		})
+		main, peer := m.Provides("main"), m.Requires("peer")[0]
+		got := []string{m.ID(), m.Name(), main.ID(), main.Interface(), peer.Requirement(), peer.ModuleID(), peer.ImplementationID(), peer.Interface(), peer.String()}
+		if diff := cmp.Diff([]string{"one", "One", "main", "i", "peer", "two", "main", "j", "peer (two.main)"}, got); diff != "" {
+			t.Error(diff)
+		}
+		if m.Mapping() != nil || main.Mapping() != nil || peer.Mapping() != nil {
+			t.Error("a mapping from nowhere")
+		}
+	})
+}
