@@ -11,8 +11,6 @@ const (
 	slowCall = 100 * time.Microsecond
 	// lateAfter is after how long replies that wait for company are sent, and the peer's Nagle algorithm is released.
 	lateAfter = time.Millisecond
-	// gatheredReplies is how many bytes of replies wait for company at most.
-	gatheredReplies = 64 << 10
 )
 
 // lanes run the calls of a session, in the order that the server was configured with. A lane is a goroutine that runs its
@@ -122,7 +120,7 @@ func (l *lane) run() {
 		for i, r := range batch {
 			batch[i] = nil
 			fn := r.function
-			if fn.slow.Load() || s.late.is.Load() || s.out.queued.Load() >= gatheredReplies {
+			if fn.slow.Load() || s.late.is.Load() || s.out.gathered() {
 				s.out.flush(false)
 			}
 			s.run(r)

@@ -16,6 +16,8 @@ const (
 	bigMessage = 32 << 10
 	// keptBuffer is the largest buffer that a call keeps for later calls.
 	keptBuffer = 256 << 10
+	// gatherCount is how many short messages are gathered before they are written.
+	gatherCount = 32
 	// gatherSize is how many bytes of short messages are gathered in one buffer; up to smallGather they have one that the
 	// connection keeps.
 	gatherSize  = 64 << 10
@@ -45,11 +47,14 @@ type outbox struct {
 
 	mu sync.Mutex
 	// pieces are to be written before small. small collects short messages, spare is the buffer it takes turns with.
-	pieces   []piece
-	small    []byte
-	spare    []byte
-	flushing bool
-	err      error
+	pieces []piece
+	small  []byte
+	spare  []byte
+	// messages counts the short ones that small holds.
+	messages int
+	// flushing says that somebody writes, or is about to; gathering that it lets others run before.
+	flushing, gathering bool
+	err                 error
 	// change is closed when queued has become less or err was set; nil while nobody waits for that.
 	change   chan struct{}
 	drainers sync.WaitGroup
@@ -118,6 +123,13 @@ func (o *outbox) await(ctx context.Context, expired <-chan time.Time, limit int6
 	}
 }
 
+// gathered says whether enough short messages are queued to write them.
+func (o *outbox) gathered() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.messages >= gatherCount
+}
+
 // put queues one message: head, which is copied unless it is big, and tail, which never is and may be nil. With an owner,
 // neither a big head nor the tail may change until the owner is told; head and tail belong to the outbox otherwise.
 func (o *outbox) put(head, tail []byte, owner pieceOwner) error {
@@ -130,6 +142,7 @@ func (o *outbox) put(head, tail []byte, owner pieceOwner) error {
 	if len(head) < bigMessage {
 		o.grow(len(head))
 		o.small = append(o.small, head...)
+		o.messages++
 	} else {
 		o.seal()
 		if len(tail) > 0 {
@@ -151,7 +164,7 @@ func (o *outbox) seal() {
 		return
 	}
 	o.pieces = append(o.pieces, piece{data: o.small, gathered: o.small})
-	o.small, o.spare = o.spare[:0], nil
+	o.small, o.spare, o.messages = o.spare[:0], nil, 0
 }
 
 // grow sees to it that n more bytes fit into small where appending would not do that well; mu is held.
@@ -182,25 +195,40 @@ func (o *outbox) keep(buffer []byte) {
 }
 
 // flush sees to it that what is queued gets written. gather says that other senders are likely to queue something within
-// microseconds: they are let run first, so that one system call serves all.
+// microseconds: they are let run first, so that one system call serves all, up to gatherCount of them: the peer shall have
+// something to do while more is being gathered.
 func (o *outbox) flush(gather bool) {
 	o.mu.Lock()
-	if o.flushing || o.err != nil || len(o.small) == 0 && len(o.pieces) == 0 {
+	if o.err != nil || len(o.small) == 0 && len(o.pieces) == 0 {
 		o.mu.Unlock()
 		return
 	}
-	o.flushing = true
-	for range flushRounds {
-		if gather && len(o.pieces) == 0 {
+	if o.flushing {
+		if !o.gathering || o.messages < gatherCount {
 			o.mu.Unlock()
-			runtime.Gosched()
-			o.mu.Lock()
+			return
 		}
+		// Whoever gathers has enough: this sender writes in its place.
+		o.gathering = false
+	}
+	o.flushing = true
+	if gather && o.messages < gatherCount && len(o.pieces) == 0 {
+		o.gathering = true
+		o.mu.Unlock()
+		runtime.Gosched()
+		o.mu.Lock()
+		if !o.gathering {
+			o.mu.Unlock()
+			return
+		}
+		o.gathering = false
+	}
+	for range flushRounds {
 		if o.err != nil || o.direct == nil || len(o.pieces) > 0 {
 			break
 		}
 		buffer := o.small
-		o.small, o.spare = o.spare[:0], nil
+		o.small, o.spare, o.messages = o.spare[:0], nil, 0
 		o.mu.Unlock()
 		n, err := o.direct.write(buffer)
 		o.mu.Lock()

@@ -52,11 +52,12 @@ func (c *Client) readWhileBusy() error {
 	quick := 0
 	last := time.Now()
 	for {
-		if _, err := c.dispatchAll(nil); err != nil {
+		_, replies, err := c.dispatchAll(nil)
+		if err != nil {
 			return err
 		}
 		now := time.Now()
-		if now.Sub(last) < quickCall {
+		if now.Sub(last) < quickCall && replies <= 1 {
 			quick++
 		} else {
 			quick = 0
@@ -136,7 +137,7 @@ func (c *Client) lead(ctx context.Context, call *call) error {
 // the connection has ended, and so has the call.
 func (c *Client) leadUntilDone(ctx context.Context, call *call) (bool, error) {
 	for {
-		mine, err := c.dispatchAll(call)
+		mine, _, err := c.dispatchAll(call)
 		if err == nil && mine {
 			return true, nil
 		}
@@ -196,19 +197,19 @@ func (c *Client) acknowledge(pending int) {
 	}
 }
 
-// dispatchAll gives every reply that was read to its call. It answers whether that of the caller's own call was among
-// them, which is not signalled.
-func (c *Client) dispatchAll(own *call) (bool, error) {
-	mine := false
+// dispatchAll gives every reply that was read to its call. It answers how many there were, and whether that of the
+// caller's own call was among them, which is not signalled.
+func (c *Client) dispatchAll(own *call) (mine bool, replies int, err error) {
 	for {
 		frame, err := c.in.next()
 		if frame == nil || err != nil {
-			return mine, err
+			return mine, replies, err
 		}
 		message, err := parseResponse(frame)
 		if err != nil {
-			return mine, err
+			return mine, replies, err
 		}
+		replies++
 		c.mu.Lock()
 		call := c.calls.take(message.id)
 		c.freeSlot()

@@ -264,6 +264,9 @@ func (s *Session) take(message requestMessage, size int) {
 	r.owned = size >= bigMessage && s.in.handOver(size)
 	if r.function.nonBlocking && s.lanes.mayRunNow() {
 		s.run(r)
+		if s.out.gathered() {
+			s.out.flush(false)
+		}
 		return
 	}
 	if !r.owned {
