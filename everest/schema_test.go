@@ -170,3 +170,29 @@ func TestChecksAtOnce(t *testing.T) {
 	}
 	group.Wait()
 }
+
+// The format uri is EVerest's own notion of it, the others are draft-07's.
+func TestFormats(t *testing.T) {
+	loaded, err := everest.LoadDefinitionsJSON([]byte(`{"interfaces":{"lamp":{"vars":{
+		"link":{"type":"string","format":"uri"},"since":{"type":"string","format":"date-time"},"many":{"type":["integer","string"]}}}}}`), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		variable, value string
+		fits            bool
+	}{
+		{"link", `"ftp://example.org/a b"`, true},
+		{"link", `"://"`, true},
+		{"link", `"mailto:a@example.org"`, false},
+		{"since", `"2026-11-22T10:32:38+01:00"`, true},
+		{"since", `"2026-11-22"`, false},
+		{"many", `"a"`, true},
+		{"many", `1`, true},
+		{"many", `1.5`, false},
+	} {
+		if err := loaded.CheckVariable("lamp", test.variable, json.RawMessage(test.value)); (err == nil) != test.fits {
+			t.Errorf("%s %s: %v", test.variable, test.value, err)
+		}
+	}
+}
