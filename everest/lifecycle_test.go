@@ -298,7 +298,7 @@ func TestRefusedSubscriptionEndsRun(t *testing.T) {
 }
 
 func TestMistakesOfRegistrationsEndRun(t *testing.T) {
-	manifest := []byte("description: One\nprovides: {main: {interface: i, description: one}}\nrequires: {peer: {interface: i}}\n" +
+	manifest := []byte("description: One\nprovides: {main: {interface: bell, description: one bell}}\nrequires: {peer: {interface: bell}}\n" +
 		"metadata: {license: https://example.com, authors: [nobody]}\n")
 	nothing := func(context.Context, json.RawMessage) {}
 	tests := map[string]func(*Module){

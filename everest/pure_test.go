@@ -314,12 +314,12 @@ func TestRaiseRefusesWhatCannotBeAnError(t *testing.T) {
 func TestNamesOfConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := connectMemory(t, &memoryHub{}, func(o *Options) {
-			o.Manifest = []byte("description: One\nprovides: {main: {interface: i, description: one}}\nrequires: {peer: {interface: j}}\n" +
+			o.Manifest = []byte("description: One\nprovides: {main: {interface: bell, description: one bell}}\nrequires: {peer: {interface: door}}\n" +
 				"metadata: {license: https://example.com, authors: [nobody]}\n")
 		})
 		main, peer := m.Provides("main"), m.Requires("peer")[0]
 		got := []string{m.ID(), m.Name(), main.ID(), main.Interface(), peer.Requirement(), peer.ModuleID(), peer.ImplementationID(), peer.Interface(), peer.String()}
-		if diff := cmp.Diff([]string{"one", "One", "main", "i", "peer", "two", "main", "j", "peer (two.main)"}, got); diff != "" {
+		if diff := cmp.Diff([]string{"one", "One", "main", "bell", "peer", "two", "main", "door", "peer (two.main)"}, got); diff != "" {
 			t.Error(diff)
 		}
 		if m.Mapping() != nil || main.Mapping() != nil || peer.Mapping() != nil {
