@@ -89,6 +89,9 @@ func (b *board) addresses(ctx context.Context) []netip.Addr {
 	if address, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{address}
 	}
+	// What is left of the board's time is for the board.
+	ctx, cancel := context.WithTimeout(ctx, b.timeout/4)
+	defer cancel()
 	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		b.log.Warn("the board's name cannot be resolved: the first address with its credentials is taken for its own", zap.Error(err))

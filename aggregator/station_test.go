@@ -33,7 +33,6 @@ provides:
 	backendManifest = `
 description: stand-in for OCPP
 metadata: {license: "https://example.org", authors: [test]}
-provides: {}
 requires:
   system: {interface: system}
 `
@@ -192,13 +191,20 @@ func freePort(t testing.TB) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// newStation starts a station; config are the aggregator's keys.
+// newStation starts a station on an embedded broker; config are the aggregator's keys.
 func newStation(t testing.TB, boards int, config map[string]any) *testStation {
+	t.Helper()
+	return newStationOn(t, everesttest.NewBroker(t), boards, config)
+}
+
+func newStationOn(t testing.TB, broker everest.Broker, boards int, config map[string]any) *testStation {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	s := &testStation{t: t, directory: t.TempDir(), logs: logs, log: zap.New(core)}
 	s.config = map[string]any{
-		"upload_url_template":    fmt.Sprintf("ftp://{my-ip}:%d/", freePort(t)),
+		"upload_url_template": fmt.Sprintf("ftp://{my-ip}:%d/", freePort(t)),
+		// Enough of the tests' short seconds for a machine that is busy with other things.
+		"board_timeout": 250, "incoming_upload_timeout": 600, "upload_connect_timeout": 600, "upload_stall_timeout": 3600, "upload_timeout": 80000,
 		"incoming_uploads_dir":   filepath.Join(s.directory, "incoming"),
 		"state_dir":              filepath.Join(s.directory, "state"),
 		"default_retry_interval": 0,
@@ -220,7 +226,7 @@ func newStation(t testing.TB, boards int, config map[string]any) *testStation {
 		}
 	}
 	modules["aggregator"] = everesttest.ModuleConfig{Module: "SystemAggregator", Manifest: manifest, Config: s.config, Connections: connections}
-	s.manager = everesttest.NewManager(t, everesttest.ManagerConfig{Modules: modules, Definitions: testDefinitions(t)})
+	s.manager = everesttest.NewManager(t, everesttest.ManagerConfig{Broker: broker, Modules: modules, Definitions: testDefinitions(t)})
 	for i := range boards {
 		s.boards = append(s.boards, s.startBoard(i))
 	}
