@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -24,7 +26,6 @@ type manifestFile struct {
 type manifestMetadata struct {
 	License string   `json:"license"`
 	Authors []string `json:"authors"`
-	BaseURL string   `json:"base_url"`
 }
 
 type manifestParameterFile struct {
@@ -34,30 +35,108 @@ type manifestParameterFile struct {
 	Mutability  string          `json:"mutability"`
 	Unit        string          `json:"unit"`
 
-	// A parameter is declared by a JSON schema; of its other keywords these are met in manifests.
 	Minimum *float64          `json:"minimum"`
 	Maximum *float64          `json:"maximum"`
 	Enum    []json.RawMessage `json:"enum"`
-	Title   string            `json:"title"`
-	Format  string            `json:"format"`
-	Pattern string            `json:"pattern"`
 }
 
 type manifestImplementation struct {
-	Interface   string                           `json:"interface"`
-	Description string                           `json:"description"`
-	Config      map[string]manifestParameterFile `json:"config"`
+	Interface   string
+	Description string
+	Config      map[string]manifestParameterFile
+	// others are keys of the module author's own.
+	others map[string]json.RawMessage
 }
 
 type manifestRequirement struct {
-	Interface      string `json:"interface"`
-	Description    string `json:"description"`
-	MinConnections *int   `json:"min_connections"`
-	MaxConnections *int   `json:"max_connections"`
-	Ignore         struct {
-		Variables []string `json:"vars"`
-		Errors    bool     `json:"errors"`
-	} `json:"ignore"`
+	Interface      string         `json:"interface"`
+	MinConnections *int           `json:"min_connections"`
+	MaxConnections *int           `json:"max_connections"`
+	Ignore         manifestIgnore `json:"ignore"`
+}
+
+type manifestIgnore struct {
+	Variables []string
+	Errors    bool
+}
+
+// UnmarshalJSON takes any key beside the known ones, as the manager does.
+func (m *manifestMetadata) UnmarshalJSON(text []byte) error {
+	type lenient manifestMetadata
+	return json.Unmarshal(text, (*lenient)(m))
+}
+
+// UnmarshalJSON takes any key beside the known ones: a parameter is declared by a JSON schema, with whatever keywords.
+func (p *manifestParameterFile) UnmarshalJSON(text []byte) error {
+	type lenient manifestParameterFile
+	return json.Unmarshal(text, (*lenient)(p))
+}
+
+// UnmarshalJSON keeps the keys beside the known ones.
+func (i *manifestImplementation) UnmarshalJSON(text []byte) error {
+	if err := json.Unmarshal(text, &i.others); err != nil {
+		return err
+	}
+	for name, into := range map[string]any{"interface": &i.Interface, "description": &i.Description, "config": &i.Config} {
+		if value, given := i.others[name]; given {
+			if err := json.Unmarshal(value, into); err != nil {
+				return err
+			}
+			delete(i.others, name)
+		}
+	}
+	return nil
+}
+
+// UnmarshalJSON takes a single variable's name in the place of a list, and any key beside the known ones.
+func (i *manifestIgnore) UnmarshalJSON(text []byte) error {
+	var fields struct {
+		Variables json.RawMessage `json:"vars"`
+		Errors    bool            `json:"errors"`
+	}
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return err
+	}
+	i.Errors = fields.Errors
+	if isNull(fields.Variables) {
+		return nil
+	}
+	if fields.Variables[0] == '"' {
+		i.Variables = make([]string, 1)
+		return json.Unmarshal(fields.Variables, &i.Variables[0])
+	}
+	return json.Unmarshal(fields.Variables, &i.Variables)
+}
+
+// manifestName is what the manager takes for the name of a parameter, an implementation, a requirement or an interface.
+var manifestName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]*$`)
+
+func checkName(where, name string) error {
+	if !manifestName.MatchString(name) {
+		return fmt.Errorf("%s: the name %q must start with a letter or _ and have only letters, digits and _ . -", where, name)
+	}
+	return nil
+}
+
+func checkInterface(where, name string) error {
+	if name == "" {
+		return fmt.Errorf("%s.interface is missing", where)
+	}
+	if len(name) < 3 {
+		return fmt.Errorf("%s.interface %q must have at least 3 characters", where, name)
+	}
+	return checkName(where+".interface", name)
+}
+
+// checkOthers refuses a key of the module author's own that the manager refuses.
+func (i manifestImplementation) checkOthers(where string) error {
+	for _, name := range slices.Sorted(maps.Keys(i.others)) {
+		reserved := name == "vars" || strings.HasPrefix(name, "interface") || strings.HasPrefix(name, "config") || strings.HasPrefix(name, "cmds")
+		if value := i.others[name]; reserved || !manifestName.MatchString(name) || value[0] == '{' || value[0] == '[' {
+			return fmt.Errorf("%s.%s is neither interface, description nor config, and no plain value of the author's own", where, name)
+		}
+	}
+	return nil
 }
 
 func (f manifestFile) manifest() (*Manifest, error) {
@@ -70,6 +149,14 @@ func (f manifestFile) manifest() (*Manifest, error) {
 	if len(f.Metadata.Authors) == 0 {
 		return nil, fmt.Errorf("metadata.authors must name somebody")
 	}
+	for _, author := range f.Metadata.Authors {
+		if len(author) < 2 {
+			return nil, fmt.Errorf("metadata.authors: %q must have at least 2 characters", author)
+		}
+	}
+	if f.Provides != nil && len(f.Provides) == 0 {
+		return nil, fmt.Errorf("provides is empty: leave it out, or name an implementation")
+	}
 	manifest := &Manifest{
 		Description: f.Description, License: f.Metadata.License, Authors: f.Metadata.Authors,
 		Provides: map[string]ManifestImplementation{}, Requires: map[string]ManifestRequirement{},
@@ -81,10 +168,16 @@ func (f manifestFile) manifest() (*Manifest, error) {
 	}
 	for id, provided := range f.Provides {
 		where := "provides." + id
-		if provided.Interface == "" {
-			return nil, fmt.Errorf("%s.interface is missing", where)
+		if err := checkName("provides", id); err != nil {
+			return nil, err
+		}
+		if err := checkInterface(where, provided.Interface); err != nil {
+			return nil, err
 		}
 		if err := checkDescription(where+".description", provided.Description); err != nil {
+			return nil, err
+		}
+		if err := provided.checkOthers(where); err != nil {
 			return nil, err
 		}
 		config, err := manifestParameters(where+".config", provided.Config)
@@ -94,6 +187,9 @@ func (f manifestFile) manifest() (*Manifest, error) {
 		manifest.Provides[id] = ManifestImplementation{Interface: provided.Interface, Description: provided.Description, Config: config}
 	}
 	for id, required := range f.Requires {
+		if err := checkName("requires", id); err != nil {
+			return nil, err
+		}
 		requirement, err := required.requirement("requires." + id)
 		if err != nil {
 			return nil, err
@@ -114,9 +210,10 @@ func (r manifestRequirement) requirement(where string) (ManifestRequirement, err
 	if r.MaxConnections != nil {
 		requirement.MaxConnections = *r.MaxConnections
 	}
+	if err := checkInterface(where, r.Interface); err != nil {
+		return requirement, err
+	}
 	switch {
-	case r.Interface == "":
-		return requirement, fmt.Errorf("%s.interface is missing", where)
 	case requirement.MinConnections < 0:
 		return requirement, fmt.Errorf("%s.min_connections is %d, it must not be below 0", where, requirement.MinConnections)
 	case requirement.MaxConnections < 1:
@@ -131,6 +228,9 @@ func manifestParameters(where string, files map[string]manifestParameterFile) (m
 	parameters := map[string]ManifestParameter{}
 	for name, file := range files {
 		place := where + "." + name
+		if err := checkName(where, name); err != nil {
+			return nil, err
+		}
 		if err := checkDescription(place+".description", file.Description); err != nil {
 			return nil, err
 		}
@@ -150,7 +250,7 @@ func manifestParameters(where string, files map[string]manifestParameterFile) (m
 		default:
 			return nil, fmt.Errorf("%s.type is %q, it can be boolean, integer, number or string", place, file.Type)
 		}
-		if !isNull(file.Default) {
+		if file.Default != nil {
 			if err := parameter.CheckValue(file.Default); err != nil {
 				return nil, fmt.Errorf("%s.default: %w", place, err)
 			}

@@ -75,6 +75,32 @@ enable_external_mqtt: true
 	}
 }
 
+// What EVerest's manager takes beside the keys that it knows, is taken here as well: EVerest's own manifests have it.
+func TestParseManifestTakesKeysOfTheAuthor(t *testing.T) {
+	manifest, err := everest.ParseManifest([]byte(`
+description: a module
+metadata: {license: 'https://example.org', authors: [me], base_license: 'https://example.org/base', note: {any: thing}}
+config:
+  reason: {description: why, type: string, default: because, minLength: 5, x-shown: {on: page}}
+provides:
+  main: {interface: lamp, description: the lamp, revision: 5, colour: red, nothing: null}
+requires:
+  system: {interface: system, ignore: {vars: log_status, note: any}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := manifest.Requires["system"].IgnoreVariables; !cmp.Equal(got, []string{"log_status"}) {
+		t.Errorf("ignored variables %q, want the one that is named", got)
+	}
+	if got := manifest.Provides["main"]; got.Interface != "lamp" || got.Description != "the lamp" {
+		t.Errorf("implementation %+v", got)
+	}
+	if got := manifest.Config["reason"]; got.Type != "string" || string(got.Default) != `"because"` {
+		t.Errorf("parameter %+v", got)
+	}
+}
+
 func TestParseManifestErrors(t *testing.T) {
 	for _, test := range []struct{ content, want string }{
 		{``, "description must have at least 2 characters"},
@@ -84,14 +110,27 @@ func TestParseManifestErrors(t *testing.T) {
 		{"description: a module\nmetadata: {license: mine, authors: [me]}", "metadata.license must be a URI"},
 		{"description: a module\nmetadata: {license: 'https://example.org'}", "metadata.authors must name somebody"},
 		{manifestHead + "provide: {}", `unknown field "provide"`},
+		{"description: a module\nmetadata: {license: 'https://example.org', authors: [m]}", `metadata.authors: "m" must have at least 2 characters`},
+		{manifestHead + "provides: {}", "provides is empty"},
+		{manifestHead + "provides: {9main: {interface: lamp, description: lamp}}", `provides: the name "9main"`},
+		{manifestHead + "provides: {main: {interface: la, description: lamp}}", `provides.main.interface "la" must have at least 3 characters`},
+		{manifestHead + "provides: {main: {interface: la mp, description: lamp}}", `provides.main.interface: the name "la mp"`},
+		{manifestHead + "provides: {main: {interface: lamp, description: lamp, more: {a: 1}}}", "provides.main.more is neither"},
+		{manifestHead + "provides: {main: {interface: lamp, description: lamp, vars: a}}", "provides.main.vars is neither"},
+		{manifestHead + "provides: {main: {interface: lamp, description: lamp, config: [a]}}", "cannot unmarshal array"},
 		{manifestHead + "provides: {main: {description: lamp}}", "provides.main.interface is missing"},
 		{manifestHead + "provides: {main: {interface: lamp}}", "provides.main.description must have"},
 		{manifestHead + "provides: {main: {interface: lamp, description: lamp, config: {a: {description: ab, type: bool}}}}", `provides.main.config.a.type is "bool"`},
 		{manifestHead + "requires: {r: {}}", "requires.r.interface is missing"},
-		{manifestHead + "requires: {r: {interface: i, min_connections: -1}}", "requires.r.min_connections is -1"},
-		{manifestHead + "requires: {r: {interface: i, max_connections: 0}}", "requires.r.max_connections is 0"},
-		{manifestHead + "requires: {r: {interface: i, min_connections: 3, max_connections: 2}}", "requires.r.max_connections is 2, below its min_connections 3"},
+		{manifestHead + "requires: {a b: {interface: lamp}}", `requires: the name "a b"`},
+		{manifestHead + "requires: {r: {interface: lamp, description: what for}}", `unknown field "description"`},
+		{manifestHead + "requires: {r: {interface: lamp, ignore: {vars: 5}}}", "cannot unmarshal number"},
+		{manifestHead + "requires: {r: {interface: lamp, min_connections: -1}}", "requires.r.min_connections is -1"},
+		{manifestHead + "requires: {r: {interface: lamp, max_connections: 0}}", "requires.r.max_connections is 0"},
+		{manifestHead + "requires: {r: {interface: lamp, min_connections: 3, max_connections: 2}}", "requires.r.max_connections is 2, below its min_connections 3"},
 		{manifestHead + "config: {a: {type: integer}}", "config.a.description must have"},
+		{manifestHead + "config: {a b: {description: ab, type: integer}}", `config: the name "a b"`},
+		{manifestHead + "config: {a: {description: ab, type: integer, default: null}}", "config.a.default: null is no integer"},
 		{manifestHead + "config: {a: {description: ab, type: integer, default: 1.5}}", "config.a.default: 1.5 is no integer"},
 		{manifestHead + "config: {a: {description: ab, type: string, mutability: Often}}", `config.a.mutability is "Often"`},
 	} {
