@@ -15,10 +15,9 @@ type call struct {
 	deadline time.Time
 	message  encoder
 
-	// err and signal tell a goroutine that waits for the call; finished is called instead where none does.
-	err      error
-	signal   chan struct{}
-	finished func(error)
+	// err and signal tell the goroutine that waits for the call, which alone uses the rest.
+	err    error
+	signal chan struct{}
 	// timer is kept for the next call.
 	timer *time.Timer
 	// lent is open while the outbox may read the message or the caller's memory; nil when it never does.
@@ -42,8 +41,8 @@ func (c *call) put(head []byte) error {
 // written is the outbox's message that it no longer reads the message.
 func (c *call) written() { close(c.lent) }
 
-// reclaim waits until the outbox does not need the message and the caller's memory. What still waits is copied, so this takes no longer
-// than a write that is under way.
+// reclaim waits until the outbox does not need the message and the caller's memory. What still waits to be written is
+// copied, so this takes no longer than a write that is under way.
 func (c *call) reclaim() {
 	if c.lent == nil {
 		return
@@ -56,14 +55,8 @@ func (c *call) reclaim() {
 
 // finish ends the call with its result. The call may be another one as soon as this returns.
 func (c *call) finish(err error) {
-	if c.finished == nil {
-		c.err = err
-		c.signal <- struct{}{}
-		return
-	}
-	finished := c.finished
-	c.client.recycle(c)
-	finished(err)
+	c.err = err
+	c.signal <- struct{}{}
 }
 
 // begin encodes a call.
@@ -90,13 +83,14 @@ func (c *Client) begin(ctx context.Context, method string, reply any, args []any
 
 func (c *Client) recycle(call *call) {
 	call.reclaim()
-	call.method, call.reply, call.err, call.finished = "", nil, nil, nil
+	call.method, call.reply, call.err = "", nil, nil
 	call.deadline = time.Time{}
 	call.message.tail = nil
 	c.objects.Put(call)
 }
 
-// submit sends the call. lead says whether the caller has got the reader's role, which only a caller that mayLead gets.
+// submit sends the call. lead says whether the caller has got the reader's role, which only a caller that mayLead gets;
+// others have to tell waiting when they are done.
 func (c *Client) submit(ctx context.Context, call *call, mayLead bool) (lead bool, err error) {
 	if err := c.admit(ctx, call); err != nil {
 		return false, err
@@ -106,6 +100,10 @@ func (c *Client) submit(ctx context.Context, call *call, mayLead bool) (lead boo
 	c.activity++
 	others := c.calls.count > 1
 	wake := !c.reading && !mayLead
+	if !mayLead {
+		// Close begins to wait when the client has failed, and it has not: mu is held.
+		c.waiting.Add(1)
+	}
 	if lead = mayLead && !c.reading; lead {
 		c.reading = true
 	}

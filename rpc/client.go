@@ -133,20 +133,17 @@ func (c *Client) Go(ctx context.Context, method string, reply any, args ...any) 
 		end(err)
 		return result
 	}
-	bounded := ctx.Done() != nil || !call.deadline.IsZero()
-	if !bounded {
-		call.finished = end
-	}
 	if _, err := c.submit(ctx, call, false); err != nil {
 		c.recycle(call)
 		end(err)
-	} else if bounded {
-		c.waiting.Go(func() {
-			err := c.wait(ctx, call)
-			c.recycle(call)
-			end(err)
-		})
+		return result
 	}
+	go func() {
+		defer c.waiting.Done()
+		err := c.wait(ctx, call)
+		c.recycle(call)
+		end(err)
+	}()
 	return result
 }
 
