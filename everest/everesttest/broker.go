@@ -25,8 +25,8 @@ type BrokerConfig struct {
 }
 
 // Broker is an MQTT broker inside the process. What waits for a slow subscriber it drops beyond 65 535 messages (mosquitto by
-// default beyond 1000), without a word to anybody, and it keeps nothing when it is closed. It is not a mosquitto: its window is not 20 and Nagle is off, so timing seen on it is no
-// timing of a station.
+// default beyond 1000), without a word to anybody, and it keeps nothing when it is closed. It is not a mosquitto: its window
+// is not 20 and Nagle is off, so timing seen on it is no timing of a station.
 type Broker struct {
 	server  *mqtt.Server
 	address everest.Broker
