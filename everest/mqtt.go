@@ -325,7 +325,7 @@ func (d *mqttDial) reason(err error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
-	case d.aborted:
+	case d.ctx.Err() != nil:
 		return context.Cause(d.ctx)
 	case d.err != nil:
 		return d.err
