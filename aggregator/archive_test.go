@@ -102,9 +102,9 @@ func TestArchiveNeedsTheSameMemoryForAnyFile(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		return after.TotalAlloc - before.TotalAlloc
 	}
-	small, large := allocated(1<<20), allocated(64<<20)
+	small, large := allocated(1<<20), allocated(24<<20)
 	if large > small+1<<20 {
-		t.Errorf("%d bytes are allocated for 1 MiB, %d for 64 MiB", small, large)
+		t.Errorf("%d bytes are allocated for 1 MiB, %d for 24 MiB", small, large)
 	}
 }
 
