@@ -260,6 +260,10 @@ const (
 
 // SetConfig asks the manager to change a parameter. The value is text, as in a configuration file: "true", "9", "name".
 // The module that owns the parameter is not told.
+//
+// Check the value yourself. The manager of EVerest 2026.02.0 takes what begins with a fitting number, also for a
+// parameter that is read only and beyond the manifest's bounds; with a value out of bounds its next start fails. For an
+// implementation that does not exist it does not answer at all.
 func (m *Module) SetConfig(ctx context.Context, id ConfigID, value string) (SetResult, error) {
 	what := "set " + id.String()
 	request := configRequest{Type: "Set", Origin: m.options.ModuleID, Request: configQuery{Identifier: &id, Value: &value}}

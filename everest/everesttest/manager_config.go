@@ -67,7 +67,8 @@ type ModuleMapping struct {
 // Access says which parameters of other modules a module may read and write. Its own it always may.
 type Access struct {
 	GlobalRead, GlobalWrite bool
-	// SetReadOnly lets parameters be written that are read only; it holds for all modules with a right to write.
+	// SetReadOnly shows read only parameters as writable ones where all parameters are asked for. EVerest's manager lets
+	// them be written without it as well.
 	SetReadOnly bool
 	Modules     map[string]ModuleAccess
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"strconv"
+	"strings"
 
 	"go.uber.org/zap"
 )
@@ -52,7 +54,7 @@ func (m *Manager) answer(data json.RawMessage) {
 	case request.Type == "Get":
 		answer, ok = m.get(request, origin)
 	case request.Type == "Set" && request.Request.Value != nil:
-		answer = m.set(request, origin)
+		answer, ok = m.set(request, origin)
 	default:
 		ok = false
 	}
@@ -90,7 +92,9 @@ func (m *Manager) get(request configRequest, origin *managedModule) (configAnswe
 	case "AllMappings":
 		mappings := map[string]*ModuleMapping{}
 		for id, module := range m.modules {
-			mappings[id] = module.config.Mapping
+			if origin.mayRead(request.Origin, id) {
+				mappings[id] = module.config.Mapping
+			}
 		}
 		return found(mappings)
 	case "Value":
@@ -98,14 +102,14 @@ func (m *Manager) get(request configRequest, origin *managedModule) (configAnswe
 		if identifier == nil {
 			return failed("Error", "No identifier provided")
 		}
+		if !origin.mayRead(request.Origin, identifier.ModuleID) {
+			return failed("AccessDenied", accessDenied(request.Origin, identifier.ModuleID))
+		}
 		module, ok := m.modules[identifier.ModuleID]
 		if !ok {
 			return failed("Error", "")
 		}
-		if !origin.mayRead(request.Origin, identifier.ModuleID) {
-			return failed("AccessDenied", accessDenied(request.Origin, identifier.ModuleID))
-		}
-		for _, candidate := range origin.shownParameters(request.Origin, identifier.ModuleID, module)[identifier.implementation()] {
+		for _, candidate := range module.parameters[identifier.implementation()] {
 			if candidate.Name == identifier.Parameter {
 				return found(candidate)
 			}
@@ -122,28 +126,30 @@ func (i configIdentifier) implementation() string {
 	return i.Implementation
 }
 
-// set stores a value for the next start of a manager; nothing that runs takes notice.
-func (m *Manager) set(request configRequest, origin *managedModule) configAnswer {
-	rejected := func(status, info string) configAnswer {
-		return configAnswer{Status: status, StatusInfo: info, Response: map[string]any{"status": "Rejected"}}
+// set stores a value for the next start of a manager; nothing that runs takes notice. EVerest's manager looks neither at
+// the parameter's mutability nor at its bounds: a value that is out of them ends the next start.
+func (m *Manager) set(request configRequest, origin *managedModule) (configAnswer, bool) {
+	rejected := func(status, info string) (configAnswer, bool) {
+		return configAnswer{Status: status, StatusInfo: info, Response: map[string]any{"status": "Rejected"}}, true
 	}
 	identifier := request.Request.Identifier
 	if identifier == nil {
-		return rejected("Error", "No identifier provided")
-	}
-	module, ok := m.modules[identifier.ModuleID]
-	if !ok {
-		return rejected("Error", "")
+		return configAnswer{}, false
 	}
 	if !origin.mayWrite(request.Origin, identifier.ModuleID) {
 		return rejected("AccessDenied", accessDenied(request.Origin, identifier.ModuleID))
 	}
-	for _, candidate := range origin.shownParameters(request.Origin, identifier.ModuleID, module)[identifier.implementation()] {
+	module, ok := m.modules[identifier.ModuleID]
+	if !ok {
+		return configAnswer{}, false
+	}
+	parameters, ok := module.parameters[identifier.implementation()]
+	if !ok {
+		return configAnswer{}, false
+	}
+	for _, candidate := range parameters {
 		if candidate.Name != identifier.Parameter {
 			continue
-		}
-		if candidate.Characteristics.Mutability == "ReadOnly" {
-			return rejected("AccessDenied", accessDenied(request.Origin, identifier.ModuleID))
 		}
 		text := *request.Request.Value
 		if reason := unparsable(text, candidate.Characteristics.Datatype); reason != "" {
@@ -151,7 +157,7 @@ func (m *Manager) set(request configRequest, origin *managedModule) configAnswer
 				identifier.Parameter, identifier.ModuleID, text, candidate.Characteristics.Datatype, reason))
 		}
 		m.store(*identifier, text)
-		return configAnswer{Status: "Ok", Response: map[string]any{"status": "RebootRequired"}}
+		return configAnswer{Status: "Ok", Response: map[string]any{"status": "RebootRequired"}}, true
 	}
 	return rejected("Error", "")
 }
@@ -160,15 +166,21 @@ func accessDenied(origin, module string) string {
 	return "Access to config item denied: " + origin + " cannot access " + module
 }
 
+// The C++ functions that read numbers take what a text starts with: 4.7 does for the integer 4.
+var (
+	leadingInteger = regexp.MustCompile(`^\s*[+-]?[0-9]+`)
+	leadingNumber  = regexp.MustCompile(`^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)`)
+)
+
 // unparsable names the C++ function that would refuse the text, or nothing. Any text does for a bool and for a string.
 func unparsable(text, datatype string) string {
 	switch datatype {
 	case "integer":
-		if _, err := strconv.ParseInt(text, 10, 32); err != nil {
+		if _, err := strconv.ParseInt(strings.TrimSpace(leadingInteger.FindString(text)), 10, 32); err != nil {
 			return "stoi"
 		}
 	case "number":
-		if _, err := strconv.ParseFloat(text, 64); err != nil {
+		if !leadingNumber.MatchString(text) {
 			return "stod"
 		}
 	}
@@ -209,7 +221,8 @@ func (m *managedModule) mayWrite(own, other string) bool {
 	return own == other || access != nil && (access.GlobalWrite || access.Modules[other].Write)
 }
 
-// shownParameters are another module's parameters as this one sees them: those it may write all the same are ReadWrite.
+// shownParameters are another module's parameters as the answer to All shows them to this one: with SetReadOnly as
+// ReadWrite. The other answers show them as they are.
 func (m *managedModule) shownParameters(own, other string, module *managedModule) map[string][]parameter {
 	access := m.config.Access
 	if access == nil || !access.SetReadOnly && !access.Modules[other].SetReadOnly {

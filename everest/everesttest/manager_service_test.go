@@ -1,6 +1,9 @@
 package everesttest
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 const peerParameters = `{"!module":[
 	{"name":"flag","value":false,"characteristics":{"datatype":"bool","mutability":"ReadOnly"}},
@@ -30,6 +33,7 @@ func TestConfigService(t *testing.T) {
 		{"all with a right", "gomod", "Get", `{"type":"All"}`, `{"status":"Ok","status_info":"","type":"Get","response":{"type":"All","data":{"gomod":` + gomodParameters + `,"peer_1":` + peerParameters + `}}}`},
 		{"all without", "peer_1", "Get", `{"type":"All"}`, `{"status":"Ok","status_info":"","type":"Get","response":{"type":"All","data":{"peer_1":` + peerParameters + `}}}`},
 		{"all mappings", "gomod", "Get", `{"type":"AllMappings"}`, `{"status":"Ok","status_info":"","type":"Get","response":{"type":"AllMappings","data":{"gomod":null,"peer_1":` + peerMapping + `}}}`},
+		{"mappings without a right", "peer_1", "Get", `{"type":"AllMappings"}`, `{"status":"Ok","status_info":"","type":"Get","response":{"type":"AllMappings","data":{"peer_1":` + peerMapping + `}}}`},
 		{"value", "gomod", "Get", `{"type":"Value","identifier":{"module_id":"peer_1","configuration_parameter_name":"num"}}`,
 			`{"status":"Ok","status_info":"","type":"Get","response":{"type":"Value","data":{"characteristics":{"datatype":"integer","mutability":"ReadWrite"},"name":"num","value":3}}}`},
 		{"value of implementation", "gomod", "Get", `{"type":"Value","identifier":{"module_id":"peer_1","configuration_parameter_name":"impl_opt","module_implementation_id":"main"}}`,
@@ -37,6 +41,8 @@ func TestConfigService(t *testing.T) {
 		{"unknown parameter", "gomod", "Get", `{"type":"Value","identifier":{"module_id":"peer_1","configuration_parameter_name":"none"}}`,
 			`{"response":{"data":null,"type":"Value"},"status":"Error","status_info":"","type":"Get"}`},
 		{"unknown module", "gomod", "Get", `{"type":"Value","identifier":{"module_id":"ghost","configuration_parameter_name":"none"}}`,
+			`{"response":{"data":null,"type":"Value"},"status":"AccessDenied","status_info":"Access to config item denied: gomod cannot access ghost","type":"Get"}`},
+		{"unknown implementation", "gomod", "Get", `{"type":"Value","identifier":{"module_id":"peer_1","configuration_parameter_name":"num","module_implementation_id":"ghost"}}`,
 			`{"response":{"data":null,"type":"Value"},"status":"Error","status_info":"","type":"Get"}`},
 		{"no identifier", "gomod", "Get", `{"type":"Value"}`,
 			`{"response":{"data":null,"type":"Value"},"status":"Error","status_info":"No identifier provided","type":"Get"}`},
@@ -49,12 +55,20 @@ func TestConfigService(t *testing.T) {
 		{"set unknown parameter", "gomod", "Set", `{"identifier":{"module_id":"peer_1","configuration_parameter_name":"none"},"value":"9"}`,
 			`{"response":{"status":"Rejected"},"status":"Error","status_info":"","type":"Set"}`},
 		{"set read only", "gomod", "Set", `{"identifier":{"module_id":"peer_1","configuration_parameter_name":"name"},"value":"9"}`,
-			`{"response":{"status":"Rejected"},"status":"AccessDenied","status_info":"Access to config item denied: gomod cannot access peer_1","type":"Set"}`},
+			`{"response":{"status":"RebootRequired"},"status":"Ok","status_info":"","type":"Set"}`},
+		{"set an integer to a fraction", "gomod", "Set", `{"identifier":{"module_id":"peer_1","configuration_parameter_name":"num"},"value":"4.7"}`,
+			`{"response":{"status":"RebootRequired"},"status":"Ok","status_info":"","type":"Set"}`},
+		{"set unparsable number", "gomod", "Set", `{"identifier":{"module_id":"peer_1","configuration_parameter_name":"ratio"},"value":"x"}`,
+			`{"response":{"status":"Rejected"},"status":"Error","status_info":"Could not set config entry ratio of module peer_1: Failed to parse config value 'x' as type number: stod","type":"Set"}`},
+		{"set unknown module", "gomod", "Set", `{"identifier":{"module_id":"ghost","configuration_parameter_name":"num"},"value":"9"}`,
+			`{"response":{"status":"Rejected"},"status":"AccessDenied","status_info":"Access to config item denied: gomod cannot access ghost","type":"Set"}`},
 		{"no right to set", "peer_1", "Set", `{"identifier":{"module_id":"gomod","configuration_parameter_name":"k"},"value":"true"}`,
 			`{"response":{"status":"Rejected"},"status":"AccessDenied","status_info":"Access to config item denied: peer_1 cannot access gomod","type":"Set"}`},
 		// What is not answered is shown by the answer to the next request being the first to come.
 		{"unknown request type", "gomod", "Get", `{"type":"Everything"}`, ""},
 		{"set without value", "gomod", "Set", `{"identifier":{"module_id":"peer_1","configuration_parameter_name":"num"}}`, ""},
+		{"set without identifier", "gomod", "Set", `{"value":"9"}`, ""},
+		{"set unknown implementation", "gomod", "Set", `{"identifier":{"module_id":"peer_1","configuration_parameter_name":"num","module_implementation_id":"ghost"},"value":"9"}`, ""},
 		{"unknown type", "gomod", "Delete", `{"type":"Module"}`, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -92,7 +106,10 @@ func TestConfigServiceShowsReadOnlyAsWritable(t *testing.T) {
 	p := dialPeer(t, broker, "everest/modules/gomod/response")
 	p.say(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Get","origin":"gomod","request":{"type":"Value","identifier":{"module_id":"peer_1","configuration_parameter_name":"name"}}}}`)
 	equalJSON(t, p.hear(t).Payload, `{"msg_type":"GetConfigResponse","data":{"status":"Ok","status_info":"","type":"Get","response":{"type":"Value",
-		"data":{"characteristics":{"datatype":"string","mutability":"ReadWrite"},"name":"name","value":"Peer eins"}}}}`)
+		"data":{"characteristics":{"datatype":"string","mutability":"ReadOnly"},"name":"name","value":"Peer eins"}}}}`)
+	p.say(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Get","origin":"gomod","request":{"type":"All"}}}`)
+	equalJSON(t, p.hear(t).Payload, `{"msg_type":"GetConfigResponse","data":{"status":"Ok","status_info":"","type":"Get","response":{"type":"All",
+		"data":{"gomod":`+gomodParameters+`,"peer_1":`+strings.ReplaceAll(peerParameters, "ReadOnly", "ReadWrite")+`}}}}`)
 	p.say(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Set","origin":"gomod","request":{"identifier":{"module_id":"peer_1","configuration_parameter_name":"name"},"value":"new"}}}`)
 	equalJSON(t, p.hear(t).Payload, `{"msg_type":"GetConfigResponse","data":{"response":{"status":"RebootRequired"},"status":"Ok","status_info":"","type":"Set"}}`)
 	if value, ok := manager.UserConfig("peer_1", "", "name"); !ok || value != "new" {
