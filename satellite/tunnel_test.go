@@ -287,11 +287,14 @@ func TestSatelliteInterfaceTellsOfTheLink(t *testing.T) {
 			t.Errorf("%s answered %s, %v, want %s", command, result, err, want)
 		}
 	}
-	status := s.main.controller.Status()
-	if !status.Connected || status.State != "Working" {
+	// That the managers have sent global ready does not mean that it has arrived.
+	waitUntil(t, "both have heard that their boards are ready", func() bool {
+		return s.main.controller.Status().State == "Working" && s.satellite.agent.Status().State == "Working"
+	})
+	if status := s.main.controller.Status(); !status.Connected {
 		t.Errorf("controller's status %+v", status)
 	}
-	if status := s.satellite.agent.Status(); status.State != "Working" || status.ListenAddress != s.satellite.address || status.Controller == "" {
+	if status := s.satellite.agent.Status(); status.ListenAddress != s.satellite.address || status.Controller == "" {
 		t.Errorf("agent's status %+v", status)
 	}
 }
