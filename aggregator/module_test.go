@@ -647,10 +647,19 @@ func TestScheduledUpdateIsNotSilent(t *testing.T) {
 	// Twice the limit, in the station's short seconds.
 	time.Sleep(20 * testUnit)
 	s.backend.quiet(t)
+	// A board that is lost meanwhile is named, and when it is back.
+	for _, linked := range []bool{false, true} {
+		s.boards[1].set(func(b *testBoard) { b.linked = linked })
+		message := map[bool]string{false: "the link to a board is lost", true: "the link to a board is back"}[linked]
+		eventually(t, message, func() bool {
+			entries := s.logs.FilterMessageSnippet(message).All()
+			return len(entries) == 1 && entries[0].ContextMap()["board"] == "1_board1"
+		})
+	}
 }
 
 func TestResetTellsTheMainBoardLast(t *testing.T) {
-	s := newStation(t, 3, map[string]any{"board_timeout": 60})
+	s := newStation(t, 3, map[string]any{"board_timeout": 100})
 	s.boards[2].beSilent()
 	call[any](t, s.backend, "reset", map[string]any{"type": "Hard", "scheduled": true})
 	s.boards[1].wasCalled(t, "reset")

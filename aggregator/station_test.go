@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -180,15 +181,20 @@ func call[R any](t testing.TB, b *testBackend, command string, arguments any) R 
 	return result
 }
 
-// freePort is one that nobody listens on.
+// freePort is one that nobody uses. It is none of those that the system gives to outgoing connections, of which other
+// tests make many until it is listened on.
 func freePort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := 20000 + rand.IntN(12000)
+		listener, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
+		if err == nil {
+			listener.Close()
+			return port
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 // newStation starts a station on an embedded broker; config are the aggregator's keys.
