@@ -74,7 +74,7 @@ func (c *Controller) passOn(ctx context.Context, route Route, command Command, a
 	}
 	client := c.links.working()
 	if client == nil {
-		return nil, &everest.CommandError{Type: everest.NotReady, Message: ErrNotConnected.Error() + " at " + c.address()}
+		return c.withoutLink(route, command, &everest.CommandError{Type: everest.NotReady, Message: ErrNotConnected.Error() + " at " + c.address()})
 	}
 	if command.Function == functionReset {
 		c.loop.postAndWait(handshake.ResetPassedOn{})
@@ -83,10 +83,8 @@ func (c *Controller) passOn(ctx context.Context, route Route, command Command, a
 	defer cancel()
 	target, value := wireTarget(command.Result)
 	err = client.Call(ctx, command.Function, target, values...)
-	if command.Function == functionReset && errors.Is(err, net.ErrClosed) {
-		// The answer to a reset often does not come: the board is gone, as was asked for.
-		c.log.Info("the satellite went down with the reset", zap.Error(err))
-		return json.RawMessage("null"), nil
+	if errors.Is(err, net.ErrClosed) {
+		return c.withoutLink(route, command, fmt.Errorf("%s: %w", command.Function, err))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", command.Function, err)
@@ -99,6 +97,21 @@ func (c *Controller) passOn(ctx context.Context, route Route, command Command, a
 		c.loop.postAndWait(handshake.FirmwareAccepted{})
 	}
 	return result, nil
+}
+
+// withoutLink answers a command that did not reach the satellite, or whose answer
+// cannot come any more. One without a result is answered as done: its caller has
+// no use for the error, and EVerest's EnergyManager, which sets limits every
+// second, ends its whole board on one, while the satellite is away as expected.
+// A reset takes the link along anyway.
+func (c *Controller) withoutLink(route Route, command Command, cause error) (json.RawMessage, error) {
+	if command.Result != Null {
+		return nil, cause
+	}
+	c.status.commandErrors.Add(1)
+	c.log.Warn("command did not reach the satellite, or took it along",
+		zap.String("interface", route.ID), zap.String("command", command.Name), zap.Error(cause))
+	return json.RawMessage("null"), nil
 }
 
 // writeArguments turns a command's arguments into what the RPC function takes.

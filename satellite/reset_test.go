@@ -3,6 +3,7 @@ package satellite_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"testing"
 
@@ -42,6 +43,30 @@ func TestAResetThatTakesTheAgentAlong(t *testing.T) {
 		t.Errorf("the agent, told to stop, returned %v", err)
 	}
 	waitUntil(t, "the controller has parted", func() bool { return s.main.controller.Status().State == "Parted" })
+}
+
+// EVerest's EnergyManager ends on an error in the place of the answer to a limit,
+// and its board with it; a satellite that is away as expected must not do that.
+func TestCommandsWhileTheSatelliteIsAway(t *testing.T) {
+	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{})
+	if err := s.main.required("system").Call(t.Context(), "reset", hardReset, nil); err != nil {
+		t.Errorf("reset: %v", err)
+	}
+	waitUntil(t, "the controller has parted", func() bool { return s.main.controller.Status().State == "Parted" })
+	samples := sampler{t, definitions(t)}
+	for _, route := range satellite.Routes() {
+		declared, _ := samples.definitions.Interface(route.Interface)
+		for _, command := range route.Commands {
+			err := s.main.required(route.ID).Call(t.Context(), command.Name, samples.arguments(declared.Commands[command.Name]), nil)
+			failed, ok := errors.AsType[*everest.CommandError](err)
+			switch {
+			case command.Result == satellite.Null && err != nil:
+				t.Errorf("%s.%s, which has no result: %v", route.ID, command.Name, err)
+			case command.Result != satellite.Null && (!ok || failed.Type != everest.NotReady):
+				t.Errorf("%s.%s: %v, want NotReady", route.ID, command.Name, err)
+			}
+		}
+	}
 }
 
 // A C++ agent dies without an answer when its System does.
