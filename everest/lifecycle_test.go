@@ -196,6 +196,52 @@ func TestModuleGreetsAManagerThatStartsAgain(t *testing.T) {
 	})
 }
 
+func TestManagerStartsAgainWhileTheModuleInitialises(t *testing.T) {
+	for name, same := range map[string]bool{"same configuration": true, "another configuration": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hub := &memoryHub{}
+				m := connectMemory(t, hub, standalone)
+				initialised := make(chan struct{})
+				m.OnInit(func(context.Context) error { <-initialised; return nil })
+				ended := make(chan error, 1)
+				go func() { ended <- m.Run(t.Context()) }()
+				synctest.Wait()
+				if !same {
+					hub.mu.Lock()
+					hub.answer = memoryManager("one", strings.Replace(memoryConfig, "two", "three", 1))
+					hub.mu.Unlock()
+				}
+				startManagerAgain(hub)
+				synctest.Wait()
+				close(initialised)
+				synctest.Wait()
+				if same {
+					if ready := hub.on("everest/modules/one/ready"); len(ready) != 1 || len(ended) != 0 {
+						t.Errorf("ready was said %d times, ended %d", len(ready), len(ended))
+					}
+				} else if err := <-ended; !errors.Is(err, ErrConfigChanged) {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestSecondRunLeavesTheFirstAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := connectMemory(t, &memoryHub{}, nil)
+		ended := running(t, m)
+		if err := m.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "twice") {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if len(ended) != 0 {
+			t.Errorf("the first ended: %v", <-ended)
+		}
+	})
+}
+
 func TestShutdownOfAllModulesEndsRunWithoutAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := &memoryHub{}

@@ -18,7 +18,6 @@ import (
 // reported.
 func (m *Module) Run(ctx context.Context) error {
 	if err := m.begin(); err != nil {
-		m.Close()
 		return err
 	}
 	stop := context.AfterFunc(ctx, func() { m.cancel(endOf(ctx)) })
@@ -44,17 +43,17 @@ func endOf(ctx context.Context) error {
 
 func (m *Module) begin() error {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.running {
+	running, closed, mistakes := m.running, m.closed, errors.Join(m.mistakes...)
+	m.running = running || !closed && mistakes == nil
+	m.mu.Unlock()
+	switch {
+	case running:
 		return errors.New("everest: Run was called twice")
-	}
-	if m.closed {
+	case closed:
 		return ErrClosed
+	case mistakes != nil:
+		return errors.Join(mistakes, m.Close())
 	}
-	if len(m.mistakes) > 0 {
-		return errors.Join(m.mistakes...)
-	}
-	m.running = true
 	return nil
 }
 
@@ -63,6 +62,7 @@ type progress struct {
 	ready       bool // said to the manager
 	globalReady bool // heard, once
 	again       bool // connected again, and not heard the global ready since
+	newManager  bool // seen before the own ready
 }
 
 // serve returns the reason to end, which counts unless there was one before.
@@ -89,7 +89,7 @@ func (m *Module) serve() error {
 			initialised, reached.ready = nil, true
 			m.warnUnanswered()
 			if err = m.subscribePending(m.ctx); err == nil {
-				err = m.sayReady()
+				err = m.firstReady(&reached)
 			}
 			m.startReminder(&remind)
 		case <-remind.due():
@@ -101,12 +101,18 @@ func (m *Module) serve() error {
 			remind.stop()
 			err = m.hearGlobalReady(&reached)
 		case <-m.events.managerStarted:
-			if reached.ready {
-				m.log.Info("the manager has started again")
-				reached.again = true
-				err = m.greetManager()
-				m.startReminder(&remind)
+			if m.spawned { // its own manager takes it along; what it hears is that manager's start
+				continue
 			}
+			m.forgetOthers()
+			if !reached.ready {
+				reached.newManager = true
+				continue
+			}
+			m.log.Info("the manager has started again")
+			reached.again = true
+			err = m.greetManager()
+			m.startReminder(&remind)
 		case <-m.link.Load().transport.Done():
 			if m.spawned {
 				return m.link.Load().transport.Err()
@@ -126,6 +132,14 @@ func (m *Module) serve() error {
 	}
 }
 
+// firstReady says ready. A manager that has started meanwhile may have another configuration.
+func (m *Module) firstReady(reached *progress) error {
+	if reached.newManager {
+		return m.greetManager()
+	}
+	return m.sayReady()
+}
+
 func (m *Module) hearGlobalReady(reached *progress) error {
 	// One that comes before the own ready belongs to the restart of another module.
 	if !reached.ready {
@@ -134,9 +148,9 @@ func (m *Module) hearGlobalReady(reached *progress) error {
 	if !reached.globalReady {
 		reached.globalReady = true
 		m.startReady()
-		return nil
+	} else {
+		m.log.Debug("global ready again")
 	}
-	m.log.Debug("global ready again")
 	if !reached.again {
 		return nil
 	}
@@ -241,7 +255,6 @@ func (m *Module) publishMetadata() {
 
 // greetManager repeats the handshake with a manager that has started again.
 func (m *Module) greetManager() error {
-	m.forgetOthers()
 	config, err := m.requestConfig(m.ctx)
 	if err != nil {
 		return err
