@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -455,6 +456,60 @@ func TestDiagnosticsOfOCPP16(t *testing.T) {
 	}
 	s.backend.expect(t, "-1 Uploading", "-1 Uploaded")
 	sink.file(t, response.FileName)
+}
+
+// TestBoardsWithTemplatesOfTheirOwn: a board that can sends by HTTP.
+func TestBoardsWithTemplatesOfTheirOwn(t *testing.T) {
+	s := newStation(t, 2, map[string]any{"board_upload_url_templates": fmt.Sprintf("1=http://{my-ip}:%d/up/", freePort(t))})
+	sink := newSink(t)
+	var locations sync.Map
+	for _, b := range s.boards {
+		b.sendsFile(t, "logs.txt", []byte("content"))
+		send := b.logs
+		b.set(func(b *testBoard) {
+			b.logs = func(ctx context.Context, request map[string]any) (any, error) {
+				scheme, _, _ := strings.Cut(request["location"].(string), ":")
+				locations.Store(b.index, scheme)
+				return send(ctx, request)
+			}
+		})
+	}
+	response := call[logsResponse](t, s.backend, "upload_logs", logsArguments(sink.URL+"/in/", map[string]any{"request_id": 1}))
+	s.backend.expect(t, "1 Uploading", "1 Uploaded")
+	if files := sink.file(t, response.FileName); len(files) != 3 {
+		t.Errorf("the archive: %v", files)
+	}
+	for board, want := range []string{"ftp", "http"} {
+		if got, _ := locations.Load(board); got != want {
+			t.Errorf("board %d sends by %v, want %s", board, got, want)
+		}
+	}
+}
+
+// TestEmbeddedReceiverWithoutItsPort: requests are rejected until the port is free.
+func TestEmbeddedReceiverWithoutItsPort(t *testing.T) {
+	port := freePort(t)
+	other, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	s := newStation(t, 2, map[string]any{"receiver": "embedded", "upload_url_template": fmt.Sprintf("ftp://{my-ip}:%d/", port)})
+	sink := newSink(t)
+	for _, b := range s.boards {
+		b.sendsFile(t, "logs.txt", []byte("content"))
+	}
+	ask := func(id int) logsResponse {
+		return call[logsResponse](t, s.backend, "upload_logs", logsArguments(sink.URL+"/in/", map[string]any{"request_id": id}))
+	}
+	if response := ask(1); response.Status != "Rejected" {
+		t.Errorf("answered %+v", response)
+	}
+	other.Close()
+	if response := ask(2); response.Status != "Accepted" {
+		t.Errorf("answered %+v", response)
+	}
+	s.backend.expect(t, "2 Uploading", "2 Uploaded")
 }
 
 // TestExternalReceiver is the legacy set-up: another server has the port and writes into the directory.
