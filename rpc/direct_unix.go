@@ -9,11 +9,11 @@ import (
 
 // directWriter writes to a socket what it takes at once, without waiting. It is for one goroutine at a time.
 type directWriter struct {
-	raw    syscall.RawConn
-	try    func(fd uintptr) bool
-	buffer []byte
-	n      int
-	err    error
+	raw     syscall.RawConn
+	try     func(fd uintptr) bool
+	buffers [][]byte
+	n       int
+	err     error
 }
 
 func newDirectWriter(conn net.Conn) *directWriter {
@@ -31,11 +31,14 @@ func newDirectWriter(conn net.Conn) *directWriter {
 	return d
 }
 
-// write answers how many bytes the socket took, which may be none.
-func (d *directWriter) write(buffer []byte) (int, error) {
-	d.buffer, d.n, d.err = buffer, 0, nil
+// directBuffers is how many buffers one system call writes at most.
+const directBuffers = 64
+
+// write answers how many bytes of the buffers, directBuffers at most, the socket took, which may be none.
+func (d *directWriter) write(buffers [][]byte) (int, error) {
+	d.buffers, d.n, d.err = buffers, 0, nil
 	err := d.raw.Write(d.try)
-	d.buffer = nil
+	d.buffers = nil
 	if err == nil {
 		err = d.err
 	}
@@ -44,7 +47,7 @@ func (d *directWriter) write(buffer []byte) (int, error) {
 
 func (d *directWriter) writeOnce(fd uintptr) bool {
 	for {
-		n, err := syscall.Write(int(fd), d.buffer)
+		n, err := writeBuffers(int(fd), d.buffers)
 		switch err {
 		case nil:
 			d.n = n

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,7 +29,7 @@ const (
 
 // outbox queues the messages of one connection and writes them, as many as there are with one system call. Nobody waits
 // for the network: a sender writes what the socket takes at once, and leaves the rest to a goroutine that lives as long as
-// something is queued. A message of bigMessage bytes or more is written by that goroutine from the sender's memory.
+// something is queued. A message of bigMessage bytes or more is written from the sender's memory.
 //
 // All methods may be used concurrently.
 type outbox struct {
@@ -50,6 +51,9 @@ type outbox struct {
 	pieces []piece
 	small  []byte
 	spare  []byte
+	// writing and vector are what flush writes, kept for the next time; whoever flushes uses them.
+	writing []piece
+	vector  [][]byte
 	// messages counts the short ones that small holds.
 	messages int
 	// flushing says that somebody writes, or is about to; gathering that it lets others run before.
@@ -224,26 +228,31 @@ func (o *outbox) flush(gather bool) {
 		o.gathering = false
 	}
 	for range flushRounds {
-		if o.err != nil || o.direct == nil || len(o.pieces) > 0 {
+		if o.err != nil || o.direct == nil {
 			break
 		}
-		buffer := o.small
-		o.small, o.spare, o.messages = o.spare[:0], nil, 0
+		o.seal()
+		batch := o.batch(directBuffers)
 		o.mu.Unlock()
-		n, err := o.direct.write(buffer)
-		o.mu.Lock()
+		o.vector = o.vector[:0]
+		for _, piece := range batch {
+			o.vector = append(o.vector, piece.data)
+		}
+		n, err := o.direct.write(o.vector)
+		clear(o.vector)
 		if err != nil {
+			o.putBack(batch, 0)
+			o.mu.Lock()
 			o.flushing = false
 			o.mu.Unlock()
 			o.fail(err)
 			return
 		}
-		o.taken(n)
-		if n < len(buffer) {
-			o.pieces = append([]piece{{data: buffer[n:], gathered: buffer}}, o.pieces...)
+		whole := o.putBack(batch, n)
+		o.mu.Lock()
+		if !whole {
 			break
 		}
-		o.keep(buffer)
 		if len(o.small) == 0 && len(o.pieces) == 0 {
 			o.flushing = false
 			o.mu.Unlock()
@@ -256,6 +265,46 @@ func (o *outbox) flush(gather bool) {
 		o.flushing = false
 	}
 	o.mu.Unlock()
+}
+
+// batch takes the first pieces, at most some; mu is held.
+func (o *outbox) batch(most int) []piece {
+	batch := append(o.writing[:0], o.pieces[:min(most, len(o.pieces))]...)
+	o.writing = batch
+	rest := copy(o.pieces, o.pieces[len(batch):])
+	clear(o.pieces[rest:])
+	o.pieces = o.pieces[:rest]
+	return batch
+}
+
+// putBack ends the writing of a batch of which n bytes were taken: what is left goes back to the front. It answers whether
+// all of it was taken.
+func (o *outbox) putBack(batch []piece, n int) (whole bool) {
+	o.mu.Lock()
+	o.taken(n)
+	done := 0
+	for ; done < len(batch) && n >= len(batch[done].data); done++ {
+		n -= len(batch[done].data)
+		o.keep(batch[done].gathered)
+	}
+	whole = done == len(batch)
+	switch {
+	case whole:
+	case o.err != nil:
+		// The outbox has ended meanwhile: nothing of it is needed any more.
+		done = len(batch)
+	default:
+		batch[done].data = batch[done].data[n:]
+		o.pieces = slices.Insert(o.pieces, 0, batch[done:]...)
+	}
+	o.mu.Unlock()
+	for _, piece := range batch[:done] {
+		if piece.owner != nil {
+			piece.owner.written()
+		}
+	}
+	clear(batch)
+	return whole
 }
 
 // taken counts n bytes as written; mu is held.
