@@ -63,7 +63,8 @@ func (s *ftpReceiver) stop() {
 	}
 	s.mu.Unlock()
 	s.listener.Close()
-	// A client that has been promised a data connection holds the library's lock until it comes.
+	// A client that has been promised a data connection holds the library's lock until it comes. One that has it may
+	// send nothing more.
 	for _, data := range waiting {
 		data.Close()
 	}
@@ -168,8 +169,9 @@ func (s *ftpReceiver) WrapPassiveListener(everywhere net.Listener) (net.Listener
 // dataListener waits for one data connection. The library sets its deadline on the listener that it made itself.
 type dataListener struct {
 	*net.TCPListener
-	server  *ftpReceiver
-	library *net.TCPListener
+	server   *ftpReceiver
+	library  *net.TCPListener
+	accepted net.Conn // guarded by the server
 }
 
 func (l *dataListener) Accept() (net.Conn, error) {
@@ -180,13 +182,25 @@ func (l *dataListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.server.mu.Lock()
+	defer l.server.mu.Unlock()
+	if !l.server.data[l] {
+		conn.Close()
+		return nil, net.ErrClosed
+	}
+	l.accepted = conn
 	return stallConn{Conn: conn, timeout: l.server.receiver.config.StallTimeout}, nil
 }
 
+// Close ends the data connection too: the library does not when a command waits for the end of the transfer.
 func (l *dataListener) Close() error {
 	l.server.mu.Lock()
 	delete(l.server.data, l)
+	accepted := l.accepted
 	l.server.mu.Unlock()
+	if accepted != nil {
+		accepted.Close()
+	}
 	l.library.Close()
 	return l.TCPListener.Close()
 }
@@ -253,8 +267,14 @@ func (u *ftpUpload) Write(p []byte) (int, error) {
 	return n, ftpError(err)
 }
 
-// ReadFrom is what the library copies with.
+// ReadFrom is what the library copies with, from the data connection.
 func (u *ftpUpload) ReadFrom(from io.Reader) (int64, error) {
+	if data, ok := from.(stallConn); ok {
+		if err := u.slot.join(data); err != nil {
+			return 0, err
+		}
+		defer u.slot.leave(data)
+	}
 	n, err := u.slotWriter.ReadFrom(from)
 	return n, ftpError(err)
 }

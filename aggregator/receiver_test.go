@@ -360,26 +360,7 @@ func TestReceiverKnowsIncompleteFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
 			slot, location := receiver.open(t, "127.0.0.1", loopback)
-			parsed, _ := url.Parse(location)
-			password, _ := parsed.User.Password()
-			control := dialTCP(t, parsed.Host)
-			expect(t, control, "220")
-			for _, line := range [][2]string{{"USER " + parsed.User.Username(), "331"}, {"PASS " + password, "230"}, {"TYPE I", "200"}} {
-				say(control, line[0])
-				expect(t, control, line[1])
-			}
-			say(control, "EPSV")
-			var port int
-			reply := expect(t, control, "229")
-			if _, err := fmt.Sscanf(reply[strings.Index(reply, "("):], "(|||%d|)", &port); err != nil {
-				t.Fatal(reply, err)
-			}
-			say(control, "STOR "+parsed.Path+"file")
-			data := dialTCP(t, fmt.Sprintf("127.0.0.1:%d", port))
-			expect(t, control, "150")
-			if _, err := data.Write([]byte("half of it")); err != nil {
-				t.Fatal(err)
-			}
+			control, data := storeByHand(t, location)
 			eventually(t, "the bytes arrive", func() bool { return slot.Received() > 0 })
 			if complete, _ := names(slot, true); complete != nil {
 				t.Fatalf("%v before its end", complete)
@@ -402,6 +383,65 @@ func TestReceiverKnowsIncompleteFiles(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// storeByHand speaks FTP as far as the middle of a file.
+func storeByHand(t *testing.T, location string) (control, data *net.TCPConn) {
+	t.Helper()
+	parsed, _ := url.Parse(location)
+	password, _ := parsed.User.Password()
+	control = dialTCP(t, parsed.Host)
+	expect(t, control, "220")
+	for _, line := range [][2]string{{"USER " + parsed.User.Username(), "331"}, {"PASS " + password, "230"}, {"TYPE I", "200"}} {
+		say(control, line[0])
+		expect(t, control, line[1])
+	}
+	say(control, "EPSV")
+	var port int
+	reply := expect(t, control, "229")
+	if _, err := fmt.Sscanf(reply[strings.Index(reply, "("):], "(|||%d|)", &port); err != nil {
+		t.Fatal(reply, err)
+	}
+	say(control, "STOR "+parsed.Path+"file")
+	data = dialTCP(t, fmt.Sprintf("127.0.0.1:%d", port))
+	expect(t, control, "150")
+	if _, err := data.Write([]byte("half of it")); err != nil {
+		t.Fatal(err)
+	}
+	return control, data
+}
+
+// TestClosingWaitsForNoClient closes while a client sends nothing more. One that has already asked for something else
+// keeps the library from looking at its control connection.
+func TestClosingWaitsForNoClient(t *testing.T) {
+	for name, end := range map[string]func(receiver testReceiver, slot *Slot) error{
+		"slot":     func(_ testReceiver, slot *Slot) error { return slot.Close() },
+		"receiver": func(receiver testReceiver, _ *Slot) error { return receiver.Close() },
+	} {
+		for _, waiting := range []string{"", "NOOP", "QUIT"} {
+			t.Run(name+" "+waiting, func(t *testing.T) {
+				receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{StallTimeout: time.Hour})
+				slot, location := receiver.open(t, "127.0.0.1", loopback)
+				control, data := storeByHand(t, location)
+				eventually(t, "the bytes arrive", func() bool { return slot.Received() > 0 })
+				if waiting != "" {
+					say(control, waiting)
+				}
+				closed := make(chan error, 1)
+				go func() { closed <- end(receiver, slot) }()
+				select {
+				case err := <-closed:
+					if err != nil {
+						t.Error(err)
+					}
+				case <-time.After(20 * time.Second):
+					t.Error("it waits for the client")
+					data.Close()
+					<-closed
+				}
+			})
+		}
 	}
 }
 
