@@ -29,8 +29,14 @@ func TestChecklist29_ConfigService(t *testing.T) {
 		if err != nil || number != 5 || parameter.Datatype != "integer" {
 			t.Errorf("weight: %+v, %v", parameter, err)
 		}
+		recorder := everesttest.NewRecorder(t, broker, "everest/config/request")
 		if result, err := b.ringer.SetConfig(ctx, weight, "9"); err != nil || result != everest.SetRebootRequired {
 			t.Errorf("set: %q, %v", result, err)
+		}
+		request, err := recorder.WaitTopic(ctx, "everest/config/request")
+		identifier := `"identifier":{"module_id":"tower","configuration_parameter_name":"weight","module_implementation_id":"!module"},"value":"9"`
+		if err != nil || !strings.Contains(string(request.Payload), identifier) {
+			t.Errorf("asked %s, %v, want %s in it", request.Payload, err, identifier)
 		}
 		if value, _ := b.manager.UserConfig("tower", "!module", "weight"); value != "9" {
 			t.Errorf("the manager has stored %q", value)

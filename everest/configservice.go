@@ -266,6 +266,10 @@ const (
 // implementation that does not exist it does not answer at all.
 func (m *Module) SetConfig(ctx context.Context, id ConfigID, value string) (SetResult, error) {
 	what := "set " + id.String()
+	if id.Implementation == "" {
+		// A manager that keeps its configuration in a database does not store a parameter without it.
+		id.Implementation = ownParameters
+	}
 	request := configRequest{Type: "Set", Origin: m.options.ModuleID, Request: configQuery{Identifier: &id, Value: &value}}
 	answer, err := m.ask(ctx, request, func(answer configAnswer) bool { return answer.Type == "Set" })
 	if err != nil {
