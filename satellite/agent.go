@@ -166,7 +166,7 @@ func (a *Agent) openServer() error {
 	address := net.JoinHostPort(a.parameters.ListenAddress, strconv.Itoa(a.parameters.Port))
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("satellite: cannot open the agent's port %s: %w; choose another with the configuration key port", address, err)
+		return fmt.Errorf("satellite: cannot open the agent's port %s: %w; choose another with the configuration keys port and listen_address", address, err)
 	}
 	a.status.listenAddress.Store(ptr(listener.Addr().String()))
 	a.server = rpc.NewServer(rpc.ServerConfig{

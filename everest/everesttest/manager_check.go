@@ -37,7 +37,8 @@ const moduleParameters = "!module"
 
 var moduleIDPattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]*$`)
 
-// checkConfig refuses what EVerest's manager refuses. Errors name the first thing that is wrong, in the order of the ids.
+// checkConfig refuses what EVerest's manager refuses, and what it only logs and ignores: a configuration key that the
+// manifest does not have, which in a test is a mistake. Errors name the first thing that is wrong, in the order of the ids.
 func checkConfig(config ManagerConfig) (map[string]*managedModule, error) {
 	modules := map[string]*managedModule{}
 	if len(config.Modules) == 0 {
