@@ -22,7 +22,7 @@ const (
 	// aside, and looks again after each watchInterval.
 	quickCall     = time.Millisecond
 	quickCalls    = 16
-	watchInterval = 5 * time.Millisecond
+	watchInterval = 20 * time.Millisecond
 )
 
 func (c *Client) wakeWatcher() {
