@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -132,6 +133,10 @@ func (l *Ledger) Settle(killed bool) []string {
 		stream.Settle()
 		if killed {
 			l.Totals(key.Satellite).Lost += len(stream.Missing())
+			if key.Flow == flowAnswers {
+				// The controller answers a command without a result itself while no link stands; the command counts as lost.
+				stream.Excuse(Digest(json.RawMessage("null")))
+			}
 		}
 		for _, problem := range stream.Problems(killed) {
 			problems = append(problems, key.String()+": "+problem)

@@ -62,6 +62,24 @@ func TestLedgerBalances(t *testing.T) {
 	}
 }
 
+// While a killed board is away, commands without a result are answered without
+// being served; other answers are not excused.
+func TestLedgerCountsCommandsToAKilledBoardAsLost(t *testing.T) {
+	for answer, excused := range map[string]bool{Digest(json.RawMessage("null")): true, Digest(json.RawMessage("true")): false} {
+		ledger := NewLedger()
+		command := Report{Satellite: 1, Label: "call", Name: "enforce_limits", Call: 1, Kind: KindCalled}
+		ledger.Add(command)
+		command.Kind, command.Answer = KindAnswered, answer
+		ledger.Add(command)
+		if problems := ledger.Settle(true); (problems == nil) != excused {
+			t.Errorf("answer %s: problems %v", answer, problems)
+		}
+		if excused && ledger.Totals(1).Lost != 1 {
+			t.Errorf("lost %d, want the command", ledger.Totals(1).Lost)
+		}
+	}
+}
+
 // Whatever report is taken away, the ledger says so.
 func TestLedgerMissesEveryReport(t *testing.T) {
 	reports := session()

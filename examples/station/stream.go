@@ -78,6 +78,11 @@ func (s *Stream) Settle() {
 	}
 }
 
+// Excuse forgets arrivals with the digest that nobody is known to have sent.
+func (s *Stream) Excuse(digest string) {
+	s.unexpected = slices.DeleteFunc(s.unexpected, func(item Item) bool { return item.Digest == digest })
+}
+
 // Missing are the items that were sent and have not arrived.
 func (s *Stream) Missing() []Item { return slices.Concat(s.overtaken, s.outstanding) }
 
