@@ -77,10 +77,10 @@ func (l *brokerListener) end(conn net.Conn) {
 }
 
 // Close implements listeners.Listener. It returns when no connection is served any more, because the broker then waits for
-// its clients and does not expect another one to come meanwhile.
-func (l *brokerListener) Close(closeClients listeners.CloseFn) {
+// its clients and does not expect another one to come meanwhile. It closes the connections itself: the broker's way to do
+// that takes a read lock twice, which hangs for ever when a client that leaves just then asks for the write lock in between.
+func (l *brokerListener) Close(listeners.CloseFn) {
 	l.listener.Close()
-	closeClients(l.ID())
 	l.mutex.Lock()
 	l.closed = true
 	for conn := range l.conns {

@@ -1,0 +1,34 @@
+package everesttest
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+)
+
+// Clients that leave while the broker closes do not keep it from closing.
+func TestBrokerClosesWhileClientsLeave(t *testing.T) {
+	for range 20 {
+		broker, err := StartBroker(BrokerConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const count = 12
+		wires := make([]*wire, count)
+		for i := range wires {
+			if wires[i], err = dialWire(t.Context(), broker.Address(), fmt.Sprintf("leaver-%d", i), func(Message) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var leaving sync.WaitGroup
+		for _, wire := range wires {
+			leaving.Go(wire.stop)
+		}
+		closed := make(chan error, 1)
+		go func() { closed <- broker.Close() }()
+		leaving.Wait()
+		if err := <-closed; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
