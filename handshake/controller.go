@@ -20,6 +20,8 @@ type Controller struct {
 	// suspended: agreed in v2, without a connection. isolated: the port is out
 	// of service. initDone: InitDone was given.
 	suspended, isolated, initDone bool
+	// why the link is suspended.
+	why Reason
 }
 
 // NewController returns a controller in state [Idle].
@@ -160,7 +162,7 @@ func (c *Controller) lost(reason Reason) []Action {
 		return c.pause()
 	case Agreed, Working:
 		if c.dialect == V2 {
-			return c.suspend()
+			return c.suspend(reason)
 		}
 		if !c.DisconnectExpected() {
 			return c.end(1, reason)
@@ -197,7 +199,7 @@ func (c *Controller) fired(timer Timer) []Action {
 		c.reset = c.reset && c.state == Parted
 	case ResumeTimer:
 		if c.suspended {
-			return c.giveUp(PeerSilent)
+			return c.giveUp(c.why)
 		}
 	case HoldTimer:
 		return c.holdNoLonger()

@@ -75,8 +75,8 @@ func (c *Controller) agree() []Action {
 }
 
 // suspend tries to get a lost connection back.
-func (c *Controller) suspend() []Action {
-	c.suspended = true
+func (c *Controller) suspend(why Reason) []Action {
+	c.suspended, c.why = true, why
 	actions := []Action{StopTimer{AnswerTimer}, Disconnect{c.link}, StartTimer{ResumeTimer, c.config.Window}}
 	return append(actions, c.connect()...)
 }
