@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -186,6 +187,11 @@ type satelliteOptions struct {
 	agent                   satellite.AgentConfig
 	port                    int
 	answer, answerSystem    func(context.Context, invocation) (any, error)
+	// dialect and main are configuration keys of the agent and the controller.
+	dialect string
+	main    map[string]any
+	// controllerPort is where the controller looks for the agent, if elsewhere.
+	controllerPort int
 }
 
 func startSatellite(t *testing.T, broker everest.Broker, options satelliteOptions) *satelliteBoard {
@@ -206,13 +212,16 @@ func startSatellite(t *testing.T, broker everest.Broker, options satelliteOption
 			connections[route.ID] = []everesttest.Connection{{ModuleID: portID, ImplementationID: route.ID}}
 		}
 	}
+	if options.dialect == "" {
+		options.dialect = "auto"
+	}
 	agent := satellite.AgentInstallation()
 	modules := map[string]everesttest.ModuleConfig{
 		portID:   {Module: "ChargePort", Manifest: providing(implementationsOf(false))},
 		systemID: {Module: "System", Manifest: providing(implementationsOf(true))},
 		agentID: {
 			Module: agent.Module, Manifest: agent.Manifest, Connections: connections,
-			Config: map[string]any{"port": options.port, "listen_address": "127.0.0.1"},
+			Config: map[string]any{"port": options.port, "listen_address": "127.0.0.1", "dialect": options.dialect},
 		},
 	}
 	s := &satelliteBoard{board: newBoard(t, broker, modules), address: fmt.Sprintf("127.0.0.1:%d", options.port)}
@@ -238,6 +247,13 @@ type mainBoard struct {
 
 func startMain(t *testing.T, broker everest.Broker, port int, config satellite.ControllerConfig, setup func(*standIn)) *mainBoard {
 	t.Helper()
+	return startMainWith(t, broker, port, config, nil, setup)
+}
+
+func startMainWith(t *testing.T, broker everest.Broker, port int, config satellite.ControllerConfig, keys map[string]any, setup func(*standIn)) *mainBoard {
+	t.Helper()
+	parameters := map[string]any{"hostname": "127.0.0.1", "port": port}
+	maps.Copy(parameters, keys)
 	controller := satellite.ControllerInstallation()
 	var requires strings.Builder
 	connections := map[string][]everesttest.Connection{}
@@ -260,7 +276,7 @@ func startMain(t *testing.T, broker everest.Broker, port int, config satellite.C
 				"auth":   {{ModuleID: mainID, ImplementationID: "auth"}},
 				"system": {{ModuleID: mainID, ImplementationID: "aggregated"}},
 			},
-			Config: map[string]any{"hostname": "127.0.0.1", "port": port},
+			Config: parameters,
 		},
 	}
 	m := &mainBoard{board: newBoard(t, broker, modules)}

@@ -72,10 +72,16 @@ func (c *Controller) passOn(ctx context.Context, route Route, command Command, a
 	if err != nil {
 		return nil, err
 	}
-	client := c.links.working()
-	if client == nil {
-		return c.withoutLink(route, command, &everest.CommandError{Type: everest.NotReady, Message: ErrNotConnected.Error() + " at " + c.address()})
+	way := c.links.passage()
+	switch {
+	case way.isolated:
+		return c.negative(route, command)
+	case way.session != nil:
+		return c.passOnV2(ctx, way, route, command, arguments)
+	case way.client == nil:
+		return c.withoutLink(route, command, c.notConnected())
 	}
+	client := way.client
 	if command.Function == functionReset {
 		c.loop.postAndWait(handshake.ResetPassedOn{})
 	}
@@ -152,10 +158,14 @@ func (c *Controller) pushOne(ctx context.Context, push Push, value json.RawMessa
 	if err := waitFor(ctx, c.agreed); err != nil {
 		return err
 	}
-	client := c.links.working()
-	if client == nil {
+	way := c.links.passage()
+	switch {
+	case way.session != nil:
+		return c.pushOneV2(ctx, way, push, value)
+	case way.client == nil:
 		return ErrNotConnected
 	}
+	client := way.client
 	text, err := marshal(variableEvent{Interface: push.ID, Value: value, Variable: push.Variable})
 	if err != nil {
 		return err

@@ -30,9 +30,14 @@ type station struct {
 func startStation(t *testing.T, broker everest.Broker, options satelliteOptions) *station {
 	t.Helper()
 	s := &station{arrivals: make(chan arrival, 10_000)}
-	options.port = freePort(t)
+	if options.port == 0 {
+		options.port = freePort(t)
+	}
 	s.satellite = startSatellite(t, broker, options)
-	s.main = startMain(t, everesttest.NewBroker(t), options.port, satellite.ControllerConfig{}, s.listen)
+	if options.controllerPort == 0 {
+		options.controllerPort = options.port
+	}
+	s.main = startMainWith(t, everesttest.NewBroker(t), options.controllerPort, satellite.ControllerConfig{}, options.main, s.listen)
 	s.satellite.waitReady()
 	s.main.waitReady()
 	return s
