@@ -116,16 +116,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.dialects, err = dialectsOf(a.parameters.Dialect); err != nil {
 		return err
 	}
-	protocol := a.config.Handshake
-	protocol.Dialects = a.dialects
-	protocol.HasSystem = len(module.Requires(routeSystem)) > 0
-	a.agreement = handshake.NewAgent(protocol)
-	a.loop = newLoop(a.agreement, a.perform, func(state handshake.State) {
-		a.status.state.Store(uint32(state))
-		a.v2.settle(a.agreement)
-		a.sessions.release()
-	})
-
+	a.prepare(len(module.Requires(routeSystem)) > 0)
 	a.collect()
 	a.answerOwn()
 	module.OnInit(a.initialise)
@@ -135,15 +126,33 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.loop.post(handshake.BoardReady{})
 		return nil
 	})
-	life, endLife := context.WithCancel(context.Background())
-	a.life = life
-	a.background.Go(func() {
-		<-a.loop.ended
-		endLife()
-	})
+	a.background.Go(a.limitLife())
 	return runModule(ctx, module, a.loop, func(end handshake.ExitProcess) error {
 		return &EndError{Peer: a.status.controllerAddress(), Reason: end.Reason}
 	}, &a.background)
+}
+
+// prepare makes the handshake and the loop that drives it.
+func (a *Agent) prepare(hasSystem bool) {
+	protocol := a.config.Handshake
+	protocol.Dialects = a.dialects
+	protocol.HasSystem = hasSystem
+	a.agreement = handshake.NewAgent(protocol)
+	a.loop = newLoop(a.agreement, a.perform, func(state handshake.State) {
+		a.status.state.Store(uint32(state))
+		a.v2.settle(a.agreement)
+		a.sessions.release()
+	})
+}
+
+// limitLife makes life, and returns what ends it with the loop.
+func (a *Agent) limitLife() func() {
+	life, end := context.WithCancel(context.Background())
+	a.life = life
+	return func() {
+		<-a.loop.ended
+		end()
+	}
 }
 
 // initialise holds the module's init until a controller has come and both have

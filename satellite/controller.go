@@ -113,13 +113,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	if c.protocol, err = c.parameters.protocol(c.config.Handshake); err != nil {
 		return err
 	}
-	c.agreement = handshake.NewController(c.protocol)
-	c.loop = newLoop(c.agreement, c.perform, func(state handshake.State) {
-		c.status.state.Store(uint32(state))
-		c.session.Store(c.agreement.Session())
-		c.links.settle(state, c.agreement.Dialect())
-	})
-	c.delivery.start()
+	c.prepare()
 	c.relay.firmwareFailed = func() { c.loop.post(handshake.FirmwareFailed{}) }
 
 	c.provide()
@@ -134,6 +128,17 @@ func (c *Controller) Run(ctx context.Context) error {
 	return runModule(ctx, module, c.loop, func(end handshake.ExitProcess) error {
 		return &EndError{Peer: address, Reason: end.Reason}
 	}, &c.background)
+}
+
+// prepare makes the handshake and the loop that drives it.
+func (c *Controller) prepare() {
+	c.agreement = handshake.NewController(c.protocol)
+	c.loop = newLoop(c.agreement, c.perform, func(state handshake.State) {
+		c.status.state.Store(uint32(state))
+		c.session.Store(c.agreement.Session())
+		c.links.settle(state, c.agreement.Dialect())
+	})
+	c.delivery.start()
 }
 
 func (c *Controller) address() string {
