@@ -193,6 +193,7 @@ func (c *Controller) pump(link *link, session *linkSession) {
 		if most == 0 {
 			wait = 0
 		}
+		most = min(most, mostPerBatch)
 		received, published, floor := session.progress()
 		var answer rpc.Raw
 		err := client.Call(link.ctx, FunctionLinkEvents, &answer, received, published, floor, most, wait.Milliseconds())

@@ -10,6 +10,10 @@ import (
 // are published; beyond, it asks the agent for none.
 const mostBacklog = 4 << 20
 
+// mostPerBatch bounds one answer of link_events: large enough to carry much in
+// one, small enough to be published while the next is on its way.
+const mostPerBatch = 256 << 10
+
 // delivery is the line of what a v2 link brought, in front of the main board's
 // broker: a slow broker holds up neither the link nor the satellite. start makes
 // it usable.

@@ -34,10 +34,13 @@ const (
 	kindActive
 )
 
-// appendEvents writes the answer of link_events.
+// appendEvents writes the answer of link_events. The events are one binary, so
+// that its reader knows from the start how much is to come.
 func appendEvents(buffer []byte, givenUp uint64, events []Event) rpc.Raw {
 	buffer = append(buffer, 0x92)
 	buffer = appendInteger(buffer, givenUp)
+	buffer = append(buffer, 0xc6, 0, 0, 0, 0)
+	start := len(buffer)
 	buffer = binary.BigEndian.AppendUint32(append(buffer, 0xdd), uint32(len(events)))
 	for _, event := range events {
 		kind, value := byte(kindVariable), event.Value
@@ -55,6 +58,7 @@ func appendEvents(buffer []byte, givenUp uint64, events []Event) rpc.Raw {
 		buffer = appendText(buffer, event.Variable)
 		buffer = appendText(buffer, value)
 	}
+	binary.BigEndian.PutUint32(buffer[start-4:], uint32(len(buffer)-start))
 	return buffer
 }
 
@@ -85,6 +89,7 @@ func readEvents(answer rpc.Raw) (givenUp uint64, events []Event, err error) {
 		return 0, nil, errEventsUnreadable
 	}
 	givenUp = r.integer()
+	r.rest = r.text()
 	count := r.array()
 	if r.failed || count > len(r.rest) {
 		return 0, nil, errEventsUnreadable
