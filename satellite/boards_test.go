@@ -41,13 +41,13 @@ type standIn struct {
 
 // board is one board: a broker, a manager, modules that run until the test ends.
 type board struct {
-	t       *testing.T
+	t       testing.TB
 	manager *everesttest.Manager
 	running sync.WaitGroup
 	ctx     context.Context
 }
 
-func newBoard(t *testing.T, broker everest.Broker, modules map[string]everesttest.ModuleConfig) *board {
+func newBoard(t testing.TB, broker everest.Broker, modules map[string]everesttest.ModuleConfig) *board {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	manager, err := everesttest.StartManager(ctx, everesttest.ManagerConfig{
@@ -190,11 +190,13 @@ type satelliteOptions struct {
 	// dialect and main are configuration keys of the agent and the controller.
 	dialect string
 	main    map[string]any
+	// mainBroker is the main board's; nil is an embedded one.
+	mainBroker func() everest.Broker
 	// controllerPort is where the controller looks for the agent, if elsewhere.
 	controllerPort int
 }
 
-func startSatellite(t *testing.T, broker everest.Broker, options satelliteOptions) *satelliteBoard {
+func startSatellite(t testing.TB, broker everest.Broker, options satelliteOptions) *satelliteBoard {
 	t.Helper()
 	if options.port == 0 {
 		options.port = freePort(t)
@@ -245,12 +247,12 @@ type mainBoard struct {
 	process    process
 }
 
-func startMain(t *testing.T, broker everest.Broker, port int, config satellite.ControllerConfig, setup func(*standIn)) *mainBoard {
+func startMain(t testing.TB, broker everest.Broker, port int, config satellite.ControllerConfig, setup func(*standIn)) *mainBoard {
 	t.Helper()
 	return startMainWith(t, broker, port, config, nil, setup)
 }
 
-func startMainWith(t *testing.T, broker everest.Broker, port int, config satellite.ControllerConfig, keys map[string]any, setup func(*standIn)) *mainBoard {
+func startMainWith(t testing.TB, broker everest.Broker, port int, config satellite.ControllerConfig, keys map[string]any, setup func(*standIn)) *mainBoard {
 	t.Helper()
 	parameters := map[string]any{"hostname": "127.0.0.1", "port": port}
 	maps.Copy(parameters, keys)
@@ -294,7 +296,7 @@ func (m *mainBoard) required(id string) *everest.Required { return m.main.module
 
 // freePort is below the ports that systems give to outgoing connections, so that
 // nobody takes it until the agent does.
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	for range 1000 {
 		port := 10_000 + rand.IntN(20_000)
@@ -307,7 +309,7 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-func receive[T any](t *testing.T, from <-chan T, what string) T {
+func receive[T any](t testing.TB, from <-chan T, what string) T {
 	t.Helper()
 	select {
 	case value := <-from:

@@ -27,7 +27,7 @@ type station struct {
 	arrivals  chan arrival
 }
 
-func startStation(t *testing.T, broker everest.Broker, options satelliteOptions) *station {
+func startStation(t testing.TB, broker everest.Broker, options satelliteOptions) *station {
 	t.Helper()
 	s := &station{arrivals: make(chan arrival, 10_000)}
 	if options.port == 0 {
@@ -37,7 +37,11 @@ func startStation(t *testing.T, broker everest.Broker, options satelliteOptions)
 	if options.controllerPort == 0 {
 		options.controllerPort = options.port
 	}
-	s.main = startMainWith(t, everesttest.NewBroker(t), options.controllerPort, satellite.ControllerConfig{}, options.main, s.listen)
+	mainBroker := func() everest.Broker { return everesttest.NewBroker(t) }
+	if options.mainBroker != nil {
+		mainBroker = options.mainBroker
+	}
+	s.main = startMainWith(t, mainBroker(), options.controllerPort, satellite.ControllerConfig{}, options.main, s.listen)
 	s.satellite.waitReady()
 	s.main.waitReady()
 	return s
