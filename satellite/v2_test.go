@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -259,12 +260,12 @@ func TestAnAbsentSatelliteDoesNotHoldTheStation(t *testing.T) {
 	}
 }
 
-func TestUnknownKeysAreNamed(t *testing.T) {
-	for _, keys := range []map[string]any{{"on_loss": "isolate", "dialect": "legacy"}} {
-		main := startMainWith(t, everesttest.NewBroker(t), freePort(t), satellite.ControllerConfig{}, keys, nil)
-		if err := receive(t, main.process.ended, "the controller's end"); err == nil {
-			t.Errorf("%v: Run returned nil", keys)
-		}
+// A legacy peer can only be restarted with.
+func TestIsolationNeedsV2(t *testing.T) {
+	keys := map[string]any{"on_loss": "isolate", "dialect": "legacy"}
+	main := startMainWith(t, everesttest.NewBroker(t), freePort(t), satellite.ControllerConfig{}, keys, nil)
+	if err := receive(t, main.process.ended, "the controller's end"); err == nil || !strings.Contains(err.Error(), "set dialect to auto or v2") {
+		t.Errorf("Run returned %v, want what to do", err)
 	}
 }
 
