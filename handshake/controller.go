@@ -77,7 +77,7 @@ func (c *Controller) Step(event Event) []Action {
 		}
 	case ConnectFailed:
 		if e.Link == c.link && c.state == Connecting {
-			return c.pause()
+			return c.refused()
 		}
 	case Answered:
 		if e.Link == c.link {

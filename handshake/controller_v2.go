@@ -81,6 +81,15 @@ func (c *Controller) suspend(why Reason) []Action {
 	return append(actions, c.connect()...)
 }
 
+// refused tries again, except that a satellite which was told to reset and does
+// not listen any more is on its way down.
+func (c *Controller) refused() []Action {
+	if c.suspended && c.reset {
+		return c.giveUp(c.why)
+	}
+	return c.pause()
+}
+
 func (c *Controller) resume() []Action {
 	c.suspended = false
 	actions := []Action{

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -239,7 +240,7 @@ func (a *Agent) commandV2(route Route, command Command) rpc.Handler {
 		if err != nil {
 			return nil, err
 		}
-		if route.ID == routeSystem && command.Name == commandReset && a.connected(route.ID) {
+		if command.Function == functionReset && a.connected(route.ID) {
 			rpc.SessionFrom(ctx).CloseAfterReply()
 			a.loop.postAndWait(handshake.ResetPassedOn{Session: session})
 		}
@@ -269,7 +270,13 @@ func (a *Agent) command(ctx context.Context, route Route, command Command, argum
 		return nil, &everest.CommandError{Type: everest.NotReady, Message: "the satellite's modules are not ready"}
 	}
 	var result json.RawMessage
-	if err := required[0].Call(ctx, command.Name, arguments, &result); err != nil {
+	err := required[0].Call(ctx, command.Name, arguments, &result)
+	if command.Function == functionReset && (errors.Is(err, net.ErrClosed) || a.life.Err() != nil) {
+		// The board goes down with the reset, and takes the answer along.
+		a.log.Info("this board goes down with the reset", zap.Error(err))
+		return json.RawMessage("null"), nil
+	}
+	if err != nil {
 		a.status.commandErrors.Add(1)
 		a.log.Warn("command failed", zap.String("interface", route.ID), zap.String("command", command.Name), zap.Error(err))
 		return nil, err

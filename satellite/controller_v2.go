@@ -234,14 +234,20 @@ func (c *Controller) passOnV2(ctx context.Context, way passage, route Route, com
 	if err != nil {
 		return nil, err
 	}
-	isReset := route.ID == routeSystem && command.Name == commandReset
-	if isReset {
-		// The answer to a reset may not come: the board is gone.
+	if command.Function == functionReset {
 		c.loop.postAndWait(handshake.ResetPassedOn{})
 	}
 	var result string
-	err = c.once(ctx, way.session, linkCommand(route, command), &result, string(text))
+	function := c.once
+	if command.Function == functionReset {
+		function = c.onceHere
+	}
+	err = function(ctx, way.session, linkCommand(route, command), &result, string(text))
 	switch {
+	case command.Function == functionReset && errors.Is(err, net.ErrClosed):
+		// The answer to a reset may not come: the board is gone, as was asked for.
+		c.log.Info("the satellite went down with the reset", zap.Error(err))
+		return json.RawMessage("null"), nil
 	case errors.Is(err, errIsolated):
 		return c.negative(route, command)
 	case err != nil:
@@ -269,6 +275,16 @@ var errIsolated = errors.New("satellite: the port is out of service")
 // once calls a numbered function until it is answered, on whatever connection
 // the link stands. The arguments follow number, floor and time.
 func (c *Controller) once(ctx context.Context, session *linkSession, function string, reply any, arguments ...any) error {
+	return c.numbered(ctx, session, true, function, reply, arguments)
+}
+
+// onceHere does not repeat the call when its connection ends: it fails with an
+// error that is net.ErrClosed.
+func (c *Controller) onceHere(ctx context.Context, session *linkSession, function string, reply any, arguments ...any) error {
+	return c.numbered(ctx, session, false, function, reply, arguments)
+}
+
+func (c *Controller) numbered(ctx context.Context, session *linkSession, repeat bool, function string, reply any, arguments []any) error {
 	ctx, cancel := context.WithTimeout(ctx, c.config.CommandTimeout)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
@@ -304,6 +320,9 @@ func (c *Controller) once(ctx context.Context, session *linkSession, function st
 			return err
 		case way.link.ctx.Err() == nil && !errors.Is(err, net.ErrClosed) && !refusedByLink(err):
 			return err
+		}
+		if !repeat {
+			return fmt.Errorf("%s: %w", function, net.ErrClosed)
 		}
 		// The connection is gone, or about to be: wait until that is known here.
 		if err := c.waitForOther(ctx, way.link); err != nil {
