@@ -112,6 +112,9 @@ func (c *Controller) passOn(ctx context.Context, route Route, command Command, a
 // A reset takes the link along anyway.
 func (c *Controller) withoutLink(route Route, command Command, cause error) (json.RawMessage, error) {
 	if command.Result != Null {
+		if errors.Is(cause, ErrNotConnected) {
+			cause = c.notConnected()
+		}
 		return nil, cause
 	}
 	c.status.commandErrors.Add(1)

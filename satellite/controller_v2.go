@@ -239,15 +239,13 @@ func (c *Controller) passOnV2(ctx context.Context, way passage, route Route, com
 	}
 	var result string
 	function := c.once
-	if command.Function == functionReset {
+	if command.Function == functionReset || command.Repeated {
 		function = c.onceHere
 	}
 	err = function(ctx, way.session, linkCommand(route, command), &result, string(text))
 	switch {
-	case command.Function == functionReset && errors.Is(err, net.ErrClosed):
-		// The answer to a reset may not come: the board is gone, as was asked for.
-		c.log.Info("the satellite went down with the reset", zap.Error(err))
-		return json.RawMessage("null"), nil
+	case errors.Is(err, net.ErrClosed):
+		return c.withoutLink(route, command, err)
 	case errors.Is(err, errIsolated):
 		return c.negative(route, command)
 	case err != nil:
@@ -269,6 +267,10 @@ func (c *Controller) passOnV2(ctx context.Context, way passage, route Route, com
 	}
 	return value, nil
 }
+
+// errNoLink is a command for which no link will stand any more, or that does not
+// wait for one.
+var errNoLink = fmt.Errorf("%w: %w", ErrNotConnected, net.ErrClosed)
 
 var errIsolated = errors.New("satellite: the port is out of service")
 
@@ -301,8 +303,8 @@ func (c *Controller) numbered(ctx context.Context, session *linkSession, repeat 
 		switch {
 		case way.isolated || way.session != nil && way.session != session:
 			return errIsolated
-		case way.client == nil && way.changed == nil:
-			return c.notConnected()
+		case way.client == nil && (way.changed == nil || !repeat):
+			return errNoLink
 		case way.client == nil:
 			if err := waitFor(ctx, way.changed); err != nil {
 				return err
@@ -350,7 +352,7 @@ func (c *Controller) waitForOther(ctx context.Context, old *link) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-c.loop.ended:
-		return c.notConnected()
+		return errNoLink
 	}
 }
 

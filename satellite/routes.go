@@ -37,6 +37,9 @@ type Command struct {
 	// Absent is the answer of a satellite whose optional requirement is not
 	// connected.
 	Absent json.RawMessage
+	// Repeated marks a command that its caller repeats with a newer value before
+	// long: it does not wait for a link to be resumed.
+	Repeated bool
 	// Unavailable is the answer while the satellite is isolated. Where it is nil
 	// the answer is Absent, false for a Boolean, and null for a Null.
 	Unavailable json.RawMessage
@@ -132,7 +135,7 @@ func Routes() []Route {
 
 		{ID: "energy", Interface: "energy",
 			Commands: []Command{
-				{Name: "enforce_limits", Function: "energy_enforce_limits", Arguments: []Argument{{"value", JSON}}},
+				{Name: "enforce_limits", Function: "energy_enforce_limits", Arguments: []Argument{{"value", JSON}}, Repeated: true},
 			},
 			Variables: []Variable{{Name: "energy_flow_request", NewestOnly: true}}},
 

@@ -152,6 +152,12 @@ func TestAPulledCableIsNoticed(t *testing.T) {
 	waitUntil(t, "both have noticed", func() bool {
 		return s.main.controller.Status().State == "Resuming" && s.satellite.agent.Status().State == "Resuming"
 	})
+	// A caller that repeats itself must not be held up: it has other ports.
+	declared, _ := definitions(t).Interface("energy")
+	limits := sampler{t, definitions(t)}.arguments(declared.Commands["enforce_limits"])
+	if err := s.main.required("energy").Call(t.Context(), "enforce_limits", limits, nil); err != nil {
+		t.Errorf("enforce_limits: %v", err)
+	}
 	answered := make(chan error, 1)
 	go func() { answered <- s.main.required("evse_manager").Call(t.Context(), "pause_charging", nil, nil) }()
 	if err := s.satellite.port.module.Provides("evse_manager").Publish(t.Context(), "evse_id", "DE*TST*E7"); err != nil {
