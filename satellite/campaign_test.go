@@ -122,6 +122,7 @@ func runCampaign(t *testing.T, faults []linkFault, count int) {
 				t.Errorf("command %d: %v", asked, err)
 				return
 			}
+			<-c.s.satellite.port.calls
 			asked++
 		}
 	})

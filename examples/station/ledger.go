@@ -132,6 +132,11 @@ func (l *Ledger) Settle(killed bool) []string {
 		stream.Settle()
 		if killed {
 			l.Totals(key.Satellite).Lost += len(stream.Missing())
+			if key.Flow == flowAnswers {
+				// While its satellite is away a command without a result is answered
+				// that never got there.
+				continue
+			}
 		}
 		for _, problem := range stream.Problems(killed) {
 			problems = append(problems, key.String()+": "+problem)
