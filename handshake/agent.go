@@ -18,6 +18,14 @@ type Agent struct {
 	// asked: this agent has asked its system for the reset it waits for.
 	asked  bool
 	reason Reason
+
+	dialect Dialect
+	// peer is who was met in v2, link the session on which that peer is, 0
+	// while it is away.
+	peer Peer
+	link Session
+	// greetings are the sessions that greeted; replaced, never changed.
+	greetings []Greeted
 }
 
 // NewAgent returns an agent in state [Idle].
@@ -26,7 +34,27 @@ func NewAgent(config AgentConfig) *Agent {
 }
 
 // State returns where the agent stands.
-func (a *Agent) State() State { return a.state }
+func (a *Agent) State() State {
+	if a.away() {
+		return Resuming
+	}
+	return a.state
+}
+
+// Dialect returns what is spoken with the controller that was met.
+func (a *Agent) Dialect() Dialect { return a.dialect }
+
+// Link returns the session on which v2's work functions may be called: that of
+// the controller that was agreed with, 0 while there is none.
+func (a *Agent) Link() Session {
+	if a.agreed() {
+		return a.link
+	}
+	return 0
+}
+
+// Peer returns who was met in v2.
+func (a *Agent) Peer() Peer { return a.peer }
 
 // DisconnectExpected tells whether a lost controller is taken as part of an
 // update or of a good-bye.
@@ -45,8 +73,10 @@ func (a *Agent) Step(event Event) []Action {
 		}
 	case Called:
 		return a.called(e)
+	case Greeted:
+		return a.greeted(e)
 	case SessionEnded:
-		a.early = without(a.early, e.Session)
+		return a.sessionEnded(e.Session)
 	case BoardReady:
 		a.boardReady = true
 		if a.state == Agreed {
@@ -82,14 +112,21 @@ func (a *Agent) called(e Called) []Action {
 	}
 	switch e.Function {
 	case IAmHere:
-		if a.controllerKnown() {
-			return a.knownAlready(e.Session)
+		switch {
+		case !a.controllerKnown():
+			return a.meet(e.Session)
+		case a.isPeer(e.Session):
+			return a.meetAgain(e.Session)
 		}
-		return a.meet(e.Session)
+		return a.knownAlready(e.Session)
 	case IAmReady:
 		return a.agree(e.Session)
 	case Retrieve:
-		if a.state == Working {
+		if a.state == Working && a.dialect == Legacy {
+			return []Action{a.watch()}
+		}
+	case Events:
+		if a.agreed() && a.dialect == V2 && e.Session == a.link {
 			return []Action{a.watch()}
 		}
 	case Exit:
@@ -103,6 +140,9 @@ func (a *Agent) called(e Called) []Action {
 // told so, hence no call of it can come too early.
 func (a *Agent) meet(session Session) []Action {
 	a.state = Met
+	if greeting, ok := a.greeting(session); ok {
+		a.dialect, a.peer, a.link = V2, greeting.Peer, session
+	}
 	actions := []Action{RegisterWork{}, Answer{Session: session, Function: IAmHere}}
 	early := a.early
 	a.early = nil
@@ -119,8 +159,14 @@ func (a *Agent) agree(session Session) []Action {
 		a.early = append(without(a.early, session), session)
 		return nil
 	case Met:
+		if a.dialect == V2 && !a.isPeer(session) {
+			break // a stranger's call changes nothing
+		}
 		a.state = Agreed
 		actions := []Action{Answer{Session: session, Function: IAmReady}, InitDone{}}
+		if a.dialect == V2 {
+			actions = append(actions, a.take(session)...)
+		}
 		if a.boardReady {
 			actions = append(actions, a.work()...)
 		}
@@ -143,6 +189,9 @@ func (a *Agent) knownAlready(session Session) []Action {
 func (a *Agent) fired(timer Timer) []Action {
 	switch timer {
 	case SilenceTimer:
+		if a.dialect == V2 {
+			return a.silent()
+		}
 		if a.state != Working {
 			return nil
 		}
@@ -150,6 +199,8 @@ func (a *Agent) fired(timer Timer) []Action {
 			return []Action{a.watch()}
 		}
 		return append([]Action{StopServer{}}, a.reset(PeerSilent)...)
+	case ResumeTimer:
+		return a.windowOver()
 	case ResetTimer:
 		if a.state == Resetting && !a.asked {
 			return a.reset(a.reason)
@@ -169,7 +220,11 @@ func (a *Agent) fired(timer Timer) []Action {
 // leave ends the session and the server after the answer.
 func (a *Agent) leave(session Session, reason Reason) []Action {
 	a.state, a.reason = Resetting, reason
-	return []Action{StopTimer{SilenceTimer}, CloseSession{session}, StopServer{}}
+	actions := []Action{StopTimer{SilenceTimer}}
+	if a.dialect == V2 {
+		actions = append(actions, StopTimer{ResumeTimer})
+	}
+	return append(actions, CloseSession{session}, StopServer{})
 }
 
 // reset restarts the board by its system or, without one, by ending the process.
@@ -195,10 +250,18 @@ func (a *Agent) end(status int, reason Reason) []Action {
 
 func (a *Agent) work() []Action {
 	a.state = Working
+	if a.dialect == V2 {
+		return nil
+	}
 	return []Action{a.watch()}
 }
 
-func (a *Agent) watch() Action { return StartTimer{SilenceTimer, a.config.Silence} }
+func (a *Agent) watch() Action {
+	if a.dialect == V2 {
+		return StartTimer{SilenceTimer, a.peer.Silence}
+	}
+	return StartTimer{SilenceTimer, a.config.Silence}
+}
 
 func (a *Agent) wait() Action { return StartTimer{PatienceTimer, a.config.Patience} }
 

@@ -5,6 +5,8 @@ import "time"
 // AgentConfig parametrises an [Agent]. A duration of zero means its default,
 // which is what the legacy modules use where they have it.
 type AgentConfig struct {
+	// Dialects says what the agent speaks. The default is legacy alone.
+	Dialects Dialects
 	// HasSystem says that the optional requirement "system" is connected:
 	// the agent can reset its board. Without it the process ends instead.
 	HasSystem bool
@@ -22,6 +24,20 @@ type AgentConfig struct {
 // ControllerConfig parametrises a [Controller]. A duration of zero means its
 // default, which is what the legacy modules use where they have it.
 type ControllerConfig struct {
+	// Dialects says what the controller speaks. The default is legacy alone.
+	Dialects Dialects
+	// OnLoss says what a lost v2 peer means. The default is to restart.
+	OnLoss OnLoss
+	// Silence is how long link_events may be unanswered before the agent counts
+	// as gone. Default 1.5 s.
+	Silence time.Duration
+	// Window is how long a v2 link that is gone may be resumed. Default 30 s.
+	Window time.Duration
+	// ResumeRetry replaces Retry while a link is resumed. Default 100 ms.
+	ResumeRetry time.Duration
+	// Hold is how long an absent satellite holds the start of a station whose
+	// policy is to isolate. Default 30 s.
+	Hold time.Duration
 	// CallTimeout limits a connection attempt, i_am_here and i_am_ready, each
 	// on its own. Default 5 s.
 	CallTimeout time.Duration
@@ -63,6 +79,10 @@ func (c ControllerConfig) withDefaults() ControllerConfig {
 	setDefault(&c.Goodbye, time.Second)
 	setDefault(&c.ResetWindow, 60*time.Second)
 	setDefault(&c.Absence, 30*time.Minute)
+	setDefault(&c.Silence, 1500*time.Millisecond)
+	setDefault(&c.Window, 30*time.Second)
+	setDefault(&c.ResumeRetry, 100*time.Millisecond)
+	setDefault(&c.Hold, 30*time.Second)
 	return c
 }
 

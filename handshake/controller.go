@@ -13,15 +13,42 @@ type Controller struct {
 	polling bool
 	// firmware and reset: why losing the agent would be no fault.
 	firmware, reset bool
+
+	dialect Dialect
+	// session counts the agreements that v2 tries, agent is who answers.
+	session, agent uint64
+	// suspended: agreed in v2, without a connection. isolated: the port is out
+	// of service. initDone: InitDone was given.
+	suspended, isolated, initDone bool
+	// why the link is suspended.
+	why Reason
 }
 
 // NewController returns a controller in state [Idle].
 func NewController(config ControllerConfig) *Controller {
-	return &Controller{config: config.withDefaults()}
+	return &Controller{config: config.withDefaults(), session: 1}
 }
 
 // State returns where the controller stands.
-func (c *Controller) State() State { return c.state }
+func (c *Controller) State() State {
+	switch c.state {
+	case Connecting, Pausing, Greeting, Announcing, Agreeing:
+		switch {
+		case c.suspended:
+			return Resuming
+		case c.isolated:
+			return OutOfService
+		}
+	}
+	return c.state
+}
+
+// Dialect returns what is spoken on the latest connection, as far as it is
+// known.
+func (c *Controller) Dialect() Dialect { return c.dialect }
+
+// Session returns the number of the agreement that v2 keeps or tries.
+func (c *Controller) Session() uint64 { return c.session }
 
 // Link returns the number of the latest connection, 0 before the first.
 func (c *Controller) Link() Link { return c.link }
@@ -38,16 +65,19 @@ func (c *Controller) Step(event Event) []Action {
 	switch e := event.(type) {
 	case Start:
 		if c.state == Idle {
-			return c.connect()
+			return append(c.connect(), c.hold()...)
 		}
 	case Connected:
 		if e.Link == c.link && c.state == Connecting {
-			c.state = Announcing
-			return c.call(IAmHere, CallTimer, c.config.CallTimeout)
+			return c.connected()
+		}
+	case Welcomed:
+		if e.Link == c.link && c.state == Greeting {
+			return c.welcomed(e)
 		}
 	case ConnectFailed:
 		if e.Link == c.link && c.state == Connecting {
-			return c.pause()
+			return c.refused()
 		}
 	case Answered:
 		if e.Link == c.link {
@@ -92,12 +122,11 @@ func (c *Controller) answered(e Answered) []Action {
 		c.state = Agreeing
 		return c.call(IAmReady, CallTimer, c.config.CallTimeout)
 	case e.Function == IAmReady && c.state == Agreeing:
-		c.state = Agreed
-		actions := []Action{StopTimer{CallTimer}, InitDone{}}
-		if c.boardReady {
-			return append(actions, c.work()...)
+		return c.agree()
+	case e.Function == Events && c.dialect == V2:
+		if c.state == Agreed || c.state == Working {
+			return []Action{StartTimer{AnswerTimer, c.config.Silence}}
 		}
-		return append(actions, c.nextPoll())
 	case e.Function == Retrieve && c.polling:
 		c.polling = false
 		if c.state == Agreed || c.state == Working {
@@ -115,6 +144,10 @@ func (c *Controller) failed(function Function) []Action {
 	switch {
 	case function == IAmHere && c.state == Announcing, function == IAmReady && c.state == Agreeing:
 		return c.pause()
+	case function == Hello && c.state == Greeting:
+		return c.notUnderstood()
+	case function == Events && c.dialect == V2 && (c.state == Agreed || c.state == Working):
+		return c.lost(CallRefused)
 	case function == Retrieve && (c.state == Agreed || c.state == Working):
 		return c.lost(CallRefused)
 	case function == Exit && c.state == Leaving:
@@ -125,17 +158,16 @@ func (c *Controller) failed(function Function) []Action {
 
 func (c *Controller) lost(reason Reason) []Action {
 	switch c.state {
-	case Connecting, Announcing, Agreeing:
+	case Connecting, Greeting, Announcing, Agreeing:
 		return c.pause()
 	case Agreed, Working:
+		if c.dialect == V2 {
+			return c.suspend(reason)
+		}
 		if !c.DisconnectExpected() {
 			return c.end(1, reason)
 		}
-		c.state = Parted
-		return []Action{
-			StopTimer{PollTimer}, StopTimer{AnswerTimer}, StopTimer{ExpectTimer},
-			Disconnect{c.link}, StartTimer{AbsenceTimer, c.config.Absence},
-		}
+		return c.part()
 	case Leaving:
 		return c.end(0, Stopped)
 	}
@@ -146,7 +178,7 @@ func (c *Controller) fired(timer Timer) []Action {
 	switch timer {
 	case CallTimer:
 		switch c.state {
-		case Connecting, Announcing, Agreeing:
+		case Connecting, Greeting, Announcing, Agreeing:
 			actions := []Action{Disconnect{c.link}} // before connect counts on
 			return append(actions, c.connect()...)
 		}
@@ -165,6 +197,12 @@ func (c *Controller) fired(timer Timer) []Action {
 		}
 	case ExpectTimer:
 		c.reset = c.reset && c.state == Parted
+	case ResumeTimer:
+		if c.suspended {
+			return c.giveUp(c.why)
+		}
+	case HoldTimer:
+		return c.holdNoLonger()
 	case AbsenceTimer:
 		if c.state == Parted {
 			return c.end(1, PeerAbsent)
@@ -182,7 +220,7 @@ func (c *Controller) fired(timer Timer) []Action {
 func (c *Controller) stop() []Action {
 	switch c.state {
 	case Announcing, Agreeing, Agreed, Working:
-		if c.firmware {
+		if c.firmware || c.suspended {
 			return c.end(0, Stopped)
 		}
 		c.state = Leaving
@@ -197,17 +235,21 @@ func (c *Controller) stop() []Action {
 func (c *Controller) connect() []Action {
 	c.state = Connecting
 	c.link++
-	return []Action{Connect{c.link}, StartTimer{CallTimer, c.config.CallTimeout}}
+	return []Action{Connect{c.link}, StartTimer{CallTimer, c.callTimeout()}}
 }
 
 func (c *Controller) pause() []Action {
 	c.state = Pausing
-	return []Action{StopTimer{CallTimer}, Disconnect{c.link}, StartTimer{RetryTimer, c.config.Retry}}
+	retry := c.config.Retry
+	if c.suspended {
+		retry = c.config.ResumeRetry
+	}
+	return []Action{StopTimer{CallTimer}, Disconnect{c.link}, StartTimer{RetryTimer, retry}}
 }
 
 func (c *Controller) work() []Action {
 	c.state = Working
-	if c.polling {
+	if c.polling || c.dialect == V2 {
 		return nil
 	}
 	return []Action{c.nextPoll()}
@@ -227,7 +269,7 @@ func (c *Controller) nextPoll() Action {
 func (c *Controller) end(status int, reason Reason) []Action {
 	var actions []Action
 	switch c.state {
-	case Connecting, Announcing, Agreeing, Agreed, Working, Leaving:
+	case Connecting, Greeting, Announcing, Agreeing, Agreed, Working, Leaving:
 		actions = append(actions, Disconnect{c.link})
 	}
 	c.state = Ended

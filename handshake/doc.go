@@ -21,7 +21,14 @@
 //     both start afresh together.
 //   - Something leads out of every state: the peer, a timer, or the own board.
 //
-// The explorer in this package's tests checks these four over every
+// Two Go modules may speak a second dialect, [V2], in which a lost connection is
+// resumed instead: see doc/link-v2.md. Both machines then promise besides that
+// as long as both processes live, whatever the link does, they come back to
+// each other within the resume window; and with [Ledger], [Numbers] and [Inbox]
+// the shells promise that no event is lost or comes twice and no command is
+// executed twice. A machine speaks v2 only where its configuration says so.
+//
+// The explorer in this package's tests checks these over every
 // interleaving of both machines, a faulty link and crashes of both sides;
 // testdata tells the same protocol as readable stories. The functions on the
 // wire are described in doc/link.md of this repository.

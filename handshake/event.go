@@ -75,7 +75,8 @@ type LinkLost struct{ Link Link }
 // Called says that a controller called a function (agent). Of i_am_here,
 // i_am_ready and exit the machine decides the answer: the shell holds the
 // call until [Answer] names it, or until its session or the server ends.
-// Retrieve is answered by the shell alone.
+// Retrieve and Events are answered by the shell alone; Events may be told of
+// less often than it is called, but several times within [Peer].Silence.
 type Called struct {
 	Session  Session
 	Function Function

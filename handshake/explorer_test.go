@@ -22,8 +22,9 @@ type choice struct {
 
 // timers are the kinds each side uses.
 var (
-	controllerTimers = []Timer{CallTimer, RetryTimer, PollTimer, AnswerTimer, GoodbyeTimer, ExpectTimer, AbsenceTimer}
-	agentTimers      = []Timer{SilenceTimer, ResetTimer, PatienceTimer}
+	controllerTimers = []Timer{CallTimer, RetryTimer, PollTimer, AnswerTimer, GoodbyeTimer, ExpectTimer, AbsenceTimer, ResumeTimer, HoldTimer}
+	// The agent's PollTimer is its shell's: the heartbeat of link_events.
+	agentTimers = []Timer{PollTimer, SilenceTimer, ResumeTimer, ResetTimer, PatienceTimer}
 )
 
 // choices lists everything that can happen next. Faults are offered while
@@ -46,6 +47,7 @@ func (w *world) choices(faults int) []choice {
 		add("", (*world).controllerReady)
 	}
 	busy := len(list) > 0
+	w.choicesV2(add)
 	if !w.satellite.up {
 		add("the satellite board starts", (*world).startAgent)
 	}
@@ -76,7 +78,7 @@ func (w *world) timerChoices(busy bool) []choice {
 	}
 	for _, t := range agentTimers {
 		// So does the watchdog while the controller's absence is expected.
-		if a := w.satellite.alarms[t]; a.after > 0 && !(t == SilenceTimer && w.agent.firmware) {
+		if a := w.satellite.alarms[t]; a.after > 0 && !((t == SilenceTimer || t == ResumeTimer) && w.agent.firmware) {
 			quickest = min(quickest, a.after)
 		}
 	}
@@ -126,7 +128,7 @@ func (w *world) faultChoices() []choice {
 		})
 		add("somebody says good-bye", func(w *world) { w.stepAgent(Called{stranger, Exit}) })
 	}
-	if w.main.init && w.ofLink(w.controller.Link()) != nil && w.controller.State() != Leaving {
+	if w.ofLink(w.controller.Link()) != nil && (w.controller.state == Agreed || w.controller.state == Working) {
 		add("a firmware update is sent", func(w *world) { w.passOn(callFirmware) })
 		add("a reset is passed on", func(w *world) {
 			w.stepController(ResetPassedOn{})
@@ -167,8 +169,10 @@ func (w *world) key() string {
 	for _, t := range agentTimers {
 		flag(w.satellite.alarms[t].after > 0)
 	}
+	b = w.keyV2(b, flag)
 	for i := range w.connections {
 		n := &w.connections[i]
+		b = w.keyConnectionV2(b, n)
 		flag(n.controllerOpen, n.agentOpen, n.silent, n.link == c.link && n.controllerLife == w.main.life,
 			n.controllerLife == w.main.life, n.agentLife == w.satellite.life, slices.Contains(a.early, n.session))
 		b = append(b, n.toAgent...)

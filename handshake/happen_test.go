@@ -38,8 +38,10 @@ func (w *world) deliverToAgent(i int) {
 		c.sendToController(resetOK)
 		w.resetting = w.agentConfig.HasSystem
 		w.stepAgent(ResetPassedOn{c.session})
+	case callHello, callEvents, callCommand:
+		w.agentGetsV2(c, message)
 	case eof:
-		c.agentOpen = false
+		c.agentOpen, c.held, c.commands = false, false, ""
 		w.stepAgent(SessionEnded{c.session})
 	}
 	w.sweep()
@@ -83,6 +85,8 @@ func (w *world) deliverToController(i int) {
 		w.stepController(Answered{Link: link, Function: Retrieve})
 	case exitOK:
 		w.stepController(Answered{Link: link, Function: Exit})
+	case helloKnown, helloUnknown, helloMissing, eventsOK, eventsRefused, commandOK, commandRefused:
+		w.controllerGetsV2(c, message)
 	case firmOK:
 		w.stepController(FirmwareAccepted{})
 	case eof:
@@ -94,6 +98,10 @@ func (w *world) deliverToController(i int) {
 
 func (w *world) fireAgent(timer Timer) {
 	w.satellite.alarms[timer] = alarm{}
+	if timer == PollTimer {
+		w.heartbeat()
+		return
+	}
 	w.stepAgent(TimerFired{timer})
 }
 
@@ -147,7 +155,7 @@ func (w *world) together() bool {
 	if !w.satellite.ready || !w.main.ready || w.resetting ||
 		w.agent.State() != Working || w.controller.State() != Working ||
 		w.satellite.partner != w.main.life || w.main.partner != w.satellite.life ||
-		w.satellite.alarms[SilenceTimer] == (alarm{}) {
+		w.satellite.alarms[SilenceTimer] == (alarm{}) || !w.caughtUp() {
 		return false
 	}
 	c := w.ofLink(w.controller.Link())

@@ -94,7 +94,8 @@ func play(script string) (string, error) {
 // refused over and over, and counts them.
 func (p *player) routine(text string) bool {
 	switch {
-	case strings.Contains(text, "TimerFired RetryTimer => Connecting"):
+	case strings.Contains(text, "TimerFired RetryTimer => Connecting"),
+		strings.Contains(text, "TimerFired RetryTimer: Connect"), strings.Contains(text, "TimerFired CallTimer: Disconnect") && p.controller.suspended:
 		p.attempts++
 		return p.attempts > 1
 	case strings.Contains(text, "ConnectFailed"):
@@ -103,6 +104,9 @@ func (p *player) routine(text string) bool {
 		return false
 	case strings.Contains(text, "TimerFired PollTimer: Call"):
 		p.polls++
+		return true
+	}
+	if strings.Contains(text, " link_events: StartTimer") {
 		return true
 	}
 	return strings.Contains(text, " retrieve_vars_and_errors: St") || strings.HasSuffix(text, " retrieve_vars_and_errors")
@@ -153,7 +157,16 @@ var verbs = map[string]func(*player){
 			p.stall(i)
 		}
 	},
-	"plug cable in": func(p *player) { p.blackHole = false },
+	"both speak v2":             func(p *player) { p.agentConfig.Dialects, p.controllerConfig.Dialects = AnyDialect, AnyDialect },
+	"controller speaks v2":      func(p *player) { p.controllerConfig.Dialects = AnyDialect },
+	"controller speaks only v2": func(p *player) { p.controllerConfig.Dialects = OnlyV2 },
+	"agent speaks v2":           func(p *player) { p.agentConfig.Dialects = AnyDialect },
+	"controller isolates":       func(p *player) { p.controllerConfig.OnLoss = Isolated },
+	"satellite publishes":       func(p *player) { p.publish(); p.tell() },
+	"main board asks":           func(p *player) { p.ask(); p.deliver(); p.tell() },
+	"satellite carries out":     func(p *player) { p.carryOut(); p.deliver(); p.tell() },
+	"count":                     (*player).tell,
+	"plug cable in":             func(p *player) { p.blackHole = false },
 }
 
 func (p *player) command(text string) error {
@@ -182,6 +195,13 @@ func (p *player) bothWork() {
 	p.controllerReady()
 	p.wait(time.Second)
 	p.quiet, p.polls = false, 0
+}
+
+// tell writes what of events and commands has arrived where.
+func (p *player) tell() {
+	p.deliver()
+	fmt.Fprintf(&p.out, "    events: %d made, %d arrived; commands: %d asked, %d executed, %d without answer\n",
+		p.v2.made, p.v2.last, p.v2.numbers.last, len(p.v2.executed), len(p.v2.asked))
 }
 
 // oldest hands over one held message.

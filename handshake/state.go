@@ -34,13 +34,21 @@ const (
 	Leaving
 	// Resetting: the server has ended and the own board is to restart (agent).
 	Resetting
+	// Greeting: link_hello is unanswered (controller).
+	Greeting
+	// Resuming: agreed in v2, and the connection is gone: the controller makes
+	// a new one, the agent waits for it (both).
+	Resuming
+	// OutOfService: the port is isolated and the controller waits for a
+	// satellite (controller).
+	OutOfService
 	// Ended: the process is to end (both).
 	Ended
 )
 
 var stateNames = [...]string{
 	"Idle", "Waiting", "Met", "Connecting", "Announcing", "Agreeing", "Pausing",
-	"Agreed", "Working", "Parted", "Leaving", "Resetting", "Ended",
+	"Agreed", "Working", "Parted", "Leaving", "Resetting", "Greeting", "Resuming", "OutOfService", "Ended",
 }
 
 // String returns the constant's name.
@@ -59,9 +67,14 @@ const (
 	Retrieve
 	// Exit is exit: the controller says good-bye.
 	Exit
+	// Hello is link_hello: the controller greets in v2.
+	Hello
+	// Events is link_events: the open call that pushes events in v2 and shows
+	// both sides that the other is alive.
+	Events
 )
 
-var functionNames = [...]string{"", "i_am_here", "i_am_ready", "retrieve_vars_and_errors", "exit"}
+var functionNames = [...]string{"", "i_am_here", "i_am_ready", "retrieve_vars_and_errors", "exit", "link_hello", "link_events"}
 
 // String returns the function's name on the wire.
 func (f Function) String() string { return name(functionNames[:], int(f), "Function") }
@@ -76,7 +89,8 @@ const (
 	RetryTimer
 	// PollTimer is the pause between an answer and the next poll (controller).
 	PollTimer
-	// AnswerTimer limits the wait for a poll's answer (controller).
+	// AnswerTimer limits the wait for a poll's answer, or that of link_events
+	// (controller).
 	AnswerTimer
 	// GoodbyeTimer limits the wait for the answer to exit (controller).
 	GoodbyeTimer
@@ -86,8 +100,14 @@ const (
 	// AbsenceTimer limits how long the own board goes on without a peer
 	// whose departure was expected (controller).
 	AbsenceTimer
-	// SilenceTimer is the watchdog that every poll rearms (agent).
+	// SilenceTimer is the watchdog that every poll, or call of link_events,
+	// rearms (agent).
 	SilenceTimer
+	// ResumeTimer is the window in which a v2 link may be resumed (both).
+	ResumeTimer
+	// HoldTimer limits how long an absent satellite holds the station's start
+	// (controller).
+	HoldTimer
 	// ResetTimer is the pause between an answer and the reset that follows
 	// it (agent).
 	ResetTimer
@@ -97,7 +117,7 @@ const (
 
 var timerNames = [...]string{
 	"", "CallTimer", "RetryTimer", "PollTimer", "AnswerTimer", "GoodbyeTimer",
-	"ExpectTimer", "AbsenceTimer", "SilenceTimer", "ResetTimer", "PatienceTimer",
+	"ExpectTimer", "AbsenceTimer", "SilenceTimer", "ResumeTimer", "HoldTimer", "ResetTimer", "PatienceTimer",
 }
 
 // String returns the constant's name.

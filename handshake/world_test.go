@@ -23,7 +23,7 @@ const (
 	eof                     = '.'
 )
 
-var calls = map[Function]byte{IAmHere: callHere, IAmReady: callReady, Retrieve: callPoll, Exit: callExit}
+var calls = map[Function]byte{IAmHere: callHere, IAmReady: callReady, Retrieve: callPoll, Exit: callExit, Hello: callHello}
 
 // connection has an end at each board. An end that is not open neither sends
 // nor receives any more; a silent connection carries nothing and tells nobody.
@@ -36,6 +36,11 @@ type connection struct {
 	silent                    bool
 	// unanswered are the calls that wait for an Answer of the agent.
 	unanswered string
+	// held: a call of link_events after that number waits. commands wait for
+	// their results.
+	held     bool
+	after    byte
+	commands string
 }
 
 type alarm struct {
@@ -69,6 +74,7 @@ type world struct {
 	connections []connection
 	sessions    Session
 	faults      int
+	v2          v2data
 	broken      string // the first broken rule
 	// twist changes what the agent does, to show that the checks see it.
 	twist func(*world, Event, []Action) []Action
@@ -77,6 +83,7 @@ type world struct {
 
 func (w *world) clone() *world {
 	c := *w
+	c.v2.clone()
 	c.connections = append(make([]connection, 0, len(w.connections)+1), w.connections...)
 	return &c
 }
@@ -111,11 +118,13 @@ func (w *world) endAgent() {
 	w.agent = Agent{}
 	w.closeServer()
 	w.working, w.resetting = false, false
+	w.v2.forgetSatellite()
 }
 
 func (w *world) endController() {
 	w.main = board{life: w.main.life}
 	w.controller = Controller{}
+	w.v2.forgetMain()
 	for i := range w.connections {
 		w.closeControllerEnd(&w.connections[i])
 	}
@@ -133,6 +142,7 @@ func (w *world) closeServer() {
 func (w *world) closeAgentEnd(c *connection) {
 	if c.agentOpen {
 		c.agentOpen, c.toAgent, c.unanswered = false, "", ""
+		c.held, c.commands = false, ""
 		c.sendToController(eof)
 	}
 }
@@ -168,6 +178,9 @@ func (w *world) sweep() {
 		}
 	}
 	w.connections = kept
+	if w.holding() == nil {
+		w.satellite.alarms[PollTimer] = alarm{}
+	}
 }
 
 func (w *world) find(match func(*connection) bool) *connection {
@@ -223,6 +236,10 @@ func (w *world) agentAction(action Action) {
 			w.breaks("the agent's init ends twice")
 		}
 		w.satellite.init = true
+	case DropSession:
+		if c := w.ofSession(a.Session); c != nil {
+			w.closeAgentEnd(c)
+		}
 	case CloseSession:
 		if c := w.ofSession(a.Session); c != nil {
 			w.closeAgentEnd(c)
@@ -268,6 +285,12 @@ func (w *world) answer(a Answer) {
 		c.sendToController(readyOK)
 	case Exit:
 		c.sendToController(exitOK)
+	case Hello:
+		if a.Known {
+			c.sendToController(helloKnown)
+		} else {
+			c.sendToController(helloUnknown)
+		}
 	}
 }
 
@@ -286,6 +309,9 @@ func (w *world) stepController(event Event) {
 }
 
 func (w *world) controllerAction(action Action) {
+	if w.controllerActionV2(action) {
+		return
+	}
 	switch a := action.(type) {
 	case StartTimer:
 		w.main.start(w.now, a)
@@ -309,6 +335,9 @@ func (w *world) controllerAction(action Action) {
 			w.breaks("the controller calls a work function before the agreement")
 		}
 		c.sendToAgent(calls[a.Function])
+		if a.Function == Hello {
+			c.sendToAgent(byte(w.controller.session))
+		}
 	case InitDone:
 		if w.main.init {
 			w.breaks("the controller's init ends twice")

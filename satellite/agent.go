@@ -39,6 +39,7 @@ type AgentConfig struct {
 type agentParameters struct {
 	Port          int    `everest:"port"`
 	ListenAddress string `everest:"listen_address"`
+	Dialect       string `everest:"dialect,optional"`
 }
 
 // Agent is the module SatelliteAgent: it serves one satellite board's charge
@@ -54,8 +55,20 @@ type Agent struct {
 	server     *rpc.Server
 	loop       *loop
 
+	// agreement is the handshake, which only the loop steps.
+	agreement *handshake.Agent
+	dialects  handshake.Dialects
+	v2        agentLink
+	// life ends with the protocol: commands of v2 outlive their connection.
+	life context.Context
+
 	journalLock sync.Mutex
 	journal     *Journal
+	// appended is closed at the next event; nil while nobody waits for it.
+	appended chan struct{}
+	// delivered is the last event that was handed over in v2.
+	delivered uint64
+	active    activeErrors
 
 	// met is closed when both sides have agreed, ready when this board is.
 	met, ready chan struct{}
@@ -77,6 +90,7 @@ func NewAgent(config AgentConfig) *Agent {
 		config: config, log: config.Logger.Named("agent"),
 		journal: NewJournal(config.Limits),
 		met:     make(chan struct{}), ready: make(chan struct{}),
+		v2: agentLink{identity: newIdentity()},
 	}
 }
 
@@ -99,14 +113,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := module.DecodeConfig(&a.parameters); err != nil {
 		return err
 	}
-	protocol := a.config.Handshake
-	protocol.HasSystem = len(module.Requires(routeSystem)) > 0
-	agreement := handshake.NewAgent(protocol)
-	a.loop = newLoop(agreement, a.perform, func(state handshake.State) {
-		a.status.state.Store(uint32(state))
-		a.sessions.release()
-	})
-
+	if a.dialects, err = dialectsOf(a.parameters.Dialect); err != nil {
+		return err
+	}
+	a.prepare(len(module.Requires(routeSystem)) > 0)
 	a.collect()
 	a.answerOwn()
 	module.OnInit(a.initialise)
@@ -116,9 +126,33 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.loop.post(handshake.BoardReady{})
 		return nil
 	})
+	a.background.Go(a.limitLife())
 	return runModule(ctx, module, a.loop, func(end handshake.ExitProcess) error {
 		return &EndError{Peer: a.status.controllerAddress(), Reason: end.Reason}
 	}, &a.background)
+}
+
+// prepare makes the handshake and the loop that drives it.
+func (a *Agent) prepare(hasSystem bool) {
+	protocol := a.config.Handshake
+	protocol.Dialects = a.dialects
+	protocol.HasSystem = hasSystem
+	a.agreement = handshake.NewAgent(protocol)
+	a.loop = newLoop(a.agreement, a.perform, func(state handshake.State) {
+		a.status.state.Store(uint32(state))
+		a.v2.settle(a.agreement)
+		a.sessions.release()
+	})
+}
+
+// limitLife makes life, and returns what ends it with the loop.
+func (a *Agent) limitLife() func() {
+	life, end := context.WithCancel(context.Background())
+	a.life = life
+	return func() {
+		<-a.loop.ended
+		end()
+	}
 }
 
 // initialise holds the module's init until a controller has come and both have
@@ -143,13 +177,30 @@ func (a *Agent) perform(action handshake.Action) error {
 	case handshake.OpenServer:
 		return a.openServer()
 	case handshake.RegisterWork:
+		if a.agreement.Dialect() == handshake.V2 {
+			return a.bindV2()
+		}
 		return a.bindWork()
 	case handshake.Answer:
+		if action.Function == handshake.Hello && action.Known {
+			a.resumed()
+		}
 		a.sessions.answer(action)
+	case handshake.DropSession:
+		a.log.Warn("link ended: the connection is dropped", zap.String("controller", a.status.controllerAddress()))
+		a.sessions.closeNow(action.Session)
 	case handshake.CloseSession:
 		a.sessions.closeAfterReply(action.Session)
 	case handshake.InitDone:
-		a.log.Info("controller and agent agree", zap.String("controller", a.status.controllerAddress()))
+		dialect := a.agreement.Dialect()
+		a.log.Info("controller and agent agree", zap.String("controller", a.status.controllerAddress()), zap.Stringer("dialect", dialect))
+		a.status.dialect.Store(ptr(dialect.String()))
+		if dialect == handshake.V2 {
+			a.journalLock.Lock()
+			a.journal.SpeaksV2()
+			a.journalLock.Unlock()
+			a.recordActive()
+		}
 		close(a.met)
 	case handshake.StopServer:
 		a.background.Go(a.stopServer)

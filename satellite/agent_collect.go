@@ -22,25 +22,43 @@ func (a *Agent) collect() {
 					if route.ID == routeSystem && variable.Name == variableFirmware && firmwareFailed(value) {
 						a.loop.post(handshake.FirmwareFailed{})
 					}
-					a.record(Event{Interface: route.ID, Variable: variable.Name, Value: value})
+					a.record(Event{Interface: route.ID, Variable: variable.Name, Value: value, NewestOnly: variable.NewestOnly})
 				}, order)
 			}
 		}
 	}
 	a.module.SubscribeGlobalErrors(func(_ context.Context, event everest.ErrorEvent) {
-		a.record(Event{Error: event.Raw, Raised: event.Raised})
+		a.recordError(event)
 	}, order)
 }
 
-// record keeps an event for the controller. When there is no room, the oldest
-// are given up: what is new says more about where the charge port stands.
+// record keeps an event for the controller. When there is no room, variables are
+// given up that a newer value replaces, unless the controller is a legacy one;
+// then the oldest: what is new says more about where the charge port stands.
 func (a *Agent) record(event Event) {
 	a.journalLock.Lock()
+	a.recordLocked(event)
+}
+
+// recordLocked is record for a caller that holds journalLock, and unlocks it.
+func (a *Agent) recordLocked(event Event) {
 	err := a.journal.Append(event)
 	givenUp := 0
+	if err != nil && text(&a.status.dialect) != handshake.Legacy.String() {
+		if merged := a.journal.Merge(); merged > 0 {
+			if a.status.givenUp.Add(uint64(merged)) == uint64(merged) {
+				a.log.Warn("the journal is full: of some variables only the newest value is kept from here on", zap.Error(err))
+			}
+			err = a.journal.Append(event)
+		}
+	}
 	for full := err; full != nil && a.journal.Len() > 0; full = a.journal.Append(event) {
 		a.journal.GiveUpOldest()
 		givenUp++
+	}
+	if a.appended != nil {
+		close(a.appended)
+		a.appended = nil
 	}
 	a.journalLock.Unlock()
 	if err == nil {

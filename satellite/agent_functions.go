@@ -26,11 +26,18 @@ func (a *Agent) bindSynchronisation() error {
 			if err := request.Decode(); err != nil {
 				return nil, err
 			}
-			a.status.controller.Store(ptr(rpc.SessionFrom(ctx).RemoteAddr().String()))
-			return a.sessions.hold(ctx, handshake.IAmHere, a.loop)
+			session := rpc.SessionFrom(ctx)
+			if a.dialects == handshake.OnlyV2 && !a.sessions.hasGreeted(session) {
+				return nil, errLegacyClosed
+			}
+			a.status.controller.Store(ptr(session.RemoteAddr().String()))
+			return a.sessions.hold(ctx, handshake.IAmHere, a.loop, calledFunction(handshake.IAmHere))
 		},
 		FunctionIAmReady: a.synchronisation(handshake.IAmReady),
 		FunctionExit:     a.synchronisation(handshake.Exit),
+	}
+	if a.dialects != handshake.OnlyLegacy {
+		functions[FunctionLinkHello] = a.hello
 	}
 	for name, handler := range functions {
 		if err := a.server.Handle(name, handler); err != nil {
@@ -45,8 +52,14 @@ func (a *Agent) synchronisation(function handshake.Function) rpc.Handler {
 		if err := request.Decode(); err != nil {
 			return nil, err
 		}
-		_, err := a.sessions.hold(ctx, function, a.loop)
+		_, err := a.sessions.hold(ctx, function, a.loop, calledFunction(function))
 		return nil, err
+	}
+}
+
+func calledFunction(function handshake.Function) func(handshake.Session) handshake.Event {
+	return func(number handshake.Session) handshake.Event {
+		return handshake.Called{Session: number, Function: function}
 	}
 }
 
@@ -156,17 +169,22 @@ func (a *Agent) pushVar(ctx context.Context, request *rpc.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
+	return nil, a.publishPushed(ctx, pushed)
+}
+
+// publishPushed ignores what is not in the table of pushes.
+func (a *Agent) publishPushed(ctx context.Context, pushed variableEvent) error {
 	for _, push := range Pushes() {
 		if push.ID != pushed.Interface || push.Variable != pushed.Variable {
 			continue
 		}
 		if err := waitFor(ctx, a.ready); err != nil {
-			return nil, err
+			return err
 		}
-		return nil, a.module.Provides(push.ID).Publish(ctx, push.Variable, pushed.Value)
+		return a.module.Provides(push.ID).Publish(ctx, push.Variable, pushed.Value)
 	}
 	a.log.Debug("pushed variable is not one of ours", zap.String("interface", pushed.Interface), zap.String("variable", pushed.Variable))
-	return nil, nil
+	return nil
 }
 
 // retrieve hands the oldest events over. The journal forgets them: on this wire

@@ -10,12 +10,17 @@ import (
 type AgentStatus struct {
 	// State is where the handshake stands: handshake.State's text.
 	State string
+	// Dialect is what is spoken with the controller, "legacy" or "v2"; empty
+	// before both have agreed.
+	Dialect string
+	// Resumes counts how often a lost v2 link went on.
+	Resumes uint64
 	// ListenAddress is where the agent waits, empty before it does.
 	ListenAddress string
 	// Controller is the address of the last controller that announced itself.
 	Controller string
-	// Journal is the number of events that no controller has taken yet, and
-	// JournalBytes their size.
+	// Journal is the number of events that no controller has taken yet, in v2
+	// those that it has not acknowledged, and JournalBytes their size.
 	Journal, JournalBytes int
 	// Collected counts the events since the start, GivenUp those of them that
 	// the journal had no room for.
@@ -30,6 +35,8 @@ type AgentStatus struct {
 type agentCounters struct {
 	state                     atomic.Uint32
 	listenAddress, controller atomic.Pointer[string]
+	dialect                   atomic.Pointer[string]
+	resumes                   atomic.Uint64
 	givenUp, delivered        atomic.Uint64
 	commands, commandErrors   atomic.Uint64
 }
@@ -42,7 +49,8 @@ func (a *Agent) Status() AgentStatus {
 	waiting, bytes, collected := a.journal.Len(), a.journal.Bytes(), a.journal.Appended()
 	a.journalLock.Unlock()
 	return AgentStatus{
-		State:         handshake.State(a.status.state.Load()).String(),
+		State:   handshake.State(a.status.state.Load()).String(),
+		Dialect: text(&a.status.dialect), Resumes: a.status.resumes.Load(),
 		ListenAddress: text(&a.status.listenAddress),
 		Controller:    a.status.controllerAddress(),
 		Journal:       waiting, JournalBytes: bytes,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -40,13 +41,13 @@ type standIn struct {
 
 // board is one board: a broker, a manager, modules that run until the test ends.
 type board struct {
-	t       *testing.T
+	t       testing.TB
 	manager *everesttest.Manager
 	running sync.WaitGroup
 	ctx     context.Context
 }
 
-func newBoard(t *testing.T, broker everest.Broker, modules map[string]everesttest.ModuleConfig) *board {
+func newBoard(t testing.TB, broker everest.Broker, modules map[string]everesttest.ModuleConfig) *board {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	manager, err := everesttest.StartManager(ctx, everesttest.ManagerConfig{
@@ -186,9 +187,16 @@ type satelliteOptions struct {
 	agent                   satellite.AgentConfig
 	port                    int
 	answer, answerSystem    func(context.Context, invocation) (any, error)
+	// dialect and main are configuration keys of the agent and the controller.
+	dialect string
+	main    map[string]any
+	// mainBroker is the main board's; nil is an embedded one.
+	mainBroker func() everest.Broker
+	// controllerPort is where the controller looks for the agent, if elsewhere.
+	controllerPort int
 }
 
-func startSatellite(t *testing.T, broker everest.Broker, options satelliteOptions) *satelliteBoard {
+func startSatellite(t testing.TB, broker everest.Broker, options satelliteOptions) *satelliteBoard {
 	t.Helper()
 	if options.port == 0 {
 		options.port = freePort(t)
@@ -206,13 +214,16 @@ func startSatellite(t *testing.T, broker everest.Broker, options satelliteOption
 			connections[route.ID] = []everesttest.Connection{{ModuleID: portID, ImplementationID: route.ID}}
 		}
 	}
+	if options.dialect == "" {
+		options.dialect = "auto"
+	}
 	agent := satellite.AgentInstallation()
 	modules := map[string]everesttest.ModuleConfig{
 		portID:   {Module: "ChargePort", Manifest: providing(implementationsOf(false))},
 		systemID: {Module: "System", Manifest: providing(implementationsOf(true))},
 		agentID: {
 			Module: agent.Module, Manifest: agent.Manifest, Connections: connections,
-			Config: map[string]any{"port": options.port, "listen_address": "127.0.0.1"},
+			Config: map[string]any{"port": options.port, "listen_address": "127.0.0.1", "dialect": options.dialect},
 		},
 	}
 	s := &satelliteBoard{board: newBoard(t, broker, modules), address: fmt.Sprintf("127.0.0.1:%d", options.port)}
@@ -236,8 +247,15 @@ type mainBoard struct {
 	process    process
 }
 
-func startMain(t *testing.T, broker everest.Broker, port int, config satellite.ControllerConfig, setup func(*standIn)) *mainBoard {
+func startMain(t testing.TB, broker everest.Broker, port int, config satellite.ControllerConfig, setup func(*standIn)) *mainBoard {
 	t.Helper()
+	return startMainWith(t, broker, port, config, nil, setup)
+}
+
+func startMainWith(t testing.TB, broker everest.Broker, port int, config satellite.ControllerConfig, keys map[string]any, setup func(*standIn)) *mainBoard {
+	t.Helper()
+	parameters := map[string]any{"hostname": "127.0.0.1", "port": port}
+	maps.Copy(parameters, keys)
 	controller := satellite.ControllerInstallation()
 	var requires strings.Builder
 	connections := map[string][]everesttest.Connection{}
@@ -260,7 +278,7 @@ func startMain(t *testing.T, broker everest.Broker, port int, config satellite.C
 				"auth":   {{ModuleID: mainID, ImplementationID: "auth"}},
 				"system": {{ModuleID: mainID, ImplementationID: "aggregated"}},
 			},
-			Config: map[string]any{"hostname": "127.0.0.1", "port": port},
+			Config: parameters,
 		},
 	}
 	m := &mainBoard{board: newBoard(t, broker, modules)}
@@ -278,7 +296,7 @@ func (m *mainBoard) required(id string) *everest.Required { return m.main.module
 
 // freePort is below the ports that systems give to outgoing connections, so that
 // nobody takes it until the agent does.
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	for range 1000 {
 		port := 10_000 + rand.IntN(20_000)
@@ -291,7 +309,7 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-func receive[T any](t *testing.T, from <-chan T, what string) T {
+func receive[T any](t testing.TB, from <-chan T, what string) T {
 	t.Helper()
 	select {
 	case value := <-from:

@@ -2,11 +2,13 @@ package satellite
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -35,6 +37,11 @@ type ControllerConfig struct {
 type controllerParameters struct {
 	Hostname string `everest:"hostname"`
 	Port     int    `everest:"port"`
+	Dialect  string `everest:"dialect,optional"`
+	OnLoss   string `everest:"on_loss,optional"`
+	// LinkTimeout and ResumeWindow are 0 where the configuration is older.
+	LinkTimeout  int `everest:"link_timeout_ms,optional"`
+	ResumeWindow int `everest:"resume_window_s,optional"`
 }
 
 // Controller is the module SatelliteController: it stands in on the main board
@@ -51,6 +58,15 @@ type Controller struct {
 	loop        *loop
 	links       links
 	relay       *relay
+	// agreement is the handshake, which only the loop steps.
+	agreement *handshake.Controller
+	protocol  handshake.ControllerConfig
+	identity  uint64
+	// session is the number of the agreement that v2 keeps or tries.
+	session  atomic.Uint64
+	delivery delivery
+	// evse is the last answer of get_evse.
+	evse atomic.Pointer[json.RawMessage]
 
 	// agreed is closed when both sides have agreed.
 	agreed     chan struct{}
@@ -65,7 +81,7 @@ func NewController(config ControllerConfig) *Controller {
 	if config.CommandTimeout <= 0 {
 		config.CommandTimeout = 290 * time.Second
 	}
-	return &Controller{config: config, log: config.Logger.Named("controller"), agreed: make(chan struct{})}
+	return &Controller{config: config, log: config.Logger.Named("controller"), agreed: make(chan struct{}), identity: newIdentity()}
 }
 
 // Run is the module's life: it connects to the broker, holds init until the
@@ -94,8 +110,10 @@ func (c *Controller) Run(ctx context.Context) error {
 	address := c.address()
 	c.status.satellite.Store(&address)
 	c.relay = newRelay(module, options.Definitions, c.log, &c.status)
-	agreement := handshake.NewController(c.config.Handshake)
-	c.loop = newLoop(agreement, c.perform, func(state handshake.State) { c.status.state.Store(uint32(state)) })
+	if c.protocol, err = c.parameters.protocol(c.config.Handshake); err != nil {
+		return err
+	}
+	c.prepare()
 	c.relay.firmwareFailed = func() { c.loop.post(handshake.FirmwareFailed{}) }
 
 	c.provide()
@@ -106,9 +124,21 @@ func (c *Controller) Run(ctx context.Context) error {
 		c.loop.post(handshake.BoardReady{})
 		return nil
 	})
+	c.background.Go(c.publishAll)
 	return runModule(ctx, module, c.loop, func(end handshake.ExitProcess) error {
 		return &EndError{Peer: address, Reason: end.Reason}
 	}, &c.background)
+}
+
+// prepare makes the handshake and the loop that drives it.
+func (c *Controller) prepare() {
+	c.agreement = handshake.NewController(c.protocol)
+	c.loop = newLoop(c.agreement, c.perform, func(state handshake.State) {
+		c.status.state.Store(uint32(state))
+		c.session.Store(c.agreement.Session())
+		c.links.settle(state, c.agreement.Dialect())
+	})
+	c.delivery.start()
 }
 
 func (c *Controller) address() string {
@@ -143,9 +173,19 @@ func (c *Controller) perform(action handshake.Action) error {
 			c.background.Go(func() { c.call(link, action.Function) })
 		}
 	case handshake.InitDone:
-		c.log.Info("agent and controller agree", zap.String("satellite", c.address()))
-		c.links.agree()
+		if c.agreement.State() != handshake.OutOfService {
+			c.log.Info("agent and controller agree", zap.String("satellite", c.address()), zap.Stringer("dialect", c.agreement.Dialect()))
+			if c.agreement.Dialect() == handshake.Legacy {
+				c.links.agree(nil)
+			}
+		}
 		close(c.agreed)
+	case handshake.Join:
+		c.join(action)
+	case handshake.Resume:
+		c.resume(action)
+	case handshake.Isolate:
+		c.isolate(action)
 	default:
 		return fmt.Errorf("satellite: the controller cannot carry out %v", action)
 	}

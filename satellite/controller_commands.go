@@ -72,10 +72,16 @@ func (c *Controller) passOn(ctx context.Context, route Route, command Command, a
 	if err != nil {
 		return nil, err
 	}
-	client := c.links.working()
-	if client == nil {
-		return c.withoutLink(route, command, &everest.CommandError{Type: everest.NotReady, Message: ErrNotConnected.Error() + " at " + c.address()})
+	way := c.links.passage()
+	switch {
+	case way.isolated:
+		return c.negative(route, command)
+	case way.session != nil:
+		return c.passOnV2(ctx, way, route, command, arguments)
+	case way.client == nil:
+		return c.withoutLink(route, command, c.notConnected())
 	}
+	client := way.client
 	if command.Function == functionReset {
 		c.loop.postAndWait(handshake.ResetPassedOn{})
 	}
@@ -106,6 +112,9 @@ func (c *Controller) passOn(ctx context.Context, route Route, command Command, a
 // A reset takes the link along anyway.
 func (c *Controller) withoutLink(route Route, command Command, cause error) (json.RawMessage, error) {
 	if command.Result != Null {
+		if errors.Is(cause, ErrNotConnected) {
+			cause = c.notConnected()
+		}
 		return nil, cause
 	}
 	c.status.commandErrors.Add(1)
@@ -152,10 +161,14 @@ func (c *Controller) pushOne(ctx context.Context, push Push, value json.RawMessa
 	if err := waitFor(ctx, c.agreed); err != nil {
 		return err
 	}
-	client := c.links.working()
-	if client == nil {
+	way := c.links.passage()
+	switch {
+	case way.session != nil:
+		return c.pushOneV2(ctx, way, push, value)
+	case way.client == nil:
 		return ErrNotConnected
 	}
+	client := way.client
 	text, err := marshal(variableEvent{Interface: push.ID, Value: value, Variable: push.Variable})
 	if err != nil {
 		return err

@@ -11,6 +11,16 @@ import (
 type ControllerStatus struct {
 	// State is where the handshake stands: handshake.State's text.
 	State string
+	// Dialect is what is spoken with the satellite, "legacy" or "v2"; empty
+	// before both have agreed.
+	Dialect string
+	// Resumes counts how often a lost v2 link went on, Isolations how often the
+	// port was taken out of service, and GivenUp what the satellite's journal had
+	// no room for.
+	Resumes, Isolations, GivenUp uint64
+	// Backlog is the number of events that came from the satellite and are not
+	// published yet.
+	Backlog int
 	// Satellite is the configured address of the satellite.
 	Satellite string
 	// Connected is true while work functions can be called.
@@ -34,6 +44,8 @@ type controllerCounters struct {
 	lastVariable               atomic.Int64
 	commands, commandErrors    atomic.Uint64
 	pushed                     atomic.Uint64
+
+	resumes, isolations, givenUp atomic.Uint64
 }
 
 // Status returns a snapshot.
@@ -44,7 +56,12 @@ func (c *Controller) Status() ControllerStatus {
 		Connected: c.links.working() != nil,
 		Variables: c.status.variables.Load(), Errors: c.status.errors.Load(), Dropped: c.status.dropped.Load(),
 		Commands: c.status.commands.Load(), CommandErrors: c.status.commandErrors.Load(),
-		Pushed: c.status.pushed.Load(),
+		Pushed:  c.status.pushed.Load(),
+		Resumes: c.status.resumes.Load(), Isolations: c.status.isolations.Load(), GivenUp: c.status.givenUp.Load(),
+		Backlog: c.delivery.len(),
+	}
+	if dialect, known := c.links.speaks(); known {
+		status.Dialect = dialect.String()
 	}
 	if last := c.status.lastVariable.Load(); last != 0 {
 		status.LastVariable = time.Unix(0, last)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 )
@@ -28,4 +29,32 @@ func forwardError(ctx context.Context, satellite *everest.Provided, declared *ev
 		return satellite.RaiseForwarded(ctx, raised)
 	}
 	return satellite.ClearForwarded(ctx, raised)
+}
+
+// replaceErrors makes the satellite's active errors those of the list: it clears
+// what is not on it, and raises what is missing.
+func replaceErrors(ctx context.Context, self string, satellite *everest.Provided, declared *everest.Interface, list json.RawMessage) error {
+	var active []everest.Error
+	if err := json.Unmarshal(list, &active); err != nil {
+		return fmt.Errorf("list of active errors cannot be read: %w", err)
+	}
+	var failures []error
+	known := satellite.ActiveErrors()
+	for _, old := range known {
+		if old.Origin.ModuleID == self || slices.ContainsFunc(active, func(e everest.Error) bool { return sameError(e, old) }) {
+			continue
+		}
+		failures = append(failures, satellite.ClearForwarded(ctx, old))
+	}
+	for _, e := range active {
+		if slices.ContainsFunc(known, func(old everest.Error) bool { return sameError(e, old) }) {
+			continue
+		}
+		if declared != nil && !declared.HasErrorType(e.Type) {
+			failures = append(failures, fmt.Errorf("%s: %w", e.Type, errUnknownError))
+			continue
+		}
+		failures = append(failures, satellite.RaiseForwarded(ctx, e))
+	}
+	return errors.Join(failures...)
 }

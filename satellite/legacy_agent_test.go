@@ -3,6 +3,7 @@ package satellite_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -70,6 +71,16 @@ func (a *scriptedAgent) serve(connection net.Conn) {
 		}
 		id, function := message[1], message[2].(string)
 		arguments := message[3].([]any)
+		if function == satellite.FunctionLinkHello {
+			// What rpclib answers for a function that it does not have.
+			var answer []byte
+			codec.NewEncoderBytes(&answer, msgpackHandle).MustEncode([]any{1, id,
+				fmt.Sprintf("rpclib: server could not find function '%s' with argument count %d.", function, len(arguments)), nil})
+			if _, err := connection.Write(answer); err != nil {
+				return
+			}
+			continue
+		}
 		if function != satellite.FunctionRetrieve {
 			a.asked <- request{function, arguments, afterID(content)}
 		}

@@ -195,7 +195,7 @@ func TestResetEndsTheSession(t *testing.T) {
 }
 
 func TestALostAgentEndsTheController(t *testing.T) {
-	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{})
+	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{dialect: "legacy"})
 	s.satellite.process.stop()
 	if err := receive(t, s.satellite.process.ended, "the agent's end"); err != nil {
 		t.Errorf("the agent, told to stop, returned %v", err)

@@ -23,6 +23,14 @@ type links struct {
 	lock   sync.Mutex
 	newest *link
 	agreed bool
+	// session is that of a v2 link, also while no connection stands.
+	session  *linkSession
+	isolated bool
+	// over: no connection will stand any more.
+	over    bool
+	dialect handshake.Dialect
+	// changed is closed at the next change; nil while nobody waits for it.
+	changed chan struct{}
 }
 
 // link is one connection, or the attempt to make it.
@@ -40,6 +48,7 @@ func (l *links) open(number handshake.Link) *link {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	l.newest, l.agreed = opened, false
+	l.notify()
 	return opened
 }
 
@@ -50,6 +59,7 @@ func (l *links) abandon(number handshake.Link) {
 	if l.newest != nil && l.newest.number == number {
 		l.newest.cancel()
 		l.newest, l.agreed = nil, false
+		l.notify()
 	}
 }
 
@@ -63,11 +73,78 @@ func (l *links) of(number handshake.Link) *link {
 	return l.newest
 }
 
-// agree says that work functions may be called on the newest link.
-func (l *links) agree() {
+// agree says that work functions may be called on the newest link: legacy ones
+// where the session is nil.
+func (l *links) agree(session *linkSession) *link {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	l.agreed = true
+	l.agreed, l.isolated, l.session = true, false, session
+	l.notify()
+	return l.newest
+}
+
+// isolate ends the session: nobody waits for its connection any more.
+func (l *links) isolate() {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	l.agreed, l.isolated, l.session = false, true, nil
+	l.notify()
+}
+
+// settle follows the handshake after each of its steps.
+func (l *links) settle(state handshake.State, dialect handshake.Dialect) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	l.dialect = dialect
+	switch state {
+	case handshake.Parted, handshake.Leaving, handshake.Ended:
+		if !l.over {
+			l.over = true
+			l.notify()
+		}
+	}
+}
+
+func (l *links) notify() {
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+}
+
+// passage is how a command gets to the satellite at the moment.
+type passage struct {
+	client *rpc.Client
+	// link is the client's; session is nil on a legacy link.
+	link     *link
+	session  *linkSession
+	isolated bool
+	// changed is set when a v2 link is about to be resumed: then the client is
+	// nil, and it is closed when that may have happened.
+	changed <-chan struct{}
+}
+
+func (l *links) passage() passage {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	p := passage{session: l.session, isolated: l.isolated}
+	switch {
+	case l.agreed && l.newest != nil && l.newest.client != nil && l.newest.client.State() == rpc.Connected:
+		p.client, p.link = l.newest.client, l.newest
+	case l.session != nil && !l.over:
+		if l.changed == nil {
+			l.changed = make(chan struct{})
+		}
+		p.changed = l.changed
+	}
+	return p
+}
+
+// speaks returns the dialect of the newest link, as far as it is known.
+func (l *links) speaks() (handshake.Dialect, bool) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return l.dialect, l.agreed || l.session != nil
 }
 
 // working returns the connection on which work functions may be called, or nil.
@@ -127,6 +204,10 @@ func (c *Controller) deliver(events string) {
 // call calls one of the handshake's functions. The handshake limits its time:
 // it abandons the link.
 func (c *Controller) call(link *link, function handshake.Function) {
+	if function == handshake.Hello {
+		c.greet(link)
+		return
+	}
 	c.links.lock.Lock()
 	client := link.client
 	c.links.lock.Unlock()

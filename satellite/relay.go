@@ -20,12 +20,16 @@ type relay struct {
 	// publish and forward are the ways to the main board's broker.
 	publish func(ctx context.Context, route, variable string, value json.RawMessage) error
 	forward func(ctx context.Context, event Event) error
+	// replace makes the errors of a list the only ones that are forwarded.
+	replace func(ctx context.Context, active json.RawMessage) error
 	// rfid is where the satellite's reader stands, nil for no mapping.
 	rfid *everest.Mapping
 	// variables are those of the route table, by interface.
 	variables      map[string]map[string]bool
 	firmwareFailed func()
 
+	// opened is closed when the board is ready.
+	opened  chan struct{}
 	lock    sync.Mutex
 	ready   bool
 	waiting []Event
@@ -42,13 +46,16 @@ func newRelay(module *everest.Module, definitions *everest.Definitions, log *zap
 		}
 	}
 	return &relay{
-		log: log, status: status, variables: variables,
+		log: log, status: status, variables: variables, opened: make(chan struct{}),
 		rfid: module.MappingOf(routeRFID),
 		publish: func(ctx context.Context, route, variable string, value json.RawMessage) error {
 			return module.Provides(route).Publish(ctx, variable, value)
 		},
 		forward: func(ctx context.Context, event Event) error {
 			return forwardError(ctx, satellite, declared, event)
+		},
+		replace: func(ctx context.Context, active json.RawMessage) error {
+			return replaceErrors(ctx, module.ID(), satellite, declared, active)
 		},
 	}
 }
@@ -62,6 +69,25 @@ func (r *relay) boardReady(ctx context.Context) {
 		r.event(ctx, event)
 	}
 	r.waiting = nil
+	select {
+	case <-r.opened:
+	default:
+		close(r.opened)
+	}
+}
+
+// deliverOne publishes one event of a v2 link. The caller has waited for opened.
+func (r *relay) deliverOne(ctx context.Context, event Event) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	if event.Active == nil {
+		r.event(ctx, event)
+		return
+	}
+	if err := r.replace(ctx, event.Active); err != nil {
+		r.status.dropped.Add(1)
+		r.log.Warn("the satellite's active errors are partly unknown here", zap.Error(err))
+	}
 }
 
 // deliver takes one answer of retrieve_vars_and_errors. It returns when all of it

@@ -37,6 +37,36 @@ type Command struct {
 	// Absent is the answer of a satellite whose optional requirement is not
 	// connected.
 	Absent json.RawMessage
+	// Repeated marks a command that its caller repeats with a newer value before
+	// long: it does not wait for a link to be resumed.
+	Repeated bool
+	// Unavailable is the answer while the satellite is isolated. Where it is nil
+	// the answer is Absent, false for a Boolean, and null for a Null.
+	Unavailable json.RawMessage
+}
+
+// absent is the answer of a satellite that does not have the interface.
+func (c Command) absent() json.RawMessage {
+	if c.Absent == nil {
+		return json.RawMessage("null")
+	}
+	return c.Absent
+}
+
+// unavailable is the negative answer for an isolated satellite; nil where none
+// fits.
+func (c Command) unavailable() json.RawMessage {
+	switch {
+	case c.Unavailable != nil:
+		return c.Unavailable
+	case c.Absent != nil:
+		return c.Absent
+	case c.Result == Boolean:
+		return json.RawMessage("false")
+	case c.Result == Null:
+		return json.RawMessage("null")
+	}
+	return nil
 }
 
 // Variable is the route of one variable from the satellite to the main board.
@@ -80,6 +110,8 @@ const (
 	routeAuth         = "auth"
 	routeRFID         = "rfid_token_provider"
 	routeSatellite    = "satellite"
+	routeEVSE         = "evse_manager"
+	commandGetEVSE    = "get_evse"
 	variableToken     = "provided_token"
 	resetTypeSoft     = "Soft"
 	firmwareAccepted  = "Accepted"
@@ -103,7 +135,7 @@ func Routes() []Route {
 
 		{ID: "energy", Interface: "energy",
 			Commands: []Command{
-				{Name: "enforce_limits", Function: "energy_enforce_limits", Arguments: []Argument{{"value", JSON}}},
+				{Name: "enforce_limits", Function: "energy_enforce_limits", Arguments: []Argument{{"value", JSON}}, Repeated: true},
 			},
 			Variables: []Variable{{Name: "energy_flow_request", NewestOnly: true}}},
 
@@ -121,7 +153,7 @@ func Routes() []Route {
 				{Name: "force_unlock", Function: "evse_manager_force_unlock", Arguments: []Argument{{"connector_id", Integer}}, Result: Boolean},
 				{Name: "external_ready_to_start_charging", Function: "evse_manager_external_ready_to_start_charging", Result: Boolean},
 				{Name: "set_plug_and_charge_configuration", Function: "evse_manager_set_plug_and_charge_configuration", Arguments: []Argument{{"plug_and_charge_configuration", JSON}}},
-				{Name: "update_allowed_energy_transfer_modes", Function: "evse_manager_update_allowed_energy_transfer_modes", Arguments: []Argument{{"allowed_energy_transfer_modes", JSON}}, Result: JSON},
+				{Name: "update_allowed_energy_transfer_modes", Function: "evse_manager_update_allowed_energy_transfer_modes", Arguments: []Argument{{"allowed_energy_transfer_modes", JSON}}, Result: JSON, Unavailable: json.RawMessage(`"IncompatibleEnergyTransfer"`)},
 			},
 			Variables: []Variable{
 				{Name: "session_event"},

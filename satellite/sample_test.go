@@ -13,7 +13,7 @@ import (
 // sampler makes values that fit EVerest's schemas: required members only, the
 // first of an enumeration, and texts that would show an escape.
 type sampler struct {
-	t           *testing.T
+	t           testing.TB
 	definitions *everest.Definitions
 }
 

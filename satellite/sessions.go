@@ -20,6 +20,8 @@ type sessions struct {
 	// answered wait for release: a session must know that it ends after its
 	// reply before the reply is sent.
 	answered []*heldCall
+	// greeted are the connections that spoke v2.
+	greeted map[*rpc.Session]bool
 }
 
 type heldCall struct {
@@ -47,6 +49,7 @@ func (s *sessions) end(session *rpc.Session) handshake.Session {
 	defer s.lock.Unlock()
 	number := s.numbers[session]
 	delete(s.numbers, session)
+	delete(s.greeted, session)
 	return number
 }
 
@@ -58,17 +61,23 @@ func (s *sessions) number(session *rpc.Session) handshake.Session {
 }
 
 // hold announces a call to the handshake and waits for its answer, which for
-// i_am_here says whether a controller was known already. Without an answer the
+// i_am_here and link_hello says whether a controller was known already. Without an answer the
 // caller gets none: its connection ends.
-func (s *sessions) hold(ctx context.Context, function handshake.Function, loop *loop) (known bool, err error) {
+func (s *sessions) hold(ctx context.Context, function handshake.Function, loop *loop, event func(handshake.Session) handshake.Event) (known bool, err error) {
 	call := &heldCall{session: rpc.SessionFrom(ctx), function: function, done: make(chan struct{})}
 	s.lock.Lock()
 	call.number = s.numbers[call.session]
 	s.held = append(s.held, call)
+	if function == handshake.Hello {
+		if s.greeted == nil {
+			s.greeted = make(map[*rpc.Session]bool)
+		}
+		s.greeted[call.session] = true
+	}
 	s.lock.Unlock()
 	defer s.forget(call)
 
-	loop.post(handshake.Called{Session: call.number, Function: function})
+	loop.post(event(call.number))
 	select {
 	case <-call.done:
 		return call.known, nil
@@ -122,4 +131,21 @@ func (s *sessions) release() {
 		close(call.done)
 	}
 	s.answered = nil
+}
+
+// closeNow ends a session without regard to what it still gets.
+func (s *sessions) closeNow(number handshake.Session) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for session, other := range s.numbers {
+		if other == number {
+			session.Close()
+		}
+	}
+}
+
+func (s *sessions) hasGreeted(session *rpc.Session) bool {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return s.greeted[session]
 }

@@ -27,12 +27,21 @@ type station struct {
 	arrivals  chan arrival
 }
 
-func startStation(t *testing.T, broker everest.Broker, options satelliteOptions) *station {
+func startStation(t testing.TB, broker everest.Broker, options satelliteOptions) *station {
 	t.Helper()
 	s := &station{arrivals: make(chan arrival, 10_000)}
-	options.port = freePort(t)
+	if options.port == 0 {
+		options.port = freePort(t)
+	}
 	s.satellite = startSatellite(t, broker, options)
-	s.main = startMain(t, everesttest.NewBroker(t), options.port, satellite.ControllerConfig{}, s.listen)
+	if options.controllerPort == 0 {
+		options.controllerPort = options.port
+	}
+	mainBroker := func() everest.Broker { return everesttest.NewBroker(t) }
+	if options.mainBroker != nil {
+		mainBroker = options.mainBroker
+	}
+	s.main = startMainWith(t, mainBroker(), options.controllerPort, satellite.ControllerConfig{}, options.main, s.listen)
 	s.satellite.waitReady()
 	s.main.waitReady()
 	return s

@@ -106,7 +106,8 @@ func (b *mainBoard) modules() []boardModule {
 					Handshake: handshake.ControllerConfig{Retry: retryInterval},
 				})
 				return withStatus(ctx, b.report, number, options.ModuleID, controller.Run, func() Status {
-					return Status{State: controller.Status().State}
+					status := controller.Status()
+					return Status{State: status.State, Dialect: status.Dialect, Resumes: status.Resumes}
 				})
 			},
 		})

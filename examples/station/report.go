@@ -67,6 +67,10 @@ type Status struct {
 	State string `json:"state"`
 	// Journal is the number of events that wait on the satellite.
 	Journal int `json:"journal"`
+	// Dialect is what the link speaks, Resumes how often it went on after it was
+	// lost.
+	Dialect string `json:"dialect,omitempty"`
+	Resumes uint64 `json:"resumes,omitempty"`
 }
 
 // An Order is one line that the station writes to a board.

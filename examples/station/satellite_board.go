@@ -121,7 +121,7 @@ func (b *satelliteBoard) runAgent(ctx context.Context, options everest.Options) 
 	agent := satellite.NewAgent(satellite.AgentConfig{Everest: options, Logger: options.Logger})
 	return withStatus(ctx, b.report, b.config.Satellite, moduleAgent, agent.Run, func() Status {
 		status := agent.Status()
-		return Status{State: status.State, Journal: status.Journal}
+		return Status{State: status.State, Journal: status.Journal, Dialect: status.Dialect, Resumes: status.Resumes}
 	})
 }
 

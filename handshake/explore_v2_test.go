@@ -1,0 +1,143 @@
+package handshake
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// pairing is a pair of boards whose link is explored.
+type pairing struct {
+	name       string
+	agent      Dialects
+	controller Dialects
+	onLoss     OnLoss
+	hasSystem  bool
+	// events and commands that each life of the boards makes.
+	events, commands int
+	faults           int
+}
+
+func (p pairing) world() *world {
+	w := newWorld(p.hasSystem)
+	w.agentConfig.Dialects = p.agent
+	w.controllerConfig.Dialects = p.controller
+	w.controllerConfig.OnLoss = p.onLoss
+	w.v2.events, w.v2.commands = p.events, p.commands
+	return w
+}
+
+// TestExplorePairings checks the promises over every interleaving of each
+// pairing of dialects. Where both speak v2, these are besides: no event is lost
+// or comes twice or out of order while both processes live, no command is
+// executed twice, and from everywhere a way leads to where all events have
+// arrived and all commands are answered.
+func TestExplorePairings(t *testing.T) {
+	for _, p := range []pairing{
+		{name: "legacy agent", controller: AnyDialect, hasSystem: true, faults: *exploredFaults},
+		{name: "legacy controller", agent: AnyDialect, hasSystem: true, faults: *exploredFaults},
+		{name: "legacy agent, isolating controller", controller: AnyDialect, onLoss: Isolated, hasSystem: true, faults: *exploredFaults - 1},
+		{name: "v2", agent: AnyDialect, controller: AnyDialect, hasSystem: true, faults: *exploredFaults},
+		{name: "v2 without system", agent: AnyDialect, controller: AnyDialect, faults: *exploredFaults - 1},
+		{name: "v2, isolating", agent: AnyDialect, controller: AnyDialect, onLoss: Isolated, hasSystem: true, faults: *exploredFaults - 1},
+		{name: "v2 with events", agent: AnyDialect, controller: AnyDialect, hasSystem: true, events: 2, faults: *exploredFaults - 1},
+		{name: "v2 with commands", agent: AnyDialect, controller: AnyDialect, hasSystem: true, commands: 1, faults: *exploredFaults - 1},
+		{name: "v2 with both, isolating", agent: AnyDialect, controller: AnyDialect, onLoss: Isolated, hasSystem: true, events: 1, commands: 1, faults: *exploredFaults - 2},
+	} {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			x := explore(p.world(), p.faults)
+			if x.broken >= 0 {
+				t.Fatalf("the shortest story:\n%s", x.story())
+			}
+			good := 0
+			for _, s := range x.states {
+				if s.good {
+					good++
+				}
+			}
+			t.Logf("%d states with up to %d faults, %d of them with both boards working together", len(x.states), p.faults, good)
+			if good == 0 {
+				t.Fatal("the boards never work together")
+			}
+		})
+	}
+}
+
+// TestExplorePairingsFinds breaks v2 in several ways.
+func TestExplorePairingsFinds(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		twist func(*world, Event, []Action) []Action
+		rule  string
+		// events and commands that the story needs.
+		events, commands int
+	}{
+		{
+			name: "agent forgets its results at a resume",
+			twist: func(w *world, event Event, actions []Action) []Action {
+				if _, ok := event.(Greeted); ok {
+					w.v2.ledger = Ledger[byte]{}
+				}
+				return actions
+			},
+			rule: "a command is executed twice", commands: 1,
+		},
+		{
+			name: "agent forgets its journal at a resume",
+			twist: func(w *world, event Event, actions []Action) []Action {
+				if _, ok := event.(Greeted); ok && w.agent.agreed() {
+					w.v2.journal = ""
+				}
+				return actions
+			},
+			rule: "an event is lost or comes twice", events: 2,
+		},
+		{
+			name: "agent never knows the controller again",
+			twist: func(w *world, event Event, actions []Action) []Action {
+				for i, action := range actions {
+					if a, ok := action.(Answer); ok && a.Function == IAmHere && a.Known {
+						w.agent.state = Met
+						actions = []Action{Answer{Session: a.Session, Function: IAmHere}}
+						return actions[:i+1]
+					}
+				}
+				return actions
+			},
+			rule: "the agent agrees with a second controller",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := pairing{agent: AnyDialect, controller: AnyDialect, hasSystem: true, events: test.events, commands: test.commands}.world()
+			w.twist = test.twist
+			x := explore(w, 1)
+			if x.broken < 0 {
+				t.Fatalf("found nothing, want %q", test.rule)
+			}
+			story := x.story()
+			t.Logf("the shortest story:\n%s", story)
+			if !strings.Contains(story, fmt.Sprintf("BROKEN: %s\n", test.rule)) {
+				t.Errorf("found %q, want %q", x.rule, test.rule)
+			}
+		})
+	}
+}
+
+// TestExplorePairingsRecover lets time pass from every state of v2.
+func TestExplorePairingsRecover(t *testing.T) {
+	for _, onLoss := range []OnLoss{Restart, Isolated} {
+		x := explore(pairing{agent: AnyDialect, controller: AnyDialect, onLoss: onLoss, hasSystem: true}.world(), max(1, *exploredFaults-2))
+		if x.broken >= 0 {
+			t.Fatalf("the shortest story:\n%s", x.story())
+		}
+		for at := range x.states {
+			w, _ := x.replay(at)
+			w.log = nil
+			if _, ok := w.recover(); !ok {
+				_, story := x.replay(at)
+				t.Fatalf("not together within %v after this story:\n%s", recovered, story)
+			}
+		}
+	}
+}

@@ -1,0 +1,31 @@
+package satellite
+
+import (
+	"fmt"
+
+	"github.com/remotechargeport/remotechargeport/handshake"
+)
+
+// dialectsOf reads the configuration key dialect; empty is its default.
+func dialectsOf(key string) (handshake.Dialects, error) {
+	switch key {
+	case "", "auto":
+		return handshake.AnyDialect, nil
+	case "legacy":
+		return handshake.OnlyLegacy, nil
+	case "v2":
+		return handshake.OnlyV2, nil
+	}
+	return 0, fmt.Errorf("satellite: the configuration key dialect is %q: it must be auto, legacy or v2", key)
+}
+
+// onLossOf reads the configuration key on_loss; empty is its default.
+func onLossOf(key string) (handshake.OnLoss, error) {
+	switch key {
+	case "", "restart":
+		return handshake.Restart, nil
+	case "isolate":
+		return handshake.Isolated, nil
+	}
+	return 0, fmt.Errorf("satellite: the configuration key on_loss is %q: it must be restart or isolate", key)
+}
