@@ -42,7 +42,7 @@ func run(arguments []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if flags.Scenario != "" {
-		return runScenario(ctx, flags, os.Stdout)
+		return runScenario(ctx, flags, newScenarioView(os.Stdout, !flags.Plain && isTerminal(os.Stdout)))
 	}
 	return runStation(ctx, flags, NewView(os.Stdout, flags.Plain), os.Stdout)
 }

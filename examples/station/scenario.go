@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"go.uber.org/zap"
@@ -31,7 +29,7 @@ const (
 type scenario struct {
 	name        string
 	satellites  int
-	output      io.Writer
+	view        scenarioView
 	directory   string
 	definitions *everest.Definitions
 	logger      *zap.Logger
@@ -40,9 +38,6 @@ type scenario struct {
 	systems     []*simulatedSystem
 	backend     *everest.Module
 	heard       chan heardStatus
-
-	printing sync.Mutex
-	tenths   map[string]int64
 }
 
 // heardStatus is a status that the backend would be told.
@@ -56,7 +51,7 @@ type heardStatus struct {
 var errScenarioOver = errors.New("the scenario is over")
 
 // runScenario plays a scenario and returns an error when it did not go as OCPP has it.
-func runScenario(ctx context.Context, flags Flags, output io.Writer) error {
+func runScenario(ctx context.Context, flags Flags, view scenarioView) error {
 	logger, err := newLogger(os.Stderr, flags.LogLevel)
 	if err != nil {
 		return err
@@ -72,12 +67,13 @@ func runScenario(ctx context.Context, flags Flags, output io.Writer) error {
 	defer os.RemoveAll(directory)
 	ctx, cancel := context.WithCancelCause(ctx)
 	s := &scenario{
-		name: flags.Scenario, satellites: flags.Satellites, output: output, directory: directory, definitions: known,
-		logger: logger, fail: cancel, heard: make(chan heardStatus, 1000), tenths: map[string]int64{},
+		name: flags.Scenario, satellites: flags.Satellites, view: view, directory: directory, definitions: known,
+		logger: logger, fail: cancel, heard: make(chan heardStatus, 1000),
 	}
 	err = s.run(ctx)
 	cancel(errScenarioOver)
 	s.running.Wait()
+	view.Settle()
 	if cause := context.Cause(ctx); err != nil && !errors.Is(cause, errScenarioOver) && !errors.Is(err, cause) {
 		err = fmt.Errorf("%w: %w", err, cause)
 	}
@@ -241,26 +237,16 @@ func (s *scenario) ocpp(module *everest.Module) error {
 
 // print writes one line of the story.
 func (s *scenario) print(format string, arguments ...any) {
-	s.printing.Lock()
-	defer s.printing.Unlock()
-	fmt.Fprintf(s.output, format+"\n", arguments...)
+	s.view.Line(fmt.Sprintf(format, arguments...))
 }
 
-// progress draws a bar for every tenth of a board's file, and of the archive.
+// progress moves the bar of a board's file, or of the archive.
 func (s *scenario) progress(p aggregator.Progress) {
 	name, total := "archive to the backend", p.Total
 	if p.Board >= 0 {
 		name, total = s.systems[p.Board].name, s.systems[p.Board].size()
 	}
-	if total <= 0 {
-		return
-	}
-	tenths := min(10, 10*p.Done/total)
-	s.printing.Lock()
-	last, drawn := s.tenths[name]
-	s.tenths[name] = tenths
-	s.printing.Unlock()
-	if !drawn || tenths != last {
-		s.print("  %-22s [%-10s] %3d %%  %5.1f MiB", name, strings.Repeat("#", int(tenths)), 100*p.Done/total, float64(p.Done)/(1<<20))
+	if total > 0 {
+		s.view.Progress(boardProgress{Name: name, Done: p.Done, Total: total, Note: fmt.Sprintf("%5.1f MiB", float64(p.Done)/(1<<20))})
 	}
 }

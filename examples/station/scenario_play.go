@@ -68,6 +68,7 @@ func (s *scenario) playLogs(ctx context.Context) error {
 	if err := s.expect(ctx, id, "Uploading", "Uploaded"); err != nil {
 		return err
 	}
+	s.view.Settle()
 	return s.list(filepath.Join(uploaded, answer.FileName))
 }
 

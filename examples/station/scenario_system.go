@@ -139,22 +139,26 @@ func send(ctx context.Context, file, location string) error {
 }
 
 func (b *simulatedSystem) update(ctx context.Context, id int64) {
+	steps := []string{"Downloading", "Downloaded", "SignatureVerified", "Installing", "InstallRebooting", "Installed"}
+	const untilPermitted = 3
+	done := 0
 	report := func(statuses ...string) {
 		for _, status := range statuses {
 			if sleepUntil(ctx, time.Now().Add(stepTime)) != nil {
 				return
 			}
-			b.scenario.print("  %s: %s", b.name, status)
+			done++
+			b.scenario.view.Progress(boardProgress{Name: b.name, Done: int64(done), Total: int64(len(steps)), Note: status})
 			b.publish(ctx, "firmware_update_status", map[string]any{"request_id": id, "firmware_update_status": status})
 		}
 	}
-	report("Downloading", "Downloaded", "SignatureVerified")
+	report(steps[:untilPermitted]...)
 	select {
 	case <-b.allowed:
 	case <-ctx.Done():
 		return
 	}
-	report("Installing", "InstallRebooting", "Installed")
+	report(steps[untilPermitted:]...)
 }
 
 func (b *simulatedSystem) publish(ctx context.Context, variable string, value any) {

@@ -22,7 +22,7 @@ func TestScenarios(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			var output bytes.Buffer
-			if err := runScenario(ctx, Flags{Scenario: name, Satellites: 2, LogLevel: "error"}, &output); err != nil {
+			if err := runScenario(ctx, Flags{Scenario: name, Satellites: 2, LogLevel: "error"}, newScenarioView(&output, false)); err != nil {
 				t.Fatalf("%v\n%s", err, output.String())
 			}
 			for _, text := range want {

@@ -95,12 +95,17 @@ func table(columns []string, rows [][]string) []string {
 
 // NewView shows live where the output is a terminal, and else prints lines.
 func NewView(output *os.File, plain bool) View {
-	info, err := output.Stat()
-	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
-	if kind := os.Getenv("TERM"); plain || !terminal || kind == "" || kind == "dumb" {
+	if plain || !isTerminal(output) {
 		return &plainView{output: output}
 	}
 	return &liveView{output: output}
+}
+
+// isTerminal says whether the output is a terminal on which lines can be redrawn.
+func isTerminal(output *os.File) bool {
+	info, err := output.Stat()
+	kind := os.Getenv("TERM")
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && kind != "" && kind != "dumb"
 }
 
 // plainView prints a line per event, and how everything stands every few seconds.
