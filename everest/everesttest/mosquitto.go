@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -180,13 +181,18 @@ func (m *Mosquitto) Close() error {
 	return nil
 }
 
+// freePort returns a port that is free now, from below those that Linux gives to whoever does not ask for one: another
+// test's broker would be taken for mosquitto.
 func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("everesttest: no free port: %w", err)
+	var err error
+	for range 1000 {
+		port := 10_000 + rand.IntN(20_000)
+		var listener net.Listener
+		if listener, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, listener.Close()
+		}
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	return port, listener.Close()
+	return 0, fmt.Errorf("everesttest: no free port: %w", err)
 }
 
 // lockedBuffer is a bytes.Buffer that one goroutine may read while another writes.
