@@ -91,7 +91,7 @@ func readEvents(answer rpc.Raw) (givenUp uint64, events []Event, err error) {
 	givenUp = r.integer()
 	r.rest = r.text()
 	count := r.array()
-	if r.failed || count > len(r.rest) {
+	if r.failed {
 		return 0, nil, errEventsUnreadable
 	}
 	events = make([]Event, 0, count)
@@ -177,6 +177,13 @@ func (r *reader) array() int {
 		count = r.number(4)
 	default:
 		r.failed = true
+	}
+	// A member is a byte at least; on 32 bits more would not even be a length.
+	if count > uint64(len(r.rest)) {
+		r.failed = true
+	}
+	if r.failed {
+		return 0
 	}
 	return int(count)
 }
