@@ -19,7 +19,7 @@ import (
 )
 
 // campaignFaults is how many faults a campaign makes; -link.faults 1000 is the
-// long form, which doc/reliability-link.md reports.
+// long form, which doc/reliability.md reports.
 var campaignFaults = flag.Int("link.faults", 10, "number of faults of a campaign on the link")
 
 // campaign keeps both boards of a station busy while faults happen to the link,
