@@ -117,9 +117,12 @@ func (r *relay) event(ctx context.Context, event Event) {
 		err = r.variable(ctx, event)
 	}
 	switch {
+	case err != nil && event.Error != nil:
+		r.status.dropped.Add(1)
+		r.log.Warn("error of the satellite is dropped", zap.Bool("raised", event.Raised), zap.Error(err))
 	case err != nil:
 		r.status.dropped.Add(1)
-		r.log.Warn("event of the satellite is dropped",
+		r.log.Warn("variable of the satellite is dropped",
 			zap.String("interface", event.Interface), zap.String("variable", event.Variable), zap.Error(err))
 	case event.Error != nil:
 		r.status.errors.Add(1)
