@@ -17,6 +17,11 @@
 //   - Both boards become ready together or not at all, and a peer that is lost
 //     ends the process with an [*EndError], so that both start afresh: package
 //     handshake has the rules, doc/link.md the functions on the wire.
+//   - Two modules of this package find each other out and speak a dialect of
+//     their own, doc/link-v2.md: events are pushed and kept until they are
+//     acknowledged, a command runs once, and a link that comes back within the
+//     resume window goes on where it was. With on_loss: isolate the main board
+//     stays up without its satellite.
 //   - Nothing waits for ever: a command ends after CommandTimeout, a journal
 //     that nobody empties is bounded by [Limits].
 //
