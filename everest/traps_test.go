@@ -14,6 +14,11 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 )
 
+// Traps that a checklist item holds already have no test of that name: a configuration of standalone modules only (4) is
+// TestChecklist36, stale start topics (6) TestChecklist06_GivesUpByPolicyOnly, their order against the answer (12)
+// TestChecklist07, parameter types (13) TestChecklist08, short descriptions (15) the manifest's tests, the clear's time
+// stamp (17) TestChecklist25, the kept response topic (18) TestChecklist05. Numbers in YAML (14) are the manager's alone.
+
 // A message that ends the manager does not end a module that runs by itself; it greets the next manager.
 func TestTrap01_PoisonThatEndsTheManager(t *testing.T) {
 	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
