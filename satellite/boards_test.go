@@ -192,6 +192,7 @@ type satelliteOptions struct {
 	main    map[string]any
 	// mainBroker is the main board's; nil is an embedded one.
 	mainBroker func() everest.Broker
+	controller satellite.ControllerConfig
 	// controllerPort is where the controller looks for the agent, if elsewhere.
 	controllerPort int
 }

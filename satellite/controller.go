@@ -71,6 +71,8 @@ type Controller struct {
 	// agreed is closed when both sides have agreed.
 	agreed     chan struct{}
 	background sync.WaitGroup
+	// refusal is why the last attempt made no connection.
+	refusal atomic.Pointer[string]
 }
 
 // NewController returns a controller that Run starts.

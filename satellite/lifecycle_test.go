@@ -204,7 +204,8 @@ func TestALostAgentEndsTheController(t *testing.T) {
 }
 
 func TestAnAgentThatInstallsFirmwareMayGo(t *testing.T) {
-	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{})
+	controller := satellite.ControllerConfig{Handshake: handshake.ControllerConfig{Window: time.Second}}
+	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{controller: controller})
 	arguments := sampler{t, definitions(t)}
 	declared, _ := arguments.definitions.Interface("system")
 	var answer string

@@ -167,6 +167,17 @@ func (l *links) standing() *rpc.Client {
 	return l.newest.client
 }
 
+// logRefusal logs why there is no connection, at the level Info only where the
+// reason is a new one: an agent may be away for long.
+func (c *Controller) logRefusal(err error) {
+	reason := err.Error()
+	level := zap.InfoLevel
+	if last := c.refusal.Swap(&reason); last != nil && *last == reason {
+		level = zap.DebugLevel
+	}
+	c.log.Log(level, "no agent yet", zap.String("satellite", c.address()), zap.Error(err))
+}
+
 // connect makes a connection, watches it to its end, and closes it when the link
 // is abandoned.
 func (c *Controller) connect(attempt *link) {
@@ -174,12 +185,13 @@ func (c *Controller) connect(attempt *link) {
 	client, err := rpc.Dial(attempt.ctx, c.address(), rpc.Config{InsecurePlaintext: true, Logger: c.config.Logger})
 	if err != nil {
 		if attempt.ctx.Err() == nil {
-			c.log.Info("no agent yet", zap.String("satellite", c.address()), zap.Error(err))
+			c.logRefusal(err)
 		}
 		c.loop.post(handshake.ConnectFailed{Link: attempt.number})
 		return
 	}
 	defer client.Close()
+	c.refusal.Store(nil)
 	c.links.lock.Lock()
 	attempt.client = client
 	c.links.lock.Unlock()

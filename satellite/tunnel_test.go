@@ -41,7 +41,7 @@ func startStation(t testing.TB, broker everest.Broker, options satelliteOptions)
 	if options.mainBroker != nil {
 		mainBroker = options.mainBroker
 	}
-	s.main = startMainWith(t, mainBroker(), options.controllerPort, satellite.ControllerConfig{}, options.main, s.listen)
+	s.main = startMainWith(t, mainBroker(), options.controllerPort, options.controller, options.main, s.listen)
 	s.satellite.waitReady()
 	s.main.waitReady()
 	return s
