@@ -11,7 +11,7 @@ import (
 
 func TestInstall(t *testing.T) {
 	prefix := t.TempDir()
-	if err := run([]string{"-install", prefix}); err != nil {
+	if err := program.Main([]string{"-install", prefix}); err != nil {
 		t.Fatal(err)
 	}
 	program, err := os.Stat(filepath.Join(prefix, "libexec/everest/modules/SystemAggregator/SystemAggregator"))
@@ -29,7 +29,7 @@ func TestInstall(t *testing.T) {
 
 func TestMistakes(t *testing.T) {
 	for _, arguments := range [][]string{{"-install"}, {"--install", "a", "b"}, {}, {"--mqtt_broker_port", "many", "--module", "x"}} {
-		if err := run(arguments); err == nil {
+		if err := program.Main(arguments); err == nil {
 			t.Errorf("%q is taken", arguments)
 		}
 	}

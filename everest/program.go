@@ -1,0 +1,76 @@
+package everest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"go.uber.org/zap"
+)
+
+// Program is a module as a binary that a manager starts, or a person with -install.
+type Program struct {
+	// Installation is what the binary brings along.
+	Installation Installation
+	// Run is the module's life. Its context ends with SIGTERM or SIGINT; the options come from the command line and have the
+	// logger set.
+	Run func(ctx context.Context, options Options) error
+}
+
+// Main runs the program with its command line, without the program's name. With "-install PREFIX" it installs itself there
+// and returns. Otherwise it reads the manager's arguments, logs to standard error from the level on that the framework's
+// log configuration asks for, and returns what Run returns. Any error means that the process has to exit with a status
+// other than 0:
+//
+//	if err := program.Main(os.Args[1:]); err != nil {
+//		fmt.Fprintln(os.Stderr, err)
+//		os.Exit(1)
+//	}
+func (p Program) Main(arguments []string) error {
+	if len(arguments) > 0 && strings.TrimLeft(arguments[0], "-") == "install" {
+		return p.install(arguments[1:])
+	}
+	options, err := ParseOptions(arguments, os.Getenv)
+	if err != nil {
+		return err
+	}
+	if options.Logger, err = consoleLogger(options); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return p.Run(ctx, options)
+}
+
+func (p Program) install(arguments []string) error {
+	if len(arguments) != 1 {
+		return errors.New("-install wants one argument, the prefix of the EVerest installation, such as /usr")
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return p.Installation.Install(arguments[0], executable)
+}
+
+func consoleLogger(options Options) (*zap.Logger, error) {
+	level, unreadable := LogLevel(options.LogConfig)
+	config := zap.NewDevelopmentConfig()
+	config.Development = false
+	config.DisableCaller, config.DisableStacktrace = true, true
+	config.Level = zap.NewAtomicLevelAt(level)
+	// Every line counts when a station has to be understood afterwards.
+	config.Sampling = nil
+	logger, err := config.Build()
+	if err != nil {
+		return nil, err
+	}
+	logger = logger.Named(options.ModuleID)
+	if unreadable != nil {
+		logger.Warn("log level stays at its default", zap.Error(unreadable), zap.Stringer("level", level))
+	}
+	return logger, nil
+}

@@ -1,0 +1,45 @@
+package everest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestProgramRunsWithTheManagersArguments(t *testing.T) {
+	failed := errors.New("failed")
+	program := Program{Run: func(ctx context.Context, options Options) error {
+		if options.ModuleID != "port" || options.Logger == nil || ctx.Err() != nil {
+			t.Errorf("options %+v, context %v", options, ctx.Err())
+		}
+		return failed
+	}}
+	if err := program.Main([]string{"--module", "port"}); !errors.Is(err, failed) {
+		t.Errorf("error %v, want that of Run", err)
+	}
+}
+
+func TestProgramInstallsItself(t *testing.T) {
+	prefix := t.TempDir()
+	program := Program{
+		Installation: Installation{Module: "ExampleModule", Manifest: []byte("description: example\n")},
+		Run: func(context.Context, Options) error {
+			t.Error("a program that installs itself must not run")
+			return nil
+		},
+	}
+	if err := program.Main([]string{"--install", prefix}); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(prefix, "libexec/everest/modules/ExampleModule/ExampleModule")); err != nil || info.Mode().Perm()&0o111 == 0 {
+		t.Errorf("installed %v, %v", info, err)
+	}
+	for _, arguments := range [][]string{{"-install"}, {"-install", "a", "b"}, {}} {
+		if err := program.Main(arguments); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: error %v, want one line", arguments, err)
+		}
+	}
+}
