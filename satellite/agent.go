@@ -84,7 +84,7 @@ func NewAgent(config AgentConfig) *Agent {
 		config.Logger = zap.NewNop()
 	}
 	if config.CommandTimeout <= 0 {
-		config.CommandTimeout = 290 * time.Second
+		config.CommandTimeout = defaultCommandTimeout
 	}
 	return &Agent{
 		config: config, log: config.Logger.Named("agent"),
@@ -160,15 +160,7 @@ func (a *Agent) limitLife() func() {
 func (a *Agent) initialise(ctx context.Context) error {
 	a.log.Warn("the link is neither encrypted nor authenticated: whoever reaches the port controls this charge port; " +
 		"set listen_address to the address of the internal network and keep that network closed")
-	a.loop.post(handshake.Start{})
-	select {
-	case <-a.met:
-		return nil
-	case <-a.loop.ended:
-		return errEnded
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return a.loop.start(ctx, a.met)
 }
 
 // perform carries out one action of the handshake.

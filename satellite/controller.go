@@ -81,7 +81,7 @@ func NewController(config ControllerConfig) *Controller {
 		config.Logger = zap.NewNop()
 	}
 	if config.CommandTimeout <= 0 {
-		config.CommandTimeout = 290 * time.Second
+		config.CommandTimeout = defaultCommandTimeout
 	}
 	return &Controller{config: config, log: config.Logger.Named("controller"), agreed: make(chan struct{}), identity: newIdentity()}
 }
@@ -151,15 +151,7 @@ func (c *Controller) address() string {
 func (c *Controller) initialise(ctx context.Context) error {
 	c.log.Warn("the link is neither encrypted nor authenticated: whoever can answer at the satellite's address is taken for it; " +
 		"keep the internal network closed")
-	c.loop.post(handshake.Start{})
-	select {
-	case <-c.agreed:
-		return nil
-	case <-c.loop.ended:
-		return errEnded
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return c.loop.start(ctx, c.agreed)
 }
 
 // perform carries out one action of the handshake.

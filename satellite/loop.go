@@ -65,6 +65,20 @@ func (l *loop) postAndWait(event handshake.Event) {
 	}
 }
 
+// start begins the protocol and waits until both sides have agreed, which is what
+// a module's init does.
+func (l *loop) start(ctx context.Context, agreed <-chan struct{}) error {
+	l.post(handshake.Start{})
+	select {
+	case <-agreed:
+		return nil
+	case <-l.ended:
+		return errEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // run drives the machine until it ends its process, and returns how it did so:
 // the status is 0 or 1. When the context ends, the machine is told to stop and
 // may take its time to say good-bye. An error is one of perform.

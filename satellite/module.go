@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -14,6 +15,10 @@ import (
 // errEnded ends an init that waits for a peer when the protocol has ended; the
 // reason is what runModule returns.
 var errEnded = errors.New("satellite: the handshake has ended")
+
+// defaultCommandTimeout is below the 300 s after which EVerest's own callers give
+// up.
+const defaultCommandTimeout = 290 * time.Second
 
 // moduleOptions fills in what every module of this package has built in.
 func moduleOptions(options everest.Options, manifest []byte, log *zap.Logger) (everest.Options, error) {

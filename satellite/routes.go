@@ -114,10 +114,8 @@ const (
 	commandGetEVSE    = "get_evse"
 	variableToken     = "provided_token"
 	resetTypeSoft     = "Soft"
-	firmwareAccepted  = "Accepted"
 	errorActionRaise  = "raise"
 	errorActionClear  = "clear"
-	defaultPort       = 4129
 	interfaceAuth     = "auth"
 	interfaceSystem   = "system"
 	variableValidated = "token_validation_status"
