@@ -60,24 +60,30 @@ func variableValue(payload []byte) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	var value json.RawMessage
+	value, err := innerData(data)
+	if err == nil && value == nil {
+		err = errors.New("no data.data")
+	}
+	return value, err
+}
+
+// innerData returns the data inside of an envelope's data, nil where there is none.
+func innerData(data json.RawMessage) (json.RawMessage, error) {
+	var inner json.RawMessage
 	object := readObject(data)
 	for {
-		name, member, ok := object.next()
+		name, value, ok := object.next()
 		if !ok {
 			break
 		}
 		if string(name) == "data" {
-			value = member
+			inner = value
 		}
 	}
 	if object.err != nil {
 		return nil, fmt.Errorf("data: %w", object.err)
 	}
-	if value == nil {
-		return nil, errors.New("no data.data")
-	}
-	return value, nil
+	return inner, nil
 }
 
 // commandRequest is the content of a Cmd message.
@@ -152,22 +158,12 @@ func readResult(payload []byte) (commandResult, error) {
 	if err != nil {
 		return commandResult{}, err
 	}
-	var inner json.RawMessage
-	object := readObject(data)
-	for {
-		name, value, ok := object.next()
-		if !ok {
-			break
-		}
-		if string(name) == "data" {
-			inner = value
-		}
-	}
-	if object.err != nil {
-		return commandResult{}, fmt.Errorf("data: %w", object.err)
+	inner, err := innerData(data)
+	if err != nil {
+		return commandResult{}, err
 	}
 	result := commandResult{value: json.RawMessage("null")}
-	object = readObject(inner)
+	object := readObject(inner)
 	for {
 		name, value, ok := object.next()
 		if !ok {
