@@ -9,6 +9,8 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
+	"github.com/remotechargeport/remotechargeport/examples/internal/standin"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
@@ -44,11 +46,11 @@ type mainBoard struct {
 }
 
 func newMainBoard(config BoardConfig, known *everest.Definitions, report *Reporter) (*mainBoard, error) {
-	session, err := ParseRecording("charging-session", chargingSession)
+	session, err := recording.ChargingSession()
 	if err != nil {
 		return nil, err
 	}
-	limits, err := CommandArguments(session, "enforce_limits")
+	limits, err := recording.CommandArguments(session, "enforce_limits")
 	if err != nil {
 		return nil, err
 	}
@@ -73,19 +75,19 @@ func (b *mainBoard) modules() []boardModule {
 		return connections
 	}
 	modules := []boardModule{
-		{id: "auth", run: standIn(b.auth), config: standInConfig("Auth", nil, map[string][]everesttest.Connection{
+		{id: "auth", run: standin.Run(b.auth), config: standin.Config("Auth", nil, map[string][]everesttest.Connection{
 			"evse_manager": toEach("evse_manager"), "token_validator": to("ocpp", "auth_validator"),
 		})},
-		{id: "energy_manager", run: standIn(b.energyManager), config: standInConfig("EnergyManager", nil, map[string][]everesttest.Connection{
+		{id: "energy_manager", run: standin.Run(b.energyManager), config: standin.Config("EnergyManager", nil, map[string][]everesttest.Connection{
 			"energy": toEach("energy"),
 		})},
-		{id: "ocpp", run: standIn(b.ocpp), config: standInConfig("OCPP", nil, map[string][]everesttest.Connection{
+		{id: "ocpp", run: standin.Run(b.ocpp), config: standin.Config("OCPP", nil, map[string][]everesttest.Connection{
 			"evse_manager": toEach("evse_manager"),
 		})},
-		{id: "api", run: standIn(b.api), config: standInConfig("API", nil, map[string][]everesttest.Connection{
+		{id: "api", run: standin.Run(b.api), config: standin.Config("API", nil, map[string][]everesttest.Connection{
 			"evse_manager": toEach("evse_manager"), "energy": toEach("energy"), interfaceSatellite: toEach("satellite"),
 		})},
-		{id: moduleSystem, run: standIn(b.system), config: standInConfig("System", nil, nil)},
+		{id: moduleSystem, run: standin.Run(b.system), config: standin.Config("System", nil, nil)},
 	}
 	for i, port := range b.config.Ports {
 		number := i + 1

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
+	"github.com/remotechargeport/remotechargeport/examples/internal/standin"
 )
 
 // presentAfter is how long the driver takes to present a card, in the time of
@@ -79,7 +81,7 @@ func (b *mainBoard) ocpp(module *everest.Module) error {
 
 // system stands in for System. Nobody resets the main board here.
 func (b *mainBoard) system(module *everest.Module) error {
-	return answerAll(b.definitions, module.Provides("main"), plainAnswer)
+	return standin.AnswerAll(b.definitions, module.Provides("main"), standin.PlainAnswer)
 }
 
 // api stands in for a module that sees everything. All variables of a satellite
@@ -92,7 +94,7 @@ func (b *mainBoard) api(module *everest.Module) error {
 			b.report.Report(Report{Kind: KindArrived, Satellite: number, Label: Label(variable, value), Digest: Digest(value)})
 		}
 		for _, requirement := range []string{"evse_manager", "energy"} {
-			if err := subscribeAll(b.definitions, module.Requires(requirement)[i], queue, arrived); err != nil {
+			if err := standin.SubscribeAll(b.definitions, module.Requires(requirement)[i], queue, arrived); err != nil {
 				return err
 			}
 		}
@@ -111,8 +113,8 @@ type authorization struct {
 	announced []json.RawMessage
 }
 
-func recordedAuthorization(session []Row) (authorization, error) {
-	calls, err := CommandArguments(session, commandAuthorize)
+func recordedAuthorization(session []recording.Row) (authorization, error) {
+	calls, err := recording.CommandArguments(session, commandAuthorize)
 	if err != nil {
 		return authorization{}, err
 	}
@@ -138,7 +140,7 @@ func recordedAuthorization(session []Row) (authorization, error) {
 // auth stands in for Auth: when a session asks for it, a driver presents a card,
 // which OCPP knows, and the charge port that asked is told.
 func (b *mainBoard) auth(module *everest.Module) error {
-	if err := answerAll(b.definitions, module.Provides("main"), plainAnswer); err != nil {
+	if err := standin.AnswerAll(b.definitions, module.Provides("main"), standin.PlainAnswer); err != nil {
 		return err
 	}
 	main, validator := module.Provides("main"), module.Requires("token_validator")[0]

@@ -9,6 +9,8 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
+	"github.com/remotechargeport/remotechargeport/examples/internal/standin"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
@@ -76,11 +78,11 @@ func newSatelliteBoard(config BoardConfig, known *everest.Definitions, report *R
 }
 
 func recordedPlay() (Play, error) {
-	session, err := ParseRecording("charging-session", chargingSession)
+	session, err := recording.ChargingSession()
 	if err != nil {
 		return Play{}, err
 	}
-	errors, err := ParseRecording("errors", errorSeries)
+	errors, err := recording.ErrorSeries()
 	if err != nil {
 		return Play{}, err
 	}
@@ -94,12 +96,12 @@ func (b *satelliteBoard) modules() []boardModule {
 		return []everesttest.Connection{{ModuleID: module, ImplementationID: implementation}}
 	}
 	return []boardModule{
-		{id: moduleConnector, config: standInConfig("EvseManager", mapping, nil), run: b.port},
-		{id: modulePowerpath, config: standInConfig("BoardSupport", mapping, nil), run: b.powerpath},
-		{id: moduleRFID, config: standInConfig("TokenReader", mapping, map[string][]everesttest.Connection{
+		{id: moduleConnector, config: standin.Config("EvseManager", mapping, nil), run: b.port},
+		{id: modulePowerpath, config: standin.Config("BoardSupport", mapping, nil), run: b.powerpath},
+		{id: moduleRFID, config: standin.Config("TokenReader", mapping, map[string][]everesttest.Connection{
 			"auth": to(moduleAgent, "auth"),
 		}), run: b.reader},
-		{id: moduleSystem, config: standInConfig("System", nil, nil), run: b.system},
+		{id: moduleSystem, config: standin.Config("System", nil, nil), run: b.system},
 		{id: moduleAgent, config: everesttest.ModuleConfig{
 			Module:   "SatelliteAgent",
 			Manifest: satellite.AgentInstallation().Manifest,

@@ -13,6 +13,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/aggregator"
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/standin"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
@@ -152,8 +153,8 @@ func (s *scenario) satelliteModules(number, port int) []boardModule {
 		return []everesttest.Connection{{ModuleID: module, ImplementationID: implementation}}
 	}
 	return []boardModule{
-		{id: moduleConnector, config: standInConfig("EvseManager", nil, nil), run: standIn(s.chargePort)},
-		{id: moduleSystem, config: standInConfig("System", nil, nil), run: standIn(s.systems[number].setUp)},
+		{id: moduleConnector, config: standin.Config("EvseManager", nil, nil), run: standin.Run(s.chargePort)},
+		{id: moduleSystem, config: standin.Config("System", nil, nil), run: standin.Run(s.systems[number].setUp)},
 		{id: moduleAgent, config: everesttest.ModuleConfig{
 			Module: "SatelliteAgent", Manifest: satellite.AgentInstallation().Manifest,
 			Config: map[string]any{"port": port, "listen_address": agentAddress},
@@ -169,7 +170,7 @@ func (s *scenario) satelliteModules(number, port int) []boardModule {
 // chargePort answers for a charge port that has nothing to do.
 func (s *scenario) chargePort(module *everest.Module) error {
 	for _, id := range []string{"evse", "energy_grid", "token_provider", "random_delay", "dc_external_derate"} {
-		if err := answerAll(s.definitions, module.Provides(id), plainAnswer); err != nil {
+		if err := standin.AnswerAll(s.definitions, module.Provides(id), standin.PlainAnswer); err != nil {
 			return err
 		}
 	}
@@ -182,8 +183,8 @@ func (s *scenario) mainModules(ports []int) []boardModule {
 	}
 	systems, satellites := to(moduleSystem, "main"), []everesttest.Connection(nil)
 	modules := []boardModule{
-		{id: moduleSystem, config: standInConfig("System", nil, nil), run: standIn(s.systems[0].setUp)},
-		{id: "ocpp", config: standInConfig("Backend", nil, map[string][]everesttest.Connection{"system": to("system_aggregator", "system")}), run: standIn(s.ocpp)},
+		{id: moduleSystem, config: standin.Config("System", nil, nil), run: standin.Run(s.systems[0].setUp)},
+		{id: "ocpp", config: standin.Config("Backend", nil, map[string][]everesttest.Connection{"system": to("system_aggregator", "system")}), run: standin.Run(s.ocpp)},
 	}
 	for i := 1; i <= s.satellites; i++ {
 		id := connectorName(i)
@@ -214,7 +215,7 @@ func (s *scenario) mainModules(ports []int) []boardModule {
 
 // ocpp sees what a backend would be told.
 func (s *scenario) ocpp(module *everest.Module) error {
-	if err := answerAll(s.definitions, module.Provides("auth"), plainAnswer); err != nil {
+	if err := standin.AnswerAll(s.definitions, module.Provides("auth"), standin.PlainAnswer); err != nil {
 		return err
 	}
 	s.backend = module

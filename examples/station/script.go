@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 )
 
 // commandAuthorize is the one recorded command that the session waits for: what
@@ -38,7 +39,7 @@ type Play struct {
 
 // NewPlay joins recordings one after the other and takes from them what the
 // charge port publishes and the errors of every module.
-func NewPlay(recordings ...[]Row) (Play, error) {
+func NewPlay(recordings ...[]recording.Row) (Play, error) {
 	var play Play
 	for _, rows := range recordings {
 		start := play.Length
@@ -57,7 +58,7 @@ func NewPlay(recordings ...[]Row) (Play, error) {
 	return play, nil
 }
 
-func newStep(row Row) (Step, bool, error) {
+func newStep(row recording.Row) (Step, bool, error) {
 	step := Step{Module: row.Module, Implementation: row.Implementation}
 	switch {
 	case row.Kind == "var" && row.Module == moduleConnector:

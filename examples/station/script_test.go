@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 )
 
 func TestPlayKeepsThePace(t *testing.T) {
@@ -56,4 +59,51 @@ func TestPlayEnds(t *testing.T) {
 			t.Errorf("error %v, want that of the step", err)
 		}
 	})
+}
+
+func TestEmbeddedRecordings(t *testing.T) {
+	play, err := recordedPlay()
+	if err != nil {
+		t.Fatal(err)
+	}
+	variables, raised, cleared, awaits := 0, 0, 0, 0
+	for i, step := range play.Steps {
+		switch {
+		case step.Variable != "":
+			variables++
+			if step.Module != moduleConnector {
+				t.Errorf("step %d: variable %s of %s", i, step.Variable, step.Module)
+			}
+		case step.Error != nil && step.Error.State == "Active":
+			raised++
+		case step.Error != nil:
+			cleared++
+		case step.Await == commandAuthorize:
+			awaits++
+		default:
+			t.Errorf("step %d does nothing", i)
+		}
+		if i > 0 && step.At < play.Steps[i-1].At {
+			t.Errorf("step %d is before the one before it", i)
+		}
+	}
+	// 162 variables of the session, and 128 that the charge port published while
+	// errors were raised.
+	if variables != 162+128 || raised != 9 || cleared != 9 || awaits != 1 {
+		t.Errorf("the play has %d variables, %d raises, %d clears, %d awaited commands", variables, raised, cleared, awaits)
+	}
+	if play.Length < 33*time.Second || play.Length > 34*time.Second {
+		t.Errorf("the play lasts %v", play.Length)
+	}
+}
+
+func TestRecordedAuthorization(t *testing.T) {
+	session, err := recording.ChargingSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded, err := recordedAuthorization(session)
+	if err != nil || !strings.Contains(string(recorded.token), "DEADBEEF") || !strings.Contains(string(recorded.result), "Accepted") {
+		t.Errorf("authorisation %s, %s, error %v", recorded.token, recorded.result, err)
+	}
 }

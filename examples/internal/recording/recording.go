@@ -1,4 +1,5 @@
-package main
+// Package recording holds what was recorded on a real station with EVerest 2026.02.0: the messages of one charge port.
+package recording
 
 import (
 	"bufio"
@@ -10,11 +11,23 @@ import (
 	"time"
 )
 
-//go:embed recordings/charging-session.jsonl
+// chargingSession is a session of a charge port, from plugging in to plugging out.
+//
+//go:embed charging-session.jsonl
 var chargingSession []byte
 
-//go:embed recordings/errors.jsonl
+// errorSeries is the same charge port while errors are raised and cleared.
+//
+//go:embed errors.jsonl
 var errorSeries []byte
+
+// ChargingSession is a charging session, from plugging in to plugging out, with
+// the commands that the main board gave meanwhile.
+func ChargingSession() ([]Row, error) { return Parse("charging-session", chargingSession) }
+
+// ErrorSeries is the same charge port at work while errors of its board's modules
+// are raised and cleared.
+func ErrorSeries() ([]Row, error) { return Parse("errors", errorSeries) }
 
 // Row is one message of a recording.
 type Row struct {
@@ -31,9 +44,9 @@ type Row struct {
 	Value json.RawMessage
 }
 
-// ParseRecording reads one message per line. Messages are in the order in which
+// Parse reads one message per line. Messages are in the order in which
 // they were recorded, so their times never go back.
-func ParseRecording(name string, lines []byte) ([]Row, error) {
+func Parse(name string, lines []byte) ([]Row, error) {
 	var rows []Row
 	scanner := bufio.NewScanner(bytes.NewReader(lines))
 	scanner.Buffer(nil, 1<<20)
