@@ -1,0 +1,157 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience only ends a test that would hang.
+const patience = 60 * time.Second
+
+// serve runs a server until the test ends, and returns what ends it before.
+func serve(t *testing.T, config Config) (*Client, func()) {
+	t.Helper()
+	if config.Path == "" {
+		config.Path = filepath.Join(t.TempDir(), "module.sock")
+	}
+	if config.Status == nil {
+		config.Status = func(context.Context) (*Status, error) {
+			return &Status{Module: "SatelliteAgent", ModuleID: "agent", State: "Working", Health: Healthy}, nil
+		}
+	}
+	server, err := Listen(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := server.Serve(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	stop := sync.OnceFunc(func() { cancel(); running.Wait() })
+	client := Dial(config.Path)
+	t.Cleanup(func() { client.Close(); stop() })
+	return client, stop
+}
+
+func TestStatusPingLogs(t *testing.T) {
+	client, _ := serve(t, Config{
+		Ping: func(context.Context) (*Pong, error) { return &Pong{Seconds: 0.001, Peer: "10.0.0.2:4129", Dialect: "v2"}, nil },
+		Logs: func(context.Context) (*Logs, error) {
+			return &Logs{Name: "agent.log", ContentType: "text/plain", Body: io.NopCloser(strings.NewReader("one\ntwo\n"))}, nil
+		},
+	})
+	status, err := client.Status(t.Context())
+	if err != nil || status.ModuleID != "agent" || status.Health != Healthy {
+		t.Errorf("status %+v, %v", status, err)
+	}
+	pong, err := client.Ping(t.Context())
+	if err != nil || pong.Peer != "10.0.0.2:4129" {
+		t.Errorf("pong %+v, %v", pong, err)
+	}
+	var text bytes.Buffer
+	if name, err := client.Logs(t.Context(), &text); err != nil || name != "agent.log" || text.String() != "one\ntwo\n" {
+		t.Errorf("logs %q in %q, %v", text.String(), name, err)
+	}
+}
+
+func TestAnswersThatAreErrors(t *testing.T) {
+	hanging := func(ctx context.Context) (*Pong, error) {
+		<-ctx.Done()
+		return nil, fmt.Errorf("the satellite did not answer: %w", ctx.Err())
+	}
+	for name, test := range map[string]struct {
+		config Config
+		status int
+		text   string
+	}{
+		"never":   {Config{NoPing: "ask the controller"}, http.StatusNotImplemented, "ask the controller"},
+		"not now": {Config{Ping: func(context.Context) (*Pong, error) { return nil, errors.New("no link") }}, http.StatusServiceUnavailable, "no link"},
+		"hanging": {Config{Ping: hanging, PingTimeout: time.Millisecond}, http.StatusGatewayTimeout, "the satellite did not answer: context deadline exceeded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, _ := serve(t, test.config)
+			_, err := client.Ping(t.Context())
+			var answer *AnswerError
+			if !errors.As(err, &answer) || answer.StatusCode != test.status || answer.Text != test.text {
+				t.Errorf("error %v", err)
+			}
+			if errors.Is(err, ErrUnsupported) != (test.status == http.StatusNotImplemented) {
+				t.Errorf("ErrUnsupported: %v", errors.Is(err, ErrUnsupported))
+			}
+		})
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	_, err := Dial(filepath.Join(t.TempDir(), "none.sock")).Status(t.Context())
+	if !errors.Is(err, ErrUnreachable) || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestRefusedRequests(t *testing.T) {
+	client, _ := serve(t, Config{})
+	for _, test := range []struct {
+		request string
+		status  string
+	}{
+		{"POST /status HTTP/1.1\r\nHost: m\r\nContent-Length: 0\r\n\r\n", "405 Method Not Allowed"},
+		{"GET /elsewhere HTTP/1.1\r\nHost: m\r\n\r\n", "404 Not Found"},
+		{"POST /ping HTTP/1.1\r\nHost: m\r\nContent-Length: 3\r\n\r\nabc", "413 Request Entity Too Large"},
+		{"POST /ping HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n", "413 Request Entity Too Large"},
+		{"GET /status HTTP/1.1\r\nHost: m\r\nX: " + strings.Repeat("x", 1<<20) + "\r\n\r\n", "431 Request Header Fields Too Large"},
+		{"hello\r\n\r\n", "400 Bad Request"},
+	} {
+		connection, err := net.Dial("unix", client.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = connection.SetDeadline(time.Now().Add(patience))
+		_, _ = io.WriteString(connection, test.request) // the answer may come before all of it is taken
+		answer := make([]byte, 200)
+		n, _ := io.ReadAtLeast(connection, answer, 15)
+		if line, _, _ := strings.Cut(string(answer[:n]), "\r\n"); line != "HTTP/1.1 "+test.status {
+			t.Errorf("%.30q: answer %q, want %q", test.request, line, test.status)
+		}
+		connection.Close()
+	}
+}
+
+func TestOneConnectionTooMany(t *testing.T) {
+	client, _ := serve(t, Config{Connections: 1, Events: &Hub{}})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	response, err := client.do(ctx, http.MethodGet, "/watch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.Status(t.Context())
+	var answer *AnswerError
+	if !errors.As(err, &answer) || answer.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("error %v", err)
+	}
+	cancel()
+	response.Body.Close()
+	for begin := time.Now(); ; {
+		if _, err = client.Status(t.Context()); err == nil {
+			return
+		}
+		if time.Since(begin) > patience {
+			t.Fatalf("the place is not free again: %v", err)
+		}
+	}
+}
