@@ -133,6 +133,7 @@ func (a *Aggregator) serve(ctx context.Context) error {
 		return nil
 	})
 	a.background.Go(func() { a.loop.run(running) })
+	a.module.OnWatchdog("aggregator", a.loop.post)
 	a.background.Go(func() {
 		// Before the boards are ready nobody would hear what is sent.
 		select {

@@ -111,6 +111,7 @@ type configQuery struct {
 func (m *Module) requestConfig(ctx context.Context) (*moduleConfig, error) {
 	request := configRequest{Type: "Get", Origin: m.options.ModuleID, Request: configQuery{Type: "Module"}}
 	for attempt := 1; ; attempt++ {
+		m.watchdog.passBy()
 		answer, err := m.ask(ctx, request, func(answer configAnswer) bool {
 			return answer.Type == "Get" && (answer.Response == nil || answer.Response.Type == "Module")
 		})

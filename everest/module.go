@@ -51,6 +51,7 @@ type Module struct {
 	ended      chan struct{} // closed when Run has returned
 	background sync.WaitGroup
 	counters   counters
+	watchdog   watchdog
 }
 
 // link is one connection to the broker.
@@ -116,6 +117,10 @@ func newModule(options Options) (*Module, error) {
 	if options.Spawned != nil {
 		m.spawned = *options.Spawned
 	}
+	if m.spawned {
+		options.Supervisor = nil
+	}
+	m.watchdog.start(options.Supervisor, m.log)
 	if options.Manifest != nil {
 		manifest, err := ParseManifest(options.Manifest)
 		if err != nil {
@@ -183,6 +188,7 @@ func (m *Module) connect(ctx context.Context) error {
 
 // openLink connects, subscribes the runtime's own topics and asks for the configuration.
 func (m *Module) openLink(ctx context.Context) (*moduleConfig, error) {
+	m.reportPhase("connecting to the broker " + m.options.Broker.String())
 	transport, err := m.options.OpenTransport(ctx, TransportConfig{
 		Broker:   m.options.Broker,
 		ClientID: m.options.ModuleID + "-" + newUUID()[:8],
@@ -196,6 +202,7 @@ func (m *Module) openLink(ctx context.Context) (*moduleConfig, error) {
 	if err := m.subscribePending(ctx); err != nil {
 		return nil, err
 	}
+	m.reportPhase("waiting for the manager's configuration")
 	config, err := m.requestConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("everest: module %s: configuration: %w", m.options.ModuleID, err)

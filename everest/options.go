@@ -64,6 +64,9 @@ type Options struct {
 	SlowHandler time.Duration
 	// OpenTransport makes the connection. nil: MQTT to Broker.
 	OpenTransport func(ctx context.Context, config TransportConfig) (Transport, error)
+	// Supervisor is told how the module fares. nil: nobody. A module that a manager has started does not use it: the manager
+	// watches it by other means.
+	Supervisor Supervisor
 	// Logger is where the module reports. nil: nowhere.
 	Logger *zap.Logger
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest/systemd"
 )
 
 // Program is a module as a binary that a manager starts, or a person with -install.
@@ -16,7 +18,7 @@ type Program struct {
 	// Installation is what the binary brings along.
 	Installation Installation
 	// Run is the module's life. Its context ends with SIGTERM or SIGINT; the options come from the command line and have the
-	// logger set.
+	// logger set, and the supervisor when systemd has started the process and wants to be told.
 	Run func(ctx context.Context, options Options) error
 }
 
@@ -39,6 +41,13 @@ func (p Program) Main(arguments []string) error {
 	}
 	if options.Logger, err = consoleLogger(options); err != nil {
 		return err
+	}
+	notifier, err := systemd.NewNotifier(options.Logger)
+	if err != nil {
+		return err
+	}
+	if notifier != nil {
+		options.Supervisor = notifier
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -76,6 +76,7 @@ func (m *Module) serve() error {
 	var reached progress
 	remind := reminder{first: m.options.ReadyReminder}
 	defer remind.stop()
+	m.reportPhase("starting")
 	initialised := m.startInit()
 	for {
 		var err error
@@ -92,6 +93,10 @@ func (m *Module) serve() error {
 				err = m.firstReady(&reached)
 			}
 			m.startReminder(&remind)
+			m.watchdog.ready()
+			m.reportProgress(reached)
+		case <-m.watchdog.due():
+			m.watchdog.turn()
 		case <-remind.due():
 			err = m.sayReady()
 			remind.again()
@@ -100,6 +105,7 @@ func (m *Module) serve() error {
 		case <-m.events.globalReady:
 			remind.stop()
 			err = m.hearGlobalReady(&reached)
+			m.reportProgress(reached)
 		case <-m.events.managerStarted:
 			if m.spawned { // its own manager takes it along; what it hears is that manager's start
 				continue
@@ -113,6 +119,7 @@ func (m *Module) serve() error {
 			reached.again = true
 			err = m.greetManager()
 			m.startReminder(&remind)
+			m.reportProgress(reached)
 		case <-m.link.Load().transport.Done():
 			if m.spawned {
 				return m.link.Load().transport.Err()
@@ -125,10 +132,24 @@ func (m *Module) serve() error {
 			if reached.ready {
 				m.startReminder(&remind)
 			}
+			m.reportProgress(reached)
 		}
 		if err != nil && !m.lost() {
 			return err
 		}
+	}
+}
+
+func (m *Module) reportProgress(reached progress) {
+	switch {
+	case !reached.ready:
+		m.reportPhase("starting")
+	case reached.again:
+		m.reportPhase("connected again, waiting for the manager")
+	case !reached.globalReady:
+		m.reportPhase("ready, waiting for the other modules")
+	default:
+		m.reportPhase("running")
 	}
 }
 
@@ -294,10 +315,15 @@ func (m *Module) reconnect(ready bool) error {
 			return err
 		}
 		m.log.Warn("not connected to the broker", zap.Error(err), zap.Duration("next_attempt_in", delay))
-		select {
-		case <-time.After(delay):
-		case <-m.ctx.Done():
-			return err
+		for pause := time.After(delay); pause != nil; {
+			select {
+			case <-pause:
+				pause = nil
+			case <-m.watchdog.due():
+				m.watchdog.turn()
+			case <-m.ctx.Done():
+				return err
+			}
 		}
 		delay = min(2*delay, 30*time.Second)
 	}
@@ -330,6 +356,7 @@ func (m *Module) Close() error {
 
 // shut ends everything that the module has started. It runs once, when serve does not run or will not.
 func (m *Module) shut() error {
+	m.watchdog.stop()
 	if !m.dispatcher.stop(m.options.StopTimeout) {
 		m.log.Error("handlers still run", zap.Strings("queues", m.dispatcher.busy()))
 	}

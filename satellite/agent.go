@@ -29,6 +29,10 @@ type AgentConfig struct {
 	// Handshake has the protocol's times. HasSystem is found out from the
 	// module's connections.
 	Handshake handshake.AgentConfig
+	// Listener is taken instead of opening the port that the module's
+	// configuration says, where somebody else has opened it, as systemd's socket
+	// activation does. Run closes it. nil opens the port.
+	Listener net.Listener
 	// CommandTimeout limits a command on this board that the main board asked
 	// for. Default 290 s: below the 300 s after which EVerest's own callers give
 	// up, so that they get an answer.
@@ -100,6 +104,9 @@ func NewAgent(config AgentConfig) *Agent {
 // the protocol of the boards asks for a restart, everest.ErrBrokerLost, or what
 // could not be set up.
 func (a *Agent) Run(ctx context.Context) error {
+	if a.config.Listener != nil {
+		defer a.config.Listener.Close()
+	}
 	options, err := moduleOptions(a.config.Everest, agentManifest, a.config.Logger)
 	if err != nil {
 		return err
@@ -140,6 +147,7 @@ func (a *Agent) prepare(hasSystem bool) {
 	a.agreement = handshake.NewAgent(protocol)
 	a.loop = newLoop(a.agreement, a.perform, func(state handshake.State) {
 		a.status.state.Store(uint32(state))
+		reportLink(a.module, state, "controller", a.status.controllerAddress())
 		a.v2.settle(a.agreement)
 		a.sessions.release()
 	})
@@ -206,10 +214,9 @@ func (a *Agent) perform(action handshake.Action) error {
 }
 
 func (a *Agent) openServer() error {
-	address := net.JoinHostPort(a.parameters.ListenAddress, strconv.Itoa(a.parameters.Port))
-	listener, err := net.Listen("tcp", address)
+	listener, err := a.listen()
 	if err != nil {
-		return fmt.Errorf("satellite: cannot open the agent's port %s: %w; choose another with the configuration keys port and listen_address", address, err)
+		return err
 	}
 	a.status.listenAddress.Store(ptr(listener.Addr().String()))
 	a.server = rpc.NewServer(rpc.ServerConfig{
@@ -232,6 +239,19 @@ func (a *Agent) openServer() error {
 		}
 	})
 	return nil
+}
+
+// listen takes the listener that was passed, or opens the configured port.
+func (a *Agent) listen() (net.Listener, error) {
+	if a.config.Listener != nil {
+		return a.config.Listener, nil
+	}
+	address := net.JoinHostPort(a.parameters.ListenAddress, strconv.Itoa(a.parameters.Port))
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("satellite: cannot open the agent's port %s: %w; choose another with the configuration keys port and listen_address", address, err)
+	}
+	return listener, nil
 }
 
 // stopServer lets answers that were given out first, but not for longer than a

@@ -137,6 +137,7 @@ func (c *Controller) prepare() {
 	c.agreement = handshake.NewController(c.protocol)
 	c.loop = newLoop(c.agreement, c.perform, func(state handshake.State) {
 		c.status.state.Store(uint32(state))
+		reportLink(c.module, state, "satellite", c.address())
 		c.session.Store(c.agreement.Session())
 		c.links.settle(state, c.agreement.Dialect())
 	})

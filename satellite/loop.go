@@ -24,7 +24,9 @@ type loop struct {
 	// settled runs after all actions of one event; nil is allowed.
 	settled func(handshake.State)
 
-	events    chan posted
+	events chan posted
+	// questions of the watchdog, which the loop answers when it comes by.
+	questions chan func()
 	ended     chan struct{}
 	deadlines map[handshake.Timer]time.Time
 }
@@ -37,7 +39,7 @@ type posted struct {
 func newLoop(m machine, perform func(handshake.Action) error, settled func(handshake.State)) *loop {
 	return &loop{
 		machine: m, perform: perform, settled: settled,
-		events: make(chan posted, 16), ended: make(chan struct{}),
+		events: make(chan posted, 16), questions: make(chan func(), 1), ended: make(chan struct{}),
 		deadlines: make(map[handshake.Timer]time.Time),
 	}
 }
@@ -48,6 +50,15 @@ func (l *loop) post(event handshake.Event) {
 	select {
 	case l.events <- posted{event: event}:
 	case <-l.ended:
+	}
+}
+
+// ask has alive called from the loop. It does not wait; a question that the loop
+// has not come by for yet stands for later ones.
+func (l *loop) ask(alive func()) {
+	select {
+	case l.questions <- alive:
+	default:
 	}
 }
 
@@ -92,6 +103,9 @@ func (l *loop) run(ctx context.Context) (handshake.ExitProcess, error) {
 		var next posted
 		select {
 		case next = <-l.events:
+		case alive := <-l.questions:
+			alive()
+			continue
 		case <-stop:
 			stop = nil
 			next.event = handshake.Stop{}

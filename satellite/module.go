@@ -46,6 +46,7 @@ func runModule(ctx context.Context, module *everest.Module, loop *loop, ended fu
 	loopContext, cancelLoop := context.WithCancel(ctx)
 	defer cancelLoop()
 
+	module.OnWatchdog("handshake", loop.ask)
 	var protocol error
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -71,6 +72,15 @@ func runModule(ctx context.Context, module *everest.Module, loop *loop, ended fu
 		return nil
 	}
 	return err
+}
+
+// reportLink tells the module's supervisor where the handshake stands.
+func reportLink(module *everest.Module, state handshake.State, peer, address string) {
+	text := "link: " + state.String()
+	if address != "" {
+		text += ", " + peer + " " + address
+	}
+	module.ReportStatus(text)
 }
 
 func ptr[T any](value T) *T { return &value }

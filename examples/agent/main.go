@@ -18,13 +18,19 @@ import (
 	"os"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/systemd"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
 var program = everest.Program{
 	Installation: satellite.AgentInstallation(),
 	Run: func(ctx context.Context, options everest.Options) error {
-		return satellite.NewAgent(satellite.AgentConfig{Everest: options, Logger: options.Logger}).Run(ctx)
+		// nil unless a socket unit of systemd holds the port open.
+		listener, err := systemd.Listener()
+		if err != nil {
+			return err
+		}
+		return satellite.NewAgent(satellite.AgentConfig{Everest: options, Logger: options.Logger, Listener: listener}).Run(ctx)
 	},
 }
 

@@ -1,0 +1,91 @@
+package everest
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// toldSupervisor remembers what it was told.
+type toldSupervisor struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (s *toldSupervisor) tell(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = append(s.lines, line)
+}
+
+func (s *toldSupervisor) Ready()                  { s.tell("ready") }
+func (s *toldSupervisor) Status(text string)      { s.tell("status " + text) }
+func (s *toldSupervisor) Alive()                  { s.tell("alive") }
+func (s *toldSupervisor) Stopping()               { s.tell("stopping") }
+func (s *toldSupervisor) Interval() time.Duration { return time.Hour }
+
+func (s *toldSupervisor) take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lines := s.lines
+	s.lines = nil
+	return lines
+}
+
+func TestWatchdogNeedsEveryPart(t *testing.T) {
+	supervisor := &toldSupervisor{}
+	core, logs := observer.New(zap.ErrorLevel)
+	var w watchdog
+	w.start(supervisor, zap.New(core))
+	defer w.stop()
+	expect := func(what string, want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(want, supervisor.take()); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", what, diff)
+		}
+	}
+
+	w.turn()
+	expect("a module without parts", "alive")
+
+	answers := map[string]func(){}
+	for _, part := range []string{"one", "two"} {
+		w.parts = append(w.parts, watchedPart{part, func(alive func()) { answers[part] = alive }})
+	}
+	w.turn()
+	expect("nobody has answered")
+	answers["one"]()
+	answers["one"]()
+	expect("one has answered, twice")
+	w.turn()
+	expect("the next round while two hangs")
+	if told := logs.TakeAll(); len(told) != 1 || told[0].ContextMap()["loop"] != "two" {
+		t.Errorf("logged %v, want the loop that hangs", told)
+	}
+	answers["two"]()
+	expect("two has answered late", "alive")
+	w.turn()
+	answers["two"]()
+	answers["one"]()
+	expect("both have answered", "alive")
+}
+
+func TestStatusIsToldOnce(t *testing.T) {
+	supervisor := &toldSupervisor{}
+	m := &Module{}
+	m.ReportStatus("nobody listens")
+	m.watchdog.start(supervisor, zap.NewNop())
+	m.reportPhase("starting")
+	m.reportPhase("starting")
+	m.ReportStatus("link: Waiting")
+	m.reportPhase("running")
+	m.watchdog.stop()
+	want := []string{"status starting", "status starting; link: Waiting", "status running; link: Waiting", "stopping"}
+	if diff := cmp.Diff(want, supervisor.take()); diff != "" {
+		t.Error(diff)
+	}
+}
