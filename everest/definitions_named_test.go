@@ -1,0 +1,169 @@
+package everest
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+var meterFiles = fstest.MapFS{
+	"interfaces/meter.yaml": {Data: []byte(`
+description: A vendor's meter.
+cmds:
+  read:
+    description: Reads.
+    arguments:
+      phase: {description: Which., type: string, $ref: "/meter#/Phase"}
+      often: {description: How often., type: integer}
+    result: {description: What was read., type: object, $ref: "/meter#/Reading"}
+vars:
+  reading: {description: Last., type: object, $ref: "/meter#/Reading"}
+errors:
+  - reference: /errors/meter
+  - reference: /errors/generic#/VendorError
+`)},
+	"interfaces/broken.yaml":  {Data: []byte("vars: {a: {description: A., $ref: \"/gone#/Type\"}}\n")},
+	"interfaces/broken2.yaml": {Data: []byte("errors: [{reference: /errors/gone}]\n")},
+	"interfaces/unread.yaml":  {Data: []byte("not: [yaml")},
+	"types/meter.yaml": {Data: []byte(`
+description: Types of the meter.
+types:
+  Phase: {description: Phase., type: string, enum: [L1, L2, L3]}
+  Reading:
+    description: Reading.
+    type: object
+    required: [value]
+    properties:
+      value: {description: Value., type: number}
+      description: {description: A member of that name., type: string}
+      parts: {description: Parts., type: array, items: {description: Part., type: object, $ref: "/meter#/Reading"}}
+  Unused: {description: Nobody refers to it., type: string}
+`)},
+	"types/unread.yaml":   {Data: []byte("not: [yaml")},
+	"errors/meter.yaml":   {Data: []byte("description: Errors.\nerrors: [{name: Broken, description: It is broken.}]\n")},
+	"errors/generic.yaml": {Data: []byte("description: Errors.\nerrors: [{name: VendorError, description: Vendor.}, {name: Other, description: Other.}]\n")},
+}
+
+func TestLoadInterfacesReadsWhatIsReached(t *testing.T) {
+	loaded, err := LoadInterfacesYAML(meterFiles, "meter", "missing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"meter"}, loaded.InterfaceNames()); diff != "" {
+		t.Errorf("interfaces (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"/meter#/Phase", "/meter#/Reading"}, loaded.TypeNames()); diff != "" {
+		t.Errorf("types (-want +got):\n%s", diff)
+	}
+	meter, _ := loaded.Interface("meter")
+	if diff := cmp.Diff([]string{"meter/Broken", "generic/VendorError"}, meter.ErrorTypes); diff != "" {
+		t.Errorf("errors (-want +got):\n%s", diff)
+	}
+	if err := loaded.Compile(); err != nil {
+		t.Error(err)
+	}
+	if err := loaded.CheckVariable("meter", "reading", []byte(`{"value":1,"parts":[{"value":"2"}]}`)); err == nil {
+		t.Error("a wrong reading is taken")
+	}
+}
+
+func TestLoadInterfacesNamesWhatIsWrong(t *testing.T) {
+	loaded, err := LoadInterfacesYAML(meterFiles, "broken", "meter", "broken2", "unread")
+	for _, want := range []string{"interfaces/broken.yaml", "/gone#/Type", "interfaces/broken2.yaml", "/errors/gone", "interfaces/unread.yaml"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v does not name %s", err, want)
+		}
+	}
+	if diff := cmp.Diff([]string{"meter"}, loaded.InterfaceNames()); diff != "" {
+		t.Errorf("interfaces (-want +got):\n%s", diff)
+	}
+	if loaded, err := LoadInterfacesYAML(fstest.MapFS{}, "meter", "../meter"); err != nil || len(loaded.InterfaceNames()) != 0 {
+		t.Errorf("of nothing: %v, %v", loaded.InterfaceNames(), err)
+	}
+}
+
+// changed is meterFiles with one text replaced by another in one file.
+func changed(t *testing.T, file, old, replacement string) fs.FS {
+	t.Helper()
+	files := fstest.MapFS{}
+	for name, content := range meterFiles {
+		files[name] = content
+	}
+	text := string(meterFiles[file].Data)
+	if !strings.Contains(text, old) {
+		t.Fatalf("%s has no %q", file, old)
+	}
+	files[file] = &fstest.MapFile{Data: []byte(strings.ReplaceAll(text, old, replacement))}
+	return files
+}
+
+func TestDigestChangesWithTheMeaning(t *testing.T) {
+	digest := func(files fs.FS) map[string]string {
+		t.Helper()
+		loaded, err := LoadInterfacesYAML(files, "meter")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return loaded.Digest("meter")
+	}
+	plain := digest(meterFiles)
+	if len(plain) != 4 || plain["command read"] == "" || plain["variable reading"] == "" {
+		t.Fatalf("digest %v", plain)
+	}
+	for _, test := range []struct {
+		file, old, replacement string
+		want                   []string // members that differ
+	}{
+		{"interfaces/meter.yaml", "description: Which.", "description: Something else.", nil},
+		{"interfaces/meter.yaml", "type: object, $ref", "type: string, $ref", nil},
+		{"types/meter.yaml", "enum: [L1, L2, L3]", "enum: [L3, L2, L1]", nil},
+		{"types/meter.yaml", "enum: [L1, L2, L3]", "enum: [L1, L2]", []string{"command read"}},
+		{"interfaces/meter.yaml", "type: integer", "type: number", []string{"command read"}},
+		{"types/meter.yaml", "description: {description: A member", "text: {description: A member", []string{"command read", "variable reading"}},
+		{"errors/meter.yaml", "name: Broken", "name: Dead", []string{"error meter/Broken", "error meter/Dead"}},
+	} {
+		other := digest(changed(t, test.file, test.old, test.replacement))
+		var got []string
+		for member := range plain {
+			if value, there := other[member]; !there || value != plain[member] {
+				got = append(got, member)
+			}
+		}
+		for member := range other {
+			if _, there := plain[member]; !there {
+				got = append(got, member)
+			}
+		}
+		if diff := cmp.Diff(test.want, got, cmpopts.SortSlices(strings.Compare)); diff != "" {
+			t.Errorf("%q instead of %q: members that differ (-want +got):\n%s", test.replacement, test.old, diff)
+		}
+	}
+	if got := (*Definitions)(nil).Digest("meter"); got != nil {
+		t.Errorf("digest of nothing: %v", got)
+	}
+}
+
+func TestOverDefinitionsPrefersItsOwn(t *testing.T) {
+	one, err := LoadInterfacesYAML(changed(t, "interfaces/meter.yaml", "reading:", "other:"), "meter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := LoadDefinitionsJSON([]byte(`{"interfaces":{"meter":{},"clock":{"vars":{"time":{"type":"string"}}}}}`), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	united := one.OverDefinitions(two)
+	if diff := cmp.Diff([]string{"clock", "meter"}, united.InterfaceNames()); diff != "" {
+		t.Errorf("interfaces (-want +got):\n%s", diff)
+	}
+	if meter, _ := united.Interface("meter"); meter.Variables["other"] == nil {
+		t.Error("the meter is the other set's")
+	}
+	if err := united.Compile(); err != nil {
+		t.Error(err)
+	}
+}
