@@ -1,10 +1,13 @@
 package everest
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Installation is what a module brings into an EVerest installation beside its
@@ -12,76 +15,151 @@ import (
 type Installation struct {
 	// Module is the module's name, as `active_modules.<id>.module` refers to it.
 	Module string
-	// Manifest is the module's manifest.yaml.
+	// Manifest is the module's manifest.yaml, for an EVerest that has everything.
 	Manifest []byte
 	// Interfaces are the YAML definitions, by interface name, of the interfaces
 	// that EVerest itself does not have.
 	Interfaces map[string][]byte
+	// Options are what an installer may choose.
+	Options []InstallOption
+}
+
+// InstallOption is something that is chosen at the installation, because a
+// manifest has to say it.
+type InstallOption struct {
+	// Name is what the command line calls it, without dash.
+	Name string
+	// Usage says in a few words what the value is.
+	Usage string
+	// Apply changes the manifest. given is false where nothing was chosen: what
+	// is installed already may count then.
+	Apply func(edit *ManifestEdit, value string, given bool) error
 }
 
 // Install puts the module where a manager with the installation prefix looks for
 // it: the program and its manifest below libexec/everest/modules, interfaces
 // below share/everest/interfaces. The program is copied from the file at
-// executable, for instance what os.Executable returned. Each file is replaced at
-// once, so a program that is running is not disturbed.
+// executable, for instance what os.Executable returned. Each file is replaced at once, and only where it differs, so a
+// program that is running is not disturbed and a second call changes nothing.
+//
+// The manifest follows the EVerest that is installed at the prefix: optional
+// requirements and provided implementations whose interface that EVerest does not
+// have are left out, and so are the error lists that it does not have in
+// Interfaces. A mandatory requirement that it cannot fulfil is an error. Where
+// there is no EVerest at the prefix everything is installed as it is.
 func (i Installation) Install(prefix, executable string) error {
-	program, err := os.Open(executable)
-	if err != nil {
-		return fmt.Errorf("everest: cannot read the program to install: %w", err)
-	}
-	defer program.Close()
+	_, err := i.InstallWith(prefix, executable, nil)
+	return err
+}
 
-	directory := filepath.Join(prefix, "libexec", "everest", "modules", i.Module)
-	if err := replaceFile(filepath.Join(directory, i.Module), 0o755, func(w io.Writer) error {
-		_, err := io.Copy(w, program)
-		return err
-	}); err != nil {
-		return err
+// InstallWith is Install with chosen values of Options, by name. The report says
+// line by line what was written and what was left out, also beside an error.
+func (i Installation) InstallWith(prefix, executable string, chosen map[string]string) (report []string, err error) {
+	target, err := ReadTarget(prefix)
+	if err != nil {
+		return nil, err
 	}
-	if err := replaceFile(filepath.Join(directory, "manifest.yaml"), 0o644, writing(i.Manifest)); err != nil {
-		return err
+	report = append(report, target.String())
+	edit, err := i.manifestFor(prefix, target, chosen)
+	if err != nil {
+		return report, err
 	}
-	for name, definition := range i.Interfaces {
-		path := filepath.Join(prefix, "share", "everest", "interfaces", name+".yaml")
-		if err := replaceFile(path, 0o644, writing(definition)); err != nil {
+	manifest, err := edit.content()
+	if err != nil {
+		return report, err
+	}
+	program, err := os.ReadFile(executable)
+	if err != nil {
+		return report, fmt.Errorf("everest: cannot read the program to install: %w", err)
+	}
+
+	directory := moduleDirectory(prefix, i.Module)
+	write := func(path string, mode os.FileMode, content []byte, notes []string) error {
+		changed, err := replaceFile(path, mode, content)
+		if err != nil {
 			return err
 		}
+		verb := "unchanged "
+		if changed {
+			verb = "wrote     "
+		}
+		report = append(report, verb+path)
+		for _, note := range notes {
+			report = append(report, "          "+note)
+		}
+		return nil
 	}
-	return nil
+	// The manifest comes last: with it the manager takes the module for installed.
+	if err := write(filepath.Join(directory, i.Module), 0o755, program, nil); err != nil {
+		return report, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(i.Interfaces)) {
+		definition, notes, err := target.fitInterface(i.Interfaces[name])
+		if err != nil {
+			return report, fmt.Errorf("everest: interface %s: %w", name, err)
+		}
+		if err := write(filepath.Join(dataDirectory(prefix), "interfaces", name+".yaml"), 0o644, definition, notes); err != nil {
+			return report, err
+		}
+	}
+	err = write(filepath.Join(directory, manifestFileName), 0o644, manifest, edit.notes)
+	return report, err
 }
 
-func writing(content []byte) func(io.Writer) error {
-	return func(w io.Writer) error {
-		_, err := w.Write(content)
-		return err
-	}
+const manifestFileName = "manifest.yaml"
+
+func moduleDirectory(prefix, module string) string {
+	return filepath.Join(prefix, "libexec", "everest", "modules", module)
 }
 
-func replaceFile(path string, mode os.FileMode, write func(io.Writer) error) (err error) {
+func dataDirectory(prefix string) string { return filepath.Join(prefix, "share", "everest") }
+
+// InstalledManifest reads the manifest of a module as it is installed: what the
+// manager reads too. The error is fs.ErrNotExist where there is none.
+func InstalledManifest(prefix, module string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(moduleDirectory(prefix, module), manifestFileName))
+}
+
+// InstalledInterfaces reads interface definitions as they are installed: see
+// LoadInterfacesYAML. Without an installation at the prefix the set is empty.
+func InstalledInterfaces(prefix string, names ...string) (*Definitions, error) {
+	if prefix == "" {
+		return newDefinitions(), nil
+	}
+	return LoadInterfacesYAML(os.DirFS(dataDirectory(prefix)), names...)
+}
+
+// replaceFile reports whether there was something to replace.
+func replaceFile(path string, mode os.FileMode, content []byte) (changed bool, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("everest: cannot install %s: %w", path, err)
 		}
 	}()
+	if info, err := os.Stat(path); err == nil && info.Mode() == mode && info.Size() == int64(len(content)) {
+		if present, err := os.ReadFile(path); err == nil && bytes.Equal(present, content) {
+			return false, nil
+		}
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
+		return false, err
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return err
+		return false, err
 	}
 	// After the rename there is nothing left to remove.
 	defer os.Remove(file.Name())
-	if err := write(file); err != nil {
+	if _, err := io.Copy(file, bytes.NewReader(content)); err != nil {
 		file.Close()
-		return err
+		return false, err
 	}
 	if err := file.Chmod(mode); err != nil {
 		file.Close()
-		return err
+		return false, err
 	}
 	if err := file.Close(); err != nil {
-		return err
+		return false, err
 	}
-	return os.Rename(file.Name(), path)
+	return true, os.Rename(file.Name(), path)
 }

@@ -3,6 +3,9 @@ package everest
 import (
 	"context"
 	"errors"
+	"flag"
+	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -23,7 +26,8 @@ type Program struct {
 }
 
 // Main runs the program with its command line, without the program's name. With "-install PREFIX" it installs itself there
-// and returns. Otherwise it reads the manager's arguments, logs to standard error from the level on that the framework's
+// and returns; options of the installation may follow, as in "-install /usr -tunnel powermeter", and what was done is written
+// to standard output. Otherwise it reads the manager's arguments, logs to standard error from the level on that the framework's
 // log configuration asks for, and returns what Run returns. Any error means that the process has to exit with a status
 // other than 0:
 //
@@ -55,14 +59,42 @@ func (p Program) Main(arguments []string) error {
 }
 
 func (p Program) install(arguments []string) error {
-	if len(arguments) != 1 {
-		return errors.New("-install wants one argument, the prefix of the EVerest installation, such as /usr")
+	prefix, chosen, err := p.Installation.readArguments(arguments)
+	if err != nil {
+		return err
 	}
 	executable, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	return p.Installation.Install(arguments[0], executable)
+	report, err := p.Installation.InstallWith(prefix, executable, chosen)
+	for _, line := range report {
+		fmt.Println(line)
+	}
+	return err
+}
+
+// readArguments reads what follows -install: the prefix, then options.
+func (i Installation) readArguments(arguments []string) (prefix string, chosen map[string]string, err error) {
+	usage := "-install wants the prefix of the EVerest installation, such as /usr"
+	set := flag.NewFlagSet(i.Module, flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	for _, option := range i.Options {
+		set.String(option.Name, "", option.Usage)
+		usage += ", and takes -" + option.Name + " with " + option.Usage
+	}
+	if len(arguments) == 0 || arguments[0] == "" || arguments[0][0] == '-' {
+		return "", nil, errors.New(usage)
+	}
+	if err := set.Parse(arguments[1:]); err != nil {
+		return "", nil, fmt.Errorf("%w: %s", err, usage)
+	}
+	if set.NArg() > 0 {
+		return "", nil, fmt.Errorf("%q is too much: %s", set.Arg(0), usage)
+	}
+	chosen = map[string]string{}
+	set.Visit(func(given *flag.Flag) { chosen[given.Name] = given.Value.String() })
+	return arguments[0], chosen, nil
 }
 
 func consoleLogger(options Options) (*zap.Logger, error) {

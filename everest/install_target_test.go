@@ -1,0 +1,249 @@
+package everest
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const followingManifest = `# a comment that stays
+description: >-
+  Follows the EVerest
+  that it is installed in.
+config:
+  others:
+    description: Names of others.
+    type: string
+    default: ""
+provides:
+  main:
+    interface: echo
+    description: An own interface.
+  uk:
+    interface: uk_random_delay
+    description: Not in every release.
+requires:
+  energy:
+    interface: energy
+  derate:
+    interface: dc_external_derate
+    min_connections: 0
+    max_connections: 1
+metadata:
+  license: https://www.apache.org/licenses/LICENSE-2.0
+  authors:
+    - somebody
+`
+
+const echoDefinition = `description: Echo.
+errors:
+  - reference: /errors/generic
+  - reference: /errors/over_voltage_monitor
+`
+
+func following() Installation {
+	return Installation{
+		Module: "Following", Manifest: []byte(followingManifest),
+		Interfaces: map[string][]byte{"echo": []byte(echoDefinition)},
+		Options: []InstallOption{{Name: "others", Usage: "names", Apply: func(edit *ManifestEdit, value string, given bool) error {
+			if !given && edit.Installed() != nil {
+				value = strings.Trim(string(edit.Installed().Config["others"].Default), `"`)
+			}
+			if value == "" {
+				return nil
+			}
+			edit.Note("others: %s", value)
+			if err := edit.Require(value, value, 0, 7); err != nil {
+				return err
+			}
+			if err := edit.Provide("also_"+value, value, "Added at the installation."); err != nil {
+				return err
+			}
+			return edit.SetDefault("others", value)
+		}}},
+	}
+}
+
+// everestAt makes a tree that looks like an EVerest with these interfaces and
+// error lists.
+func everestAt(t *testing.T, interfaces, errors []string) string {
+	t.Helper()
+	prefix := t.TempDir()
+	for folder, names := range map[string][]string{"interfaces": interfaces, "errors": errors, "types": {"energy"}} {
+		directory := filepath.Join(prefix, "share/everest", folder)
+		if err := os.MkdirAll(directory, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if err := os.WriteFile(filepath.Join(directory, name+".yaml"), []byte("description: some\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return prefix
+}
+
+func install(t *testing.T, i Installation, prefix string, chosen map[string]string) (manifest string, report string) {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(program, []byte("#!program"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := i.InstallWith(prefix, program, chosen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := InstalledManifest(prefix, i.Module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content), strings.ReplaceAll(strings.Join(lines, "\n"), prefix, "PREFIX")
+}
+
+func TestInstallFollowsTheTarget(t *testing.T) {
+	all := []string{"energy", "uk_random_delay", "dc_external_derate", "vendor"}
+	lists := []string{"generic", "over_voltage_monitor"}
+	for _, test := range []struct {
+		name               string
+		interfaces, errors []string
+		chosen             map[string]string
+		remove, add        []string // lines of the manifest
+		report             string
+	}{
+		{name: "a full EVerest", interfaces: all, errors: lists, report: `EVerest at PREFIX has 4 interfaces
+wrote     PREFIX/libexec/everest/modules/Following/Following
+wrote     PREFIX/share/everest/interfaces/echo.yaml
+wrote     PREFIX/libexec/everest/modules/Following/manifest.yaml`},
+		{name: "an old EVerest", interfaces: []string{"energy"}, errors: lists[:1],
+			remove: []string{
+				"  uk:", "    interface: uk_random_delay", "    description: Not in every release.",
+				"  derate:", "    interface: dc_external_derate", "    min_connections: 0", "    max_connections: 1",
+			},
+			report: `EVerest at PREFIX has 1 interfaces
+wrote     PREFIX/libexec/everest/modules/Following/Following
+wrote     PREFIX/share/everest/interfaces/echo.yaml
+          left out: errors /errors/over_voltage_monitor (not in this EVerest)
+wrote     PREFIX/libexec/everest/modules/Following/manifest.yaml
+          left out: implementation uk (this EVerest has no interface uk_random_delay)
+          left out: requirement derate (this EVerest has no interface dc_external_derate)`},
+		{name: "with an option", interfaces: all, errors: lists, chosen: map[string]string{"others": "vendor"},
+			remove: []string{`    default: ""`},
+			add: []string{
+				"  also_vendor:", "    interface: vendor", "    description: Added at the installation.",
+				"  vendor:", "    interface: vendor", "    min_connections: 0", "    max_connections: 7",
+				"    default: vendor",
+			},
+			report: `EVerest at PREFIX has 4 interfaces
+wrote     PREFIX/libexec/everest/modules/Following/Following
+wrote     PREFIX/share/everest/interfaces/echo.yaml
+wrote     PREFIX/libexec/everest/modules/Following/manifest.yaml
+          others: vendor`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			prefix := everestAt(t, test.interfaces, test.errors)
+			manifest, report := install(t, following(), prefix, test.chosen)
+			if diff := cmp.Diff(test.report, report); diff != "" {
+				t.Errorf("report (-want +got):\n%s", diff)
+			}
+			want, got := lineCounts(followingManifest), lineCounts(manifest)
+			for _, line := range test.remove {
+				want[line]--
+			}
+			for _, line := range test.add {
+				want[line]++
+			}
+			// A folded text may be folded anew.
+			for _, counts := range []map[string]int{want, got} {
+				for line, count := range counts {
+					if count == 0 || strings.Contains(line, "ollows the EVerest") || strings.Contains(line, "that it is installed") {
+						delete(counts, line)
+					}
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("manifest's lines (-want +got):\n%s", diff)
+			}
+			parsed, err := ParseManifest([]byte(manifest))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if parsed.Description != "Follows the EVerest that it is installed in." {
+				t.Errorf("description %q", parsed.Description)
+			}
+			again, second := install(t, following(), prefix, nil)
+			if again != manifest || strings.Contains(second, "wrote") {
+				t.Errorf("the second installation changed something:\n%s", second)
+			}
+		})
+	}
+}
+
+func lineCounts(text string) map[string]int {
+	counts := map[string]int{}
+	for line := range strings.Lines(text) {
+		counts[strings.TrimSuffix(line, "\n")]++
+	}
+	return counts
+}
+
+func TestInstallRefuses(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(program, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		interfaces []string
+		chosen     map[string]string
+		manifest   string
+		want       string
+	}{
+		{interfaces: []string{"uk_random_delay"}, want: "no interface energy, which this module cannot do without"},
+		{interfaces: []string{"energy"}, chosen: map[string]string{"tunnel": "x"}, want: "no option -tunnel"},
+		{interfaces: []string{"energy"}, chosen: map[string]string{"others": "a b"}, want: `a b`},
+		{interfaces: []string{"energy"}, manifest: "a: [", want: "manifest"},
+	} {
+		installation := following()
+		if test.manifest != "" {
+			installation.Manifest = []byte(test.manifest)
+		}
+		prefix := everestAt(t, test.interfaces, nil)
+		_, err := installation.InstallWith(prefix, program, test.chosen)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("error %v, want one with %q", err, test.want)
+		}
+		if _, err := os.Stat(filepath.Join(prefix, "libexec")); err == nil {
+			t.Errorf("%s: something is installed all the same", test.want)
+		}
+	}
+}
+
+func TestInstallCommandLine(t *testing.T) {
+	for _, test := range []struct {
+		arguments string
+		prefix    string
+		chosen    map[string]string
+		wrong     string
+	}{
+		{arguments: "/usr", prefix: "/usr", chosen: map[string]string{}},
+		{arguments: "/usr -others a,b", prefix: "/usr", chosen: map[string]string{"others": "a,b"}},
+		{arguments: "/usr --others=", prefix: "/usr", chosen: map[string]string{"others": ""}},
+		{arguments: "-others a", wrong: "takes -others with names"},
+		{arguments: "/usr -other a", wrong: "takes -others with names"},
+		{arguments: "/usr more", wrong: `"more" is too much`},
+		{arguments: "", wrong: "the prefix"},
+	} {
+		prefix, chosen, err := following().readArguments(strings.Fields(test.arguments))
+		if test.wrong != "" {
+			if err == nil || !strings.Contains(err.Error(), test.wrong) {
+				t.Errorf("%q: error %v, want one with %q", test.arguments, err, test.wrong)
+			}
+			continue
+		}
+		if diff := cmp.Diff(test.chosen, chosen); err != nil || prefix != test.prefix || diff != "" {
+			t.Errorf("%q: prefix %q, error %v, chosen (-want +got):\n%s", test.arguments, prefix, err, diff)
+		}
+	}
+}
