@@ -74,8 +74,12 @@ func runModule(ctx context.Context, module *everest.Module, loop *loop, ended fu
 	return err
 }
 
-// reportLink tells the module's supervisor where the handshake stands.
+// reportLink tells the module's supervisor where the handshake stands. A link that
+// is measured without EVerest has no module.
 func reportLink(module *everest.Module, state handshake.State, peer, address string) {
+	if module == nil {
+		return
+	}
 	text := "link: " + state.String()
 	if address != "" {
 		text += ", " + peer + " " + address
