@@ -6,6 +6,7 @@
 //	go run ./examples/station
 //	go run ./examples/station -satellites 3 -speed 20 -once
 //	go run ./examples/station -kill satellite1@5s
+//	go run ./examples/station -flap 5s -once
 //
 // A satellite's charge port replays a charging session and then a series of
 // errors, both recorded from a real EvseManager, and answers commands. The main

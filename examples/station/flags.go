@@ -27,6 +27,8 @@ type Flags struct {
 	Kill            []Kill
 	LogLevel        string
 	Plain           bool
+	// Flap is how often each link is cut, in real time; 0 for never.
+	Flap time.Duration
 	// Scenario plays OCPP's part in one of the station's common works; empty plays the recordings.
 	Scenario string
 }
@@ -57,6 +59,7 @@ func ParseFlags(args []string, help io.Writer) (Flags, error) {
 		f.Kill = append(f.Kill, kill)
 		return err
 	})
+	set.DurationVar(&f.Flap, "flap", 0, "cut each link again and again after this `time`, such as 5s, for two fifths of it")
 	set.StringVar(&f.LogLevel, "log", "error", "lowest level of the boards' logs that is shown: debug, info, warn or error")
 	set.BoolVar(&f.Plain, "plain", false, "print lines even where the output is a terminal")
 	set.StringVar(&f.Scenario, "scenario", "", "play OCPP's part instead of the recordings, all boards as one system: logs, firmware or reset")
@@ -80,6 +83,9 @@ func (f Flags) check() error {
 	case "", scenarioLogs, scenarioFirmware, scenarioReset:
 	default:
 		return fmt.Errorf("-scenario %s: give logs, firmware or reset", f.Scenario)
+	}
+	if f.Flap != 0 && (f.Flap < flapLeast || f.Scenario != "") {
+		return fmt.Errorf("-flap %v: give a time from %v on, and no -scenario", f.Flap, flapLeast)
 	}
 	if f.Satellites < 1 || f.Satellites > maxSatellites {
 		return fmt.Errorf("-satellites %d: give a number from 1 to %d", f.Satellites, maxSatellites)

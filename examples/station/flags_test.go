@@ -12,7 +12,7 @@ import (
 func TestParseFlags(t *testing.T) {
 	got, err := ParseFlags([]string{
 		"-satellites", "2", "-speed", "20", "-once", "-kill", "satellite2@5s", "-kill", "main@1500ms",
-		"-broker-main", "tcp://127.0.0.1:1883", "-broker-satellite", "unix:///run/one", "-broker-satellite", "mqtt://two:1",
+		"-broker-main", "tcp://127.0.0.1:1883", "-broker-satellite", "unix:///run/one", "-broker-satellite", "mqtt://two:1", "-flap", "5s",
 	}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -22,6 +22,7 @@ func TestParseFlags(t *testing.T) {
 		BrokerSatellite: []string{"unix:///run/one", "mqtt://two:1"},
 		Kill:            []Kill{{"satellite2", 5 * time.Second}, {"main", 1500 * time.Millisecond}},
 		LogLevel:        "error",
+		Flap:            5 * time.Second,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("flags (-want +got):\n%s", diff)
@@ -52,6 +53,9 @@ func TestParseFlagsSaysWhatIsWrong(t *testing.T) {
 		{"-kill satellite0@1s", "no such board"},
 		{"-kill satellite01@1s", "no such board"},
 		{"-kill @1s", "no such board"},
+		{"-flap 99ms", "from 100ms on"},
+		{"-flap -5s", "from 100ms on"},
+		{"-flap 5s -scenario logs", "no -scenario"},
 		{"-nonsense", "nonsense"},
 	} {
 		if _, err := ParseFlags(strings.Fields(test.arguments), io.Discard); err == nil || !strings.Contains(err.Error(), test.want) {

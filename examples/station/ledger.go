@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,6 +15,8 @@ type Ledger struct {
 	streams map[streamKey]*Stream
 	calls   map[streamKey]*calls
 	totals  map[int]*Totals
+	// flapping says that links are cut: see withoutLink.
+	flapping bool
 }
 
 // streamKey is one flow of one thing between one satellite and the main board.
@@ -35,9 +36,9 @@ const (
 	flowAnswers   flow = "answer of"
 )
 
-// NewLedger is an empty ledger.
-func NewLedger() *Ledger {
-	return &Ledger{streams: map[streamKey]*Stream{}, calls: map[streamKey]*calls{}, totals: map[int]*Totals{}}
+// NewLedger is an empty ledger; flapping says that the links are cut in the round.
+func NewLedger(flapping bool) *Ledger {
+	return &Ledger{flapping: flapping, streams: map[streamKey]*Stream{}, calls: map[streamKey]*calls{}, totals: map[int]*Totals{}}
 }
 
 // Add takes a report. Kinds that are not about traffic are ignored.
@@ -94,7 +95,7 @@ func (l *Ledger) Totals(satellite int) *Totals {
 func (l *Ledger) stream(report Report, flow flow) *Stream {
 	key := streamKey{report.Satellite, flow, report.Name}
 	if l.streams[key] == nil {
-		l.streams[key] = new(Stream)
+		l.streams[key] = &Stream{Skips: l.mayBeWithoutLink(key)}
 	}
 	return l.streams[key]
 }
@@ -109,8 +110,11 @@ func (l *Ledger) callsOf(report Report) *calls {
 
 // Balanced reports whether everything that was sent until now has arrived.
 func (l *Ledger) Balanced() bool {
-	for _, stream := range l.streams {
-		if !stream.Balanced() {
+	for key, stream := range l.streams {
+		if key.Flow == flowAnswers && l.mayBeWithoutLink(key) {
+			continue // judged with its commands
+		}
+		if !stream.Balanced() && (!stream.Skips || !stream.balancedBy(l.answersOf(key))) {
 			return false
 		}
 	}
@@ -128,14 +132,17 @@ func (l *Ledger) Balanced() bool {
 // failed.
 func (l *Ledger) Settle(killed bool) []string {
 	var problems []string
+	for _, stream := range l.streams {
+		stream.Settle()
+	}
+	l.withoutLink()
 	for _, key := range slices.SortedFunc(maps.Keys(l.streams), compareKeys) {
 		stream := l.streams[key]
-		stream.Settle()
 		if killed {
 			l.Totals(key.Satellite).Lost += len(stream.Missing())
 			if key.Flow == flowAnswers {
 				// The controller answers a command without a result itself while no link stands; the command counts as lost.
-				stream.Excuse(Digest(json.RawMessage("null")))
+				stream.Excuse(digestNull, stream.Received)
 			}
 		}
 		for _, problem := range stream.Problems(killed) {

@@ -63,10 +63,23 @@ func runStation(ctx context.Context, flags Flags, view View, output io.Writer) e
 	if err != nil {
 		return err
 	}
+	links := ports
+	var wires []*Wire
+	if flags.Flap > 0 {
+		if wires, links, err = OpenWires(ports); err != nil {
+			return err
+		}
+		defer closeWires(wires)
+	}
 	events := make(chan Event)
 	processes := NewProcesses(events)
 	start := func(board BoardConfig) (boardProcess, error) { return processes.Start(board) }
-	station := NewStation(flags, Boards(flags, ports), play.Length, start, events, view)
+	station := NewStation(flags, Boards(flags, ports, links), play.Length, start, events, view)
+	var cut []cuttable
+	for _, wire := range wires {
+		cut = append(cut, wire)
+	}
+	station.Flap(cut)
 	err = station.Run(ctx)
 	processes.Close()
 	station.Summary(output)

@@ -91,12 +91,16 @@ func (b *mainBoard) modules() []boardModule {
 	}
 	for i, port := range b.config.Ports {
 		number := i + 1
+		keys := map[string]any{"hostname": agentAddress, "port": port}
+		if b.config.LinkTimeout > 0 {
+			keys["link_timeout_ms"] = b.config.LinkTimeout.Milliseconds()
+		}
 		modules = append(modules, boardModule{
 			id: connectorName(number),
 			config: everesttest.ModuleConfig{
 				Module:   "SatelliteController",
 				Manifest: satellite.ControllerInstallation().Manifest,
-				Config:   map[string]any{"hostname": agentAddress, "port": port},
+				Config:   keys,
 				Mapping:  &everesttest.ModuleMapping{Module: &everest.Mapping{EVSE: number + 1}},
 				Connections: map[string][]everesttest.Connection{
 					"auth": to("auth", "main"), "system": to(moduleSystem, "main"),

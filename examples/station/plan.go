@@ -30,11 +30,18 @@ type BoardConfig struct {
 	Ports    []int   `json:"ports"`
 	Speed    float64 `json:"speed"`
 	LogLevel string  `json:"log_level"`
+	// LinkTimeout is what a controller takes for a dead link; 0 leaves its default.
+	LinkTimeout time.Duration `json:"link_timeout,omitempty"`
 }
 
-// Boards lays the station out: the main board first, then the satellites.
-func Boards(flags Flags, ports []int) []BoardConfig {
-	boards := []BoardConfig{{Name: boardMain, Broker: flags.BrokerMain, Ports: ports}}
+// Boards lays the station out: the main board first, then the satellites. The
+// agents are at ports; the controllers find them at links, which are the same
+// where nothing lies between.
+func Boards(flags Flags, ports, links []int) []BoardConfig {
+	boards := []BoardConfig{{Name: boardMain, Broker: flags.BrokerMain, Ports: links}}
+	if flags.Flap > 0 {
+		boards[0].LinkTimeout = linkTimeoutOf(flags.Flap)
+	}
 	for number := 1; number <= flags.Satellites; number++ {
 		board := BoardConfig{Name: satelliteName(number), Satellite: number, Ports: ports[number-1 : number]}
 		switch len(flags.BrokerSatellite) {

@@ -35,7 +35,7 @@ func (s *Station) beginRound() {
 		return
 	}
 	s.closeInterrupted()
-	s.round = round{number: s.round.number + 1, phase: phasePlaying, ledger: NewLedger(), played: map[int]bool{}}
+	s.round = round{number: s.round.number + 1, phase: phasePlaying, ledger: NewLedger(s.flags.Flap > 0), played: map[int]bool{}}
 	number := s.round.number
 	s.agenda.add(time.Now().Add(scale(s.length, s.flags.Speed)+roundSlack), func() {
 		if s.round.number == number && (s.round.phase == phasePlaying || s.round.phase == phaseFinishing) {

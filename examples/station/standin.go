@@ -33,7 +33,9 @@ func withStatus(ctx context.Context, report *Reporter, satellite int, name strin
 	defer stop()
 	watch.Go(func() {
 		var last Status
-		for sleepUntil(watching, time.Now().Add(statusInterval)) == nil {
+		for more := true; more; {
+			// The last look is at what the module leaves.
+			more = sleepUntil(watching, time.Now().Add(statusInterval)) == nil
 			if now := status(); now != last {
 				report.Report(Report{Kind: KindStatus, Satellite: satellite, Name: name, Status: &now})
 				last = now

@@ -62,6 +62,8 @@ type Station struct {
 	stop    error // why Run ends, nil while it does not
 	planned bool  // -kill is on the agenda
 	relayed bool  // the first variable has been relayed
+	// flapping are the links that -flap cuts, by satellite from 0.
+	flapping []*flapping
 	// problems are of all rounds, for the summary.
 	problems []string
 }
@@ -77,6 +79,8 @@ type boardState struct {
 	lastWords string
 	// links are the states of the board's link modules, by satellite.
 	links map[int]Status
+	// resumed counts the resumes of links of processes that have ended.
+	resumed uint64
 	// lastVariable arrived on the main board from this satellite.
 	lastVariable time.Time
 }
@@ -104,6 +108,7 @@ func (s *Station) Run(ctx context.Context) error {
 		s.startBoard(board)
 	}
 	s.expectReady()
+	s.planCuts()
 	redraw := time.NewTicker(200 * time.Millisecond)
 	defer redraw.Stop()
 	timer := time.NewTimer(0)
@@ -200,6 +205,7 @@ func (s *Station) takeReport(board *boardState, report Report) {
 func (s *Station) boardEnded(board *boardState, ended error) {
 	wasReady := board.ready
 	board.process, board.ready = nil, false
+	board.resumed = board.resumesOf(board.config.Satellite)
 	clear(board.links)
 	text := fmt.Sprintf("%s ended: %v", board.config.Name, ended)
 	if board.lastWords != "" {

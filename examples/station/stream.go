@@ -19,6 +19,10 @@ func (i Item) same(other Item) bool { return i.Label == other.Label && i.Digest 
 // order. Reports of the two sides come in any order relative to each other.
 type Stream struct {
 	Sent, Received int
+	// Skips is set where the sending side may be answered by somebody else in the
+	// receiver's stead: then an arrival like one that was overtaken may be that of
+	// an equal one that is not reported yet, and is kept until Settle.
+	Skips bool
 	// OutOfOrder are items that arrived after one that had been sent later.
 	OutOfOrder []Item
 
@@ -26,6 +30,7 @@ type Stream struct {
 	overtaken   []Item // sent, not arrived, though a later one has
 	early       []Item // arrived, their sending is not reported yet
 	unexpected  []Item // arrived, and nothing like them was sent
+	settling    bool
 }
 
 // Send adds an item of the sending side, and returns the delays of the items
@@ -51,7 +56,7 @@ func (s *Stream) match() []time.Duration {
 			delays = append(delays, arrived.At.Sub(s.outstanding[at].At))
 			s.overtaken = append(s.overtaken, s.outstanding[:at]...)
 			s.outstanding = s.outstanding[at+1:]
-		} else if at := slices.IndexFunc(s.overtaken, arrived.same); at >= 0 {
+		} else if at := slices.IndexFunc(s.overtaken, arrived.same); at >= 0 && (!s.Skips || s.settling) {
 			s.OutOfOrder = append(s.OutOfOrder, arrived)
 			s.overtaken = slices.Delete(s.overtaken, at, at+1)
 		} else {
@@ -70,6 +75,7 @@ func (s *Stream) Balanced() bool {
 // Settle ends the comparison: what has arrived without being sent until now never
 // was, so matching goes on behind it.
 func (s *Stream) Settle() {
+	s.settling = true
 	s.match()
 	for len(s.early) > 0 {
 		s.unexpected = append(s.unexpected, s.early[0])
@@ -78,9 +84,25 @@ func (s *Stream) Settle() {
 	}
 }
 
-// Excuse forgets arrivals with the digest that nobody is known to have sent.
-func (s *Stream) Excuse(digest string) {
-	s.unexpected = slices.DeleteFunc(s.unexpected, func(item Item) bool { return item.Digest == digest })
+// Excuse forgets arrivals with the digest that nobody is known to have sent, at
+// most so many, and returns how many.
+func (s *Stream) Excuse(digest string, most int) int {
+	excused := 0
+	s.unexpected = slices.DeleteFunc(s.unexpected, func(item Item) bool {
+		if item.Digest != digest || excused == most {
+			return false
+		}
+		excused++
+		return true
+	})
+	return excused
+}
+
+// Forgive forgets so many of the missing items, the oldest first.
+func (s *Stream) Forgive(count int) {
+	first := min(count, len(s.overtaken))
+	s.overtaken = s.overtaken[first:]
+	s.outstanding = s.outstanding[min(count-first, len(s.outstanding)):]
 }
 
 // Missing are the items that were sent and have not arrived.

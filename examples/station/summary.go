@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-var summaryColumns = []string{"satellite", "variables", "to satellite", "errors raised", "cleared", "commands", "round trip p50 / p99", "relay p50 / p99", "lost", "restarts"}
+var summaryColumns = []string{"satellite", "variables", "to satellite", "errors raised", "cleared", "commands", "round trip p50 / p99", "relay p50 / p99", "cuts", "resumes", "lost", "restarts"}
 
 // writeSummary writes what was sent and what arrived, and what is missing.
 func writeSummary(w io.Writer, s *Station) {
@@ -29,6 +29,7 @@ func writeSummary(w io.Writer, s *Station) {
 			fmt.Sprintf("%d/%d", totals.ClearedOnMain, totals.Cleared),
 			fmt.Sprintf("%d/%d", totals.Answered, totals.Called),
 			totals.RoundTrip.String(), totals.Relay.String(),
+			s.cutsOf(board.config.Satellite), fmt.Sprint(board.resumesOf(board.config.Satellite)),
 			fmt.Sprint(totals.Lost), fmt.Sprint(board.restarts),
 		})
 	}
@@ -36,6 +37,9 @@ func writeSummary(w io.Writer, s *Station) {
 		fmt.Fprintln(w, line)
 	}
 	fmt.Fprintln(w, "\nEach pair is what arrived of what was sent.")
+	if s.flags.Flap > 0 {
+		fmt.Fprintln(w, s.describeCuts())
+	}
 	if unknown > 0 {
 		fmt.Fprintf(w, "Beside the %d errors, %d of types that EVerest does not know were raised; the main board cannot raise those.\n", raised, unknown)
 	}

@@ -15,6 +15,9 @@ type Totals struct {
 	Called, Answered int
 	// Lost is what a killed board held: sent to it or by it, and never arrived.
 	Lost int
+	// WithoutLink are the calls of repeated commands that were answered while no
+	// link stood, and never came to the satellite.
+	WithoutLink int
 	// Relay is the time from a variable's publish on the satellite to its arrival
 	// on the main board, RoundTrip that of a command from call to answer.
 	Relay, RoundTrip Durations
@@ -37,6 +40,7 @@ func (t *Totals) Add(other *Totals) {
 	t.Called += other.Called
 	t.Answered += other.Answered
 	t.Lost += other.Lost
+	t.WithoutLink += other.WithoutLink
 	t.Relay.AddAll(&other.Relay)
 	t.RoundTrip.AddAll(&other.RoundTrip)
 }

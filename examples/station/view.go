@@ -32,7 +32,7 @@ type View interface {
 	Close()
 }
 
-var columns = []string{"satellite", "agent", "controller", "link", "resumes", "journal", "variables", "errors", "commands", "round trip p50 / p99", "relay p50 / p99", "last variable"}
+var columns = []string{"satellite", "agent", "controller", "link", "cuts", "resumes", "journal", "variables", "errors", "commands", "round trip p50 / p99", "relay p50 / p99", "last variable"}
 
 func (s *Station) snapshot() Snapshot {
 	shown := Snapshot{
@@ -51,13 +51,21 @@ func (s *Station) snapshot() Snapshot {
 		}
 		agent := board.links[number]
 		shown.Rows = append(shown.Rows, []string{
-			board.config.Name, linkState(board, agent), linkState(main, main.links[number]), cmp.Or(agent.Dialect, "-"), fmt.Sprint(agent.Resumes), fmt.Sprint(agent.Journal),
+			board.config.Name, linkState(board, agent), linkState(main, main.links[number]), cmp.Or(agent.Dialect, "-"), s.cutsOf(number), fmt.Sprint(board.resumesOf(number)), fmt.Sprint(agent.Journal),
 			fmt.Sprint(totals.Arrived), fmt.Sprintf("%d raised, %d active", totals.RaisedOnMain, totals.Active()),
 			fmt.Sprintf("%d/%d", totals.Answered, totals.Called),
 			totals.RoundTrip.String(), totals.Relay.String(), age(board.lastVariable),
 		})
 	}
 	return shown
+}
+
+// cutsOf is how often -flap has cut a satellite's link.
+func (s *Station) cutsOf(satellite int) string {
+	if s.flags.Flap == 0 {
+		return "-"
+	}
+	return fmt.Sprint(s.flapping[satellite-1].total())
 }
 
 func linkState(board *boardState, status Status) string {
