@@ -70,6 +70,12 @@ type Link struct {
 	Security        string `json:"security,omitempty"`
 	PeerFingerprint string `json:"peer_fingerprint,omitempty"`
 	PeerSerial      string `json:"peer_serial,omitempty"`
+	// CertificateExpires is when the own certificate ends, nil on a plain link.
+	CertificateExpires *time.Time `json:"certificate_expires,omitempty"`
+	// PeersRejected counts the connections that were refused for what the peer could not prove.
+	PeersRejected uint64 `json:"peers_rejected"`
+	// ActiveErrors is the number of the satellite's errors that stand, nil where it is not known.
+	ActiveErrors *int `json:"active_errors,omitempty"`
 	// Latency is the time of a round trip between the boards, nil while it is not known. Controllers measure it.
 	Latency *Latency `json:"latency,omitempty"`
 	// Journal holds an agent's events until the controller has them.
@@ -110,6 +116,9 @@ type Latency struct {
 type Journal struct {
 	Events int `json:"events"`
 	Bytes  int `json:"bytes"`
+	// MaxEvents and MaxBytes are what it has room for, 0 where it is not known.
+	MaxEvents int `json:"max_events,omitempty"`
+	MaxBytes  int `json:"max_bytes,omitempty"`
 }
 
 // Everest is a module's traffic with its broker since its start; see everest.Stats.
