@@ -40,9 +40,11 @@ func sameError(a, b everest.Error) bool {
 
 // recordError keeps an error that was raised or cleared.
 func (a *Agent) recordError(event everest.ErrorEvent) {
+	happened := Event{Error: event.Raw, Raised: event.Raised}
+	a.control.tell(happened)
 	a.journalLock.Lock()
 	a.active.apply(event)
-	a.recordLocked(Event{Error: event.Raw, Raised: event.Raised})
+	a.recordLocked(happened)
 }
 
 // recordActive tells the controller which errors are active now, so that it

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
 )
@@ -44,15 +45,17 @@ type agentParameters struct {
 	Port          int    `everest:"port"`
 	ListenAddress string `everest:"listen_address"`
 	Dialect       string `everest:"dialect,optional"`
+	ControlSocket string `everest:"control_socket,optional"`
 }
 
 // Agent is the module SatelliteAgent: it serves one satellite board's charge
 // port to the controller on the main board. Status may be called at any time
 // from any goroutine; Run is called once.
 type Agent struct {
-	config AgentConfig
-	log    *zap.Logger
-	status agentCounters
+	config  AgentConfig
+	log     *zap.Logger
+	status  agentCounters
+	control *controlled
 
 	module     *everest.Module
 	parameters agentParameters
@@ -90,8 +93,10 @@ func NewAgent(config AgentConfig) *Agent {
 	if config.CommandTimeout <= 0 {
 		config.CommandTimeout = defaultCommandTimeout
 	}
+	seen := newControlled()
+	config.Logger = seen.keep(config.Logger, &config.Everest)
 	return &Agent{
-		config: config, log: config.Logger.Named("agent"),
+		config: config, log: config.Logger.Named("agent"), control: seen,
 		journal: NewJournal(config.Limits),
 		met:     make(chan struct{}), ready: make(chan struct{}),
 		v2: agentLink{identity: newIdentity()},
@@ -134,6 +139,10 @@ func (a *Agent) Run(ctx context.Context) error {
 		return nil
 	})
 	a.background.Go(a.limitLife())
+	a.control.serve(a.parameters.ControlSocket, module, control.Config{
+		Status: a.controlStatus,
+		NoPing: "an agent cannot call its controller: ping from the main board",
+	}, a.loop.ended, &a.background, a.log)
 	return runModule(ctx, module, a.loop, func(end handshake.ExitProcess) error {
 		return &EndError{Peer: a.status.controllerAddress(), Reason: end.Reason}
 	}, &a.background)
@@ -148,6 +157,7 @@ func (a *Agent) prepare(hasSystem bool) {
 	a.loop = newLoop(a.agreement, a.perform, func(state handshake.State) {
 		a.status.state.Store(uint32(state))
 		reportLink(a.module, state, "controller", a.status.controllerAddress())
+		a.control.moved(state)
 		a.v2.settle(a.agreement)
 		a.sessions.release()
 	})

@@ -36,6 +36,7 @@ func (a *Agent) collect() {
 // given up that a newer value replaces, unless the controller is a legacy one;
 // then the oldest: what is new says more about where the charge port stands.
 func (a *Agent) record(event Event) {
+	a.control.tell(event)
 	a.journalLock.Lock()
 	a.recordLocked(event)
 }

@@ -124,7 +124,7 @@ func (a *Agent) bindV2() error {
 			return err
 		}
 	}
-	return nil
+	return a.bindControl()
 }
 
 func (a *Agent) checkLink(ctx context.Context) (handshake.Session, error) {
@@ -147,6 +147,7 @@ func (a *Agent) events(ctx context.Context, request *rpc.Request) (any, error) {
 		return nil, err
 	}
 	a.heard(session)
+	began := time.Now()
 	a.v2.lock.Lock()
 	a.v2.ledger.Acknowledge(floor)
 	a.v2.lock.Unlock()
@@ -168,7 +169,7 @@ func (a *Agent) events(ctx context.Context, request *rpc.Request) (any, error) {
 			answer := appendEvents(make([]byte, 0, size), a.status.givenUp.Load(), waiting)
 			a.deliveredUpTo(waiting)
 			a.journalLock.Unlock()
-			return answer, nil
+			return withHeld(answer, time.Since(began)), nil
 		}
 		var appended <-chan struct{}
 		if most > 0 {

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/handshake"
 )
 
@@ -40,17 +41,21 @@ type controllerParameters struct {
 	Dialect  string `everest:"dialect,optional"`
 	OnLoss   string `everest:"on_loss,optional"`
 	// LinkTimeout and ResumeWindow are 0 where the configuration is older.
-	LinkTimeout  int `everest:"link_timeout_ms,optional"`
-	ResumeWindow int `everest:"resume_window_s,optional"`
+	LinkTimeout   int    `everest:"link_timeout_ms,optional"`
+	ResumeWindow  int    `everest:"resume_window_s,optional"`
+	ControlSocket string `everest:"control_socket,optional"`
 }
 
 // Controller is the module SatelliteController: it stands in on the main board
 // for the charge port of one satellite board. Status may be called at any time
 // from any goroutine; Run is called once.
 type Controller struct {
-	config ControllerConfig
-	log    *zap.Logger
-	status controllerCounters
+	config  ControllerConfig
+	log     *zap.Logger
+	status  controllerCounters
+	control *controlled
+	// roundTrips are those of the link's heartbeats and pings.
+	roundTrips control.RoundTrips
 
 	module      *everest.Module
 	definitions *everest.Definitions
@@ -83,7 +88,9 @@ func NewController(config ControllerConfig) *Controller {
 	if config.CommandTimeout <= 0 {
 		config.CommandTimeout = defaultCommandTimeout
 	}
-	return &Controller{config: config, log: config.Logger.Named("controller"), agreed: make(chan struct{}), identity: newIdentity()}
+	seen := newControlled()
+	config.Logger = seen.keep(config.Logger, &config.Everest)
+	return &Controller{config: config, log: config.Logger.Named("controller"), control: seen, agreed: make(chan struct{}), identity: newIdentity()}
 }
 
 // Run is the module's life: it connects to the broker, holds init until the
@@ -116,6 +123,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		return err
 	}
 	c.prepare()
+	c.relay.watch = c.control.tell
 	c.relay.firmwareFailed = func() { c.loop.post(handshake.FirmwareFailed{}) }
 
 	c.provide()
@@ -127,6 +135,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		return nil
 	})
 	c.background.Go(c.publishAll)
+	c.control.serve(c.parameters.ControlSocket, module, control.Config{Status: c.controlStatus, Ping: c.ping}, c.loop.ended, &c.background, c.log)
 	return runModule(ctx, module, c.loop, func(end handshake.ExitProcess) error {
 		return &EndError{Peer: address, Reason: end.Reason}
 	}, &c.background)
@@ -138,6 +147,7 @@ func (c *Controller) prepare() {
 	c.loop = newLoop(c.agreement, c.perform, func(state handshake.State) {
 		c.status.state.Store(uint32(state))
 		reportLink(c.module, state, "satellite", c.address())
+		c.control.moved(state)
 		c.session.Store(c.agreement.Session())
 		c.links.settle(state, c.agreement.Dialect())
 	})

@@ -196,8 +196,12 @@ func (c *Controller) pump(link *link, session *linkSession) {
 		most = min(most, mostPerBatch)
 		received, published, floor := session.progress()
 		var answer rpc.Raw
+		began := time.Now()
 		err := client.Call(link.ctx, FunctionLinkEvents, &answer, received, published, floor, most, wait.Milliseconds())
 		if err == nil {
+			if held, told := heldOf(answer); told {
+				c.roundTrips.Add(time.Since(began) - held)
+			}
 			err = c.takeEvents(session, answer)
 		}
 		switch {

@@ -55,6 +55,7 @@ func startBareLink(t testing.TB, publish func(value json.RawMessage)) *bareLink 
 			return nil
 		},
 		replace: func(context.Context, json.RawMessage) error { return nil },
+		watch:   func(Event) {},
 	}
 	close(l.controller.relay.opened)
 	l.controller.prepare()

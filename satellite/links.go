@@ -232,6 +232,7 @@ func (c *Controller) call(link *link, function handshake.Function) {
 	case handshake.Retrieve:
 		reply = &events
 	}
+	began := time.Now()
 	err := client.Call(link.ctx, function.String(), reply)
 	switch {
 	case errors.Is(err, net.ErrClosed), link.ctx.Err() != nil:
@@ -241,6 +242,7 @@ func (c *Controller) call(link *link, function handshake.Function) {
 		c.loop.post(handshake.CallFailed{Link: link.number, Function: function})
 	default:
 		if function == handshake.Retrieve {
+			c.roundTrips.Add(time.Since(began))
 			c.deliver(events)
 		}
 		c.loop.post(handshake.Answered{Link: link.number, Function: function, Known: known})

@@ -27,6 +27,8 @@ type relay struct {
 	// variables are those of the route table, by interface.
 	variables      map[string]map[string]bool
 	firmwareFailed func()
+	// watch is told what was published.
+	watch func(Event)
 
 	// opened is closed when the board is ready.
 	opened  chan struct{}
@@ -47,7 +49,8 @@ func newRelay(module *everest.Module, definitions *everest.Definitions, log *zap
 	}
 	return &relay{
 		log: log, status: status, variables: variables, opened: make(chan struct{}),
-		rfid: module.MappingOf(routeRFID),
+		watch: func(Event) {},
+		rfid:  module.MappingOf(routeRFID),
 		publish: func(ctx context.Context, route, variable string, value json.RawMessage) error {
 			return module.Provides(route).Publish(ctx, variable, value)
 		},
@@ -126,8 +129,10 @@ func (r *relay) event(ctx context.Context, event Event) {
 			zap.String("interface", event.Interface), zap.String("variable", event.Variable), zap.Error(err))
 	case event.Error != nil:
 		r.status.errors.Add(1)
+		r.watch(event)
 	default:
 		r.status.variables.Add(1)
+		r.watch(event)
 		r.status.lastVariable.Store(time.Now().UnixNano())
 	}
 }

@@ -15,6 +15,8 @@ const (
 	FunctionLinkEvents = "link_events"
 	FunctionLinkPush   = "link_push"
 	FunctionLinkCancel = "link_cancel"
+	FunctionLinkPing   = "link_ping"
+	FunctionLinkStatus = "link_status"
 	// prefixLinkCommand precedes "<interface>.<command>".
 	prefixLinkCommand = "link_command:"
 

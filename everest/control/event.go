@@ -14,7 +14,8 @@ const (
 	// KindRaised and KindCleared: an error was raised or cleared (Error).
 	KindRaised  Kind = "raised"
 	KindCleared Kind = "cleared"
-	// KindState: the module's State or Health has changed (State, Health).
+	// KindState: the module's State or Health has changed (State, Health). The first event of a watch is the state that the
+	// module is in; from there on nothing is missed.
 	KindState Kind = "state"
 	// KindLost: the watcher was too slow for Lost events, which came where this one stands.
 	KindLost Kind = "lost"

@@ -21,6 +21,8 @@ type Hub struct {
 	count    atomic.Int32
 	lock     sync.Mutex
 	watchers map[*watcher]struct{}
+	// state is the last event of KindState.
+	state Event
 }
 
 // Watched says whether anybody watches. Who has to put an event together asks first.
@@ -40,6 +42,20 @@ func (h *Hub) Publish(event Event) {
 	}
 }
 
+// Moved tells those who watch, and whoever begins to, in which state the module is. A state that it is in already is no
+// event.
+func (h *Hub) Moved(state string, health Health) {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	if h.state.State == state && h.state.Health == health {
+		return
+	}
+	h.state = Event{Kind: KindState, Time: time.Now(), ModuleID: h.ModuleID, State: state, Health: health}
+	for w := range h.watchers {
+		w.add(h.state)
+	}
+}
+
 func (h *Hub) watch() *watcher {
 	w := &watcher{filled: make(chan struct{}, 1), moduleID: h.ModuleID}
 	h.lock.Lock()
@@ -48,6 +64,9 @@ func (h *Hub) watch() *watcher {
 		h.watchers = make(map[*watcher]struct{})
 	}
 	h.watchers[w] = struct{}{}
+	if h.state.Kind != "" {
+		w.add(h.state)
+	}
 	h.count.Add(1)
 	return w
 }

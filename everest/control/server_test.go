@@ -49,7 +49,9 @@ func serve(t *testing.T, config Config) (*Client, func()) {
 
 func TestStatusPingLogs(t *testing.T) {
 	client, _ := serve(t, Config{
-		Ping: func(context.Context) (*Pong, error) { return &Pong{Seconds: 0.001, Peer: "10.0.0.2:4129", Dialect: "v2"}, nil },
+		Ping: func(context.Context) (*Pong, error) {
+			return &Pong{Seconds: 0.001, Peer: "10.0.0.2:4129", Dialect: "v2"}, nil
+		},
 		Logs: func(context.Context) (*Logs, error) {
 			return &Logs{Name: "agent.log", ContentType: "text/plain", Body: io.NopCloser(strings.NewReader("one\ntwo\n"))}, nil
 		},

@@ -1,0 +1,122 @@
+package satellite
+
+import (
+	"context"
+	"os"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/handshake"
+)
+
+// controlled is what a module of this package has of package control.
+type controlled struct {
+	started time.Time
+	logs    *control.LogRing
+	events  control.Hub
+}
+
+func newControlled() *controlled {
+	return &controlled{started: time.Now(), logs: control.NewLogRing(control.LogBytes)}
+}
+
+// keep has everything that the module and its runtime log kept for GET /logs.
+func (c *controlled) keep(logger *zap.Logger, options *everest.Options) *zap.Logger {
+	if options.Logger != nil {
+		options.Logger = c.logs.Tee(options.Logger)
+	}
+	return c.logs.Tee(logger)
+}
+
+// serve serves the socket that the configuration asks for until ended is closed. A socket that cannot be had is logged:
+// a charge port does not go out of service for it.
+func (c *controlled) serve(key string, module *everest.Module, config control.Config, ended <-chan struct{}, background *sync.WaitGroup, log *zap.Logger) {
+	c.events.ModuleID = module.ID()
+	c.moved(handshake.Idle)
+	config.Path = control.PathOf(key, module.ID(), os.Getenv)
+	if config.Path == "" {
+		c.logs.Stop()
+		return
+	}
+	config.Events, config.Logger = &c.events, log
+	config.Logs = c.logs.Logs(module.ID() + ".log")
+	server, err := control.Listen(config)
+	if err != nil {
+		c.logs.Stop()
+		log.Error("the module runs without its control socket", zap.Error(err))
+		return
+	}
+	log.Info("control socket", zap.String("path", config.Path))
+	ctx, cancel := context.WithCancel(context.Background())
+	background.Go(func() {
+		defer cancel()
+		<-ended
+	})
+	background.Go(func() {
+		if err := server.Serve(ctx); err != nil {
+			log.Error("the control socket failed", zap.Error(err))
+		}
+	})
+}
+
+// head fills the part of a status that all modules share.
+func (c *controlled) head(name string, module *everest.Module, state handshake.State) *control.Status {
+	now := time.Now()
+	status := &control.Status{
+		Module: name, ModuleID: module.ID(), Version: control.Version(), State: state.String(),
+		Started: c.started, UptimeSeconds: now.Sub(c.started).Seconds(), Taken: now,
+		Everest: control.EverestOf(module.Stats()),
+	}
+	status.Health, status.Problem = healthOf(state)
+	return status
+}
+
+// moved tells the watchers of a new state.
+func (c *controlled) moved(state handshake.State) {
+	health, _ := healthOf(state)
+	c.events.Moved(state.String(), health)
+}
+
+// tell tells the watchers of an event of the satellite.
+func (c *controlled) tell(event Event) {
+	if !c.events.Watched() || event.Active != nil {
+		return
+	}
+	switch {
+	case event.Error == nil:
+		c.events.Publish(control.Event{Kind: control.KindVariable, Interface: event.Interface, Variable: event.Variable, Value: event.Value})
+	case event.Raised:
+		c.events.Publish(control.Event{Kind: control.KindRaised, Error: event.Error})
+	default:
+		c.events.Publish(control.Event{Kind: control.KindCleared, Error: event.Error})
+	}
+}
+
+// healthOf says what a state of the handshake means to a person.
+func healthOf(state handshake.State) (control.Health, string) {
+	switch state {
+	case handshake.Working:
+		return control.Healthy, ""
+	case handshake.Idle:
+		return control.Starting, "the board's EVerest has not started the module yet"
+	case handshake.Waiting, handshake.Met:
+		return control.Starting, "no controller has agreed yet: is the main board up, and does its controller's hostname and port name this board?"
+	case handshake.Connecting, handshake.Announcing, handshake.Agreeing, handshake.Pausing, handshake.Greeting:
+		return control.Starting, "the agent has not agreed yet"
+	case handshake.Agreed:
+		return control.Starting, "both boards have agreed; the other modules of this board are not ready yet"
+	case handshake.Resuming:
+		return control.Degraded, "the link is lost and may still be resumed"
+	case handshake.OutOfService:
+		return control.Degraded, "the satellite is lost: its port is out of service until it is back"
+	case handshake.Parted:
+		return control.Degraded, "the satellite has left as expected: this board is about to restart"
+	case handshake.Leaving, handshake.Resetting, handshake.Ended:
+		return control.Degraded, "the module is about to end"
+	}
+	return control.Degraded, "the state is not one that this version knows"
+}

@@ -1,0 +1,58 @@
+package satellite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/rpc"
+)
+
+// controlStatus is the agent's answer to GET /status.
+func (a *Agent) controlStatus(context.Context) (*control.Status, error) {
+	now := a.Status()
+	status := a.control.head("SatelliteAgent", a.module, handshake.State(a.status.state.Load()))
+	status.Link = &control.Link{
+		Role: "agent", Dialect: now.Dialect,
+		Connected:   status.Health == control.Healthy || status.State == handshake.Agreed.String(),
+		PeerAddress: now.Controller, ListenAddress: now.ListenAddress,
+		Journal: &control.Journal{Events: now.Journal, Bytes: now.JournalBytes},
+		Resumes: now.Resumes, GivenUp: now.GivenUp,
+		Collected: now.Collected, Delivered: now.Delivered,
+		Commands: now.Commands, CommandErrors: now.CommandErrors,
+	}
+	return status, nil
+}
+
+// bindControl registers the functions of v2 that show a controller how the link and this module are.
+func (a *Agent) bindControl() error {
+	err := a.server.Handle(FunctionLinkPing, func(ctx context.Context, request *rpc.Request) (any, error) {
+		if err := request.Decode(); err != nil {
+			return nil, err
+		}
+		_, err := a.checkLink(ctx)
+		return nil, err
+	}, rpc.NonBlocking())
+	if err != nil {
+		return err
+	}
+	return a.server.Handle(FunctionLinkStatus, func(ctx context.Context, request *rpc.Request) (any, error) {
+		if err := request.Decode(); err != nil {
+			return nil, err
+		}
+		if _, err := a.checkLink(ctx); err != nil {
+			return nil, err
+		}
+		status, err := a.controlStatus(ctx)
+		if err != nil {
+			return nil, err
+		}
+		text, err := json.Marshal(status)
+		if err != nil {
+			return nil, fmt.Errorf("satellite: the status cannot be written: %w", err)
+		}
+		return string(text), nil
+	})
+}
