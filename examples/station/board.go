@@ -62,6 +62,7 @@ func RunBoard(ctx context.Context, input io.Reader, output, log io.Writer) error
 		return err
 	}
 	b := &board{config: config, report: report, logger: logger, broker: broker, definitions: known, role: work, fail: cancel}
+	defer reportCost(report, config.Satellite, config.sort(), costEnd)
 	return b.run(ctx, incoming)
 }
 
@@ -119,6 +120,7 @@ func (b *board) run(ctx context.Context, incoming <-chan Order) error {
 			return err
 		}
 		b.report.Report(Report{Kind: KindReady})
+		reportCost(b.report, b.config.Satellite, b.config.sort(), costReady)
 		return nil
 	})
 	b.start(ctx, "board", b.role.background)

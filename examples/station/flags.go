@@ -27,6 +27,8 @@ type Flags struct {
 	Kill            []Kill
 	LogLevel        string
 	Plain           bool
+	// Apart runs each agent and controller as a process of its own.
+	Apart bool
 	// Flap is how often each link is cut, in real time; 0 for never.
 	Flap time.Duration
 	// Scenario plays OCPP's part in one of the station's common works; empty plays the recordings.
@@ -60,6 +62,7 @@ func ParseFlags(args []string, help io.Writer) (Flags, error) {
 		return err
 	})
 	set.DurationVar(&f.Flap, "flap", 0, "cut each link again and again after this `time`, such as 5s, for two fifths of it")
+	set.BoolVar(&f.Apart, "apart", false, "run each agent and controller as a process of its own, as EVerest's manager does")
 	set.StringVar(&f.LogLevel, "log", "error", "lowest level of the boards' logs that is shown: debug, info, warn or error")
 	set.BoolVar(&f.Plain, "plain", false, "print lines even where the output is a terminal")
 	set.StringVar(&f.Scenario, "scenario", "", "play OCPP's part instead of the recordings, all boards as one system: logs, firmware or reset")

@@ -12,7 +12,7 @@ import (
 func TestParseFlags(t *testing.T) {
 	got, err := ParseFlags([]string{
 		"-satellites", "2", "-speed", "20", "-once", "-kill", "satellite2@5s", "-kill", "main@1500ms",
-		"-broker-main", "tcp://127.0.0.1:1883", "-broker-satellite", "unix:///run/one", "-broker-satellite", "mqtt://two:1", "-flap", "5s",
+		"-broker-main", "tcp://127.0.0.1:1883", "-broker-satellite", "unix:///run/one", "-broker-satellite", "mqtt://two:1", "-flap", "5s", "-apart",
 	}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -23,6 +23,7 @@ func TestParseFlags(t *testing.T) {
 		Kill:            []Kill{{"satellite2", 5 * time.Second}, {"main", 1500 * time.Millisecond}},
 		LogLevel:        "error",
 		Flap:            5 * time.Second,
+		Apart:           true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("flags (-want +got):\n%s", diff)

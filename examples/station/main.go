@@ -32,8 +32,13 @@ func status(arguments []string) int {
 }
 
 func run(arguments []string) error {
-	if len(arguments) > 0 && arguments[0] == boardArgument {
-		return RunBoard(context.Background(), os.Stdin, os.Stdout, os.Stderr)
+	if len(arguments) > 0 {
+		switch arguments[0] {
+		case boardArgument:
+			return RunBoard(context.Background(), os.Stdin, os.Stdout, os.Stderr)
+		case linkArgument:
+			return RunLink(context.Background(), os.Stdin, os.Stdout, os.Stderr)
+		}
 	}
 	flags, err := ParseFlags(arguments, os.Stdout)
 	if err != nil {

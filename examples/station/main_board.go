@@ -11,7 +11,6 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 	"github.com/remotechargeport/remotechargeport/examples/internal/standin"
-	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
@@ -107,14 +106,10 @@ func (b *mainBoard) modules() []boardModule {
 				},
 			},
 			run: func(ctx context.Context, options everest.Options) error {
-				controller := satellite.NewController(satellite.ControllerConfig{
-					Everest: options, Logger: options.Logger,
-					Handshake: handshake.ControllerConfig{Retry: retryInterval},
-				})
-				return withStatus(ctx, b.report, number, options.ModuleID, controller.Run, func() Status {
-					status := controller.Status()
-					return Status{State: status.State, Dialect: status.Dialect, Resumes: status.Resumes}
-				})
+				if b.config.Apart {
+					return runApart(ctx, b.config, number, options)
+				}
+				return runController(ctx, b.report, number, options, nil)
 			},
 		})
 	}

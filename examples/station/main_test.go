@@ -12,7 +12,7 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
-		case boardArgument:
+		case boardArgument, linkArgument:
 			os.Exit(status(os.Args[1:]))
 		case runAsStation:
 			os.Exit(status(os.Args[2:]))

@@ -32,6 +32,16 @@ type BoardConfig struct {
 	LogLevel string  `json:"log_level"`
 	// LinkTimeout is what a controller takes for a dead link; 0 leaves its default.
 	LinkTimeout time.Duration `json:"link_timeout,omitempty"`
+	// Apart runs the modules of the link as processes of their own.
+	Apart bool `json:"apart,omitempty"`
+}
+
+// sort is what a board is in the table of costs.
+func (c BoardConfig) sort() string {
+	if c.Satellite > 0 {
+		return costSatellite
+	}
+	return costMain
 }
 
 // Boards lays the station out: the main board first, then the satellites. The
@@ -60,6 +70,7 @@ func Boards(flags Flags, ports, links []int) []BoardConfig {
 	for i := range boards {
 		board := &boards[i]
 		board.Speed, board.LogLevel, board.EverestPrefix = flags.Speed, flags.LogLevel, "everest/"
+		board.Apart = flags.Apart
 		// An embedded broker is never shared. One that is must not mix its boards up:
 		// their module ids are the same.
 		if board.Broker != "" && sharing[board.Broker] > 1 {

@@ -34,7 +34,9 @@ type Report struct {
 	// Failure says why a call had no answer.
 	Failure string `json:"failure,omitempty"`
 	// Raised tells an error's raise from its clear.
-	Raised bool    `json:"raised,omitempty"`
+	Raised bool `json:"raised,omitempty"`
+	// Cost is what the process has used.
+	Cost   *Cost   `json:"cost,omitempty"`
 	Status *Status `json:"status,omitempty"`
 }
 
@@ -48,6 +50,7 @@ const (
 	KindFinished Kind = "finished" // the main board has stopped calling
 	KindStatus   Kind = "status"   // the link as one of its modules sees it
 	KindProblem  Kind = "problem"  // the label says what went wrong
+	KindCost     Kind = "cost"     // what a process has used; the label says until when
 
 	KindPublished    Kind = "published"     // a satellite's charge port publishes a variable
 	KindArrived      Kind = "arrived"       // the main board has received it

@@ -120,11 +120,10 @@ func (b *satelliteBoard) modules() []boardModule {
 }
 
 func (b *satelliteBoard) runAgent(ctx context.Context, options everest.Options) error {
-	agent := satellite.NewAgent(satellite.AgentConfig{Everest: options, Logger: options.Logger})
-	return withStatus(ctx, b.report, b.config.Satellite, moduleAgent, agent.Run, func() Status {
-		status := agent.Status()
-		return Status{State: status.State, Journal: status.Journal, Dialect: status.Dialect, Resumes: status.Resumes}
-	})
+	if b.config.Apart {
+		return runApart(ctx, b.config, b.config.Satellite, options)
+	}
+	return runAgent(ctx, b.report, b.config.Satellite, options, nil)
 }
 
 // background ends the board when its system module was asked for a reset, as a

@@ -9,6 +9,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/remotechargeport/remotechargeport/handshake"
 )
 
 // newLogger writes one line per entry, none dropped.
@@ -24,9 +26,12 @@ func newLogger(to io.Writer, level string) (*zap.Logger, error) {
 	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(encoding), zapcore.Lock(zapcore.AddSync(to)), parsed)), nil
 }
 
+// stateWorking is the state of a link as it should be.
+var stateWorking = handshake.Working.String()
+
 // withStatus runs a module of the link and reports its status whenever that has
-// changed.
-func withStatus(ctx context.Context, report *Reporter, satellite int, name string, run func(context.Context) error, status func() Status) error {
+// changed. It says so, where that is not nil, when the link first works.
+func withStatus(ctx context.Context, report *Reporter, satellite int, name string, run func(context.Context) error, status func() Status, working func()) error {
 	watching, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	defer watch.Wait()
@@ -39,6 +44,10 @@ func withStatus(ctx context.Context, report *Reporter, satellite int, name strin
 			if now := status(); now != last {
 				report.Report(Report{Kind: KindStatus, Satellite: satellite, Name: name, Status: &now})
 				last = now
+				if now.State == stateWorking && working != nil {
+					working()
+					working = nil
+				}
 			}
 		}
 	})

@@ -64,6 +64,7 @@ type Station struct {
 	relayed bool  // the first variable has been relayed
 	// flapping are the links that -flap cuts, by satellite from 0.
 	flapping []*flapping
+	costs    costs
 	// problems are of all rounds, for the summary.
 	problems []string
 }
@@ -187,6 +188,9 @@ func (s *Station) takeReport(board *boardState, report Report) {
 	case KindStatus:
 		board.links[report.Satellite] = *report.Status
 		return
+	case KindCost:
+		s.costs.add(report)
+		return
 	case KindArrived:
 		if satellite := s.board(satelliteName(report.Satellite)); satellite != nil {
 			satellite.lastVariable = time.Unix(0, report.At)
@@ -276,9 +280,13 @@ func (s *Station) stopBoards() {
 	for running > 0 {
 		select {
 		case event := <-s.events:
-			if event.Ended != nil {
+			switch {
+			case event.Ended != nil:
 				s.board(event.Board).process = nil
 				running--
+			case event.Report == nil:
+			case event.Report.Kind == KindStatus, event.Report.Kind == KindCost:
+				s.takeReport(s.board(event.Board), *event.Report)
 			}
 		case <-limit.C:
 			for _, board := range s.boards {

@@ -47,6 +47,12 @@ func writeSummary(w io.Writer, s *Station) {
 		fmt.Fprintf(w, "%d messages were lost with boards that ended: who sent or held them was gone. A round that is broken off is\n"+
 			"played again from its beginning; what it lost is no failure of the link and does not change the exit status.\n", lost)
 	}
+	for i, line := range s.costs.table() {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w, line)
+	}
 	switch {
 	case len(s.problems) > 0:
 		fmt.Fprintf(w, "\nNot as it should be:\n  %s\n", strings.Join(s.problems, "\n  "))
