@@ -46,6 +46,7 @@ type agentParameters struct {
 	ListenAddress string `everest:"listen_address"`
 	Dialect       string `everest:"dialect,optional"`
 	ControlSocket string `everest:"control_socket,optional"`
+	Tunnel        string `everest:"tunnel,optional"`
 }
 
 // Agent is the module SatelliteAgent: it serves one satellite board's charge
@@ -59,6 +60,7 @@ type Agent struct {
 
 	module     *everest.Module
 	parameters agentParameters
+	table      agentTable
 	server     *rpc.Server
 	loop       *loop
 
@@ -112,7 +114,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.config.Listener != nil {
 		defer a.config.Listener.Close()
 	}
-	options, err := moduleOptions(a.config.Everest, agentManifest, a.config.Logger)
+	options, manifest, err := moduleOptions(a.config.Everest, agentModule, agentManifest, a.config.Logger)
 	if err != nil {
 		return err
 	}
@@ -128,7 +130,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.dialects, err = dialectsOf(a.parameters.Dialect); err != nil {
 		return err
 	}
-	a.prepare(len(module.Requires(routeSystem)) > 0)
+	if err := a.fit(interfacesOf(manifest.Requires, requiredInterface), options.Definitions); err != nil {
+		return err
+	}
+	a.prepare(a.connected(routeSystem))
 	a.collect()
 	a.answerOwn()
 	module.OnInit(a.initialise)
@@ -279,7 +284,7 @@ func (a *Agent) stopServer() {
 func (a *Agent) resetSystem() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	err := a.module.Requires(routeSystem)[0].Call(ctx, commandReset, map[string]any{"type": resetTypeSoft, "scheduled": false}, nil)
+	err := a.required(routeSystem)[0].Call(ctx, commandReset, map[string]any{"type": resetTypeSoft, "scheduled": false}, nil)
 	switch {
 	case errors.Is(err, net.ErrClosed):
 		// EVerest's System ends itself instead of answering, and the manager then ends this module.

@@ -15,8 +15,8 @@ import (
 // journal numbers them in the order in which MQTT delivered them.
 func (a *Agent) collect() {
 	order := everest.OnQueue(a.module.NewQueue("journal"))
-	for _, route := range Routes() {
-		for _, required := range a.module.Requires(route.ID) {
+	for _, route := range a.table.routes {
+		for _, required := range a.required(route.ID) {
 			for _, variable := range route.Variables {
 				required.Subscribe(variable.Name, func(_ context.Context, value json.RawMessage) {
 					if route.ID == routeSystem && variable.Name == variableFirmware && firmwareFailed(value) {
@@ -90,7 +90,11 @@ func (a *Agent) answerOwn() {
 			"get_boot_reason":             json.RawMessage(`"Unknown"`),
 		},
 	} {
+		declared, known := a.table.definitions.Interface(implementation)
 		for command, answer := range commands {
+			if known && declared.Commands[command] == nil {
+				continue // an older EVerest
+			}
 			a.module.Provides(implementation).Handle(command, func(context.Context, everest.Args) (any, error) {
 				return answer, nil
 			})

@@ -66,7 +66,7 @@ func calledFunction(function handshake.Function) func(handshake.Session) handsha
 // bindWork registers the functions that exist once a controller has announced
 // itself: the route table's commands, push_var and retrieve_vars_and_errors.
 func (a *Agent) bindWork() error {
-	for _, route := range Routes() {
+	for _, route := range a.table.routes {
 		for _, command := range route.Commands {
 			if err := a.server.Handle(command.Function, a.commandFunction(route, command)); err != nil {
 				return err
@@ -76,6 +76,9 @@ func (a *Agent) bindWork() error {
 	if err := a.server.Handle(FunctionPushVar, a.pushVar); err != nil {
 		return err
 	}
+	if err := a.server.Handle(FunctionTunnel, a.answerOffer); err != nil {
+		return err
+	}
 	return a.server.Handle(FunctionRetrieve, a.retrieve)
 }
 
@@ -83,14 +86,18 @@ func (a *Agent) bindWork() error {
 // board's modules are ready, for before that a command may reach nobody.
 func (a *Agent) commandFunction(route Route, command Command) rpc.Handler {
 	return func(ctx context.Context, request *rpc.Request) (any, error) {
-		arguments, err := readArguments(request, command.Arguments)
+		arguments, err := command.readArguments(request)
 		if err != nil {
 			return nil, err
 		}
 		a.status.commands.Add(1)
-		required := a.module.Requires(route.ID)
-		if len(required) == 0 {
-			return toWire(command.Result, command.Absent)
+		required := a.required(route.ID)
+		if len(required) == 0 || command.missing {
+			answer, err := a.notHere(route, command)
+			if err != nil {
+				return nil, toWireError(err)
+			}
+			return toWire(command.wireResult(), answer)
 		}
 		ctx, cancel := context.WithTimeout(ctx, a.config.CommandTimeout)
 		defer cancel()
@@ -109,7 +116,7 @@ func (a *Agent) commandFunction(route Route, command Command) rpc.Handler {
 			a.log.Warn("command failed", zap.String("interface", route.ID), zap.String("command", command.Name), zap.Error(err))
 			return nil, toWireError(err)
 		}
-		answer, err := toWire(command.Result, result)
+		answer, err := toWire(command.wireResult(), result)
 		if err != nil {
 			a.status.commandErrors.Add(1)
 			return nil, toWireError(fmt.Errorf("result of %s.%s: %w", route.Interface, command.Name, err))
@@ -137,8 +144,16 @@ func (a *Agent) afterCommand(ctx context.Context, route Route, command Command, 
 	}
 }
 
-// readArguments reads the arguments of a function as EVerest values.
-func readArguments(request *rpc.Request, declared []Argument) (everest.Args, error) {
+// readArguments reads the arguments of the command's function as EVerest values.
+func (c Command) readArguments(request *rpc.Request) (everest.Args, error) {
+	if c.Whole {
+		var text string
+		if err := request.Decode(&text); err != nil {
+			return nil, err
+		}
+		return objectOf([]byte(text))
+	}
+	declared := c.Arguments
 	targets := make([]any, len(declared))
 	values := make([]func() (json.RawMessage, error), len(declared))
 	for i, argument := range declared {
@@ -194,6 +209,7 @@ func (a *Agent) retrieve(ctx context.Context, request *rpc.Request) (any, error)
 		return nil, err
 	}
 	a.loop.post(handshake.Called{Session: a.sessions.number(rpc.SessionFrom(ctx)), Function: handshake.Retrieve})
+	a.noticeOldController()
 	a.journalLock.Lock()
 	events := a.journal.Take(mostPerAnswer)
 	a.journalLock.Unlock()

@@ -30,6 +30,9 @@ type AgentStatus struct {
 	// Commands counts the commands that the main board asked for, and
 	// CommandErrors those of them that failed.
 	Commands, CommandErrors uint64
+	// Tunnel are the ids of the interfaces that the configuration key tunnel adds,
+	// and Differences what the main board tunnels otherwise, in words.
+	Tunnel, Differences []string
 }
 
 type agentCounters struct {
@@ -39,6 +42,7 @@ type agentCounters struct {
 	resumes                   atomic.Uint64
 	givenUp, delivered        atomic.Uint64
 	commands, commandErrors   atomic.Uint64
+	tunnel                    atomic.Pointer[[]string]
 }
 
 func (c *agentCounters) controllerAddress() string { return text(&c.controller) }
@@ -56,6 +60,7 @@ func (a *Agent) Status() AgentStatus {
 		Journal:       waiting, JournalBytes: bytes,
 		Collected: collected, GivenUp: a.status.givenUp.Load(), Delivered: a.status.delivered.Load(),
 		Commands: a.status.commands.Load(), CommandErrors: a.status.commandErrors.Load(),
+		Tunnel: list(&a.status.tunnel), Differences: list(&a.table.differences),
 	}
 }
 
@@ -64,4 +69,11 @@ func text(pointer *atomic.Pointer[string]) string {
 		return *value
 	}
 	return ""
+}
+
+func list(pointer *atomic.Pointer[[]string]) []string {
+	if value := pointer.Load(); value != nil {
+		return *value
+	}
+	return nil
 }

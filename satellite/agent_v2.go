@@ -113,8 +113,9 @@ func (a *Agent) bindV2() error {
 		FunctionLinkEvents: a.events,
 		FunctionLinkPush:   a.pushV2,
 		FunctionLinkCancel: a.cancel,
+		FunctionTunnel:     a.answerOffer,
 	}
-	for _, route := range Routes() {
+	for _, route := range a.table.routes {
 		for _, command := range route.Commands {
 			functions[linkCommand(route, command)] = a.commandV2(route, command)
 		}
@@ -257,15 +258,13 @@ func objectOf(text []byte) (everest.Args, error) {
 	return arguments, nil
 }
 
-func (a *Agent) connected(route string) bool { return len(a.module.Requires(route)) > 0 }
-
 // command executes a command on this board. It waits until the board's modules
 // are ready, for before that a command may reach nobody.
 func (a *Agent) command(ctx context.Context, route Route, command Command, arguments everest.Args) (json.RawMessage, error) {
 	a.status.commands.Add(1)
-	required := a.module.Requires(route.ID)
-	if len(required) == 0 {
-		return command.absent(), nil
+	required := a.required(route.ID)
+	if len(required) == 0 || command.missing {
+		return a.notHere(route, command)
 	}
 	if err := waitFor(ctx, a.ready); err != nil {
 		return nil, &everest.CommandError{Type: everest.NotReady, Message: "the satellite's modules are not ready"}

@@ -39,6 +39,7 @@ type controllerParameters struct {
 	Hostname string `everest:"hostname"`
 	Port     int    `everest:"port"`
 	Dialect  string `everest:"dialect,optional"`
+	Tunnel   string `everest:"tunnel,optional"`
 	OnLoss   string `everest:"on_loss,optional"`
 	// LinkTimeout and ResumeWindow are 0 where the configuration is older.
 	LinkTimeout   int    `everest:"link_timeout_ms,optional"`
@@ -60,6 +61,8 @@ type Controller struct {
 	module      *everest.Module
 	definitions *everest.Definitions
 	parameters  controllerParameters
+	table       controllerTable
+	sinks       errorSinks
 	loop        *loop
 	links       links
 	relay       *relay
@@ -99,7 +102,7 @@ func NewController(config ControllerConfig) *Controller {
 // *EndError when the protocol of the boards asks for a restart,
 // everest.ErrBrokerLost, or what could not be set up.
 func (c *Controller) Run(ctx context.Context) error {
-	options, err := moduleOptions(c.config.Everest, controllerManifest, c.config.Logger)
+	options, manifest, err := moduleOptions(c.config.Everest, controllerModule, controllerManifest, c.config.Logger)
 	if err != nil {
 		return err
 	}
@@ -118,7 +121,10 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 	address := c.address()
 	c.status.satellite.Store(&address)
-	c.relay = newRelay(module, options.Definitions, c.log, &c.status)
+	if err := c.fit(interfacesOf(manifest.Provides, providedInterface)); err != nil {
+		return err
+	}
+	c.relay = newRelay(c.table.routes, module, &c.sinks, c.log, &c.status)
 	if c.protocol, err = c.parameters.protocol(c.config.Handshake); err != nil {
 		return err
 	}

@@ -11,15 +11,18 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/rpc"
 )
 
 // provide answers every command of the controller's implementations: those of
 // the route table by the satellite, those of `satellite` itself.
 func (c *Controller) provide() {
-	for _, route := range Routes() {
-		provided := c.module.Provides(route.ID)
+	for _, route := range c.table.routes {
 		for _, command := range route.Commands {
-			provided.Handle(command.Name, func(ctx context.Context, arguments everest.Args) (any, error) {
+			if command.missing {
+				continue // nobody here can call it
+			}
+			c.module.Provides(route.ID).Handle(command.Name, func(ctx context.Context, arguments everest.Args) (any, error) {
 				return c.tunnel(ctx, route, command, arguments)
 			})
 		}
@@ -58,7 +61,9 @@ func (c *Controller) tunnel(ctx context.Context, route Route, command Command, a
 	if err != nil {
 		c.status.commandErrors.Add(1)
 		failed := fromWireError(err)
-		c.log.Warn("command failed", zap.String("interface", route.ID), zap.String("command", command.Name), zap.Error(failed))
+		if !errors.Is(err, errNotThere) {
+			c.log.Warn("command failed", zap.String("interface", route.ID), zap.String("command", command.Name), zap.Error(failed))
+		}
 		return nil, failed
 	}
 	return result, nil
@@ -68,7 +73,7 @@ func (c *Controller) passOn(ctx context.Context, route Route, command Command, a
 	if err := c.definitions.CheckReceivedArguments(route.Interface, command.Name, arguments); err != nil {
 		return nil, err
 	}
-	values, err := writeArguments(command.Arguments, arguments)
+	values, err := command.writeArguments(arguments)
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +92,11 @@ func (c *Controller) passOn(ctx context.Context, route Route, command Command, a
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.config.CommandTimeout)
 	defer cancel()
-	target, value := wireTarget(command.Result)
+	target, value := wireTarget(command.wireResult())
 	err = client.Call(ctx, command.Function, target, values...)
+	if command.Whole && errors.Is(err, rpc.ErrMethodNotFound) {
+		return nil, c.notThere(route, command)
+	}
 	if errors.Is(err, net.ErrClosed) {
 		return c.withoutLink(route, command, fmt.Errorf("%s: %w", command.Function, err))
 	}
@@ -98,6 +106,9 @@ func (c *Controller) passOn(ctx context.Context, route Route, command Command, a
 	result, err := value()
 	if err != nil {
 		return nil, fmt.Errorf("answer of %s: %w", command.Function, err)
+	}
+	if _, err := toWire(command.Result, result); err != nil {
+		return nil, fmt.Errorf("result of %s.%s: %w", route.Interface, command.Name, err)
 	}
 	if route.ID == routeSystem && command.Name == commandFirmware && firmwareIsComing(result) {
 		c.loop.postAndWait(handshake.FirmwareAccepted{})
@@ -123,8 +134,13 @@ func (c *Controller) withoutLink(route Route, command Command, cause error) (jso
 	return json.RawMessage("null"), nil
 }
 
-// writeArguments turns a command's arguments into what the RPC function takes.
-func writeArguments(declared []Argument, arguments everest.Args) ([]any, error) {
+// writeArguments turns the command's arguments into what its function takes.
+func (c Command) writeArguments(arguments everest.Args) ([]any, error) {
+	if c.Whole {
+		text, err := marshal(arguments)
+		return []any{string(text)}, err
+	}
+	declared := c.Arguments
 	values := make([]any, len(declared))
 	for i, argument := range declared {
 		raw, present := arguments[argument.Name]

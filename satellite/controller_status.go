@@ -35,6 +35,9 @@ type ControllerStatus struct {
 	Commands, CommandErrors uint64
 	// Pushed counts the main board's variables that reached the satellite.
 	Pushed uint64
+	// Tunnel are the ids of the interfaces that the configuration key tunnel adds,
+	// and Differences what the satellite tunnels otherwise, in words.
+	Tunnel, Differences []string
 }
 
 type controllerCounters struct {
@@ -44,6 +47,7 @@ type controllerCounters struct {
 	lastVariable               atomic.Int64
 	commands, commandErrors    atomic.Uint64
 	pushed                     atomic.Uint64
+	tunnel                     atomic.Pointer[[]string]
 
 	resumes, isolations, givenUp atomic.Uint64
 }
@@ -59,6 +63,7 @@ func (c *Controller) Status() ControllerStatus {
 		Pushed:  c.status.pushed.Load(),
 		Resumes: c.status.resumes.Load(), Isolations: c.status.isolations.Load(), GivenUp: c.status.givenUp.Load(),
 		Backlog: c.delivery.len(),
+		Tunnel:  list(&c.status.tunnel), Differences: list(&c.table.differences),
 	}
 	if dialect, known := c.links.speaks(); known {
 		status.Dialect = dialect.String()

@@ -248,6 +248,8 @@ func (c *Controller) passOnV2(ctx context.Context, way passage, route Route, com
 	}
 	err = function(ctx, way.session, linkCommand(route, command), &result, string(text))
 	switch {
+	case command.Whole && errors.Is(err, rpc.ErrMethodNotFound):
+		return nil, c.notThere(route, command)
 	case errors.Is(err, net.ErrClosed):
 		return c.withoutLink(route, command, err)
 	case errors.Is(err, errIsolated):

@@ -147,6 +147,13 @@ func (l *links) speaks() (handshake.Dialect, bool) {
 	return l.dialect, l.agreed || l.session != nil
 }
 
+// dialectNow returns what is spoken on the newest link, as far as it is found out.
+func (l *links) dialectNow() handshake.Dialect {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return l.dialect
+}
+
 // working returns the connection on which work functions may be called, or nil.
 func (l *links) working() *rpc.Client {
 	l.lock.Lock()
@@ -241,9 +248,12 @@ func (c *Controller) call(link *link, function handshake.Function) {
 		c.log.Warn("the agent answered an error", zap.Stringer("function", function), zap.Error(err))
 		c.loop.post(handshake.CallFailed{Link: link.number, Function: function})
 	default:
-		if function == handshake.Retrieve {
+		switch function {
+		case handshake.Retrieve:
 			c.roundTrips.Add(time.Since(began))
 			c.deliver(events)
+		case handshake.IAmReady:
+			c.offer(link, client)
 		}
 		c.loop.post(handshake.Answered{Link: link.number, Function: function, Known: known})
 	}

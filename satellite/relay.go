@@ -3,6 +3,7 @@ package satellite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -29,6 +30,8 @@ type relay struct {
 	firmwareFailed func()
 	// watch is told what was published.
 	watch func(Event)
+	// told are unknown variables that were reported.
+	told told
 
 	// opened is closed when the board is ready.
 	opened  chan struct{}
@@ -37,11 +40,9 @@ type relay struct {
 	waiting []Event
 }
 
-func newRelay(module *everest.Module, definitions *everest.Definitions, log *zap.Logger, status *controllerCounters) *relay {
-	satellite := module.Provides(routeSatellite)
-	declared, _ := definitions.Interface(routeSatellite)
+func newRelay(routes []Route, module *everest.Module, sinks *errorSinks, log *zap.Logger, status *controllerCounters) *relay {
 	variables := make(map[string]map[string]bool)
-	for _, route := range Routes() {
+	for _, route := range routes {
 		variables[route.ID] = make(map[string]bool)
 		for _, variable := range route.Variables {
 			variables[route.ID][variable.Name] = true
@@ -54,12 +55,8 @@ func newRelay(module *everest.Module, definitions *everest.Definitions, log *zap
 		publish: func(ctx context.Context, route, variable string, value json.RawMessage) error {
 			return module.Provides(route).Publish(ctx, variable, value)
 		},
-		forward: func(ctx context.Context, event Event) error {
-			return forwardError(ctx, satellite, declared, event)
-		},
-		replace: func(ctx context.Context, active json.RawMessage) error {
-			return replaceErrors(ctx, module.ID(), satellite, declared, active)
-		},
+		forward: sinks.forward,
+		replace: sinks.replace,
 	}
 }
 
@@ -123,6 +120,12 @@ func (r *relay) event(ctx context.Context, event Event) {
 	case err != nil && event.Error != nil:
 		r.status.dropped.Add(1)
 		r.log.Warn("error of the satellite is dropped", zap.Bool("raised", event.Raised), zap.Error(err))
+	case errors.Is(err, errUnknownVariable):
+		r.status.dropped.Add(1)
+		if r.told.first(event.Interface + "." + event.Variable) {
+			r.log.Warn("a variable of the satellite is unknown on this board: its values are dropped",
+				zap.String("interface", event.Interface), zap.String("variable", event.Variable))
+		}
 	case err != nil:
 		r.status.dropped.Add(1)
 		r.log.Warn("variable of the satellite is dropped",

@@ -43,6 +43,12 @@ type Command struct {
 	// Unavailable is the answer while the satellite is isolated. Where it is nil
 	// the answer is Absent, false for a Boolean, and null for a Null.
 	Unavailable json.RawMessage
+	// Whole has the arguments travel by name, as one JSON object, and the result
+	// as JSON: a command that comes from the interface's definition and not from
+	// the table of the C++ modules.
+	Whole bool
+	// missing marks a command that this board's EVerest does not have.
+	missing bool
 }
 
 // absent is the answer of a satellite that does not have the interface.
@@ -77,6 +83,14 @@ type Variable struct {
 	NewestOnly bool
 }
 
+// wireResult is how the result travels in the legacy dialect.
+func (c Command) wireResult() Kind {
+	if c.Whole {
+		return JSON
+	}
+	return c.Result
+}
+
 // Route is one tunnelled interface. ID names the requirement of the agent and
 // the implementation of the controller alike, and the `interface` field of the
 // events on the wire.
@@ -85,6 +99,8 @@ type Route struct {
 	Interface string
 	Commands  []Command
 	Variables []Variable
+	// extra marks an interface of the configuration key tunnel.
+	extra bool
 }
 
 // Push is a variable that goes from the main board to the satellite: published

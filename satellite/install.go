@@ -1,0 +1,97 @@
+package satellite
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+)
+
+// Names of the modules, as EVerest configurations refer to them.
+const (
+	agentModule      = "SatelliteAgent"
+	controllerModule = "SatelliteController"
+	parameterTunnel  = "tunnel"
+)
+
+// AgentInstallation is what SatelliteAgent brings into an EVerest installation. Its
+// option tunnel adds an optional requirement for each further interface that is to
+// be tunnelled.
+func AgentInstallation() everest.Installation {
+	return installation(agentModule, agentManifest, func(edit *everest.ManifestEdit, one extra) error {
+		return edit.Require(one.ID, one.Interface, 0, 1)
+	})
+}
+
+// ControllerInstallation is what SatelliteController brings into an EVerest
+// installation. Its option tunnel adds an implementation for each further interface
+// that is to be tunnelled.
+func ControllerInstallation() everest.Installation {
+	return installation(controllerModule, controllerManifest, func(edit *everest.ManifestEdit, one extra) error {
+		return edit.Provide(one.ID, one.Interface, "Tunnelled from the satellite by its definition.")
+	})
+}
+
+// installation carries the interface `satellite` for both modules: the agent
+// does not need it, but either may be installed first.
+func installation(module string, manifest []byte, add func(*everest.ManifestEdit, extra) error) everest.Installation {
+	return everest.Installation{
+		Module:     module,
+		Manifest:   manifest,
+		Interfaces: map[string][]byte{routeSatellite: satelliteInterface},
+		Options: []everest.InstallOption{{
+			Name:  parameterTunnel,
+			Usage: "the names of further interfaces to tunnel, separated by commas",
+			Apply: func(edit *everest.ManifestEdit, value string, given bool) error {
+				return applyTunnel(edit, value, given, add)
+			},
+		}},
+	}
+}
+
+// applyTunnel writes into the manifest what is to be tunnelled. Without the option
+// that is what was chosen before: a new release of the module must not take it away.
+func applyTunnel(edit *everest.ManifestEdit, value string, given bool, add func(*everest.ManifestEdit, extra) error) error {
+	if !given {
+		value = installedTunnel(edit.Installed())
+	}
+	extras, err := parseTunnel(value)
+	if err != nil {
+		return err
+	}
+	kept := extras[:0:0]
+	for _, one := range extras {
+		if !edit.Target().Has(one.Interface) {
+			if given {
+				return fmt.Errorf("this EVerest has no interface %s in share/everest/interfaces: put its definition there first", one.Interface)
+			}
+			edit.Note("left out: tunnel %s (this EVerest has no interface %s any more)", one, one.Interface)
+			continue
+		}
+		if err := add(edit, one); err != nil {
+			return err
+		}
+		kept = append(kept, one)
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	choice := "as before"
+	if given {
+		choice = "as chosen"
+	}
+	edit.Note("tunnel: %s (%s)", formatTunnel(kept), choice)
+	return edit.SetDefault(parameterTunnel, formatTunnel(kept))
+}
+
+// installedTunnel is what an installed manifest tunnels.
+func installedTunnel(installed *everest.Manifest) (names string) {
+	if installed == nil {
+		return ""
+	}
+	// Whatever is no text names nothing.
+	if json.Unmarshal(installed.Config[parameterTunnel].Default, &names) != nil {
+		return ""
+	}
+	return names
+}
