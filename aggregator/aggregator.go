@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/everest/definitions"
 )
 
@@ -58,6 +59,7 @@ type Aggregator struct {
 	firmware firmwareRun
 	logs     logsRun
 	reset    resetRun
+	control  controlled
 }
 
 // New returns an aggregator that Run starts.
@@ -74,6 +76,7 @@ func New(config Config) *Aggregator {
 	return &Aggregator{
 		config: config, log: config.Logger.Named("aggregator"),
 		loop: newMailbox(), outbox: newMailbox(), ready: make(chan struct{}),
+		control: controlled{started: time.Now()},
 	}
 }
 
@@ -121,15 +124,18 @@ func (a *Aggregator) serve(ctx context.Context) error {
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	a.ctx = running
+	a.control.prepare(a.module.ID(), len(a.boards))
 	a.firmware.prepare(a)
 	a.reset.prepare(a)
 	if err := a.logs.prepare(a); err != nil {
 		return err
 	}
 	a.handleCommands()
+	a.serveControl()
 	a.subscribe()
 	a.module.OnReady(func(context.Context) error {
 		a.readyOnce.Do(func() { close(a.ready) })
+		a.control.events.Moved(stateReady, control.Healthy)
 		return nil
 	})
 	a.background.Go(func() { a.loop.run(running) })
@@ -169,6 +175,7 @@ func (a *Aggregator) begin(fn func(ctx context.Context)) {
 func (a *Aggregator) send(fn func(ctx context.Context)) { a.outbox.post(func() { fn(a.ctx) }) }
 
 func (a *Aggregator) publish(variable string, value any) {
+	a.control.published(variable, value)
 	a.send(func(ctx context.Context) {
 		if err := a.provided.Publish(ctx, variable, value); err != nil && ctx.Err() == nil {
 			a.log.Error("a status did not get out", zap.String("variable", variable), zap.Error(err))
@@ -198,6 +205,7 @@ func (a *Aggregator) subscribe() {
 				b.log.Warn("a board's report is not understood", zap.Error(err))
 				return
 			}
+			a.control.reported(b, "firmware_update_status", value, status.String())
 			b.log.Debug("firmware", zap.Int64("request_id", id), zap.Stringer("status", status))
 			a.loop.post(func() {
 				a.firmware.step(FirmwareEvent{Kind: FirmwareReported, Board: b.index, RequestID: id, Status: status})
@@ -209,6 +217,7 @@ func (a *Aggregator) subscribe() {
 				b.log.Warn("a board's report is not understood", zap.Error(err))
 				return
 			}
+			a.control.reported(b, "log_status", value, status.String())
 			b.log.Debug("log", zap.Int64("request_id", id), zap.Stringer("status", status))
 			a.loop.post(func() { a.logs.reported(b.index, id, status) })
 		})

@@ -33,6 +33,8 @@ type logJobRun struct {
 	work   sync.WaitGroup
 	timer  *time.Timer
 
+	// local is set for a request of the control socket, which caller and handler do not wait for.
+	local    *localLogs
 	inboxes  []inbox
 	problems [][]string
 	archive  string
@@ -151,7 +153,7 @@ func (j *logJobRun) answer(answer LogAnswer) {
 		response.FileName = j.fileName
 	}
 	j.caller.give(response)
-	if answer.Accepts() {
+	if answer.Accepts() && j.local == nil {
 		j.run.logs.a.afterReply(j.handler)
 	}
 }

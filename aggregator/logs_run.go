@@ -30,6 +30,8 @@ type logsRun struct {
 type logType struct {
 	given bool
 	name  string
+	// local is a request of the control socket.
+	local bool
 }
 
 // typeRun is the merge of one log type and its jobs.
@@ -37,6 +39,8 @@ type typeRun struct {
 	logs  *logsRun
 	merge *LogMerge
 	jobs  map[int]*logJobRun
+	// local: the backend hears nothing of it.
+	local bool
 }
 
 // logsRequest is what the aggregator looks at of an UploadLogsRequest.
@@ -105,6 +109,7 @@ func (l *logsRun) handle(ctx context.Context, arguments everest.Args) (any, erro
 }
 
 func (l *logsRun) requested(request logsRequest, caller replyTo[logsResponse], handler context.Context) {
+	l.yield()
 	kind := logType{}
 	name := "diagnostics"
 	if request.Type != nil {
@@ -122,14 +127,11 @@ func (l *logsRun) requested(request logsRequest, caller replyTo[logsResponse], h
 		l.types[kind] = run
 	}
 	location, locationError := ParseLocation(request.Location)
-	job := &logJobRun{
-		run: run, request: request, location: location, caller: caller, handler: handler,
-		fileName: safe + "_" + time.Now().UTC().Format("2006-01-02T15-04-05") + "Z.tar.gz",
-		retries:  l.a.parameters.DefaultRetries, pause: seconds(l.a.parameters.DefaultRetryInterval, l.a.config.Unit),
-		requestID: NoRequestID, boardID: l.boardID(request.RequestID),
-		inboxes: make([]inbox, len(l.a.boards)), problems: make([][]string, len(l.a.boards)),
-	}
-	job.ctx, job.cancel = context.WithCancelCause(l.a.ctx)
+	job := l.newJob(run)
+	job.request, job.location, job.caller, job.handler = request, location, caller, handler
+	job.fileName = safe + "_" + timeInName(time.Now()) + ".tar.gz"
+	job.boardID = l.boardID(request.RequestID)
+	job.retries, job.pause = l.a.parameters.DefaultRetries, seconds(l.a.parameters.DefaultRetryInterval, l.a.config.Unit)
 	if request.Retries != nil {
 		job.retries = max(*request.Retries, 0)
 	}
@@ -148,6 +150,19 @@ func (l *logsRun) requested(request logsRequest, caller replyTo[logsResponse], h
 	run.perform(run.merge.Step(event), job)
 	l.tidy(kind)
 }
+
+// newJob is a request of which only the boards have to know yet.
+func (l *logsRun) newJob(run *typeRun) *logJobRun {
+	job := &logJobRun{
+		run: run, requestID: NoRequestID, boardID: l.boardID(nil),
+		inboxes: make([]inbox, len(l.a.boards)), problems: make([][]string, len(l.a.boards)),
+	}
+	job.ctx, job.cancel = context.WithCancelCause(l.a.ctx)
+	return job
+}
+
+// timeInName is a time as it stands in the name of a file.
+func timeInName(when time.Time) string { return when.UTC().Format("2006-01-02T15-04-05") + "Z" }
 
 // boardID is the request id for the boards: the caller's, or a random one where there is none, or where it is that of a
 // request under way, whose reports would be taken for this one's.
@@ -217,6 +232,9 @@ func (r *typeRun) perform(actions []LogAction, fresh *logJobRun) {
 		case LogReply:
 			job.answer(action.Answer)
 		case LogPublish:
+			if r.local {
+				continue
+			}
 			a.log.Info("log files", zap.Int64("request_id", action.RequestID), zap.Stringer("status", action.Status))
 			a.publish("log_status", logReport{RequestID: action.RequestID, Status: action.Status.String()})
 		case LogWait:
@@ -225,10 +243,17 @@ func (r *typeRun) perform(actions []LogAction, fresh *logJobRun) {
 		case LogPack:
 			job.pack()
 		case LogUpload:
+			if job.local != nil {
+				job.handOver()
+				continue
+			}
 			job.upload()
 		case LogPause:
 			job.timer = a.after(job.pause, func() { r.step(LogEvent{Kind: LogPauseOver, Job: job.number}) })
 		case LogDrop:
+			if job.local != nil {
+				job.nothing()
+			}
 			job.drop()
 			delete(r.jobs, action.Job)
 		}

@@ -36,6 +36,7 @@ type parameters struct {
 	UploadConnectTimeout        int    `everest:"upload_connect_timeout"`
 	UploadStallTimeout          int    `everest:"upload_stall_timeout"`
 	UploadTimeout               int    `everest:"upload_timeout"`
+	ControlSocket               string `everest:"control_socket,optional"`
 }
 
 // seconds is a key's value as a duration, in the unit of the module: a second, but in tests.
