@@ -18,12 +18,24 @@ func (a *Agent) controlStatus(context.Context) (*control.Status, error) {
 		Role: "agent", Dialect: now.Dialect,
 		Connected:   status.Health == control.Healthy || status.State == handshake.Agreed.String(),
 		PeerAddress: now.Controller, ListenAddress: now.ListenAddress,
-		Journal: &control.Journal{Events: now.Journal, Bytes: now.JournalBytes},
+		Journal: a.controlJournal(),
 		Resumes: now.Resumes, GivenUp: now.GivenUp,
 		Collected: now.Collected, Delivered: now.Delivered,
 		Commands: now.Commands, CommandErrors: now.CommandErrors,
 	}
+	a.journalLock.Lock()
+	defer a.journalLock.Unlock()
+	status.Link.ActiveErrors = ptr(len(a.active))
 	return status, nil
+}
+
+func (a *Agent) controlJournal() *control.Journal {
+	a.journalLock.Lock()
+	defer a.journalLock.Unlock()
+	return &control.Journal{
+		Events: a.journal.Len(), Bytes: a.journal.Bytes(),
+		MaxEvents: a.journal.limits.Events, MaxBytes: a.journal.limits.Bytes,
+	}
 }
 
 // bindControl registers the functions of v2 that show a controller how the link and this module are.

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
@@ -22,6 +24,7 @@ func (c *Controller) controlStatus(ctx context.Context) (*control.Status, error)
 		Variables: now.Variables, Errors: now.Errors, Dropped: now.Dropped,
 		Commands: now.Commands, CommandErrors: now.CommandErrors, Pushed: now.Pushed,
 	}
+	status.Link.ActiveErrors = c.activeErrors(ctx)
 	if !now.LastVariable.IsZero() {
 		status.Link.LastVariable = &now.LastVariable
 	}
@@ -38,6 +41,26 @@ func (c *Controller) controlStatus(ctx context.Context) (*control.Status, error)
 		status.Peer.Status = peer
 	}
 	return status, nil
+}
+
+// activeErrors counts the satellite's errors, nil where the main board's broker holds one up just now: then the rest of the
+// status is what somebody wants to see.
+func (c *Controller) activeErrors(ctx context.Context) *int {
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	counted := make(chan int, 1)
+	c.background.Go(func() {
+		active := slices.DeleteFunc(c.module.Provides(routeSatellite).ActiveErrors(), func(e everest.Error) bool {
+			return e.Origin.ModuleID == c.module.ID()
+		})
+		counted <- len(active)
+	})
+	select {
+	case count := <-counted:
+		return &count
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // peerTimeout bounds the wait for the agent's status: what is known here is worth more than what may come late.

@@ -47,6 +47,12 @@ func statusOf(t *testing.T, client *control.Client, wanted func(*control.Status)
 	}
 }
 
+func activeErrors(count int) func(*control.Status) bool {
+	return func(status *control.Status) bool {
+		return status.Link.ActiveErrors != nil && *status.Link.ActiveErrors == count
+	}
+}
+
 func working(status *control.Status) bool { return status.Health == control.Healthy }
 
 func TestControlSocketsOfBothDialects(t *testing.T) {
@@ -150,12 +156,14 @@ func TestVariablesErrorsAndStatesAreWatched(t *testing.T) {
 		if event := receive(t, events, "the error"); event.Kind != control.KindRaised || !bytes.Contains(event.Error, []byte("evse_manager/Inoperative")) {
 			t.Errorf("event %+v", event)
 		}
+		statusOf(t, watched.client, activeErrors(1))
 		if err := provided.Clear(t.Context(), failure.Type, ""); err != nil {
 			t.Fatal(err)
 		}
 		if event := receive(t, events, "the cleared error"); event.Kind != control.KindCleared {
 			t.Errorf("event %+v", event)
 		}
+		statusOf(t, watched.client, activeErrors(0))
 	}
 }
 
