@@ -101,7 +101,8 @@ func (r *Request) onlyText() (string, error) {
 	if !isText(head) {
 		return "", fmt.Errorf("rpc: argument 1 of %s: %w", r.Method, mismatch(head, reflect.TypeFor[string]()))
 	}
-	if r.owned {
+	if r.whole != nil {
+		r.adopted = true
 		return adopt(rest[head.Size:]), nil
 	}
 	return string(rest[head.Size:]), nil

@@ -15,6 +15,9 @@ type call struct {
 	deadline time.Time
 	message  encoder
 
+	// async is nil for a call that a goroutine waits for.
+	async *async
+
 	// err and signal tell the goroutine that waits for the call, which alone uses the rest.
 	err    error
 	signal chan struct{}
@@ -24,18 +27,19 @@ type call struct {
 	lent chan struct{}
 }
 
-// put queues the call's message.
-func (c *call) put(head []byte) error {
+// put queues the call's message; gathered is what the outbox's put answers. A put that fails has failed or will fail every
+// call under way, this one too.
+func (c *call) put(head []byte) (gathered bool, err error) {
 	var owner pieceOwner
 	if c.message.borrowed || len(head) >= bigMessage {
 		c.lent = make(chan struct{})
 		owner = c
 	}
-	err := c.client.out.put(head, c.message.tail, owner)
+	gathered, err = c.client.out.put(head, c.message.tail, owner)
 	if err != nil {
 		c.lent = nil
 	}
-	return err
+	return gathered, err
 }
 
 // written is the outbox's message that it no longer reads the message.
@@ -55,6 +59,10 @@ func (c *call) reclaim() {
 
 // finish ends the call with its result. The call may be another one as soon as this returns.
 func (c *call) finish(err error) {
+	if c.async != nil {
+		c.complete(err)
+		return
+	}
 	c.err = err
 	c.signal <- struct{}{}
 }
@@ -83,15 +91,14 @@ func (c *Client) begin(ctx context.Context, method string, reply any, args []any
 
 func (c *Client) recycle(call *call) {
 	call.reclaim()
-	call.method, call.reply, call.err = "", nil, nil
+	call.method, call.reply, call.async, call.err = "", nil, nil, nil
 	call.deadline = time.Time{}
 	call.message.tail = nil
 	c.objects.Put(call)
 }
 
-// submit sends the call. lead says whether the caller has got the reader's role, which only a caller that mayLead gets;
-// others have to tell waiting when they are done.
-func (c *Client) submit(ctx context.Context, call *call, mayLead bool) (lead bool, err error) {
+// submit sends the call. lead says whether the caller has got the reader's role.
+func (c *Client) submit(ctx context.Context, call *call) (lead bool, err error) {
 	if err := c.admit(ctx, call); err != nil {
 		return false, err
 	}
@@ -99,29 +106,25 @@ func (c *Client) submit(ctx context.Context, call *call, mayLead bool) (lead boo
 	c.calls.add(call)
 	c.activity++
 	others := c.calls.count > 1
-	wake := !c.reading && !mayLead
-	if !mayLead {
-		// Close begins to wait when the client has failed, and it has not: mu is held.
-		c.waiting.Add(1)
-	}
-	if lead = mayLead && !c.reading; lead {
+	if lead = !c.reading; lead {
 		c.reading = true
 	}
 	c.mu.Unlock()
-	// A put that fails has failed or will fail every call under way, this one too.
-	_ = call.put(call.message.request(call.id))
+	_, _ = call.put(call.message.request(call.id))
 	c.out.flush(others)
-	if wake {
-		c.wakeWatcher()
-	}
 	return lead, nil
 }
 
-// admit waits until the limits let the call begin. On success it leaves mu locked.
+// admit waits until the limits let the call begin, or fails with ErrBusy where the call may not wait. On success it leaves
+// mu locked.
 func (c *Client) admit(ctx context.Context, call *call) error {
 	var expired <-chan time.Time
+	waits := call.async == nil || call.async.waits
 	for {
 		if c.out.queued.Load() > int64(c.out.limit) {
+			if !waits {
+				return ErrBusy
+			}
 			if expired == nil {
 				expired = call.expiry()
 			}
@@ -136,6 +139,10 @@ func (c *Client) admit(ctx context.Context, call *call) error {
 		}
 		if c.calls.count < c.config.Limits.InFlight {
 			return nil
+		}
+		if !waits {
+			c.mu.Unlock()
+			return ErrBusy
 		}
 		if c.change == nil {
 			c.change = make(chan struct{})
@@ -208,10 +215,14 @@ func (c *Client) giveUp(call *call, reason error) error {
 	}
 	c.mu.Unlock()
 	if mine {
-		return fmt.Errorf("rpc: calling %s: %w", call.method, reason)
+		return givenUp(call.method, reason)
 	}
 	<-call.signal
 	return call.err
+}
+
+func givenUp(method string, reason error) error {
+	return fmt.Errorf("rpc: calling %s: %w", method, reason)
 }
 
 func (c *Client) timeout() error {

@@ -44,6 +44,8 @@ type Client struct {
 	reading bool
 	// activity counts calls, so that the watcher sees whether there were any.
 	activity uint64
+	// dispatching says that the reader runs functions given to Start, and writes what they begin.
+	dispatching bool
 	// change is closed when a call has ended while others wait to begin; nil while nobody waits.
 	change chan struct{}
 	err    error
@@ -55,10 +57,12 @@ type Client struct {
 	// wake calls the watcher to the reader's role.
 	wake chan struct{}
 	done chan struct{}
-	// watching and waiting are what Close waits for: the watcher, and those who wait for a call that was begun with Go.
+	// watching and waiting are what Close waits for: the watcher, and the calls that were begun with Go.
 	watching sync.WaitGroup
 	waiting  sync.WaitGroup
 	objects  sync.Pool
+	// replies are those that were read and wait for mu; the reader alone uses it.
+	replies [replyBatch]reply
 }
 
 // NewClient makes a client of a connection that is already up, of any kind: a TCP or Unix socket, TLS, net.Pipe. The
@@ -95,7 +99,7 @@ func (c *Client) Call(ctx context.Context, method string, reply any, args ...any
 	if err != nil {
 		return err
 	}
-	lead, err := c.submit(ctx, call, true)
+	lead, err := c.submit(ctx, call)
 	if err != nil {
 		c.recycle(call)
 		return err
@@ -109,44 +113,6 @@ func (c *Client) Call(ctx context.Context, method string, reply any, args ...any
 	return err
 }
 
-// Call is a call begun with Client.Go.
-type Call struct {
-	Method string
-	Reply  any
-	// Error is to be read when Done is closed.
-	Error error
-	// Done is closed when the call has ended.
-	Done <-chan struct{}
-}
-
-// Go begins a call and answers at once, or as soon as the limits of calls in flight and of queued bytes let it. The
-// arguments must not be changed before Done is closed. ctx and Config.CallTimeout bound the call as they do with Call.
-func (c *Client) Go(ctx context.Context, method string, reply any, args ...any) *Call {
-	done := make(chan struct{})
-	result := &Call{Method: method, Reply: reply, Done: done}
-	end := func(err error) {
-		result.Error = err
-		close(done)
-	}
-	call, err := c.begin(ctx, method, reply, args)
-	if err != nil {
-		end(err)
-		return result
-	}
-	if _, err := c.submit(ctx, call, false); err != nil {
-		c.recycle(call)
-		end(err)
-		return result
-	}
-	go func() {
-		defer c.waiting.Done()
-		err := c.wait(ctx, call)
-		c.recycle(call)
-		end(err)
-	}()
-	return result
-}
-
 // Notify sends a notification: a call that gets no reply. It returns when the message is queued for the network; whether
 // the server knows the function is never told.
 func (c *Client) Notify(ctx context.Context, method string, args ...any) error {
@@ -158,7 +124,7 @@ func (c *Client) Notify(ctx context.Context, method string, args ...any) error {
 	if err := c.out.room(ctx, nil); err != nil {
 		return c.cause(err)
 	}
-	if err := call.put(call.message.notification()); err != nil {
+	if _, err := call.put(call.message.notification()); err != nil {
 		return c.cause(err)
 	}
 	c.out.flush(false)

@@ -149,7 +149,7 @@ func decodeRaw(b []byte, raw *Raw) ([]byte, error) {
 	if err != nil {
 		return b, err
 	}
-	*raw = append(Raw{}, b[:size]...)
+	*raw = append((*raw)[:0], b[:size]...)
 	return b[size:], nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"strings"
+	"sync"
 
 	"github.com/remotechargeport/remotechargeport/rpc"
 )
@@ -181,6 +182,51 @@ func ExampleClient_Go() {
 	// 0 <nil>
 	// 2 <nil>
 	// 4 <nil>
+}
+
+// Three calls are under way at a time; the function that learns of the end of one begins the next.
+func ExampleClient_Start() {
+	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
+	if err := server.Bind("double", func(n int) int { return 2 * n }); err != nil {
+		log.Fatal(err)
+	}
+	client, stop := exampleClient(server)
+	defer stop()
+
+	const calls = 9
+	var mu sync.Mutex
+	begun, ended, sum := 0, 0, 0
+	done := make(chan struct{})
+	var begin func()
+	begin = func() {
+		n, reply := begun, 0
+		begun++
+		err := client.Start(context.Background(), "double", &reply, func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				log.Fatal(err)
+			}
+			sum += reply
+			if ended++; ended == calls {
+				close(done)
+			}
+			if begun < calls {
+				begin()
+			}
+		}, n)
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	mu.Lock()
+	for range 3 {
+		begin()
+	}
+	mu.Unlock()
+	<-done
+	fmt.Println(sum)
+	// Output: 72
 }
 
 func ExampleClient_Notify() {

@@ -161,6 +161,11 @@ func (s *schedule) call(t *testing.T, client *rpc.Client, random *rand.Rand, nam
 		call := client.Go(ctx, function, &answer, text)
 		<-call.Done
 		err = call.Error
+	case 2:
+		ended := make(chan error, 1)
+		if err = client.Start(ctx, function, &answer, func(err error) { ended <- err }, text); err == nil {
+			err = <-ended
+		}
 	case 1:
 		// A notification has no answer, only an end.
 		err = client.Notify(ctx, function, text)

@@ -25,8 +25,10 @@ type Request struct {
 	// Notification says that nobody waits for a reply.
 	Notification bool
 
-	// owned says that Args are in a buffer that is theirs alone and is not used again.
-	owned bool
+	// whole is the buffer that Args are in where it is theirs alone. It is used again when the reply is sent, unless adopted
+	// says that a part of it was given to the function for good.
+	whole   []byte
+	adopted bool
 }
 
 // NumArgs is how many arguments came. Peers may send something else than an array; the number is then rpclib's: the size
@@ -36,6 +38,10 @@ func (r *Request) NumArgs() int {
 	if err != nil {
 		return 0
 	}
+	return countArgs(head)
+}
+
+func countArgs(head msgpack.Head) int {
 	switch head.Kind {
 	case msgpack.Array, msgpack.Map, msgpack.String, msgpack.Binary, msgpack.Extension, msgpack.Unsigned:
 		return int(uint32(head.Bits))
@@ -79,12 +85,12 @@ func (r *Request) Arguments() ([]Raw, error) {
 
 // elements answers what follows the head of the array of exactly count arguments.
 func (r *Request) elements(count int) ([]byte, error) {
-	if given := r.NumArgs(); given != count {
-		return nil, &arityError{method: r.Method, given: given, declared: count}
-	}
 	head, err := msgpack.ReadHead(r.Args)
 	if err != nil {
 		return nil, err
+	}
+	if given := countArgs(head); given != count {
+		return nil, &arityError{method: r.Method, given: given, declared: count}
 	}
 	if head.Kind != msgpack.Array {
 		if count == 0 {

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"net"
+	"sync"
 
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
@@ -25,6 +26,8 @@ type inbox struct {
 	spare []byte
 	// start and end enclose what was read and not yet taken; need is the length that the message at start has at least.
 	start, end, need int
+	// pool has the buffers of big messages that are used again; nil where none are.
+	pool *sync.Pool
 	// read is the size of buffer that reading wants; calm counts reads in a row that used little of it.
 	read, calm int
 }
@@ -107,7 +110,7 @@ func (in *inbox) makeRoom() {
 			in.spare = in.buffer
 		}
 	}
-	buffer := make([]byte, want)
+	buffer := in.newBuffer(want)
 	copy(buffer, in.buffer[in.start:in.end])
 	in.buffer, in.start, in.end = buffer, 0, have
 }
@@ -127,13 +130,24 @@ func (in *inbox) adapt(n int) {
 	}
 }
 
-// handOver gives the buffer away with the message that next just answered, which must be the last one in it. It answers
-// false, and gives nothing away, when something follows the message, or when the message, of size bytes, is the smaller
-// part of it.
-func (in *inbox) handOver(size int) bool {
-	if in.start != in.end || 2*size < len(in.buffer) {
-		return false
+// newBuffer answers a buffer of a size, whatever is in it.
+func (in *inbox) newBuffer(size int) []byte {
+	if in.pool != nil && size >= bigMessage {
+		if used, _ := in.pool.Get().(*[]byte); used != nil && cap(*used) >= size && cap(*used) <= 2*size {
+			return (*used)[:size]
+		}
 	}
+	return make([]byte, size)
+}
+
+// handOver gives the buffer away with the message that next just answered, which must be the last one in it. It answers
+// nil, and gives nothing away, when something follows the message, or when the message, of size bytes, is the smaller part
+// of it.
+func (in *inbox) handOver(size int) []byte {
+	if in.start != in.end || 2*size < len(in.buffer) {
+		return nil
+	}
+	given := in.buffer
 	in.buffer, in.spare, in.start, in.end = in.spare, nil, 0, 0
-	return true
+	return given
 }

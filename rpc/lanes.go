@@ -104,6 +104,8 @@ func (l *lane) push(requests ...*request) {
 func (l *lane) run() {
 	s := l.session
 	var batch []*request
+	// ready says that the replies that are queued had better be sent before another call runs.
+	ready := false
 	for {
 		l.mu.Lock()
 		for len(l.queue) == 0 && !l.closed {
@@ -120,14 +122,16 @@ func (l *lane) run() {
 		for i, r := range batch {
 			batch[i] = nil
 			fn := r.function
-			if fn.slow.Load() || s.late.is.Load() || s.out.gathered() {
+			if ready || fn.slow.Load() || s.late.is.Load() {
 				s.out.flush(false)
 			}
-			s.run(r)
+			ready = s.run(r)
 			end := time.Now()
-			if slow := end.Sub(start) > slowCall; slow != fn.slow.Load() {
+			slow := end.Sub(start) > slowCall
+			if slow != fn.slow.Load() {
 				fn.slow.Store(slow)
 			}
+			ready = ready || slow
 			start = end
 		}
 		s.late.done()
@@ -136,6 +140,7 @@ func (l *lane) run() {
 		l.mu.Unlock()
 		if !more {
 			s.out.flush(s.inFlight.Load() > 0)
+			ready = false
 		}
 	}
 }

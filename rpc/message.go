@@ -213,6 +213,9 @@ func parseResponse(frame []byte) (responseMessage, error) {
 }
 
 func parseInteger(b []byte) (int64, []byte, error) {
+	if len(b) > 0 && b[0] <= 0x7f {
+		return int64(b[0]), b[1:], nil
+	}
 	head, err := msgpack.ReadHead(b)
 	if err != nil {
 		return 0, b, err

@@ -18,7 +18,7 @@ const (
 	// keptBuffer is the largest buffer that a call keeps for later calls.
 	keptBuffer = 256 << 10
 	// gatherCount is how many short messages are gathered before they are written.
-	gatherCount = 32
+	gatherCount = 64
 	// gatherSize is how many bytes of short messages are gathered in one buffer; up to smallGather they have one that the
 	// connection keeps.
 	gatherSize  = 64 << 10
@@ -62,6 +62,8 @@ type outbox struct {
 	// change is closed when queued has become less or err was set; nil while nobody waits for that.
 	change   chan struct{}
 	drainers sync.WaitGroup
+	// gatherer is writeGathered.
+	gatherer func()
 }
 
 // piece is a part of the stream. owner, if any, is told when data is no longer needed; gathered is the outbox's own buffer
@@ -85,6 +87,7 @@ func (o *outbox) init(conn net.Conn, buffers *sync.Pool, timeout time.Duration, 
 	o.conn = conn
 	o.buffers = buffers
 	o.direct = newDirectWriter(conn)
+	o.gatherer = o.writeGathered
 	o.timeout = timeout
 	o.limit = limit
 	o.broken = broken
@@ -127,20 +130,15 @@ func (o *outbox) await(ctx context.Context, expired <-chan time.Time, limit int6
 	}
 }
 
-// gathered says whether enough short messages are queued to write them.
-func (o *outbox) gathered() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.messages >= gatherCount
-}
-
 // put queues one message: head, which is copied unless it is big, and tail, which never is and may be nil. With an owner,
 // neither a big head nor the tail may change until the owner is told; head and tail belong to the outbox otherwise.
-func (o *outbox) put(head, tail []byte, owner pieceOwner) error {
+// gathered says that enough short messages are queued to write them.
+func (o *outbox) put(head, tail []byte, owner pieceOwner) (gathered bool, err error) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	if o.err != nil {
-		return o.err
+		err = o.err
+		o.mu.Unlock()
+		return false, err
 	}
 	o.queued.Add(int64(len(head) + len(tail)))
 	if len(head) < bigMessage {
@@ -159,7 +157,9 @@ func (o *outbox) put(head, tail []byte, owner pieceOwner) error {
 		o.seal()
 		o.pieces = append(o.pieces, piece{data: tail, owner: owner})
 	}
-	return nil
+	gathered = o.messages >= gatherCount
+	o.mu.Unlock()
+	return gathered, nil
 }
 
 // seal makes what small holds a piece, so that something can follow it.
@@ -227,6 +227,42 @@ func (o *outbox) flush(gather bool) {
 		}
 		o.gathering = false
 	}
+	o.writeQueued()
+}
+
+// flushSoon sees to it that what is queued gets written, by another goroutine, or by this one if enough of it is queued: a
+// sender that queues many messages in a row goes on meanwhile.
+func (o *outbox) flushSoon() {
+	o.mu.Lock()
+	switch {
+	case o.err != nil || len(o.small) == 0 && len(o.pieces) == 0, o.flushing && !o.gathering:
+		o.mu.Unlock()
+	case o.messages >= gatherCount || len(o.pieces) > 0:
+		o.flushing, o.gathering = true, false
+		o.writeQueued()
+	case o.gathering:
+		o.mu.Unlock()
+	default:
+		o.flushing, o.gathering = true, true
+		o.drainers.Go(o.gatherer)
+		o.mu.Unlock()
+	}
+}
+
+// writeGathered writes unless somebody else has begun to.
+func (o *outbox) writeGathered() {
+	o.mu.Lock()
+	if !o.gathering {
+		o.mu.Unlock()
+		return
+	}
+	o.gathering = false
+	o.writeQueued()
+}
+
+// writeQueued writes what the socket takes and leaves the rest to drain. mu is held, and no longer when it returns;
+// flushing is set.
+func (o *outbox) writeQueued() {
 	for range flushRounds {
 		if o.err != nil || o.direct == nil {
 			break

@@ -197,35 +197,85 @@ func (c *Client) acknowledge(pending int) {
 	}
 }
 
+// replyBatch is how many replies are looked up at a time.
+const replyBatch = 32
+
+// reply is one that was read, and the call that it is for.
+type reply struct {
+	message responseMessage
+	call    *call
+}
+
 // dispatchAll gives every reply that was read to its call. It answers how many there were, and whether that of the
 // caller's own call was among them, which is not signalled.
 func (c *Client) dispatchAll(own *call) (mine bool, replies int, err error) {
 	for {
-		frame, err := c.in.next()
-		if frame == nil || err != nil {
+		batch, err := c.collect()
+		for i := range batch {
+			call, message := batch[i].call, batch[i].message
+			if call == nil {
+				// A late reply of a call that was given up, or a stray one.
+				continue
+			}
+			err := call.result(message, &c.in)
+			if call == own {
+				call.err = err
+				mine = true
+				continue
+			}
+			call.finish(err)
+		}
+		replies += len(batch)
+		if err != nil || len(batch) == 0 {
+			c.endDispatch()
 			return mine, replies, err
 		}
-		message, err := parseResponse(frame)
-		if err != nil {
-			return mine, replies, err
-		}
-		replies++
-		c.mu.Lock()
-		call := c.calls.take(message.id)
-		c.freeSlot()
-		c.mu.Unlock()
-		if call == nil {
-			// A late reply of a call that was given up, or a stray one.
-			continue
-		}
-		err = call.result(message, &c.in)
-		if call == own {
-			call.err = err
-			mine = true
-			continue
-		}
-		call.finish(err)
 	}
+}
+
+// collect takes replies that were read, and their calls from the table. A big one is the last, so that its buffer can be
+// handed over. With an error it answers those before it.
+func (c *Client) collect() (batch []reply, err error) {
+	batch = c.replies[:0]
+	for len(batch) < replyBatch {
+		var frame []byte
+		if frame, err = c.in.next(); frame == nil || err != nil {
+			break
+		}
+		var message responseMessage
+		if message, err = parseResponse(frame); err != nil {
+			break
+		}
+		batch = append(batch, reply{message: message})
+		if len(frame) >= bigMessage {
+			break
+		}
+	}
+	if len(batch) == 0 {
+		return batch, err
+	}
+	c.mu.Lock()
+	for i := range batch {
+		call := c.calls.take(batch[i].message.id)
+		batch[i].call = call
+		if call != nil && call.async != nil && !call.async.waits {
+			c.dispatching = true
+		}
+	}
+	c.freeSlot()
+	c.mu.Unlock()
+	return batch, err
+}
+
+// endDispatch writes what functions given to Start have begun; the reader alone changes dispatching.
+func (c *Client) endDispatch() {
+	if !c.dispatching {
+		return
+	}
+	c.mu.Lock()
+	c.dispatching = false
+	c.mu.Unlock()
+	c.out.flush(false)
 }
 
 // result decodes a reply into what the caller gave for it. The message is the last that next has answered.
@@ -241,7 +291,7 @@ func (c *call) result(message responseMessage, in *inbox) error {
 		return nil
 	}
 	if text, ok := c.reply.(*string); ok && len(message.result) >= bigMessage {
-		if head, err := msgpack.ReadHead(message.result); err == nil && isText(head) && in.handOver(len(message.result)) {
+		if head, err := msgpack.ReadHead(message.result); err == nil && isText(head) && in.handOver(len(message.result)) != nil {
 			*text = adopt(message.result[head.Size:][:head.Bits])
 			return nil
 		}

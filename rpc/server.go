@@ -27,6 +27,8 @@ type Server struct {
 	stopped   bool
 	requests  sync.Pool
 	buffers   *sync.Pool
+	// big has buffers of big messages.
+	big sync.Pool
 }
 
 // NewServer makes a server without functions.

@@ -177,6 +177,7 @@ func (s *Session) open(secure *tls.Config) error {
 	s.ack = newAcknowledger(s.conn)
 	s.out.init(s.conn, s.server.buffers, config.WriteTimeout, config.Limits.QueuedBytes, s.breakOff)
 	s.in.init(s.conn, config.Limits)
+	s.in.pool = &s.server.big
 	return nil
 }
 
@@ -261,15 +262,16 @@ func (s *Session) take(message requestMessage, size int) {
 	r.size = size
 	s.inFlight.Add(1)
 	s.received.Add(int64(size))
-	r.owned = size >= bigMessage && s.in.handOver(size)
+	if size >= bigMessage {
+		r.whole = s.in.handOver(size)
+	}
 	if r.function.nonBlocking && s.lanes.mayRunNow() {
-		s.run(r)
-		if s.out.gathered() {
+		if s.run(r) {
 			s.out.flush(false)
 		}
 		return
 	}
-	if !r.owned {
+	if r.whole == nil {
 		r.keep()
 	}
 	s.lanes.add(r)
@@ -299,6 +301,11 @@ func (s *Session) admit() {
 func (s *Session) release(r *request) {
 	s.received.Add(int64(-r.size))
 	s.inFlight.Add(-1)
+	if r.whole != nil && !r.adopted {
+		whole := r.whole
+		s.server.big.Put(&whole)
+	}
+	r.whole, r.adopted = nil, false
 	r.Args, r.reply.tail, r.function = nil, nil, nil
 	s.server.requests.Put(r)
 	if s.stalled.Load() {
@@ -345,11 +352,11 @@ func (s *Session) expired() error {
 	}
 }
 
-// run runs a handler and queues its reply.
-func (s *Session) run(r *request) {
+// run runs a handler and queues its reply. gathered says that enough replies are queued to write them.
+func (s *Session) run(r *request) (gathered bool) {
 	if s.end() >= endAfterReplies {
 		s.release(r)
-		return
+		return false
 	}
 	r.find(r.Method)
 	err := s.invoke(r)
@@ -361,11 +368,12 @@ func (s *Session) run(r *request) {
 		}
 		s.release(r)
 	} else {
-		s.answer(r, err)
+		gathered = s.answer(r, err)
 	}
 	if exit {
 		s.finish(endAfterReplies)
 	}
+	return gathered
 }
 
 // invoke runs the handler; what it panics with is an error.
@@ -389,8 +397,8 @@ func (s *Session) invoke(r *request) (err error) {
 	return nil
 }
 
-// answer queues the reply to a call.
-func (s *Session) answer(r *request, err error) {
+// answer queues the reply to a call; gathered is what the outbox's put answers.
+func (s *Session) answer(r *request, err error) (gathered bool) {
 	if err != nil {
 		r.reply.reset()
 		r.reply.failure(r.Method, r.NumArgs(), err)
@@ -399,13 +407,16 @@ func (s *Session) answer(r *request, err error) {
 	_ = s.out.room(s.ctx, nil)
 	head := r.reply.response(r.id)
 	if len(head) < bigMessage && len(r.reply.tail) == 0 {
-		_ = s.out.put(head, nil, nil)
+		gathered, err = s.out.put(head, nil, nil)
 		s.release(r)
-		return
-	}
-	if s.out.put(head, r.reply.tail, r) != nil {
+	} else if gathered, err = s.out.put(head, r.reply.tail, r); err != nil {
 		s.release(r)
 	}
+	if err != nil {
+		// Nobody gets a reply any more: no further handler shall run for one.
+		s.finish(endNow)
+	}
+	return gathered
 }
 
 // close ends the session after its reader. It answers nil when the end was orderly.

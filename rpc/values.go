@@ -9,7 +9,8 @@ import (
 )
 
 // Raw is one encoded MessagePack value that passes through untouched: as an argument or result its bytes are sent as they
-// are, and a value received into it is kept as it came. An empty Raw is sent as nil. What is not exactly one value within
+// are, and a value received into it is kept as it came, in the memory that the Raw had if it fits there, as json.RawMessage
+// does. An empty Raw is sent as nil. What is not exactly one value within
 // the limits is refused with an error before anything is sent.
 type Raw []byte
 

@@ -1,0 +1,170 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/rpc/rpctest"
+)
+
+// TestStartEndsOnce has each way in which a call can end call the function once.
+func TestStartEndsOnce(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		timeout time.Duration
+		end     func(client *rpc.Client, cancel context.CancelFunc)
+		want    error
+	}{
+		{name: "reply"},
+		{name: "context", end: func(_ *rpc.Client, cancel context.CancelFunc) { cancel() }, want: context.Canceled},
+		{name: "time-out", timeout: 50 * time.Millisecond, want: rpc.ErrTimeout},
+		{name: "close", end: func(client *rpc.Client, _ context.CancelFunc) { client.Close() }, want: net.ErrClosed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
+				defer stop()
+				client, _ := dial(t, listener, rpc.Config{CallTimeout: test.timeout})
+				defer client.Close()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				var ends []error
+				must(t, client.Start(ctx, "sleep", nil, func(err error) { ends = append(ends, err) }, 100))
+				synctest.Wait()
+				if test.end != nil {
+					test.end(client, cancel)
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if len(ends) != 1 || !errors.Is(ends[0], test.want) {
+					t.Errorf("ended with %v, want %v once", ends, test.want)
+				}
+			})
+		})
+	}
+}
+
+// TestStartDoesNotWait fills the limit of calls in flight.
+func TestStartDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
+		defer stop()
+		client, _ := dial(t, listener, rpc.Config{Limits: rpc.Limits{InFlight: 2}})
+		defer client.Close()
+		ended := 0
+		start := func() error {
+			return client.Start(t.Context(), "sleep", nil, func(error) { ended++ }, 100)
+		}
+		must(t, start())
+		must(t, start())
+		if err := start(); !errors.Is(err, rpc.ErrBusy) {
+			t.Errorf("the third call: %v, want ErrBusy", err)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		must(t, start())
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if ended != 3 {
+			t.Errorf("%d calls ended, want 3", ended)
+		}
+	})
+}
+
+// TestStartFromItsOwnFunction keeps many calls of all sizes under way, each begun when another has ended, while callers
+// that wait use the connection too.
+func TestStartFromItsOwnFunction(t *testing.T) {
+	addr := serve(t, echoServer(t))
+	client, err := rpc.Dial(t.Context(), addr, rpc.Config{InsecurePlaintext: true})
+	must(t, err)
+	defer client.Close()
+	const lanes, each = 50, 200
+	var left atomic.Int64
+	left.Store(lanes)
+	done := make(chan struct{})
+	for lane := range lanes {
+		text := strings.Repeat(string(rune('a'+lane%26)), lane*lane*lane/3)
+		function := []string{"echo_any", "echo_quick"}[lane%2]
+		var reply string
+		count := 0
+		var next func(error)
+		next = func(err error) {
+			if count++; err != nil || reply != text {
+				t.Errorf("lane %d, call %d: %d bytes, %v; want %d", lane, count, len(reply), err, len(text))
+			} else if count < each {
+				if err = client.Start(context.Background(), function, &reply, next, text); err == nil {
+					return
+				}
+				t.Errorf("lane %d, call %d: %v", lane, count, err)
+			}
+			if left.Add(-1) == 0 {
+				close(done)
+			}
+		}
+		must(t, client.Start(context.Background(), function, &reply, next, text))
+	}
+	var callers sync.WaitGroup
+	for range 4 {
+		callers.Go(func() {
+			for range each {
+				var reply string
+				if err := client.Call(context.Background(), "echo_any", &reply, "call"); err != nil || reply != "call" {
+					t.Errorf("%q, %v", reply, err)
+					return
+				}
+			}
+		})
+	}
+	callers.Wait()
+	<-done
+}
+
+// TestStartOnABrokenConnection wants every call to end when the connection does, whatever is under way.
+func TestStartOnABrokenConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
+		defer stop()
+		conn, err := listener.Dial(t.Context(), rpctest.CutAfter(3000), rpctest.CutAfter(3000))
+		must(t, err)
+		client := rpc.NewClient(conn, rpc.Config{})
+		defer client.Close()
+		begun, ended := 0, 0
+		var mu sync.Mutex
+		var start func()
+		start = func() {
+			mu.Lock()
+			defer mu.Unlock()
+			err := client.Start(context.Background(), "echo", nil, func(err error) {
+				mu.Lock()
+				ended++
+				mu.Unlock()
+				if err == nil {
+					start()
+				} else if !errors.Is(err, net.ErrClosed) {
+					t.Error(err)
+				}
+			}, "some text")
+			if err == nil {
+				begun++
+			} else if !errors.Is(err, net.ErrClosed) {
+				t.Error(err)
+			}
+		}
+		for range 10 {
+			start()
+		}
+		<-client.Done()
+		synctest.Wait()
+		if begun == 0 || begun != ended {
+			t.Errorf("%d calls begun, %d ended", begun, ended)
+		}
+	})
+}
