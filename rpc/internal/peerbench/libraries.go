@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	stdrpc "net/rpc"
@@ -28,6 +30,8 @@ type library struct {
 var libraries = []library{
 	{name: "rpc", serve: serveOurs(ours.NonBlocking()), dial: dialOurs},
 	{name: "rpc, any handler", serve: serveOurs(), dial: dialOurs},
+	{name: "rpc, Start", serve: serveOurs(ours.NonBlocking()), pump: pumpOurs},
+	{name: "rpc, Start, Raw", serve: serveRawValues, pump: pumpRawValues},
 	{name: "raw TCP", serve: serveRaw, pump: pumpRaw},
 	{name: "net/rpc gob", serve: serveGob, dial: dialStandard(stdrpc.Dial)},
 	{name: "net/rpc ugorji", serve: serveUgorji, dial: dialStandard(dialUgorji)},
@@ -55,6 +59,88 @@ func dialOurs(addr string) (func(string) (int, error), error) {
 		err := client.Call(context.Background(), "echo", &reply, text)
 		return len(reply), err
 	}, nil
+}
+
+// serveRawValues answers what it got without decoding it.
+func serveRawValues(listener net.Listener) error {
+	server := ours.NewServer(ours.ServerConfig{InsecurePlaintext: true})
+	echo := func(_ context.Context, request *ours.Request) (any, error) {
+		arguments, err := request.Arguments()
+		if err != nil || len(arguments) != 1 {
+			return nil, fmt.Errorf("echo takes one argument, not %d: %w", len(arguments), err)
+		}
+		return arguments[0], nil
+	}
+	if err := server.Handle("echo", echo, ours.NonBlocking()); err != nil {
+		return err
+	}
+	return server.Serve(context.Background(), listener)
+}
+
+// pumpOurs keeps calls in flight by beginning the next when one has ended.
+func pumpOurs(addr string, inFlight int, text string, done func() bool) error {
+	return pumpStart(addr, inFlight, done, func() (any, any, func() int) {
+		var reply string
+		return text, &reply, func() int { return len(reply) - len(text) }
+	})
+}
+
+func pumpRawValues(addr string, inFlight int, text string, done func() bool) error {
+	encoded, err := ours.Encode(text)
+	if err != nil {
+		return err
+	}
+	return pumpStart(addr, inFlight, done, func() (any, any, func() int) {
+		var reply ours.Raw
+		return encoded, &reply, func() int { return len(reply) - len(encoded) }
+	})
+}
+
+// pumpStart makes calls with what prepare answers for each of those in flight: the argument, where the reply goes, and what
+// is 0 if that is as long as it should be.
+func pumpStart(addr string, inFlight int, done func() bool, prepare func() (argument, reply any, differs func() int)) error {
+	client, err := ours.Dial(context.Background(), addr, ours.Config{InsecurePlaintext: true})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ended := make(chan error, inFlight)
+	// Calls that the limit of queued bytes holds back begin when others have ended.
+	waiting := make(chan func(), inFlight)
+	for range inFlight {
+		argument, reply, differs := prepare()
+		var start func()
+		next := func(err error) {
+			if n := differs(); err == nil && n != 0 {
+				err = fmt.Errorf("the reply is %d bytes too long", n)
+			}
+			if err == nil && !done() {
+				start()
+			} else {
+				ended <- err
+			}
+			select {
+			case start := <-waiting:
+				start()
+			default:
+			}
+		}
+		start = func() {
+			switch err := client.Start(context.Background(), "echo", reply, next, argument); {
+			case errors.Is(err, ours.ErrBusy):
+				waiting <- start
+			case err != nil:
+				ended <- err
+			}
+		}
+		start()
+	}
+	for range inFlight {
+		if err := <-ended; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // serveRaw echoes frames of four bytes of length and as many of text, with the buffers that bufio has.
