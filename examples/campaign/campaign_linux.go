@@ -1,0 +1,458 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/satellite"
+)
+
+// recoveryLimit is the longest time in which everything has to be at work again after a fault.
+const recoveryLimit = time.Minute
+
+// campaign is a station and the account of what it does.
+type campaign struct {
+	flags       Flags
+	output      io.Writer
+	definitions *everest.Definitions
+	steps       []step
+	network     *network
+	forwarder   *forwarder
+	main, port  *board
+	fail        context.CancelCauseFunc
+
+	// events go from the satellite to the main board, pushes the other way.
+	events, pushes *Ledger
+	commands       *Commands
+	// direct is the way between the boards, see Fault.
+	direct atomic.Bool
+	// killing is true from a kill until everything is at work again; kills counts them.
+	killing atomic.Bool
+	kills   atomic.Int64
+	resumes atomic.Int64
+
+	lock     sync.Mutex
+	problems []string
+	lines    []string // the last of the processes' logs
+}
+
+// runCampaign makes the faults. It returns nil only if the account balances.
+func runCampaign(ctx context.Context, flags Flags, output io.Writer) error {
+	if err := checkRight(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	folder, err := os.MkdirTemp("", "campaign")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	programs, err := build(ctx, folder, flags.Race)
+	if err != nil {
+		return err
+	}
+	c := &campaign{flags: flags, output: output, fail: cancel}
+	c.events, c.pushes = NewLedger("events", c.problem), NewLedger("variables for the satellite", c.problem)
+	c.commands = NewCommands(c.problem)
+	if c.definitions, err = satellite.Definitions(); err != nil {
+		return err
+	}
+	known, _ := c.definitions.Interface("satellite")
+	if c.steps, err = recordedSteps(known.HasErrorType); err != nil {
+		return err
+	}
+	if c.network, err = newNetwork(); err != nil {
+		return err
+	}
+	defer c.network.remove()
+	if c.forwarder, err = c.network.forward(); err != nil {
+		return err
+	}
+	defer c.forwarder.close()
+	c.port = c.board("satellite", c.network.port, folder, programs["agent"], agentID, c.satelliteModules, c.setUpPort)
+	c.main = c.board("main", c.network.main, folder, programs["controller"], controllerID, c.mainModules, c.setUpMain)
+	return c.run(ctx)
+}
+
+func (c *campaign) board(name string, ns namespace, folder, program, moduleID string,
+	modules func() map[string]everesttest.ModuleConfig, setUp func(*life, *everest.Module) error,
+) *board {
+	return &board{
+		name: name, ns: ns, folder: folder, embedded: c.flags.Embedded, program: program, moduleID: moduleID,
+		modules: modules, setUp: setUp, definitions: c.definitions, line: c.line, problem: c.problem,
+		ended: func(err error) {
+			if !c.killing.Load() {
+				c.problem(fmt.Sprintf("board %s ended, and nothing was killed: %v", name, err))
+			}
+		},
+	}
+}
+
+// run is the campaign between the start of the boards and their end.
+func (c *campaign) run(ctx context.Context) error {
+	boards, stopBoards := context.WithCancel(context.WithoutCancel(ctx))
+	var running, traffic sync.WaitGroup
+	defer running.Wait()
+	defer stopBoards()
+	// A start that is the first may take more than one try.
+	c.killing.Store(true)
+	running.Go(func() { c.port.run(boards) })
+	running.Go(func() { c.main.run(boards) })
+	started, cancel := context.WithTimeout(ctx, recoveryLimit)
+	defer cancel()
+	for _, board := range []*board{c.port, c.main} {
+		if _, err := board.await(started, 0); err != nil {
+			return c.verdict(err)
+		}
+	}
+	c.killing.Store(false)
+
+	at, stopTraffic := context.WithCancel(ctx)
+	defer traffic.Wait()
+	defer stopTraffic()
+	publish := func(publishing func(context.Context) error) {
+		traffic.Go(func() {
+			if err := publishing(at); err != nil {
+				c.problem(err.Error())
+			}
+		})
+	}
+	publish(c.play)
+	publish(c.push)
+	callers, err := c.callers()
+	if err != nil {
+		return err
+	}
+	for _, caller := range callers {
+		traffic.Go(func() { caller(at) })
+	}
+	outcomes, err := c.makeFaults(ctx)
+	stopTraffic()
+	traffic.Wait()
+	if err == nil {
+		err = c.settle(ctx)
+	}
+	c.report(outcomes)
+	return c.verdict(err)
+}
+
+func (c *campaign) makeFaults(ctx context.Context) ([]Outcome, error) {
+	random := rand.New(rand.NewPCG(c.flags.Seed, c.flags.Seed))
+	fmt.Fprintf(c.output, "%d faults of seed %d\n", c.flags.Faults, c.flags.Seed)
+	if err := c.atWork(ctx, c.marks()); err != nil {
+		return nil, err
+	}
+	var outcomes []Outcome
+	for len(outcomes) < c.flags.Faults {
+		for _, fault := range Plan(random, c.flags.Faults) {
+			if len(c.flags.Only) > 0 && !slices.Contains(c.flags.Only, fault.Kind) {
+				continue
+			}
+			if len(outcomes) == c.flags.Faults {
+				break
+			}
+			outcome, err := c.happen(ctx, fault)
+			if err != nil {
+				return outcomes, fmt.Errorf("fault %d, %s: %w", len(outcomes)+1, fault.Kind, err)
+			}
+			outcomes = append(outcomes, outcome)
+			fmt.Fprintf(c.output, "%4d %v\n", len(outcomes), outcome)
+			if err := sleep(ctx, fault.Pause); err != nil {
+				return outcomes, context.Cause(ctx)
+			}
+		}
+	}
+	return outcomes, nil
+}
+
+// happen makes one fault, ends it, and waits until everything is at work again.
+func (c *campaign) happen(ctx context.Context, fault Fault) (Outcome, error) {
+	outcome := Outcome{Fault: fault}
+	resumes := c.resumes.Load()
+	c.line("campaign: " + string(fault.Kind) + " begins")
+	if fault.Kind.Kills() {
+		return c.kill(ctx, fault)
+	}
+	end, err := c.begin(fault)
+	if err != nil {
+		return outcome, err
+	}
+	_ = sleep(ctx, fault.For)
+	if err := end(); err != nil {
+		return outcome, err
+	}
+	c.line("campaign: " + string(fault.Kind) + " ends")
+	healed := time.Now()
+	if err := c.atWork(ctx, c.marks()); err != nil {
+		return outcome, err
+	}
+	outcome.Recovered = time.Since(healed)
+	outcome.Resumes = int(c.resumes.Load() - resumes)
+	return outcome, nil
+}
+
+// begin begins a fault that kills nobody, and returns what ends it.
+func (c *campaign) begin(fault Fault) (end func() error, err error) {
+	n, heal := c.network, func() error { c.forwarder.heal(); return nil }
+	switch fault.Kind {
+	case MainLinkDown:
+		return func() error { return n.up(n.main) }, n.down(n.main)
+	case PortLinkDown:
+		return func() error { return n.up(n.port) }, n.down(n.port)
+	case MainPulled:
+		return func() error { return n.pull(n.main, "up") }, n.pull(n.main, "down")
+	case PortPulled:
+		return func() error { return n.pull(n.port, "up") }, n.pull(n.port, "down")
+	case Loss:
+		return func() error { return n.lose(0) }, n.lose(30)
+	case Delay:
+		c.forwarder.slow(fault.Delay)
+	case Stall:
+		c.forwarder.stall(forth, back)
+	case StallOneWay:
+		direction := back
+		if fault.ToSatellite {
+			direction = forth
+		}
+		c.forwarder.stall(direction)
+	case Cut:
+		c.forwarder.cut()
+	case CutTwice:
+		c.forwarder.cut()
+		return func() error { c.forwarder.cut(); return nil }, nil
+	case StopAgent:
+		return c.stop(c.port)
+	case StopController:
+		return c.stop(c.main)
+	}
+	return heal, nil
+}
+
+func (c *campaign) stop(board *board) (end func() error, err error) {
+	current, _ := board.alive()
+	if current == nil {
+		return nil, fmt.Errorf("%s is not up", board.name)
+	}
+	current.module.signal(syscall.SIGSTOP)
+	return func() error { current.module.signal(syscall.SIGCONT); return nil }, nil
+}
+
+// kill kills a process and waits until both boards have started afresh.
+func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
+	outcome := Outcome{Fault: fault}
+	port, _ := c.port.alive()
+	main, _ := c.main.alive()
+	if port == nil || main == nil {
+		return outcome, errors.New("a board is not up")
+	}
+	// The longer the link was down before, the more the process holds.
+	if fault.For > 0 {
+		if err := c.network.pull(c.network.main, "down"); err != nil {
+			return outcome, err
+		}
+		_ = sleep(ctx, fault.For)
+	}
+	c.killing.Store(true)
+	c.kills.Add(1)
+	c.direct.Store(fault.Direct)
+	killed := time.Now()
+	switch fault.Kind {
+	case KillAgent:
+		port.module.signal(syscall.SIGKILL)
+	case KillController:
+		main.module.signal(syscall.SIGKILL)
+	case KillPortBroker:
+		c.port.broker.signal(syscall.SIGKILL)
+	case KillMainBroker:
+		c.main.broker.signal(syscall.SIGKILL)
+	}
+	if fault.For > 0 {
+		if err := c.network.pull(c.network.main, "up"); err != nil {
+			return outcome, err
+		}
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, recoveryLimit, errTooLong)
+	defer cancel()
+	freshPort, err := c.port.await(limited, port.number+1)
+	if err != nil {
+		return outcome, err
+	}
+	freshMain, err := c.main.await(limited, main.number+1)
+	if err != nil {
+		return outcome, err
+	}
+	// A board that was ready first may have had to start once more.
+	if freshPort, err = c.port.await(limited, freshPort.number); err != nil {
+		return outcome, err
+	}
+	outcome.Ready = time.Since(killed)
+	if err := c.atWork(limited, c.marks()); err != nil {
+		return outcome, err
+	}
+	outcome.Recovered = time.Since(killed)
+	if now, _ := c.port.alive(); now != nil {
+		freshPort = now
+	}
+	outcome.Lives = freshPort.number - port.number + freshMain.number - main.number
+	for _, lost := range slices.Concat(c.events.TakeLost(), c.pushes.TakeLost()) {
+		outcome.Lost++
+		if before := killed.Sub(lost.at); before < 0 {
+			outcome.After++
+		} else {
+			outcome.Oldest = max(outcome.Oldest, before)
+		}
+	}
+	// What was published long before had been received, and was held by nobody any more.
+	if outcome.Oldest > fault.For+heldLimit {
+		c.problem(fmt.Sprintf("%s: what was published %v before is lost, and the link was down for %v", fault.Kind, outcome.Oldest, fault.For))
+	}
+	c.killing.Store(false)
+	return outcome, nil
+}
+
+// heldLimit is how long the way of an event may take while nothing is wrong, on a busy machine.
+const heldLimit = 10 * time.Second
+
+// errTooLong is the end of a wait.
+var errTooLong = fmt.Errorf("not at work again within %v", recoveryLimit)
+
+// marks are how far everything had come at a moment.
+type marks struct{ events, pushes, commands int }
+
+func (c *campaign) marks() marks {
+	return marks{c.events.Published(), c.pushes.Published(), c.commands.Last()}
+}
+
+// atWork waits until something of each kind has got through that began after the marks.
+func (c *campaign) atWork(ctx context.Context, since marks) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, recoveryLimit, errTooLong)
+	defer cancel()
+	for _, progress := range []struct {
+		what string
+		of   func() (bool, <-chan struct{})
+	}{
+		{"no event arrives", func() (bool, <-chan struct{}) { return c.events.Progress(since.events) }},
+		{"no variable arrives at the satellite", func() (bool, <-chan struct{}) { return c.pushes.Progress(since.pushes) }},
+		{"a command is not answered", func() (bool, <-chan struct{}) {
+			return c.commands.Progress(since.commands, reserve, setDuration, enforceLimits)
+		}},
+	} {
+		if err := await(ctx, progress.what, progress.of); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func await(ctx context.Context, what string, progress func() (bool, <-chan struct{})) error {
+	for {
+		done, changed := progress()
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
+		}
+	}
+}
+
+// settle waits until everything that was published has arrived.
+func (c *campaign) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, recoveryLimit, errTooLong)
+	defer cancel()
+	for _, ledger := range []*Ledger{c.events, c.pushes} {
+		if err := await(ctx, "not everything arrives: "+ledger.name, func() (bool, <-chan struct{}) { return ledger.Progress(-1) }); err != nil {
+			return err
+		}
+	}
+	if open := c.commands.Open(); open > 0 {
+		return fmt.Errorf("%d commands have no end", open)
+	}
+	return nil
+}
+
+func (c *campaign) report(outcomes []Outcome) {
+	writeTables(c.output, outcomes)
+	events, eventsArrived, _ := c.events.Counts()
+	pushes, pushesArrived, _ := c.pushes.Counts()
+	fmt.Fprintf(c.output, "\n%d faults, %d resumes; events: %d published, %d arrived; variables for the satellite: %d published, %d arrived; "+
+		"commands: %d called, %d answered, %d failed, %d with a caller that ended, %d executed\n", len(outcomes), c.resumes.Load(),
+		events, eventsArrived, pushes, pushesArrived, c.commands.Called, c.commands.Answered, c.commands.Failed, c.commands.Abandoned, c.commands.Executed)
+}
+
+// verdict joins what went wrong, with the end of the processes' logs.
+func (c *campaign) verdict(err error) error {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	for _, problem := range c.problems {
+		err = errors.Join(err, errors.New(problem))
+	}
+	if err != nil {
+		fmt.Fprintf(c.output, "\nthe last lines of the processes:\n%s\n", strings.Join(c.lines, "\n"))
+	}
+	return err
+}
+
+// mostProblems is how many are kept: the first say most.
+const mostProblems = 20
+
+// problem takes down what must not be, and ends the campaign.
+func (c *campaign) problem(text string) {
+	c.lock.Lock()
+	if len(c.problems) < mostProblems {
+		c.problems = append(c.problems, text)
+	}
+	c.lock.Unlock()
+	c.fail(errors.New(text))
+}
+
+// mostLines is how many lines of the processes are kept.
+const mostLines = 400
+
+// line keeps what a process writes.
+func (c *campaign) line(text string) {
+	switch {
+	case strings.Contains(text, "link resumed") && strings.HasPrefix(text, controllerID):
+		c.resumes.Add(1)
+	case strings.Contains(text, "panic: ") || strings.Contains(text, "fatal error: ") || strings.Contains(text, "DATA RACE"):
+		c.problem(text)
+	}
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	text = time.Now().Format("15:04:05.000 ") + text
+	if c.flags.Logs {
+		fmt.Fprintln(c.output, text)
+	}
+	if c.lines = append(c.lines, text); len(c.lines) > 2*mostLines {
+		c.lines = slices.Clone(c.lines[mostLines:])
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

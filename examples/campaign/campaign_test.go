@@ -1,0 +1,69 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if socket := os.Getenv(embeddedBroker); socket != "" {
+		panic(serveBroker(socket))
+	}
+	flag.Parse()
+	goleak.VerifyTestMain(m)
+}
+
+// writer writes to the test's log.
+type writer struct{ t *testing.T }
+
+func (w writer) Write(text []byte) (int, error) {
+	w.t.Logf("%s", text)
+	return len(text), nil
+}
+
+// The short form: one deck of faults.
+func TestCampaign(t *testing.T) {
+	flags, err := ParseFlags(nil, writer{t})
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags.Race = raceEnabled
+	play(t, flags)
+}
+
+// The embedded broker does as well, where there is no mosquitto.
+func TestCampaignOnTheEmbeddedBroker(t *testing.T) {
+	flags, err := ParseFlags([]string{"-embedded", "-faults", "4", "-only", string(PortPulled), "-only", string(KillPortBroker)}, writer{t})
+	if err != nil {
+		t.Fatal(err)
+	}
+	play(t, flags)
+}
+
+func play(t *testing.T, flags Flags) {
+	t.Helper()
+	err := runCampaign(t.Context(), flags, writer{t})
+	if errors.Is(err, errNoRight) && !required() {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// required tells whether the campaign has to run: in CI, where the programs for it are installed.
+func required() bool {
+	for _, program := range []string{"ip", "nft"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return false
+		}
+	}
+	return os.Getenv("CI") != ""
+}

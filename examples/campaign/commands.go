@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"sync"
+)
+
+// Commands keeps account of the commands that the main board gives: each answered, and executed exactly once. It is safe for
+// concurrent use.
+type Commands struct {
+	lock     sync.Mutex
+	calls    map[int]*call
+	last     int
+	problem  func(string)
+	answered map[string]int // the newest number of each kind that was answered
+
+	// Called and those after it count. Failed were answered with an error, Abandoned are those whose caller ended.
+	Called, Answered, Failed, Abandoned, Executed int
+	changed                                       chan struct{}
+}
+
+type call struct {
+	kind     commandKind
+	executed int
+	// done: answered, failed or abandoned.
+	done bool
+}
+
+// commandKind is one of the commands that are called all the time.
+type commandKind struct {
+	name string
+	// hasResult: an answer that is no error says that it was executed. A command without a result is answered as done when
+	// the satellite is lost.
+	hasResult bool
+	// repeated: its caller repeats it, so it may be left out while there is no link.
+	repeated bool
+}
+
+// The commands that are called all the time.
+var (
+	reserve       = commandKind{name: "reserve", hasResult: true}
+	setDuration   = commandKind{name: "set_duration_s"}
+	enforceLimits = commandKind{name: "enforce_limits", repeated: true}
+	uploadLogs    = commandKind{name: "upload_logs", hasResult: true}
+)
+
+// NewCommands keeps an account; problem is called with each thing that must not be, in words.
+func NewCommands(problem func(string)) *Commands {
+	return &Commands{calls: map[int]*call{}, problem: problem, answered: map[string]int{}, changed: make(chan struct{})}
+}
+
+// Call numbers a call before it is made.
+func (c *Commands) Call(kind commandKind) int {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	c.last++
+	c.Called++
+	c.calls[c.last] = &call{kind: kind}
+	return c.last
+}
+
+// Execute takes down that the satellite executes a call.
+func (c *Commands) Execute(number int) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	call := c.calls[number]
+	if call == nil {
+		c.problem(fmt.Sprintf("command %d was executed and never called", number))
+		return
+	}
+	call.executed++
+	c.Executed++
+	if call.executed > 1 {
+		c.problem(fmt.Sprintf("command %d, %s, was executed %d times", number, call.kind.name, call.executed))
+	}
+}
+
+// Answer takes down how a call ended: with an answer or, where err is not nil, without. killed says that a process was
+// killed meanwhile, which excuses an error, and an answer for a command without a result that was not executed.
+func (c *Commands) Answer(number int, err error, killed bool) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	call := c.calls[number]
+	call.done = true
+	switch {
+	case err != nil && !killed:
+		c.problem(fmt.Sprintf("command %d, %s: %v", number, call.kind.name, err))
+		fallthrough
+	case err != nil:
+		c.Failed++
+		return
+	}
+	c.Answered++
+	if call.executed == 0 && !call.kind.repeated && (call.kind.hasResult || !killed) {
+		c.problem(fmt.Sprintf("command %d, %s, was answered and not executed", number, call.kind.name))
+	}
+	c.answered[call.kind.name] = number
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// Abandon takes down that the caller of a command has ended.
+func (c *Commands) Abandon(number int) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	c.calls[number].done = true
+	c.Abandoned++
+}
+
+// Last is the number of the newest call.
+func (c *Commands) Last() int {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	return c.last
+}
+
+// Progress tells whether each of the kinds has had an answer to a call that was made after the given one; where not, the
+// channel is closed at the next answer.
+func (c *Commands) Progress(number int, kinds ...commandKind) (bool, <-chan struct{}) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	for _, kind := range kinds {
+		if c.answered[kind.name] <= number {
+			return false, c.changed
+		}
+	}
+	return true, c.changed
+}
+
+// Open is how many calls have not ended.
+func (c *Commands) Open() int {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	open := 0
+	for _, call := range c.calls {
+		if !call.done {
+			open++
+		}
+	}
+	return open
+}

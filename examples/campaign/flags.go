@@ -1,0 +1,65 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Flags are what the user asked for.
+type Flags struct {
+	Faults   int
+	Seed     uint64
+	Speed    float64
+	Silence  time.Duration
+	Embedded bool
+	Race     bool
+	Only     []Kind
+	Logs     bool
+}
+
+// ParseFlags reads the arguments without the program's name.
+func ParseFlags(arguments []string, help io.Writer) (Flags, error) {
+	f := Flags{Seed: uint64(time.Now().UnixNano())}
+	set := flag.NewFlagSet("campaign", flag.ContinueOnError)
+	set.SetOutput(help)
+	set.IntVar(&f.Faults, "faults", 2*deckSize, "how many faults to make")
+	set.Uint64Var(&f.Seed, "seed", f.Seed, "draw the faults from this number (default: another one each time)")
+	set.Float64Var(&f.Speed, "speed", 5, "replay the traffic this many times faster than it was recorded")
+	set.DurationVar(&f.Silence, "silence", 500*time.Millisecond, "the controller's link_timeout_ms")
+	set.BoolVar(&f.Embedded, "embedded", false, "use the embedded MQTT broker where mosquitto is installed, too")
+	set.BoolVar(&f.Race, "race", false, "build the modules with the race detector")
+	set.BoolVar(&f.Logs, "logs", false, "print what the modules and brokers write")
+	set.Func("only", "make only faults of this `kind`; repeatable", func(text string) error {
+		for _, kind := range kinds {
+			if string(kind.kind) == text {
+				f.Only = append(f.Only, kind.kind)
+				return nil
+			}
+		}
+		return fmt.Errorf("no such kind; there are: %s", strings.Join(kindNames(), "; "))
+	})
+	if err := set.Parse(arguments); err != nil {
+		return Flags{}, err
+	}
+	switch {
+	case set.NArg() > 0:
+		return Flags{}, fmt.Errorf("unexpected argument %q", set.Arg(0))
+	case f.Faults < 1:
+		return Flags{}, fmt.Errorf("-faults %d: give a number above 0", f.Faults)
+	case !(f.Speed > 0 && f.Speed <= 100):
+		return Flags{}, fmt.Errorf("-speed %v: give a number above 0 and up to 100", f.Speed)
+	case f.Silence < 200*time.Millisecond || f.Silence > time.Minute:
+		return Flags{}, fmt.Errorf("-silence %v: give a time from 200ms to 1m", f.Silence)
+	}
+	return f, nil
+}
+
+func kindNames() (names []string) {
+	for _, kind := range kinds {
+		names = append(names, string(kind.kind))
+	}
+	return names
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
+	"github.com/remotechargeport/remotechargeport/examples/internal/standin"
+	"github.com/remotechargeport/remotechargeport/satellite"
+)
+
+const controllerID = "connector_2"
+
+const mainManifest = `
+description: The main board's modules, all in one.
+provides:
+  auth: {interface: auth, description: Authorisation.}
+requires:
+  evse_manager: {interface: evse_manager}
+  energy: {interface: energy}
+  uk_random_delay: {interface: uk_random_delay}
+  system: {interface: system}
+  satellite: {interface: satellite}
+metadata: {license: "https://www.apache.org/licenses/LICENSE-2.0", authors: [The remotechargeport authors]}
+`
+
+// mainModules configures the main board. The way to the satellite may be another one in each of its lives.
+func (c *campaign) mainModules() map[string]everesttest.ModuleConfig {
+	connections := map[string][]everesttest.Connection{}
+	for _, implementation := range []string{"evse_manager", "energy", "uk_random_delay", "system", "satellite"} {
+		connections[implementation] = []everesttest.Connection{{ModuleID: controllerID, ImplementationID: implementation}}
+	}
+	hostname := routerToMain
+	if c.direct.Load() {
+		hostname = portAddress
+	}
+	return map[string]everesttest.ModuleConfig{
+		standInID: {Module: "Main", Manifest: []byte(mainManifest), Connections: connections},
+		controllerID: {
+			Module: "SatelliteController", Manifest: satellite.ControllerInstallation().Manifest,
+			Config:      map[string]any{"hostname": hostname, "link_timeout_ms": int(c.flags.Silence.Milliseconds())},
+			Connections: map[string][]everesttest.Connection{"auth": {{ModuleID: standInID, ImplementationID: "auth"}}},
+		},
+	}
+}
+
+// setUpMain takes down all that comes from the satellite, in the order in which it comes.
+func (c *campaign) setUpMain(_ *life, module *everest.Module) error {
+	if err := standin.AnswerAll(c.definitions, module.Provides("auth"), standin.PlainAnswer); err != nil {
+		return err
+	}
+	order := module.NewQueue("satellite")
+	for _, requirement := range []string{"evse_manager", "energy"} {
+		err := standin.SubscribeAll(c.definitions, module.Requires(requirement)[0], order, func(variable string, value json.RawMessage) {
+			number, err := numberOf(value)
+			if err != nil {
+				c.problem(fmt.Sprintf("%s without a number arrived: %s", variable, value))
+				return
+			}
+			c.events.Arrive(variableKey(variable, number), string(value))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	module.Requires("satellite")[0].SubscribeErrors(func(_ context.Context, event everest.ErrorEvent) {
+		c.events.Arrive(errorKey(event.Error.UUID, event.Raised), event.Error.Type)
+	}, everest.OnQueue(order))
+	return nil
+}
+
+type uploadRequest struct {
+	Location  string `json:"location"`
+	RequestID int    `json:"request_id"`
+}
+
+func logFile(number int) string { return fmt.Sprintf("log-%d.gz", number) }
+
+// answerLimit is how long a command may take whatever happens: longer than any fault and the restart after it.
+const answerLimit = time.Minute
+
+// call calls one kind of command over and over while the main board is up.
+func (c *campaign) call(ctx context.Context, kind commandKind, requirement string, pause time.Duration, arguments func(int) any, check func(int, json.RawMessage) error) {
+	for {
+		current, err := c.main.await(ctx, 0)
+		if err != nil {
+			return
+		}
+		number := c.commands.Call(kind)
+		kills, killing := c.kills.Load(), c.killing.Load()
+		limited, cancel := context.WithTimeout(current.ctx, answerLimit)
+		var answer json.RawMessage
+		err = current.standIn.Requires(requirement)[0].Call(limited, kind.name, arguments(number), &answer)
+		cancel()
+		switch {
+		case err != nil && current.ctx.Err() != nil:
+			c.commands.Abandon(number)
+		default:
+			if err == nil && check != nil {
+				err = check(number, answer)
+			}
+			c.commands.Answer(number, err, killing || c.kills.Load() != kills || c.killing.Load())
+		}
+		if sleep(ctx, pause) != nil {
+			return
+		}
+	}
+}
+
+// callers returns one of each kind.
+func (c *campaign) callers() ([]func(context.Context), error) {
+	session, err := recording.ChargingSession()
+	if err != nil {
+		return nil, err
+	}
+	limits, err := recording.CommandArguments(session, enforceLimits.name)
+	if err != nil {
+		return nil, err
+	}
+	var recorded []map[string]json.RawMessage
+	for _, arguments := range limits {
+		var fields struct {
+			Value map[string]json.RawMessage `json:"value"`
+		}
+		if err := json.Unmarshal(arguments, &fields); err != nil {
+			return nil, fmt.Errorf("recorded %s: %w", enforceLimits.name, err)
+		}
+		recorded = append(recorded, fields.Value)
+	}
+	return []func(context.Context){
+		func(ctx context.Context) {
+			c.call(ctx, reserve, "evse_manager", 30*time.Millisecond, func(number int) any {
+				return map[string]int{"reservation_id": number}
+			}, func(_ int, answer json.RawMessage) error {
+				if string(answer) != "true" {
+					return fmt.Errorf("answered %s", answer)
+				}
+				return nil
+			})
+		},
+		func(ctx context.Context) {
+			c.call(ctx, setDuration, "uk_random_delay", 100*time.Millisecond, func(number int) any {
+				return map[string]int{"value": number}
+			}, nil)
+		},
+		func(ctx context.Context) {
+			c.call(ctx, enforceLimits, "energy", 100*time.Millisecond, func(number int) any {
+				limits := maps.Clone(recorded[number%len(recorded)])
+				limits["uuid"] = numbered(json.RawMessage(`"limits"`), number) // the definition has no place for another member
+				return map[string]any{"value": limits}
+			}, nil)
+		},
+		func(ctx context.Context) {
+			c.call(ctx, uploadLogs, "system", 50*time.Millisecond, func(number int) any {
+				return map[string]any{"upload_logs_request": uploadRequest{Location: "ftp://192.0.2.1/", RequestID: number}}
+			}, func(number int, answer json.RawMessage) error {
+				var fields struct {
+					File string `json:"file_name"`
+				}
+				if err := json.Unmarshal(answer, &fields); err != nil || fields.File != logFile(number) {
+					return fmt.Errorf("answered %s, the answer of another", answer)
+				}
+				return nil
+			})
+		},
+	}, nil
+}
+
+// push publishes what the main board sends to the satellite, while it is up.
+func (c *campaign) push(ctx context.Context) error {
+	session, err := recording.ChargingSession()
+	if err != nil {
+		return err
+	}
+	var recorded []json.RawMessage
+	for _, row := range session {
+		if row.Kind == "var" && row.Name == "token_validation_status" {
+			recorded = append(recorded, row.Value)
+		}
+	}
+	for number := 1; ; {
+		current, err := c.main.await(ctx, 0)
+		if err != nil {
+			return nil
+		}
+		c.pushes.Fresh()
+		for ctx.Err() == nil && current.ctx.Err() == nil {
+			value := numbered(recorded[number%len(recorded)], number)
+			c.pushes.Publish(variableKey("token_validation_status", number), string(value))
+			number++
+			if err := current.standIn.Provides("auth").Publish(current.ctx, "token_validation_status", value); err != nil && current.ctx.Err() == nil {
+				return err
+			}
+			_ = sleep(current.ctx, 50*time.Millisecond)
+		}
+		if _, err := c.main.await(ctx, current.number+1); err != nil {
+			return nil
+		}
+	}
+}

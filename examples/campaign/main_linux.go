@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+func main() {
+	if socket := os.Getenv(embeddedBroker); socket != "" {
+		fmt.Fprintln(os.Stderr, serveBroker(socket))
+		os.Exit(1)
+	}
+	flags, err := ParseFlags(os.Args[1:], os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		err = runCampaign(ctx, flags, os.Stdout)
+		stop()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "campaign:", err)
+		os.Exit(1)
+	}
+}
+
+// build compiles the modules' programs, by the names of their folders.
+func build(ctx context.Context, folder string, race bool) (map[string]string, error) {
+	programs := map[string]string{}
+	for _, name := range []string{"agent", "controller"} {
+		arguments := []string{"build", "-tags", "codec.notfastpath"}
+		if race {
+			arguments = append(arguments, "-race")
+		}
+		programs[name] = filepath.Join(folder, name)
+		arguments = append(arguments, "-o", programs[name], "github.com/remotechargeport/remotechargeport/examples/"+name)
+		if output, err := exec.CommandContext(ctx, "go", arguments...).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("go build %s: %w\n%s", name, err, output)
+		}
+	}
+	return programs, nil
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// The addresses of the network between the boards: main board, router's two ends, satellite.
+const (
+	mainAddress      = "10.77.1.1"
+	routerToMain     = "10.77.1.2"
+	routerToPort     = "10.77.2.2"
+	portAddress      = "10.77.2.1"
+	agentPort        = "4129"
+	prefixNamespaces = "rcp-campaign-"
+	folderNamespaces = "/var/run/netns"
+)
+
+// network is two boards and what is between them, each a network namespace.
+type network struct {
+	main, router, port namespace
+}
+
+// errNoRight is a system on which no network can be made.
+var errNoRight = errors.New("a campaign makes network namespaces: it needs root, or CAP_NET_ADMIN and CAP_SYS_ADMIN, and the programs ip and nft")
+
+// checkRight returns an error that is errNoRight where it is not allowed to make a network, or where the programs for it are
+// not installed.
+func checkRight() error {
+	for _, program := range []string{"ip", "nft"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%w: %w", errNoRight, err)
+		}
+	}
+	trial := namespace{prefixNamespaces + strconv.Itoa(os.Getpid()) + "-trial"}
+	if err := run("ip", "netns", "add", trial.name); err != nil {
+		return fmt.Errorf("%w: %w", errNoRight, err)
+	}
+	defer trial.remove()
+	if err := trial.do(func() error { return nil }); err != nil {
+		return fmt.Errorf("%w: %w", errNoRight, err)
+	}
+	return nil
+}
+
+// newNetwork wires the boards up. Namespaces of a campaign that was killed are removed.
+func newNetwork() (*network, error) {
+	removeStale()
+	prefix := prefixNamespaces + strconv.Itoa(os.Getpid()) + "-"
+	n := &network{main: namespace{prefix + "main"}, router: namespace{prefix + "router"}, port: namespace{prefix + "satellite"}}
+	if err := n.wire(); err != nil {
+		n.remove()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *network) wire() error {
+	for _, ns := range []namespace{n.main, n.router, n.port} {
+		if err := run("ip", "netns", "add", ns.name); err != nil {
+			return err
+		}
+		if err := run("ip", "-n", ns.name, "link", "set", "lo", "up"); err != nil {
+			return err
+		}
+	}
+	for _, cable := range []struct {
+		board           namespace
+		name            string
+		address, router string
+	}{{n.main, "main", mainAddress, routerToMain}, {n.port, "satellite", portAddress, routerToPort}} {
+		for _, arguments := range [][]string{
+			{"-n", cable.board.name, "link", "add", "eth0", "type", "veth", "peer", "name", cable.name, "netns", n.router.name},
+			{"-n", cable.board.name, "address", "add", cable.address + "/30", "dev", "eth0"},
+			{"-n", n.router.name, "address", "add", cable.router + "/30", "dev", cable.name},
+			{"-n", n.router.name, "link", "set", cable.name, "up"},
+		} {
+			if err := run("ip", arguments...); err != nil {
+				return err
+			}
+		}
+	}
+	if err := errors.Join(n.up(n.main), n.up(n.port)); err != nil {
+		return err
+	}
+	return n.router.do(func() error {
+		if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644); err != nil {
+			return err
+		}
+		return errors.Join(run("nft", "add", "table", "ip", "campaign"),
+			run("nft", "add", "chain", "ip", "campaign", "loss", "{ type filter hook prerouting priority -300; }"))
+	})
+}
+
+// down takes a board's own end of its cable down.
+func (n *network) down(board namespace) error {
+	return run("ip", "-n", board.name, "link", "set", "eth0", "down")
+}
+
+// up takes it up again, with the route that went down with it.
+func (n *network) up(board namespace) error {
+	gateway := routerToMain
+	if board == n.port {
+		gateway = routerToPort
+	}
+	if err := run("ip", "-n", board.name, "link", "set", "eth0", "up"); err != nil {
+		return err
+	}
+	return run("ip", "-n", board.name, "route", "replace", "default", "via", gateway)
+}
+
+// pull takes the other end of a board's cable down, or up: the board loses the carrier and keeps its routes.
+func (n *network) pull(board namespace, state string) error {
+	cable := "main"
+	if board == n.port {
+		cable = "satellite"
+	}
+	return run("ip", "-n", n.router.name, "link", "set", cable, state)
+}
+
+// lose drops so many percent of the packets of both directions; 0 drops none.
+func (n *network) lose(percent int) error {
+	return n.router.do(func() error {
+		if percent == 0 {
+			return run("nft", "flush", "chain", "ip", "campaign", "loss")
+		}
+		return run("nft", "add", "rule", "ip", "campaign", "loss", "numgen", "random", "mod", "100", "<", strconv.Itoa(percent), "drop")
+	})
+}
+
+// forward makes the forwarder, which listens on the router's address towards the main board.
+func (n *network) forward() (*forwarder, error) {
+	var listener net.Listener
+	err := n.router.do(func() (err error) {
+		listener, err = net.Listen("tcp4", net.JoinHostPort(routerToMain, agentPort))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newForwarder(listener, func() (conn net.Conn, err error) {
+		err = n.router.do(func() error {
+			conn, err = net.Dial("tcp4", net.JoinHostPort(portAddress, agentPort))
+			return err
+		})
+		return conn, err
+	}), nil
+}
+
+func (n *network) remove() {
+	for _, ns := range []namespace{n.main, n.router, n.port} {
+		ns.remove()
+	}
+}
+
+// removeStale removes the namespaces of campaigns that are not running any more.
+func removeStale() {
+	paths, _ := filepath.Glob(filepath.Join(folderNamespaces, prefixNamespaces+"*"))
+	for _, path := range paths {
+		name := filepath.Base(path)
+		text, _, _ := strings.Cut(strings.TrimPrefix(name, prefixNamespaces), "-")
+		if number, err := strconv.Atoi(text); err == nil && errors.Is(unix.Kill(number, 0), unix.ESRCH) {
+			namespace{name}.remove()
+		}
+	}
+}
+
+// namespace is a network namespace with a name.
+type namespace struct{ name string }
+
+// do calls work on a thread that is in the namespace; goroutines that work starts are not.
+func (ns namespace) do(work func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		// Never unlocked, so that the thread ends with the goroutine.
+		runtime.LockOSThread()
+		if err := ns.enter(); err != nil {
+			done <- err
+			return
+		}
+		done <- work()
+	}()
+	return <-done
+}
+
+// enter takes the calling thread into the namespace, for good.
+func (ns namespace) enter() error {
+	file, err := os.Open(filepath.Join(folderNamespaces, ns.name))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter the network namespace %s: %w", ns.name, err)
+	}
+	return nil
+}
+
+func (ns namespace) remove() {
+	// One that was never made need not be removed.
+	_ = run("ip", "netns", "delete", ns.name)
+}
+
+func run(program string, arguments ...string) error {
+	output, err := exec.CommandContext(context.Background(), program, arguments...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s", program, strings.Join(arguments, " "), err, strings.TrimSpace(string(output)))
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// A Kind of fault.
+type Kind string
+
+// What can happen.
+const (
+	MainLinkDown   Kind = "link down, main"
+	PortLinkDown   Kind = "link down, satellite"
+	MainPulled     Kind = "cable pulled, main"
+	PortPulled     Kind = "cable pulled, satellite"
+	Loss           Kind = "30 % packet loss"
+	Delay          Kind = "delay"
+	Stall          Kind = "stall"
+	StallOneWay    Kind = "stall, one way"
+	Cut            Kind = "cut"
+	CutTwice       Kind = "cut twice"
+	StopAgent      Kind = "agent stopped"
+	StopController Kind = "controller stopped"
+	KillAgent      Kind = "agent killed"
+	KillController Kind = "controller killed"
+	KillPortBroker Kind = "satellite's broker killed"
+	KillMainBroker Kind = "main broker killed"
+)
+
+// kinds has every kind in the order of the report, with how many of each there are in a deck, and how long it lasts.
+var kinds = []struct {
+	kind        Kind
+	cards       int
+	least, most time.Duration
+}{
+	{MainLinkDown, 1, 50 * time.Millisecond, 1500 * time.Millisecond},
+	{PortLinkDown, 1, 50 * time.Millisecond, 1500 * time.Millisecond},
+	{MainPulled, 1, 50 * time.Millisecond, 1500 * time.Millisecond},
+	{PortPulled, 1, 50 * time.Millisecond, 1500 * time.Millisecond},
+	{Loss, 2, 500 * time.Millisecond, 2500 * time.Millisecond},
+	{Delay, 1, 500 * time.Millisecond, 1500 * time.Millisecond},
+	{Stall, 2, 50 * time.Millisecond, 1500 * time.Millisecond},
+	{StallOneWay, 1, 50 * time.Millisecond, 1500 * time.Millisecond},
+	{Cut, 2, 0, 0},
+	{CutTwice, 1, 0, 100 * time.Millisecond},
+	{StopAgent, 2, 50 * time.Millisecond, 1500 * time.Millisecond},
+	{StopController, 2, 50 * time.Millisecond, 1500 * time.Millisecond},
+	{KillAgent, 1, -time.Second, time.Second},
+	{KillController, 1, -time.Second, time.Second},
+	{KillPortBroker, 1, -time.Second, time.Second},
+	{KillMainBroker, 1, -time.Second, time.Second},
+}
+
+// deckSize is how many faults have one of each kind among them.
+var deckSize = func() (size int) {
+	for _, kind := range kinds {
+		size += kind.cards
+	}
+	return size
+}()
+
+// Kills tells whether the fault ends a process.
+func (k Kind) Kills() bool {
+	switch k {
+	case KillAgent, KillController, KillPortBroker, KillMainBroker:
+		return true
+	}
+	return false
+}
+
+// needsForwarder tells whether it is the forwarder that makes the fault.
+func (k Kind) needsForwarder() bool {
+	switch k {
+	case Delay, Stall, StallOneWay, Cut, CutTwice:
+		return true
+	}
+	return false
+}
+
+// Fault is one thing that happens.
+type Fault struct {
+	Kind Kind
+	// For is how long it lasts, for a kill how long the link was down before. Pause is how long nothing happens after it.
+	For, Pause time.Duration
+	// ToSatellite is the direction of a one-way stall: to the satellite, or from it. Delay is that of each byte.
+	ToSatellite bool
+	Delay       time.Duration
+	// Direct is the way on which the boards meet after a kill: through the router alone, or through the forwarder.
+	Direct bool
+}
+
+// Plan deals faults: from each deck every kind is dealt, in random order. For the time of the first deck the way is the
+// forwarder's, so that every kind happens.
+func Plan(random *rand.Rand, count int) []Fault {
+	var plan []Fault
+	var deck []int
+	direct := false
+	for len(plan) < count {
+		next := slices.IndexFunc(deck, func(card int) bool { return !direct || !kinds[card].kind.needsForwarder() })
+		if next < 0 {
+			deck = append(deck, shuffledDeck(random)...)
+			continue
+		}
+		kind := kinds[deck[next]]
+		deck = slices.Delete(deck, next, next+1)
+		fault := Fault{
+			Kind: kind.kind, For: max(0, between(random, kind.least, kind.most)), Pause: between(random, 0, 300*time.Millisecond),
+			ToSatellite: random.IntN(2) == 0, Delay: between(random, 20*time.Millisecond, 400*time.Millisecond),
+		}
+		if fault.Kind.Kills() {
+			direct = random.IntN(2) == 0 && len(plan) >= deckSize
+			fault.Direct = direct
+		}
+		plan = append(plan, fault)
+	}
+	return plan
+}
+
+func shuffledDeck(random *rand.Rand) []int {
+	var deck []int
+	for i, kind := range kinds {
+		for range kind.cards {
+			deck = append(deck, i)
+		}
+	}
+	random.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
+	return deck
+}
+
+func between(random *rand.Rand, least, most time.Duration) time.Duration {
+	return least + time.Duration(random.Int64N(int64(most-least)+1))
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestPlanComesFromTheSeed(t *testing.T) {
+	plan := func(seed uint64) []Fault { return Plan(rand.New(rand.NewPCG(seed, seed)), 100) }
+	if diff := cmp.Diff(plan(7), plan(7)); diff != "" {
+		t.Errorf("one seed, two plans:\n%s", diff)
+	}
+	if cmp.Equal(plan(7), plan(8)) {
+		t.Error("two seeds, one plan")
+	}
+}
+
+func TestPlanHasEveryKind(t *testing.T) {
+	for seed := range uint64(100) {
+		counts, direct := map[Kind]int{}, false
+		for i, fault := range Plan(rand.New(rand.NewPCG(seed, seed)), 10*deckSize) {
+			if i < deckSize {
+				counts[fault.Kind]++
+			}
+			if direct && fault.Kind.needsForwarder() {
+				t.Errorf("seed %d, fault %d: %s, and the way does not lead through the forwarder", seed, i, fault.Kind)
+			}
+			if fault.Kind.Kills() {
+				direct = fault.Direct
+			}
+			if fault.For < 0 || fault.Pause < 0 {
+				t.Errorf("seed %d, fault %d: %+v", seed, i, fault)
+			}
+		}
+		for _, kind := range kinds {
+			if counts[kind.kind] != kind.cards {
+				t.Errorf("seed %d: no %s in a deck", seed, kind.kind)
+			}
+		}
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for _, test := range []struct{ arguments, want string }{
+		{"-faults 0", "-faults"}, {"-speed -1", "-speed"}, {"-silence 1ms", "-silence"}, {"-only nonsense", "agent killed"}, {"more", "more"},
+	} {
+		if _, err := ParseFlags(strings.Fields(test.arguments), io.Discard); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error %v, want one with %q", test.arguments, err, test.want)
+		}
+	}
+	flags, err := ParseFlags([]string{"-seed", "7", "-only", "cut"}, io.Discard)
+	if err != nil || flags.Seed != 7 || flags.Faults != 2*deckSize || len(flags.Only) != 1 {
+		t.Errorf("flags %+v, error %v", flags, err)
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// process is a program that runs in a board's network namespace. It ends with this program, whatever ends it.
+type process struct {
+	name    string
+	command *exec.Cmd
+	// ended is closed when it has ended; err says how.
+	ended chan struct{}
+	err   error
+}
+
+// startProcess starts a program; line is called with each line that it writes, by one goroutine at a time. A manager's
+// modules get SIGTERM when it dies, which tells them that there is one.
+func startProcess(ns namespace, name string, line func(string), program string, arguments ...string) (*process, error) {
+	p := &process{name: name, command: exec.Command(program, arguments...), ended: make(chan struct{})}
+	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	output, err := p.command.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	started := make(chan error, 1)
+	go func() {
+		defer close(p.ended)
+		// The child is in the namespace of the thread that starts it, and is told of that thread's end.
+		runtime.LockOSThread()
+		err := ns.enter()
+		if err == nil {
+			err = p.command.Start()
+		}
+		started <- err
+		if err != nil {
+			return
+		}
+		var reading sync.WaitGroup
+		reading.Go(func() {
+			lines := bufio.NewScanner(output)
+			lines.Buffer(nil, 1<<20)
+			for lines.Scan() {
+				line(lines.Text())
+			}
+		})
+		reading.Wait()
+		if p.err = p.command.Wait(); p.err == nil {
+			p.err = fmt.Errorf("exit status 0")
+		}
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	return p, nil
+}
+
+func (p *process) signal(signal syscall.Signal) {
+	// One that has ended needs no signal.
+	_ = p.command.Process.Signal(signal)
+}
+
+// stop ends the process in order, and tells whether it obeyed.
+func (p *process) stop() bool {
+	p.signal(syscall.SIGCONT)
+	p.signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+		return true
+	case <-time.After(20 * time.Second):
+		p.signal(syscall.SIGQUIT) // it says what it is doing
+		select {
+		case <-p.ended:
+		case <-time.After(5 * time.Second):
+			p.signal(syscall.SIGKILL)
+			<-p.ended
+		}
+		return false
+	}
+}

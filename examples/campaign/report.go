@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"time"
+)
+
+// Outcome is what a fault led to.
+type Outcome struct {
+	Fault Fault
+	// Ready is the time from a kill until both boards are ready again; 0 for other faults. Recovered is the time from the
+	// fault's end, for a kill from the kill, until an event and commands that began after it have got through.
+	Ready, Recovered time.Duration
+	Resumes          int
+	// Lost are the events and variables that never arrived; Oldest is how long before the kill the first of them was
+	// published, After how many of them were published after it, to a board that was going down.
+	Lost, After int
+	Oldest      time.Duration
+	// Lives is how often boards started.
+	Lives int
+}
+
+// String is a line for a log.
+func (o Outcome) String() string {
+	text := string(o.Fault.Kind)
+	switch {
+	case o.Fault.For > 0 && o.Fault.Kind.Kills():
+		text += fmt.Sprintf(" after %d ms without a link", o.Fault.For.Milliseconds())
+	case o.Fault.For > 0:
+		text += fmt.Sprintf(" for %d ms", o.Fault.For.Milliseconds())
+	}
+	if o.Fault.Kind.Kills() {
+		return text + fmt.Sprintf(": both boards ready after %d ms, at work after %d ms, %d starts; lost %d, published up to %.1f ms before, and %d after",
+			o.Ready.Milliseconds(), o.Recovered.Milliseconds(), o.Lives, o.Lost-o.After, milliseconds(o.Oldest), o.After)
+	}
+	return text + fmt.Sprintf(": at work after %d ms, %d resumes", o.Recovered.Milliseconds(), o.Resumes)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// writeTables writes what became of the faults of each kind, in Markdown.
+func writeTables(w io.Writer, outcomes []Outcome) {
+	fmt.Fprintln(w, "\n| fault | count | resumes | at work again, p50 / p99 / max, ms |\n|---|---|---|---|")
+	for _, kind := range kinds {
+		if of := ofKind(outcomes, kind.kind); len(of) > 0 && !kind.kind.Kills() {
+			resumes := 0
+			for _, outcome := range of {
+				resumes += outcome.Resumes
+			}
+			fmt.Fprintf(w, "| %s | %d | %d | %s |\n", kind.kind, len(of), resumes, spread(of, func(o Outcome) time.Duration { return o.Recovered }))
+		}
+	}
+	fmt.Fprintln(w, "\n| killed | count | both boards ready, p50 / p99 / max, ms | at work again, p50 / p99 / max, ms | board starts | lost, published before the kill | at most so long before, ms | lost, published after it |\n|---|---|---|---|---|---|---|---|")
+	for _, kind := range kinds {
+		if of := ofKind(outcomes, kind.kind); len(of) > 0 && kind.kind.Kills() {
+			lost, after, lives, oldest := 0, 0, 0, time.Duration(0)
+			for _, outcome := range of {
+				lost, after, lives, oldest = lost+outcome.Lost-outcome.After, after+outcome.After, lives+outcome.Lives, max(oldest, outcome.Oldest)
+			}
+			fmt.Fprintf(w, "| %s | %d | %s | %s | %d | %d | %.1f | %d |\n", kind.kind, len(of),
+				spread(of, func(o Outcome) time.Duration { return o.Ready }), spread(of, func(o Outcome) time.Duration { return o.Recovered }),
+				lives, lost, milliseconds(oldest), after)
+		}
+	}
+}
+
+func ofKind(outcomes []Outcome, kind Kind) (of []Outcome) {
+	for _, outcome := range outcomes {
+		if outcome.Fault.Kind == kind {
+			of = append(of, outcome)
+		}
+	}
+	return of
+}
+
+// spread gives p50, p99 and the most of a measurement in milliseconds.
+func spread(outcomes []Outcome, of func(Outcome) time.Duration) string {
+	var all []time.Duration
+	for _, outcome := range outcomes {
+		all = append(all, of(outcome))
+	}
+	slices.Sort(all)
+	at := func(p float64) int64 { return all[max(1, int(math.Ceil(p*float64(len(all)))))-1].Milliseconds() }
+	return fmt.Sprintf("%d / %d / %d", at(0.50), at(0.99), at(1))
+}
