@@ -27,7 +27,7 @@ type Program struct {
 
 // Main runs the program with its command line, without the program's name. With "-install PREFIX" it installs itself there
 // and returns; options of the installation may follow, as in "-install /usr -tunnel powermeter", and what was done is written
-// to standard output. Otherwise it reads the manager's arguments, logs to standard error from the level on that the framework's
+// to standard output. "-help" and "-version" print what they say. Otherwise it reads the manager's arguments, logs to standard error from the level on that the framework's
 // log configuration asks for, and returns what Run returns. Any error means that the process has to exit with a status
 // other than 0:
 //
@@ -36,8 +36,16 @@ type Program struct {
 //		os.Exit(1)
 //	}
 func (p Program) Main(arguments []string) error {
-	if len(arguments) > 0 && strings.TrimLeft(arguments[0], "-") == "install" {
-		return p.install(arguments[1:])
+	if len(arguments) > 0 {
+		switch strings.TrimLeft(arguments[0], "-") {
+		case "install":
+			return p.install(arguments[1:])
+		case "help", "h":
+			return p.printHelp(os.Stdout)
+		case "version":
+			_, err := fmt.Println(p.Installation.Module, version())
+			return err
+		}
 	}
 	options, err := ParseOptions(arguments, os.Getenv)
 	if err != nil {

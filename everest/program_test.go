@@ -22,6 +22,31 @@ func TestProgramRunsWithTheManagersArguments(t *testing.T) {
 	}
 }
 
+func TestHelpNamesEveryFlag(t *testing.T) {
+	program := Program{Installation: Installation{Module: "ExampleModule"}}
+	var text strings.Builder
+	if err := program.printHelp(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range Flags() {
+		if !strings.Contains(text.String(), "--"+flag.Name) || !strings.Contains(text.String(), flag.Variable) {
+			t.Errorf("the help has no %+v:\n%s", flag, text.String())
+		}
+		if flag.Value == "" != flagsWithoutValue[flag.Name] {
+			t.Errorf("flag %s is read otherwise than told", flag.Name)
+		}
+		// The text of a known flag may look like a flag, as an odd path does.
+		if flag.Variable != "" && readFlags([]string{"--" + flag.Name, "-x"})[flag.Name] != "-x" {
+			t.Errorf("flag %s does not take a value that starts with a dash", flag.Name)
+		}
+	}
+	for _, argument := range []string{"--help", "-h", "-version"} {
+		if err := program.Main([]string{argument}); err != nil {
+			t.Errorf("%s: %v", argument, err)
+		}
+	}
+}
+
 func TestProgramInstallsItself(t *testing.T) {
 	prefix := t.TempDir()
 	program := Program{

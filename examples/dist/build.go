@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// module is the module whose programs these are; go run finds it from any folder of the checkout.
+const module = "github.com/remotechargeport/remotechargeport"
+
+// program is a program that runs on a board.
+type program struct {
+	// folder below examples, and name of the program there.
+	folder, name string
+}
+
+// programs of boards. The other examples run on a developer's machine.
+var programs = []program{
+	{"agent", "SatelliteAgent"},
+	{"controller", "SatelliteController"},
+	{"aggregator", "SystemAggregator"},
+	{"satctl", "satctl"},
+	{"satkeys", "satkeys"},
+}
+
+// target is a processor that boards have.
+type target struct {
+	name        string
+	environment []string
+}
+
+var targets = []target{
+	{"amd64", []string{"GOARCH=amd64"}},
+	{"arm64", []string{"GOARCH=arm64"}},
+	{"armv7", []string{"GOARCH=arm", "GOARM=7"}},
+}
+
+func targetNamed(name string) (target, bool) {
+	for _, target := range targets {
+		if target.name == name {
+			return target, true
+		}
+	}
+	return target{}, false
+}
+
+// tags leave out what the boards' programs do not use: the codec's fast paths for every type, and the HTTP/2 that net/http
+// has for servers on the Internet.
+const tags = "codec.notfastpath,nethttpomithttp2"
+
+// linkerFlags strip what only debuggers read.
+const linkerFlags = "-s -w"
+
+// goBuild are the arguments of go that build a package.
+func goBuild(pkg, output string) []string {
+	return []string{"build", "-trimpath", "-tags", tags, "-ldflags", linkerFlags, "-o", output, pkg}
+}
+
+// built is one program for one target.
+type built struct {
+	program string
+	target  string
+	path    string // below the directory, with slashes
+	size    int64
+}
+
+func buildAll(ctx context.Context, directory string, wanted []target, errs io.Writer) ([]built, error) {
+	absolute, err := filepath.Abs(directory)
+	if err != nil {
+		return nil, err
+	}
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []built
+	for _, target := range wanted {
+		for _, program := range programs {
+			if _, err := os.Stat(filepath.Join(root, "examples", program.folder)); errors.Is(err, fs.ErrNotExist) {
+				fmt.Fprintf(errs, "dist: there is no examples/%s here\n", program.folder)
+				continue
+			}
+			result := built{program: program.name, target: target.name, path: path.Join("linux-"+target.name, program.name)}
+			output := filepath.Join(absolute, filepath.FromSlash(result.path))
+			if err := build(ctx, root, target, program, output, errs); err != nil {
+				return nil, err
+			}
+			info, err := os.Stat(output)
+			if err != nil {
+				return nil, err
+			}
+			result.size = info.Size()
+			all = append(all, result)
+		}
+	}
+	return all, nil
+}
+
+func build(ctx context.Context, root string, target target, program program, output string, errs io.Writer) error {
+	command := exec.CommandContext(ctx, "go", goBuild(module+"/examples/"+program.folder, output)...)
+	command.Dir = root
+	// Only what stands here decides about the bytes: GOFLAGS of the user does not.
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=", "GOAMD64=v1", "GOARM64=v8.0")
+	command.Env = append(command.Env, target.environment...)
+	command.Stderr = errs
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("%s for %s: %w", program.name, target.name, err)
+	}
+	return nil
+}
+
+func moduleRoot(ctx context.Context) (string, error) {
+	output, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	root := strings.TrimSpace(string(output))
+	if err != nil || root == "" {
+		return "", fmt.Errorf("this is no checkout of %s: %w", module, err)
+	}
+	return root, nil
+}

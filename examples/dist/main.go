@@ -1,0 +1,65 @@
+// Command dist builds the programs of this module that run on boards, for the boards' processors: static, stripped,
+// without the paths of the machine that builds, and with the build tags of doc/deployment.md. The same sources give the
+// same bytes.
+//
+//	go run ./examples/dist -o dist
+//
+// makes dist/linux-amd64, dist/linux-arm64 and dist/linux-armv7, and dist/SHA256SUMS of everything in them, which
+// `sha256sum -c SHA256SUMS` checks. The version that the programs tell is that of the checkout.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "dist:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, arguments []string, out, errs io.Writer) error {
+	flags := flagSet(errs)
+	directory := flags.String("o", "dist", "`directory` to build into")
+	chosen := flags.String("targets", "amd64,arm64,armv7", "processors to build for, separated by commas")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%q is too much", flags.Arg(0))
+	}
+	var wanted []target
+	for name := range strings.SplitSeq(*chosen, ",") {
+		target, known := targetNamed(name)
+		if !known {
+			return fmt.Errorf("there is no target %q: choose from amd64, arm64 and armv7", name)
+		}
+		wanted = append(wanted, target)
+	}
+	built, err := buildAll(ctx, *directory, wanted, errs)
+	if err != nil {
+		return err
+	}
+	if err := writeSums(*directory, built); err != nil {
+		return err
+	}
+	return printSizes(out, built, wanted)
+}
+
+func flagSet(errs io.Writer) *flag.FlagSet {
+	flags := flag.NewFlagSet("dist", flag.ContinueOnError)
+	flags.SetOutput(errs)
+	return flags
+}
