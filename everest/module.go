@@ -103,7 +103,7 @@ func newModule(options Options) (*Module, error) {
 	m := &Module{
 		options:  options,
 		topics:   topics{options.EverestPrefix},
-		log:      options.Logger.Named("everest").With(zap.String("module", options.ModuleID)),
+		log:      LimitRepeats(options.Logger).Named("everest").With(zap.String("module_id", options.ModuleID)),
 		spawned:  spawnedByManager(),
 		provided: map[string]*Provided{},
 		required: map[string][]*Required{},

@@ -238,18 +238,18 @@ func TestManifestThatDoesNotFit(t *testing.T) {
 func TestDropLogIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
-		drops := dropLog{log: zap.New(core)}
+		drops := dropLog{log: LimitRepeats(zap.New(core))}
 		for range 1000 {
 			drops.drop("topic", errors.New("bad"))
 		}
-		if logs.Len() != dropBurst || drops.count() != 1000 {
+		if logs.Len() != repeatBurst || drops.count() != 1000 {
 			t.Errorf("%d of %d drops were reported at once", logs.Len(), drops.count())
 		}
-		time.Sleep(time.Second)
+		time.Sleep(repeatInterval)
 		drops.drop("topic", errors.New("bad"))
 		last := logs.All()[logs.Len()-1]
-		if logs.Len() != dropBurst+1 || last.ContextMap()["unreported_before"] != uint64(1000-dropBurst) {
-			t.Errorf("after a second: %v", last)
+		if logs.Len() != repeatBurst+1 || last.ContextMap()["repeats"] != uint64(1000-repeatBurst) {
+			t.Errorf("after the interval: %v", last)
 		}
 	})
 }
