@@ -16,7 +16,8 @@ type Agent struct {
 	// firmware: an update was accepted, so losing the controller is no fault.
 	firmware bool
 	// asked: this agent has asked its system for the reset it waits for.
-	asked  bool
+	asked bool
+	// reason is why the link was lost last, or why the board restarts.
 	reason Reason
 
 	dialect Dialect
@@ -59,6 +60,10 @@ func (a *Agent) Peer() Peer { return a.peer }
 // DisconnectExpected tells whether a lost controller is taken as part of an
 // update or of a good-bye.
 func (a *Agent) DisconnectExpected() bool { return a.firmware || a.state == Resetting }
+
+// Reason returns why the link was lost last, or why the board restarts or the
+// process ends; 0 before any of it.
+func (a *Agent) Reason() Reason { return a.reason }
 
 // Step takes one event and returns what the shell has to do, in order.
 func (a *Agent) Step(event Event) []Action {
@@ -244,7 +249,7 @@ func (a *Agent) stop() []Action {
 }
 
 func (a *Agent) end(status int, reason Reason) []Action {
-	a.state = Ended
+	a.state, a.reason = Ended, reason
 	return []Action{ExitProcess{status, reason}}
 }
 

@@ -53,7 +53,7 @@ func (a *Agent) sessionEnded(session Session) []Action {
 	if session != a.link || a.dialect != V2 {
 		return nil
 	}
-	return a.goAway()
+	return a.goAway(ConnectionLost)
 }
 
 // silent drops a link on which nothing was called for too long.
@@ -62,15 +62,16 @@ func (a *Agent) silent() []Action {
 		return nil
 	}
 	drop := DropSession{a.link}
-	return append([]Action{drop}, a.goAway()...)
+	return append([]Action{drop}, a.goAway(PeerSilent)...)
 }
 
 // goAway begins the window in which the controller may come back.
-func (a *Agent) goAway() []Action {
+func (a *Agent) goAway(why Reason) []Action {
 	a.link = 0
 	if !a.agreed() {
 		return nil
 	}
+	a.reason = why
 	return []Action{StopTimer{SilenceTimer}, StartTimer{ResumeTimer, a.peer.Window}}
 }
 

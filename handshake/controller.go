@@ -20,7 +20,7 @@ type Controller struct {
 	// suspended: agreed in v2, without a connection. isolated: the port is out
 	// of service. initDone: InitDone was given.
 	suspended, isolated, initDone bool
-	// why the link is suspended.
+	// why the link was lost last, or why the process ends.
 	why Reason
 }
 
@@ -56,6 +56,10 @@ func (c *Controller) Link() Link { return c.link }
 // DisconnectExpected tells whether a lost agent is taken as part of an update
 // or of a reset.
 func (c *Controller) DisconnectExpected() bool { return c.firmware || c.reset }
+
+// Reason returns why the link was lost last, or why the process ends; 0 before
+// either.
+func (c *Controller) Reason() Reason { return c.why }
 
 // Step takes one event and returns what the shell has to do, in order.
 func (c *Controller) Step(event Event) []Action {
@@ -167,6 +171,7 @@ func (c *Controller) lost(reason Reason) []Action {
 		if !c.DisconnectExpected() {
 			return c.end(1, reason)
 		}
+		c.why = reason
 		return c.part()
 	case Leaving:
 		return c.end(0, Stopped)
@@ -272,6 +277,6 @@ func (c *Controller) end(status int, reason Reason) []Action {
 	case Connecting, Greeting, Announcing, Agreeing, Agreed, Working, Leaving:
 		actions = append(actions, Disconnect{c.link})
 	}
-	c.state = Ended
+	c.state, c.why = Ended, reason
 	return append(actions, ExitProcess{status, reason})
 }

@@ -104,7 +104,7 @@ func (c *Controller) resume() []Action {
 
 // giveUp follows the policy: the peer that was agreed with is lost for good.
 func (c *Controller) giveUp(reason Reason) []Action {
-	c.suspended = false
+	c.suspended, c.why = false, reason
 	stop := []Action{StopTimer{CallTimer}, StopTimer{RetryTimer}, StopTimer{ResumeTimer}, StopTimer{ExpectTimer}}
 	switch {
 	case c.config.OnLoss == Isolated:
@@ -141,7 +141,7 @@ func (c *Controller) holdNoLonger() []Action {
 	switch c.state {
 	case Connecting, Pausing, Greeting, Announcing, Agreeing:
 		if !c.initDone {
-			c.initDone, c.isolated = true, true
+			c.initDone, c.isolated, c.why = true, true, PeerAbsent
 			return []Action{Isolate{PeerAbsent}, InitDone{}}
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"slices"
 
-	"go.uber.org/zap"
-
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
@@ -59,7 +57,6 @@ func (a *Agent) resumed() {
 	select {
 	case <-a.met:
 		a.status.resumes.Add(1)
-		a.log.Info("the controller is back: the link goes on", zap.String("controller", a.status.controllerAddress()))
 		a.recordActive()
 	default: // the set follows when both have agreed
 	}

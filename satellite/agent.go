@@ -56,6 +56,7 @@ type Agent struct {
 	config  AgentConfig
 	log     *zap.Logger
 	status  agentCounters
+	states  stateLog
 	control *controlled
 
 	module     *everest.Module
@@ -96,9 +97,9 @@ func NewAgent(config AgentConfig) *Agent {
 		config.CommandTimeout = defaultCommandTimeout
 	}
 	seen := newControlled()
-	config.Logger = seen.keep(config.Logger, &config.Everest)
+	config.Logger = everest.LimitRepeats(seen.keep(config.Logger, &config.Everest))
 	return &Agent{
-		config: config, log: config.Logger.Named("agent"), control: seen,
+		config: config, log: config.Logger.Named("agent").With(zap.String("module_id", config.Everest.ModuleID)), control: seen,
 		journal: NewJournal(config.Limits),
 		met:     make(chan struct{}), ready: make(chan struct{}),
 		v2: agentLink{identity: newIdentity()},
@@ -162,6 +163,7 @@ func (a *Agent) prepare(hasSystem bool) {
 	a.loop = newLoop(a.agreement, a.perform, func(state handshake.State) {
 		a.status.state.Store(uint32(state))
 		reportLink(a.module, state, "controller", a.status.controllerAddress())
+		a.logState(state)
 		a.control.moved(state)
 		a.v2.settle(a.agreement)
 		a.sessions.release()
@@ -202,13 +204,12 @@ func (a *Agent) perform(action handshake.Action) error {
 		}
 		a.sessions.answer(action)
 	case handshake.DropSession:
-		a.log.Warn("link ended: the connection is dropped", zap.String("controller", a.status.controllerAddress()))
+		a.log.Debug("connection dropped", zap.String("controller", a.status.controllerAddress()))
 		a.sessions.closeNow(action.Session)
 	case handshake.CloseSession:
 		a.sessions.closeAfterReply(action.Session)
 	case handshake.InitDone:
 		dialect := a.agreement.Dialect()
-		a.log.Info("controller and agent agree", zap.String("controller", a.status.controllerAddress()), zap.Stringer("dialect", dialect))
 		a.status.dialect.Store(ptr(dialect.String()))
 		if dialect == handshake.V2 {
 			a.journalLock.Lock()
@@ -220,7 +221,7 @@ func (a *Agent) perform(action handshake.Action) error {
 	case handshake.StopServer:
 		a.background.Go(a.stopServer)
 	case handshake.ResetSystem:
-		a.log.Warn("asking this board's system for a reset", zap.Stringer("reason", action.Reason))
+		a.log.Info("asking this board's system for a reset", zap.Stringer("reason", action.Reason))
 		a.background.Go(a.resetSystem)
 	default:
 		return fmt.Errorf("satellite: the agent cannot carry out %v", action)
@@ -237,7 +238,7 @@ func (a *Agent) openServer() error {
 	a.server = rpc.NewServer(rpc.ServerConfig{
 		InsecurePlaintext: true,
 		Order:             rpc.OrderPerMethod,
-		Logger:            a.config.Logger,
+		Logger:            a.log,
 		OnSession:         a.sessions.begin,
 		OnSessionEnd: func(session *rpc.Session, _ error) {
 			a.loop.post(handshake.SessionEnded{Session: a.sessions.end(session)})
@@ -247,7 +248,6 @@ func (a *Agent) openServer() error {
 		listener.Close()
 		return err
 	}
-	a.log.Info("waiting for the controller", zap.String("address", listener.Addr().String()))
 	a.background.Go(func() {
 		if err := a.server.Serve(context.Background(), listener); err != nil && !errors.Is(err, net.ErrClosed) {
 			a.module.Fail(fmt.Errorf("satellite: the agent's port failed: %w", err))

@@ -54,6 +54,7 @@ type Controller struct {
 	config  ControllerConfig
 	log     *zap.Logger
 	status  controllerCounters
+	states  stateLog
 	control *controlled
 	// roundTrips are those of the link's heartbeats and pings.
 	roundTrips control.RoundTrips
@@ -92,8 +93,8 @@ func NewController(config ControllerConfig) *Controller {
 		config.CommandTimeout = defaultCommandTimeout
 	}
 	seen := newControlled()
-	config.Logger = seen.keep(config.Logger, &config.Everest)
-	return &Controller{config: config, log: config.Logger.Named("controller"), control: seen, agreed: make(chan struct{}), identity: newIdentity()}
+	config.Logger = everest.LimitRepeats(seen.keep(config.Logger, &config.Everest))
+	return &Controller{config: config, log: config.Logger.Named("controller").With(zap.String("module_id", config.Everest.ModuleID)), control: seen, agreed: make(chan struct{}), identity: newIdentity()}
 }
 
 // Run is the module's life: it connects to the broker, holds init until the
@@ -153,6 +154,7 @@ func (c *Controller) prepare() {
 	c.loop = newLoop(c.agreement, c.perform, func(state handshake.State) {
 		c.status.state.Store(uint32(state))
 		reportLink(c.module, state, "satellite", c.address())
+		c.logState(state)
 		c.control.moved(state)
 		c.session.Store(c.agreement.Session())
 		c.links.settle(state, c.agreement.Dialect())
@@ -185,8 +187,8 @@ func (c *Controller) perform(action handshake.Action) error {
 		}
 	case handshake.InitDone:
 		if c.agreement.State() != handshake.OutOfService {
-			c.log.Info("agent and controller agree", zap.String("satellite", c.address()), zap.Stringer("dialect", c.agreement.Dialect()))
 			if c.agreement.Dialect() == handshake.Legacy {
+				c.refusal.Store(nil)
 				c.links.agree(nil)
 			}
 		}

@@ -85,7 +85,7 @@ func (c *Controller) greet(link *link) {
 	case errors.Is(err, net.ErrClosed), link.ctx.Err() != nil:
 		// The watch of the connection says so.
 	case errors.Is(err, rpc.ErrMethodNotFound):
-		c.log.Info("the agent speaks the legacy dialect", zap.String("satellite", c.address()))
+		c.log.Debug("the agent speaks the legacy dialect", zap.String("satellite", c.address()))
 		c.loop.post(handshake.CallFailed{Link: link.number, Function: handshake.Hello})
 	case err != nil:
 		c.log.Warn("the agent answered an error", zap.String("function", FunctionLinkHello), zap.Error(err))
@@ -140,9 +140,9 @@ func (c *Controller) join(action handshake.Join) {
 	if action.Dialect == handshake.V2 {
 		session = &linkSession{}
 	}
+	c.refusal.Store(nil)
 	link := c.links.agree(session)
 	if c.status.isolations.Load() > 0 {
-		c.log.Info("the satellite is back: its port is in service", zap.String("satellite", c.address()))
 		c.delivery.add(delivered{do: func(ctx context.Context) {
 			if err := c.module.Provides(routeSatellite).Clear(ctx, communicationFault, ""); err != nil {
 				c.log.Error("cannot clear the communication fault", zap.Error(err))
@@ -158,7 +158,7 @@ func (c *Controller) join(action handshake.Join) {
 func (c *Controller) resume(handshake.Resume) {
 	c.status.resumes.Add(1)
 	session := c.links.passage().session
-	c.log.Info("link resumed", zap.String("satellite", c.address()))
+	c.refusal.Store(nil)
 	if link := c.links.agree(session); link != nil && session != nil {
 		c.background.Go(func() { c.pump(link, session) })
 	}
@@ -169,7 +169,6 @@ const communicationFault = "generic/CommunicationFault"
 
 // isolate takes the port out of service.
 func (c *Controller) isolate(action handshake.Isolate) {
-	c.log.Error("the satellite is lost: its port is out of service", zap.String("satellite", c.address()), zap.Stringer("reason", action.Reason))
 	c.status.isolations.Add(1)
 	c.links.isolate()
 	c.delivery.add(delivered{do: func(ctx context.Context) {
@@ -225,7 +224,7 @@ func (c *Controller) takeEvents(session *linkSession, answer rpc.Raw) error {
 		return err
 	}
 	if c.status.givenUp.Swap(givenUp) < givenUp {
-		c.log.Warn("the satellite's journal was full: values were given up", zap.Uint64("so far", givenUp))
+		c.log.Warn("the satellite's journal was full: values were given up", zap.Uint64("given_up", givenUp))
 	}
 	c.delivery.add(session.accept(events)...)
 	return nil

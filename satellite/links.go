@@ -29,6 +29,9 @@ type links struct {
 	// over: no connection will stand any more.
 	over    bool
 	dialect handshake.Dialect
+	// end is how the newest connection ended, nil while it stands or when it was
+	// ended here.
+	end error
 	// changed is closed at the next change; nil while nobody waits for it.
 	changed chan struct{}
 }
@@ -61,6 +64,13 @@ func (l *links) abandon(number handshake.Link) {
 		l.newest, l.agreed = nil, false
 		l.notify()
 	}
+}
+
+// lastEnd returns how the newest connection ended, nil when that was done here.
+func (l *links) lastEnd() error {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return l.end
 }
 
 // of returns the open link of that number, or nil.
@@ -189,7 +199,7 @@ func (c *Controller) logRefusal(err error) {
 // is abandoned.
 func (c *Controller) connect(attempt *link) {
 	defer attempt.cancel()
-	client, err := rpc.Dial(attempt.ctx, c.address(), rpc.Config{InsecurePlaintext: true, Logger: c.config.Logger})
+	client, err := rpc.Dial(attempt.ctx, c.address(), rpc.Config{InsecurePlaintext: true, Logger: c.log})
 	if err != nil {
 		if attempt.ctx.Err() == nil {
 			c.logRefusal(err)
@@ -198,18 +208,31 @@ func (c *Controller) connect(attempt *link) {
 		return
 	}
 	defer client.Close()
-	c.refusal.Store(nil)
 	c.links.lock.Lock()
-	attempt.client = client
+	attempt.client, c.links.end = client, nil
 	c.links.lock.Unlock()
 	c.loop.post(handshake.Connected{Link: attempt.number})
 	select {
 	case <-client.Done():
-		c.log.Warn("link ended", zap.String("satellite", c.address()), zap.Error(client.Err()))
+		c.connectionEnded(attempt, client.Err())
 		c.loop.post(handshake.LinkLost{Link: attempt.number})
 	case <-attempt.ctx.Done():
 	case <-c.loop.ended:
 	}
+}
+
+// connectionEnded logs the end of a connection that the agent, or the network,
+// has made. That of a link is the handshake's to tell.
+func (c *Controller) connectionEnded(attempt *link, end error) {
+	c.links.lock.Lock()
+	if c.links.newest == attempt {
+		c.links.end = end
+	}
+	c.links.lock.Unlock()
+	if _, agreed := c.links.speaks(); !agreed {
+		c.logRefusal(end)
+	}
+	c.log.Debug("connection ended", zap.String("satellite", c.address()), zap.Error(end))
 }
 
 // deliver publishes what was handed over, whatever becomes of the link meanwhile:
