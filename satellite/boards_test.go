@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -129,8 +130,16 @@ func (b *board) waitReady() {
 	}
 }
 
+// definitions are EVerest's, and those of a vendor's interface.
 var definitions = func() func(t testing.TB) *everest.Definitions {
-	load := sync.OnceValues(satellite.Definitions)
+	load := sync.OnceValues(func() (*everest.Definitions, error) {
+		vendor, err := everest.LoadInterfacesYAML(os.DirFS("testdata/everest"), "vendor_meter")
+		if err != nil {
+			return nil, err
+		}
+		known, err := satellite.Definitions()
+		return known.OverDefinitions(vendor), err
+	})
 	return func(t testing.TB) *everest.Definitions {
 		t.Helper()
 		known, err := load()

@@ -22,6 +22,8 @@ type controllerTable struct {
 	offer       offer
 	told        told
 	differences atomic.Pointer[[]string]
+	// theirs is what the satellite tunnels, nil where it is not known.
+	theirs atomic.Pointer[offer]
 }
 
 // errNotThere is a command that the satellite's module does not have. It is logged
@@ -52,6 +54,7 @@ const offerTimeout = 2 * time.Second
 // something that it cannot know: it gets exactly the calls that it always got.
 func (c *Controller) offer(link *link, client *rpc.Client) {
 	c.sinks.follow(nil)
+	c.table.theirs.Store(nil)
 	extras := c.table.offer.extras()
 	if c.links.dialectNow() == handshake.Legacy && len(extras) == 0 {
 		return
@@ -83,6 +86,7 @@ func (c *Controller) offer(link *link, client *rpc.Client) {
 
 func (c *Controller) takeOffer(theirs offer) {
 	c.sinks.follow(theirs)
+	c.table.theirs.Store(&theirs)
 	found := differences(c.table.offer, theirs, "the satellite")
 	for _, id := range c.table.offer.extras() {
 		if their, there := theirs[id]; there && their.Module == "" {
@@ -101,11 +105,15 @@ func (c *Controller) report(found []string) {
 
 // notThere is the answer to a command that the satellite's module does not have.
 func (c *Controller) notThere(route Route, command Command) error {
-	message := "the satellite at " + c.address() + " does not tunnel " + route.ID + "." + command.Name +
-		": its module needs " + route.ID + " in its configuration key " + parameterTunnel
-	if !route.extra {
-		message = "the satellite at " + c.address() + " has no command " + route.ID + "." + command.Name + ": its EVerest is another release"
+	needs := "its module needs " + route.ID + " in its configuration key " + parameterTunnel
+	known := !route.extra
+	if theirs := c.table.theirs.Load(); theirs != nil && !known {
+		_, known = (*theirs)[route.ID]
 	}
+	if known {
+		needs = "its EVerest has another release of interface " + route.Interface
+	}
+	message := "the satellite at " + c.address() + " does not tunnel " + route.ID + "." + command.Name + ": " + needs
 	if c.table.told.first(message) {
 		c.log.Warn("command is not tunnelled", zap.String("interface", route.ID), zap.String("command", command.Name), zap.String("reason", message))
 	}

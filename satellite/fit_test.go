@@ -1,0 +1,218 @@
+package satellite
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+)
+
+func hasAll(t *testing.T) map[string]string {
+	t.Helper()
+	manifest, err := everest.ParseManifest(controllerManifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return interfacesOf(manifest.Provides, providedInterface)
+}
+
+func defined(t *testing.T, interfaces, types string) *everest.Definitions {
+	t.Helper()
+	loaded, err := everest.LoadDefinitionsJSON([]byte(`{"interfaces":{`+interfaces+`}}`), []byte(`{"types":{`+types+`}}`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded
+}
+
+// rows writes what a route does other than the table of the wire.
+func rows(routes []Route) map[string]string {
+	table := map[string]Route{}
+	for _, route := range Routes() {
+		table[route.ID] = route
+	}
+	found := map[string]string{}
+	for _, route := range routes {
+		var said []string
+		known := map[string]bool{}
+		for _, command := range route.Commands {
+			if command.missing {
+				said = append(said, "-"+command.Name)
+			}
+			if command.Whole {
+				said = append(said, "+"+command.Name+"="+string(command.unavailable()))
+			}
+		}
+		for _, variable := range table[route.ID].Variables {
+			known[variable.Name] = true
+		}
+		for _, variable := range route.Variables {
+			if !known[variable.Name] {
+				said = append(said, "+$"+variable.Name)
+			}
+			delete(known, variable.Name)
+		}
+		for _, variable := range table[route.ID].Variables {
+			if known[variable.Name] {
+				said = append(said, "-$"+variable.Name)
+			}
+		}
+		if len(said) > 0 {
+			found[route.ID] = strings.Join(said, " ")
+		}
+	}
+	return found
+}
+
+func TestRoutesFitTheBoard(t *testing.T) {
+	full, err := Definitions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := func(id string) map[string]string {
+		has := hasAll(t)
+		delete(has, id)
+		return has
+	}
+	with := func(id, name string) map[string]string {
+		has := hasAll(t)
+		has[id] = name
+		return has
+	}
+	for _, test := range []struct {
+		name        string
+		has         map[string]string
+		definitions *everest.Definitions
+		extras      []extra
+		want        map[string]string
+		problem     string
+	}{
+		{name: "the release that is built in", has: hasAll(t), definitions: full, want: map[string]string{}},
+		{name: "nothing is defined", has: hasAll(t), want: map[string]string{}},
+		{name: "without an interface", has: without("uk_random_delay"), definitions: full,
+			want: map[string]string{"uk_random_delay": "-enable -disable -cancel -set_duration_s -$countdown"}},
+		{name: "an older release", has: hasAll(t),
+			definitions: defined(t, `"system":{"cmds":{"reset":{},"update_firmware":{},"upload_logs":{},"is_reset_allowed":{},"get_boot_reason":{}},"vars":{"log_status":{}}}`, ""),
+			want:        map[string]string{"system": "-allow_firmware_installation -set_system_time -$firmware_update_status"}},
+		{name: "a newer release", has: hasAll(t),
+			definitions: defined(t, `"uk_random_delay":{"cmds":{"enable":{},"disable":{},"cancel":{},"set_duration_s":{},"skip":{"result":{"type":"boolean"}}},"vars":{"countdown":{},"skipped":{}}}`, ""),
+			want:        map[string]string{"uk_random_delay": "+skip=false +$skipped"}},
+		{name: "an extra", has: with("meter", "powermeter"), definitions: full, extras: []extra{{"meter", "powermeter"}},
+			want: map[string]string{"meter": "+start_transaction= +stop_transaction= +$powermeter +$public_key_ocmf"}},
+		{name: "an extra that is not in the manifest", has: hasAll(t), definitions: full, extras: []extra{{"meter", "powermeter"}},
+			want: map[string]string{}, problem: "meter:powermeter is not tunnelled: the installed manifest does not have it; install again with -install PREFIX -tunnel meter:powermeter"},
+		{name: "an extra of another interface", has: with("meter", "kvs"), definitions: full, extras: []extra{{"meter", "powermeter"}},
+			want: map[string]string{}, problem: "meter:powermeter is not tunnelled: in the installed manifest meter is of interface kvs; install again with -install PREFIX -tunnel meter:powermeter"},
+		{name: "an extra without definition", has: with("nobody_knows", "nobody_knows"), definitions: full, extras: []extra{{"nobody_knows", "nobody_knows"}},
+			want: map[string]string{}, problem: "nobody_knows is not tunnelled: interface nobody_knows is not defined in share/everest/interfaces of the installation"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			routes, problems := fitRoutes(test.has, test.definitions, test.extras)
+			if diff := cmp.Diff(test.want, rows(routes)); diff != "" {
+				t.Errorf("what differs from the table (-want +got):\n%s", diff)
+			}
+			if got := strings.Join(problems, "\n"); got != test.problem {
+				t.Errorf("problems:\n%s\nwant\n%s", got, test.problem)
+			}
+		})
+	}
+}
+
+func TestNegativeAnswersComeFromTheResult(t *testing.T) {
+	known := defined(t, "", `"/a#/Yes":{"type":"boolean"},"/a#/Also":{"$ref":"/a#/Yes","type":"string"},"/a#/Self":{"$ref":"/a#/Self"}`)
+	for result, want := range map[string]string{
+		`{"type":"null"}`:                         "null",
+		`{"type":"boolean"}`:                      "false",
+		`{"type":"string"}`:                       "",
+		`{"type":"object"}`:                       "",
+		`{"type":["string","null"]}`:              "null",
+		`{"type":["string","boolean"]}`:           "false",
+		`{"type":"boolean","enum":[true]}`:        "",
+		`{"type":"string","$ref":"/a#/Yes"}`:      "false",
+		`{"type":"string","$ref":"/a#/Also"}`:     "false",
+		`{"$ref":"/a#/Self"}`:                     "",
+		`{"$ref":"/a#/Unknown","type":"boolean"}`: "",
+		`{}`: "",
+		`7`:  "",
+	} {
+		command := derive("id", &everest.Command{Name: "command", Result: json.RawMessage(result)}, known)
+		if got := string(command.unavailable()); got != want {
+			t.Errorf("%s: negative answer %q, want %q", result, got, want)
+		}
+	}
+}
+
+func TestTunnelKey(t *testing.T) {
+	for key, want := range map[string]string{
+		"":                             "",
+		" , ":                          "",
+		"powermeter":                   "powermeter",
+		" powermeter , reservation,":   "powermeter,reservation",
+		"powermeter,second:powermeter": "powermeter,second:powermeter",
+		"second:evse_manager":          "second:evse_manager",
+		"powermeter:powermeter":        "powermeter",
+		"powermeter,powermeter":        `! the id "powermeter" stands there twice: give the second one another, as in other:powermeter`,
+		"energy":                       `! "energy" is tunnelled or used already: give it another id, as in other:energy`,
+		"auth":                         `! "auth" is tunnelled or used already: give it another id, as in other:auth`,
+		"satellite:powermeter":         `! "satellite" is tunnelled or used already: give it another id, as in other:powermeter`,
+		"power meter":                  `! "power meter" is neither the name of an interface, such as powermeter, nor an id with one, such as output_meter:powermeter`,
+		"a:b:c":                        `! "a:b:c" is neither the name of an interface, such as powermeter, nor an id with one, such as output_meter:powermeter`,
+		":powermeter":                  `! ":powermeter" is neither the name of an interface, such as powermeter, nor an id with one, such as output_meter:powermeter`,
+		"a/b":                          `! "a/b" is neither the name of an interface, such as powermeter, nor an id with one, such as output_meter:powermeter`,
+	} {
+		extras, err := parseTunnel(key)
+		got := formatTunnel(extras)
+		if err != nil {
+			got = "! " + err.Error()
+		}
+		if got != want {
+			t.Errorf("%q is read as\n%s, want\n%s", key, got, want)
+		}
+	}
+}
+
+func TestDifferencesOfOffers(t *testing.T) {
+	members := func(pairs ...string) map[string]string {
+		all := map[string]string{}
+		for i := 0; i < len(pairs); i += 2 {
+			all[pairs[i]] = pairs[i+1]
+		}
+		return all
+	}
+	for _, test := range []struct {
+		name         string
+		ours, theirs offer
+		want         []string
+	}{
+		{name: "nothing"},
+		{name: "the same", ours: offer{"a": {Interface: "i", Members: members("command x", "1")}}, theirs: offer{"a": {Interface: "i", Members: members("command x", "1")}}},
+		{name: "only here", ours: offer{"a": {Interface: "i"}}, want: []string{"a: the peer does not have it"}},
+		{name: "only there", theirs: offer{"a": {Interface: "i"}}, want: []string{"a: only the peer has it"}},
+		{name: "another interface", ours: offer{"a": {Interface: "i"}}, theirs: offer{"a": {Interface: "j"}}, want: []string{"a: interface i here, j on the peer"}},
+		{name: "members",
+			ours:   offer{"a": {Interface: "i", Members: members("command x", "1", "variable y", "2", "error e/E", "")}},
+			theirs: offer{"a": {Interface: "i", Members: members("command x", "3", "variable z", "2")}},
+			want: []string{
+				"a: command x is defined differently on the peer", "a: error e/E is unknown to the peer",
+				"a: variable y is unknown to the peer", "a: variable z is only known to the peer",
+			}},
+		{name: "no definitions", ours: offer{"a": {Interface: "i", Members: members("command x", "1")}}, theirs: offer{"a": {Interface: "i"}}},
+	} {
+		if diff := cmp.Diff(test.want, differences(test.ours, test.theirs, "the peer")); diff != "" {
+			t.Errorf("%s: differences (-want +got):\n%s", test.name, diff)
+		}
+	}
+	many := offer{}
+	for i := range 100 {
+		many[strings.Repeat("x", i+1)] = offered{}
+	}
+	if got := differences(many, nil, "the peer"); len(got) != mostDifferences+1 || got[mostDifferences] != "and 60 more" {
+		t.Errorf("%d differences, the last is %s", len(got), got[len(got)-1])
+	}
+	if _, err := readOffer("[1]"); err == nil {
+		t.Error("an array is taken for an offer")
+	}
+}
