@@ -103,7 +103,8 @@ func (in *inbox) makeRoom() {
 			return
 		}
 	}
-	want = max(want, have+smallestRead)
+	// The length of an array is not announced, only the number of its elements: the buffer grows with what has come.
+	want = max(want, have+max(smallestRead, have/2))
 	if in.big() && in.need > have {
 		want = min(in.need, want)
 		if len(in.buffer) <= largestRead {
