@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/remotechargeport/remotechargeport/everest/control"
+)
+
+// completionCommand writes a shell's script.
+type completionCommand struct {
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+}
+
+// The scripts ask satctl itself what a word may be: so they never go stale. What is no answer of it is left to the shell,
+// which completes names of files.
+var completionScripts = map[string]string{
+	"bash": `_satctl() {
+	local word="${COMP_WORDS[COMP_CWORD]}"
+	mapfile -t COMPREPLY < <(satctl __complete "${COMP_WORDS[@]:1:COMP_CWORD-1}" "$word" 2>/dev/null)
+}
+complete -o default -F _satctl satctl
+`,
+	"zsh": `#compdef satctl
+_satctl() {
+	local -a candidates
+	candidates=("${(@f)$(satctl __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+	candidates=("${(@)candidates:#}")
+	if (( ${#candidates} )); then
+		compadd -a candidates
+	else
+		_files
+	fi
+}
+compdef _satctl satctl
+`,
+	"fish": `complete -c satctl -f -a '(satctl __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+complete -c satctl -n '__fish_seen_subcommand_from logs' -s o -l output -r -F
+`,
+}
+
+// Run writes the script.
+func (c *completionCommand) Run(s *session) error {
+	_, err := fmt.Fprint(s.out, completionScripts[c.Shell])
+	return err
+}
+
+// completeCommand is what the scripts ask.
+type completeCommand struct {
+	Words []string `arg:"" optional:"" help:"The words of the command line up to the one that is to be completed."`
+}
+
+// Run writes what the last word may be, one to a line.
+func (c *completeCommand) Run(s *session) error {
+	for _, candidate := range complete(s.model, c.Words, s.moduleNames) {
+		if _, err := fmt.Fprintln(s.out, candidate); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moduleNames are the names of the sockets that are there; no module is asked.
+func (s *session) moduleNames() []string {
+	paths, _ := control.Sockets(s.directory())
+	names := make([]string, len(paths))
+	for i, path := range paths {
+		names[i] = strings.TrimSuffix(filepath.Base(path), ".sock")
+	}
+	return names
+}
+
+// complete is what the last of the words may be, nothing where it is something that the shell knows better.
+func complete(model *kong.Application, words []string, modules func() []string) []string {
+	if len(words) == 0 {
+		words = []string{""}
+	}
+	word := words[len(words)-1]
+	node, flags := model.Node, model.Node.Flags
+	var valueOf *kong.Flag
+	arguments := 0
+	for _, before := range words[:len(words)-1] {
+		switch {
+		case valueOf != nil:
+			valueOf = nil
+		case strings.HasPrefix(before, "-"):
+			if flag := flagOf(flags, before); flag != nil && !flag.IsBool() && !strings.Contains(before, "=") {
+				valueOf = flag
+			}
+		default:
+			if child := childOf(node, before); child != nil {
+				node, arguments = child, 0
+				flags = append(flags[:len(flags):len(flags)], child.Flags...)
+			} else {
+				arguments++
+			}
+		}
+	}
+	var candidates []string
+	switch {
+	case valueOf != nil:
+		candidates = valuesOf(valueOf.Value)
+	case strings.HasPrefix(word, "-"):
+		for _, flag := range flags {
+			if !flag.Hidden {
+				candidates = append(candidates, "--"+flag.Name)
+			}
+		}
+	case len(node.Children) > 0:
+		for _, child := range node.Children {
+			if !child.Hidden {
+				candidates = append(candidates, child.Name)
+			}
+		}
+	default:
+		candidates = argumentOf(node, arguments, modules)
+	}
+	var fitting []string
+	for _, candidate := range candidates {
+		if candidate != "" && strings.HasPrefix(candidate, word) {
+			fitting = append(fitting, candidate)
+		}
+	}
+	return fitting
+}
+
+func flagOf(flags []*kong.Flag, written string) *kong.Flag {
+	name, _, _ := strings.Cut(strings.TrimLeft(written, "-"), "=")
+	for _, flag := range flags {
+		if flag.Name == name || flag.Short != 0 && string(flag.Short) == name {
+			return flag
+		}
+	}
+	return nil
+}
+
+func childOf(node *kong.Node, name string) *kong.Node {
+	for _, child := range node.Children {
+		if child.Name == name {
+			return child
+		}
+	}
+	return nil
+}
+
+// argumentOf is what the next argument of a command may be; the last one may be repeated where it is a list.
+func argumentOf(node *kong.Node, at int, modules func() []string) []string {
+	if len(node.Positional) == 0 {
+		return nil
+	}
+	argument := node.Positional[min(at, len(node.Positional)-1)]
+	switch {
+	case at >= len(node.Positional) && !argument.IsSlice():
+		return nil
+	case argument.Name == "module":
+		return modules()
+	case argument.Tag.Enum != "":
+		return valuesOf(argument)
+	}
+	return nil
+}
+
+func valuesOf(value *kong.Value) []string {
+	if value.Enum == "" {
+		return nil
+	}
+	return strings.Split(value.Enum, ",")
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/satellite/discovery"
+)
+
+// discoverCommand looks for satellites.
+type discoverCommand struct {
+	Interface []string      `arg:"" help:"Network interfaces to ask on, as in eth0."`
+	Timeout   time.Duration `short:"t" default:"3s" help:"How long to listen."`
+}
+
+// discovered is the JSON of one satellite.
+type discovered struct {
+	Serial     string           `json:"serial"`
+	ModuleID   string           `json:"module_id"`
+	Version    string           `json:"version"`
+	Dialects   []string         `json:"dialects"`
+	Host       string           `json:"host"`
+	Endpoints  []netip.AddrPort `json:"endpoints"`
+	Interfaces []string         `json:"interfaces"`
+	// Duplicate: another board announces the same serial number.
+	Duplicate bool `json:"duplicate"`
+}
+
+// Run lists who is heard. Its error says that nobody is, or two with one serial number.
+func (c *discoverCommand) Run(s *session) error {
+	interfaces, err := discovery.ParseInterfaces(strings.Join(c.Interface, ","))
+	if err != nil {
+		return usage("%v", err)
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, c.Timeout)
+	defer cancel()
+	found, err := discovery.Discover(ctx, interfaces)
+	if err != nil {
+		return &failure{exitNotWorking, err.Error()}
+	}
+	boards := make([]discovered, len(found))
+	serials := map[string]int{}
+	for i, board := range found {
+		boards[i] = discovered{
+			Serial: board.Serial, ModuleID: board.ModuleID, Version: board.Version, Dialects: board.Dialects,
+			Host: board.Host, Endpoints: board.Endpoints(), Interfaces: board.Interfaces,
+		}
+		serials[board.Serial]++
+	}
+	failed := error(nil)
+	for i := range boards {
+		if boards[i].Duplicate = serials[boards[i].Serial] > 1; boards[i].Duplicate {
+			failed = &failure{exitNotWorking, "two boards announce the serial number " + boards[i].Serial + ": give each its own"}
+		}
+	}
+	if len(boards) == 0 {
+		failed = &failure{exitNotWorking, fmt.Sprintf("no satellite is heard on %s: does its agent have announce_interfaces and a serial?", strings.Join(interfaces, ", "))}
+	}
+	if err := c.show(s, boards); err != nil {
+		return err
+	}
+	return failed
+}
+
+func (c *discoverCommand) show(s *session, boards []discovered) error {
+	if s.JSON {
+		writer := json.NewEncoder(s.out)
+		for _, board := range boards {
+			if err := writer.Encode(board); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(boards) == 0 {
+		return nil
+	}
+	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "SERIAL\tMODULE\tVERSION\tDIALECTS\tHEARD ON\tADDRESS")
+	for _, board := range boards {
+		addresses := make([]string, len(board.Endpoints))
+		for i, endpoint := range board.Endpoints {
+			addresses[i] = endpoint.String()
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", board.Serial, cmp.Or(board.ModuleID, "-"), cmp.Or(board.Version, "-"),
+			cmp.Or(strings.Join(board.Dialects, ","), "-"), strings.Join(board.Interfaces, ","), strings.Join(addresses, " "))
+	}
+	return table.Flush()
+}

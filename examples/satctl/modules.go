@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/remotechargeport/remotechargeport/everest/control"
+)
+
+// module is one control socket and what its module says of itself.
+type module struct {
+	client *control.Client
+	// name is the module's id; of one that cannot be reached the name of its socket.
+	name string
+	// status is nil where err is why.
+	status *control.Status
+	err    error
+}
+
+// directory is where the sockets are.
+func (s *session) directory() string {
+	if s.Directory != "" {
+		return s.Directory
+	}
+	return control.DefaultDirectory(s.getenv)
+}
+
+// sockets are the paths that the command line means.
+func (s *session) sockets() ([]string, error) {
+	if len(s.Socket) > 0 {
+		if s.Directory != "" {
+			return nil, usage("give either sockets or a directory")
+		}
+		return s.Socket, nil
+	}
+	paths, err := control.Sockets(s.directory())
+	if err != nil {
+		return nil, fmt.Errorf("%w; name another with --directory, or a socket with --socket", err)
+	}
+	if len(paths) == 0 {
+		return nil, &failure{exitUnreachable, "no control socket is in " + s.directory() +
+			": do the modules run, and does their control_socket or RUNTIME_DIRECTORY point there?"}
+	}
+	return paths, nil
+}
+
+// modules asks all modules for their status, at the same time. names, if any, choose among them.
+func (s *session) modules(names []string) ([]*module, error) {
+	paths, err := s.sockets()
+	if err != nil {
+		return nil, err
+	}
+	found := make([]*module, len(paths))
+	var asking sync.WaitGroup
+	for i, path := range paths {
+		m := &module{client: control.Dial(path), name: strings.TrimSuffix(filepath.Base(path), ".sock")}
+		found[i] = m
+		asking.Go(func() {
+			if m.status, m.err = m.client.Status(s.ctx); m.err == nil {
+				m.name = m.status.ModuleID
+			}
+		})
+	}
+	asking.Wait()
+	if len(names) == 0 {
+		return found, nil
+	}
+	var chosen []*module
+	for _, name := range names {
+		at := slices.IndexFunc(found, func(m *module) bool { return m.name == name })
+		if at < 0 {
+			return nil, usage("there is no module %s; there are %s", name, strings.Join(namesOf(found), ", "))
+		}
+		chosen = append(chosen, found[at])
+	}
+	return chosen, nil
+}
+
+func namesOf(modules []*module) []string {
+	var names []string
+	for _, m := range modules {
+		names = append(names, m.name)
+	}
+	return names
+}
+
+// one chooses a module: that of the name, or without a name the only one, or the only one that suits.
+func (s *session) one(name string, suits func(*control.Status) bool) (*module, error) {
+	var names []string
+	if name != "" {
+		names = []string{name}
+	}
+	found, err := s.modules(names)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 1 {
+		return found[0], found[0].err
+	}
+	var suitable []*module
+	var failures []error
+	for _, m := range found {
+		failures = append(failures, m.err)
+		if m.err == nil && suits(m.status) {
+			suitable = append(suitable, m)
+		}
+	}
+	switch len(suitable) {
+	case 1:
+		return suitable[0], nil
+	case 0:
+		if err := errors.Join(failures...); err != nil {
+			return nil, err
+		}
+		return nil, usage("none of the modules can do this by itself: name one of %s", strings.Join(namesOf(found), ", "))
+	}
+	return nil, usage("name a module: %s", strings.Join(namesOf(suitable), ", "))
+}
+
+func isController(status *control.Status) bool {
+	return status.Link != nil && status.Link.Role == "controller"
+}
+
+func isAggregator(status *control.Status) bool { return status.Station != nil }

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/everest/control"
+)
+
+// pingCommand measures round trips.
+type pingCommand struct {
+	Module   string        `arg:"" optional:"" help:"Controller whose satellite is meant. Default: the only one."`
+	Count    int           `short:"c" placeholder:"N" help:"End after so many. Default: until interrupted."`
+	Interval time.Duration `short:"i" default:"1s" help:"Pause between two."`
+	Timeout  time.Duration `short:"W" default:"5s" help:"How long to wait for an answer."`
+}
+
+// pingLine is the JSON of one round trip.
+type pingLine struct {
+	Sequence int `json:"sequence"`
+	*control.Pong
+	Error string `json:"error,omitempty"`
+}
+
+// pingSummary is the JSON of the last line.
+type pingSummary struct {
+	Sent     int     `json:"sent"`
+	Answered int     `json:"answered"`
+	Minimum  float64 `json:"min_s"`
+	Average  float64 `json:"avg_s"`
+	Maximum  float64 `json:"max_s"`
+	Spread   float64 `json:"stddev_s"`
+}
+
+// Run pings until it has sent enough or is interrupted. Its error says that answers are missing.
+func (c *pingCommand) Run(s *session) error {
+	if c.Count < 0 || c.Interval < 0 || c.Timeout <= 0 {
+		return usage("count and interval must not be negative, and timeout must be above 0")
+	}
+	m, err := s.one(c.Module, isController)
+	if err != nil {
+		return err
+	}
+	var times []float64
+	sent := 0
+	for c.Count == 0 || sent < c.Count {
+		if sent > 0 && !pause(s.ctx, c.Interval) {
+			break
+		}
+		pong, err := c.ping(s.ctx, m.client)
+		if s.ctx.Err() != nil {
+			break // one that was interrupted is not lost
+		}
+		sent++
+		switch {
+		case errors.Is(err, control.ErrUnsupported), errors.Is(err, control.ErrUnreachable):
+			return err
+		case err == nil:
+			times = append(times, pong.Seconds)
+		}
+		if err := c.show(s, m, sent, pong, err); err != nil {
+			return err
+		}
+	}
+	summary := summarise(sent, times)
+	if s.JSON {
+		err = json.NewEncoder(s.out).Encode(summary)
+	} else {
+		_, err = fmt.Fprintf(s.out, "\n--- %s ping statistics ---\n%s\n", m.name, summary)
+	}
+	if err == nil && summary.Answered < summary.Sent {
+		return &failure{status: exitNotWorking}
+	}
+	return err
+}
+
+func (c *pingCommand) ping(ctx context.Context, client *control.Client) (*control.Pong, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	return client.Ping(ctx)
+}
+
+func (c *pingCommand) show(s *session, m *module, sequence int, pong *control.Pong, failed error) error {
+	if s.JSON {
+		line := pingLine{Sequence: sequence, Pong: pong}
+		if failed != nil {
+			line.Pong, line.Error = nil, failed.Error()
+		}
+		return json.NewEncoder(s.out).Encode(line)
+	}
+	if failed != nil {
+		_, err := fmt.Fprintf(s.out, "%s: seq=%d no answer: %v\n", m.name, sequence, failed)
+		return err
+	}
+	_, err := fmt.Fprintf(s.out, "%s at %s: seq=%d time=%s (%s, %s)\n",
+		m.name, pong.Peer, sequence, seconds(pong.Seconds), pong.Dialect, pong.Function)
+	return err
+}
+
+// pause waits, and says whether it came to its end.
+func pause(ctx context.Context, length time.Duration) bool {
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func summarise(sent int, times []float64) pingSummary {
+	summary := pingSummary{Sent: sent, Answered: len(times)}
+	if len(times) == 0 {
+		return summary
+	}
+	summary.Minimum = math.Inf(1)
+	var sum, squares float64
+	for _, t := range times {
+		summary.Minimum, summary.Maximum = min(summary.Minimum, t), max(summary.Maximum, t)
+		sum += t
+	}
+	summary.Average = sum / float64(len(times))
+	for _, t := range times {
+		squares += (t - summary.Average) * (t - summary.Average)
+	}
+	summary.Spread = math.Sqrt(squares / float64(len(times)))
+	return summary
+}
+
+// String is the summary for people.
+func (p pingSummary) String() string {
+	lost := 0.0
+	if p.Sent > 0 {
+		lost = 100 * float64(p.Sent-p.Answered) / float64(p.Sent)
+	}
+	text := fmt.Sprintf("%d sent, %d answered, %.0f%% lost", p.Sent, p.Answered, lost)
+	if p.Answered > 0 {
+		text += fmt.Sprintf("\nround trip min/avg/max/stddev = %s/%s/%s/%s",
+			seconds(p.Minimum), seconds(p.Average), seconds(p.Maximum), seconds(p.Spread))
+	}
+	return text
+}
