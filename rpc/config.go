@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"crypto/tls"
+	"net"
 	"time"
 
 	"go.uber.org/zap"
@@ -96,6 +97,13 @@ type ServerConfig struct {
 	UserTimeout time.Duration
 	// Limits bound what each peer can make this server hold.
 	Limits Limits
+	// Admit is asked about each accepted connection before anything is read from it or written to it; an error closes it at
+	// once, and is told to nobody. Nil lets all in. It may be called concurrently and must not block.
+	Admit func(remote net.Addr) error
+	// OnReject is called once for each connection that Admit let in and that became no session, with the reason: its TLS
+	// handshake failed, or there were ErrTooManyConnections. It is called in the place of a line in the log, so that who
+	// serves strangers decides how much they may have logged. It may be called concurrently.
+	OnReject func(remote net.Addr, reason error)
 	// OnSession is called when a connection was accepted and authenticated, before its first message is read.
 	OnSession func(*Session)
 	// OnSessionEnd is called once for each session after its last handler has returned: with nil after an orderly end,

@@ -39,7 +39,7 @@ func Dial(ctx context.Context, addr string, config Config) (*Client, error) {
 		secure := tls.Client(conn, secured)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			conn.Close()
-			return nil, fmt.Errorf("rpc: TLS handshake with %s: %w", addr, err)
+			return nil, fmt.Errorf("%w: with %s: %w", ErrHandshake, addr, err)
 		}
 		conn = secure
 	}

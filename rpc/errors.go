@@ -35,6 +35,10 @@ var (
 	ErrPlaintext = errors.New("rpc: TCP without TLS: set TLS, or InsecurePlaintext when the network is trusted")
 	// ErrPeerNotAuthenticated is a server's TLS configuration that would let peers in that prove no identity.
 	ErrPeerNotAuthenticated = errors.New("rpc: TLS configuration authenticates no peer")
+	// ErrTooManyConnections is a connection that a server closed because it had ServerConfig.Connections already.
+	ErrTooManyConnections = errors.New("rpc: too many connections")
+	// ErrHandshake is a TLS handshake that failed, at either end; what it failed with is wrapped beside it.
+	ErrHandshake = errors.New("rpc: TLS handshake failed")
 	// NoReply is what a Handler returns as its error to send no reply, now or ever: the caller waits until it gives up.
 	//
 	//lint:ignore ST1012 it is an answer, not a failure

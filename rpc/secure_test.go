@@ -253,3 +253,60 @@ func TestSilentHandshakeEnds(t *testing.T) {
 		t.Errorf("read %d, %v", n, err)
 	}
 }
+
+// TestStrangersAreTold: who serves strangers hears of each of them once, with the reason, and may turn them away unread.
+func TestStrangersAreTold(t *testing.T) {
+	agent, controller, stranger := newIdentity(t, "agent", nil), newIdentity(t, "controller", nil), newIdentity(t, "stranger", nil)
+	rejected := make(chan error, 10)
+	var closed atomic.Bool
+	server := rpc.NewServer(rpc.ServerConfig{
+		TLS: agent.server(controller.pin), HandshakeTimeout: 30 * time.Second,
+		Admit: func(net.Addr) error {
+			if closed.Load() {
+				return errors.New("closed")
+			}
+			return nil
+		},
+		OnReject:  func(_ net.Addr, reason error) { rejected <- reason },
+		OnSession: func(*rpc.Session) { rejected <- nil },
+	})
+	must(t, server.Bind("who", func() string { return "agent" }))
+	addr := serve(t, server)
+	told := func() error {
+		t.Helper()
+		select {
+		case reason := <-rejected:
+			return reason
+		case <-time.After(time.Minute):
+			t.Fatal("nobody was told")
+			return nil
+		}
+	}
+	// The client is told too, although it has sent a call by then.
+	var alert *net.OpError
+	if _, err := who(t, addr, stranger.client(agent.pin)); !errors.As(err, &alert) || alert.Op != "remote error" {
+		t.Errorf("a stranger: %v, want TLS's alert", err)
+	}
+	if reason := told(); !errors.Is(reason, rpc.ErrHandshake) || !errors.Is(reason, rpc.ErrUnknownKey) {
+		t.Errorf("a stranger's reason: %v", reason)
+	}
+	if _, err := rpc.Dial(t.Context(), addr, rpc.Config{TLS: controller.client(stranger.pin)}); !errors.Is(err, rpc.ErrHandshake) {
+		t.Errorf("a server that is not pinned: %v, want ErrHandshake", err)
+	}
+	if reason := told(); !errors.Is(reason, rpc.ErrHandshake) {
+		t.Errorf("a client that leaves: %v", reason)
+	}
+	closed.Store(true)
+	conn, err := net.Dial("tcp", addr)
+	must(t, err)
+	defer conn.Close()
+	must(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
+	if n, err := conn.Read(make([]byte, 1)); n > 0 || err == nil || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("turned away: read %d, %v", n, err)
+	}
+	select {
+	case reason := <-rejected:
+		t.Errorf("told of who was turned away: %v", reason)
+	default:
+	}
+}

@@ -143,9 +143,13 @@ func (s *Server) accept(ctx context.Context, listener net.Listener, secure *tls.
 			continue
 		}
 		pause = 5 * time.Millisecond
+		if s.config.Admit != nil && s.config.Admit(conn.RemoteAddr()) != nil {
+			conn.Close()
+			continue
+		}
 		session := newSession(ctx, s, listener, conn)
 		if !s.admit(session) {
-			s.config.Logger.Warn("connection refused: too many", zap.Stringer("peer", conn.RemoteAddr()), zap.Int("limit", s.config.Connections))
+			s.reject(conn.RemoteAddr(), fmt.Errorf("%w: the limit is %d", ErrTooManyConnections, s.config.Connections))
 			conn.Close()
 			continue
 		}
@@ -189,6 +193,15 @@ func (s *Server) admit(session *Session) bool {
 	}
 	s.sessions[session] = true
 	return true
+}
+
+// reject tells that a connection became no session.
+func (s *Server) reject(remote net.Addr, reason error) {
+	if s.config.OnReject != nil {
+		s.config.OnReject(remote, reason)
+		return
+	}
+	s.config.Logger.Warn("connection refused", zap.Stringer("peer", remote), zap.Error(reason))
 }
 
 func (s *Server) forget(session *Session) {

@@ -149,11 +149,19 @@ func (s *Session) serve(secure *tls.Config) {
 		}
 		err = s.read()
 	}
+	if !opened {
+		// TLS has told the client why, who may be sending already.
+		s.hangUp()
+		// It has failed already: how it ends says nothing more.
+		_ = s.close(err)
+		s.server.reject(s.RemoteAddr(), err)
+		return
+	}
 	err = s.close(err)
 	if err != nil {
 		config.Logger.Warn("session broken", zap.Stringer("peer", s.RemoteAddr()), zap.Error(err))
 	}
-	if opened && config.OnSessionEnd != nil {
+	if config.OnSessionEnd != nil {
 		config.OnSessionEnd(s, err)
 	}
 }
@@ -169,7 +177,7 @@ func (s *Session) open(secure *tls.Config) error {
 		ctx, cancel := context.WithTimeout(s.ctx, config.HandshakeTimeout)
 		defer cancel()
 		if err := conn.HandshakeContext(ctx); err != nil {
-			return fmt.Errorf("TLS handshake: %w", err)
+			return fmt.Errorf("%w: %w", ErrHandshake, err)
 		}
 		state := conn.ConnectionState()
 		s.conn, s.peer = conn, &state
