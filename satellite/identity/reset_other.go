@@ -1,0 +1,5 @@
+//go:build !unix
+
+package identity
+
+func isReset(error) bool { return false }
