@@ -47,6 +47,10 @@ type agentParameters struct {
 	Dialect       string `everest:"dialect,optional"`
 	ControlSocket string `everest:"control_socket,optional"`
 	Tunnel        string `everest:"tunnel,optional"`
+
+	Security               string `everest:"security,optional"`
+	IdentityDirectory      string `everest:"identity_directory,optional"`
+	UnauthenticatedControl string `everest:"unauthenticated_control,optional"`
 }
 
 // Agent is the module SatelliteAgent: it serves one satellite board's charge
@@ -64,6 +68,14 @@ type Agent struct {
 	table      agentTable
 	server     *rpc.Server
 	loop       *loop
+
+	security *security
+	guard    *guard
+	holder   holder
+	// refuseControl: functions that reset or update are refused where nobody knows
+	// who calls them.
+	refuseControl bool
+	pulse         pulse
 
 	// agreement is the handshake, which only the loop steps.
 	agreement *handshake.Agent
@@ -97,9 +109,13 @@ func NewAgent(config AgentConfig) *Agent {
 		config.CommandTimeout = defaultCommandTimeout
 	}
 	seen := newControlled()
-	config.Logger = everest.LimitRepeats(seen.keep(config.Logger, &config.Everest))
+	config.Logger = seen.keep(config.Logger, &config.Everest)
+	// It limits itself, each stranger apart.
+	secured := newSecurity(config.Logger)
+	config.Logger = everest.LimitRepeats(config.Logger)
 	return &Agent{
 		config: config, log: config.Logger.Named("agent").With(zap.String("module_id", config.Everest.ModuleID)), control: seen,
+		security: secured, guard: newGuard(secured.log),
 		journal: NewJournal(config.Limits),
 		met:     make(chan struct{}), ready: make(chan struct{}),
 		v2: agentLink{identity: newIdentity()},
@@ -134,6 +150,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.fit(interfacesOf(manifest.Requires, requiredInterface), options.Definitions); err != nil {
 		return err
 	}
+	if err := a.secure(); err != nil {
+		return err
+	}
 	a.prepare(a.connected(routeSystem))
 	a.collect()
 	a.answerOwn()
@@ -149,9 +168,18 @@ func (a *Agent) Run(ctx context.Context) error {
 		Status: a.controlStatus,
 		NoPing: "an agent cannot call its controller: ping from the main board",
 	}, a.loop.ended, &a.background, a.log)
+	a.background.Go(func() { a.security.follow(a.loop.ended, a.trustChanged) })
 	return runModule(ctx, module, a.loop, func(end handshake.ExitProcess) error {
 		return &EndError{Peer: a.status.controllerAddress(), Reason: end.Reason}
 	}, &a.background)
+}
+
+// secure reads the configuration keys of security.
+func (a *Agent) secure() (err error) {
+	if a.refuseControl, err = refusesOf(a.parameters.UnauthenticatedControl); err != nil {
+		return err
+	}
+	return a.security.configure(a.parameters.Security, a.parameters.IdentityDirectory)
 }
 
 // prepare makes the handshake and the loop that drives it.
@@ -183,8 +211,8 @@ func (a *Agent) limitLife() func() {
 // initialise holds the module's init until a controller has come and both have
 // agreed: so both boards' EVerest systems become ready together.
 func (a *Agent) initialise(ctx context.Context) error {
-	a.log.Warn("the link is neither encrypted nor authenticated: whoever reaches the port controls this charge port; " +
-		"set listen_address to the address of the internal network and keep that network closed")
+	a.security.announce("whoever reaches the port controls this charge port",
+		"at least set listen_address to the address of the internal network and keep that network closed")
 	return a.loop.start(ctx, a.met)
 }
 
@@ -235,15 +263,18 @@ func (a *Agent) openServer() error {
 		return err
 	}
 	a.status.listenAddress.Store(ptr(listener.Addr().String()))
-	a.server = rpc.NewServer(rpc.ServerConfig{
-		InsecurePlaintext: true,
-		Order:             rpc.OrderPerMethod,
-		Logger:            a.log,
-		OnSession:         a.sessions.begin,
+	config := rpc.ServerConfig{
+		Order:     rpc.OrderPerMethod,
+		Logger:    a.log,
+		OnSession: a.come,
 		OnSessionEnd: func(session *rpc.Session, _ error) {
-			a.loop.post(handshake.SessionEnded{Session: a.sessions.end(session)})
+			if a.gone(session) {
+				a.loop.post(handshake.SessionEnded{Session: a.sessions.end(session)})
+			}
 		},
-	})
+	}
+	a.security.protectServer(&config, a.guard)
+	a.server = rpc.NewServer(config)
 	if err := a.bindSynchronisation(); err != nil {
 		listener.Close()
 		return err

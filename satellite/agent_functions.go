@@ -30,11 +30,17 @@ func (a *Agent) bindSynchronisation() error {
 			if a.dialects == handshake.OnlyV2 && !a.sessions.hasGreeted(session) {
 				return nil, errLegacyClosed
 			}
+			if a.intrudes(ctx) {
+				return nil, rpc.NoReply
+			}
+			if err := a.announced(session); err != nil {
+				return nil, err
+			}
 			a.status.controller.Store(ptr(session.RemoteAddr().String()))
 			return a.sessions.hold(ctx, handshake.IAmHere, a.loop, calledFunction(handshake.IAmHere))
 		},
 		FunctionIAmReady: a.synchronisation(handshake.IAmReady),
-		FunctionExit:     a.synchronisation(handshake.Exit),
+		FunctionExit:     a.goodBye,
 	}
 	if a.dialects != handshake.OnlyLegacy {
 		functions[FunctionLinkHello] = a.hello
@@ -55,6 +61,16 @@ func (a *Agent) synchronisation(function handshake.Function) rpc.Handler {
 		_, err := a.sessions.hold(ctx, function, a.loop, calledFunction(function))
 		return nil, err
 	}
+}
+
+// goodBye answers exit. Where that is refused the controller's leaving is a
+// connection that ends, no more.
+func (a *Agent) goodBye(ctx context.Context, request *rpc.Request) (any, error) {
+	if a.refuses(ctx, FunctionExit) {
+		rpc.SessionFrom(ctx).CloseAfterReply()
+		return nil, nil
+	}
+	return a.synchronisation(handshake.Exit)(ctx, request)
 }
 
 func calledFunction(function handshake.Function) func(handshake.Session) handshake.Event {
@@ -91,6 +107,9 @@ func (a *Agent) commandFunction(route Route, command Command) rpc.Handler {
 			return nil, err
 		}
 		a.status.commands.Add(1)
+		if command.Control && a.refuses(ctx, command.Function) {
+			return toWire(command.wireResult(), command.unavailable())
+		}
 		required := a.required(route.ID)
 		if len(required) == 0 || command.missing {
 			answer, err := a.notHere(route, command)
@@ -208,7 +227,9 @@ func (a *Agent) retrieve(ctx context.Context, request *rpc.Request) (any, error)
 	if err := request.Decode(); err != nil {
 		return nil, err
 	}
-	a.loop.post(handshake.Called{Session: a.sessions.number(rpc.SessionFrom(ctx)), Function: handshake.Retrieve})
+	session := a.sessions.number(rpc.SessionFrom(ctx))
+	a.pulse.beat(session)
+	a.loop.post(handshake.Called{Session: session, Function: handshake.Retrieve})
 	a.noticeOldController()
 	a.journalLock.Lock()
 	events := a.journal.Take(mostPerAnswer)

@@ -2,6 +2,7 @@ package satellite
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/remotechargeport/remotechargeport/handshake"
 )
@@ -13,6 +14,17 @@ type AgentStatus struct {
 	// Dialect is what is spoken with the controller, "legacy" or "v2"; empty
 	// before both have agreed.
 	Dialect string
+	// Security is "plain" or "mutual-tls"; empty before the configuration is read.
+	Security string
+	// PeerFingerprint and PeerSerial name the controller to whom a protected link
+	// belongs; empty before there is one.
+	PeerFingerprint, PeerSerial string
+	// IdentityExpires is the end of this board's certificate, zero where there is
+	// none.
+	IdentityExpires time.Time
+	// RejectedPeers counts the connections of a protected link's port that were
+	// not let in.
+	RejectedPeers uint64
 	// Resumes counts how often a lost v2 link went on.
 	Resumes uint64
 	// ListenAddress is where the agent waits, empty before it does.
@@ -52,7 +64,10 @@ func (a *Agent) Status() AgentStatus {
 	a.journalLock.Lock()
 	waiting, bytes, collected := a.journal.Len(), a.journal.Bytes(), a.journal.Appended()
 	a.journalLock.Unlock()
+	secured := a.security.status(a.holder.who())
 	return AgentStatus{
+		Security: secured.mode, PeerFingerprint: secured.fingerprint, PeerSerial: secured.serial,
+		IdentityExpires: secured.expires, RejectedPeers: secured.rejected,
 		State:   handshake.State(a.status.state.Load()).String(),
 		Dialect: text(&a.status.dialect), Resumes: a.status.resumes.Load(),
 		ListenAddress: text(&a.status.listenAddress),

@@ -86,6 +86,9 @@ func (a *Agent) hello(ctx context.Context, request *rpc.Request) (any, error) {
 		Identity: identity, Session: session,
 		Silence: between(minSilence, silence, maxSilence), Window: between(minWindow, window, maxWindow),
 	}
+	if err := a.announced(rpc.SessionFrom(ctx)); err != nil {
+		return nil, err
+	}
 	a.status.controller.Store(ptr(rpc.SessionFrom(ctx).RemoteAddr().String()))
 	known, err := a.sessions.hold(ctx, handshake.Hello, a.loop, func(number handshake.Session) handshake.Event {
 		return handshake.Greeted{Session: number, Peer: peer}
@@ -216,6 +219,7 @@ func (a *Agent) nextEvent() <-chan struct{} {
 func (a *Agent) heard(session handshake.Session) {
 	now, told := time.Now().UnixNano(), a.v2.told.Load()
 	if now-told > a.v2.silence.Load()/8 && a.v2.told.CompareAndSwap(told, now) {
+		a.pulse.beat(session)
 		a.loop.post(handshake.Called{Session: session, Function: handshake.Events})
 	}
 }
@@ -235,6 +239,9 @@ func (a *Agent) commandV2(route Route, command Command) rpc.Handler {
 		arguments, err := objectOf([]byte(text))
 		if err != nil {
 			return nil, err
+		}
+		if command.Control && a.refuses(ctx, command.Function) {
+			return string(command.unavailable()), nil
 		}
 		value, err := a.once(ctx, number, floor, limit, func(ctx context.Context) (json.RawMessage, error) {
 			return a.command(ctx, route, command, arguments)

@@ -196,9 +196,10 @@ type satelliteOptions struct {
 	agent                   satellite.AgentConfig
 	port                    int
 	answer, answerSystem    func(context.Context, invocation) (any, error)
-	// dialect and main are configuration keys of the agent and the controller.
-	dialect string
-	main    map[string]any
+	// dialect, keys and main are configuration keys of the agent and the
+	// controller.
+	dialect    string
+	keys, main map[string]any
 	// mainBroker is the main board's; nil is an embedded one.
 	mainBroker func() everest.Broker
 	controller satellite.ControllerConfig
@@ -227,13 +228,15 @@ func startSatellite(t testing.TB, broker everest.Broker, options satelliteOption
 	if options.dialect == "" {
 		options.dialect = "auto"
 	}
+	keys := map[string]any{"port": options.port, "listen_address": "127.0.0.1", "dialect": options.dialect}
+	maps.Copy(keys, options.keys)
 	agent := satellite.AgentInstallation()
 	modules := map[string]everesttest.ModuleConfig{
 		portID:   {Module: "ChargePort", Manifest: providing(implementationsOf(false))},
 		systemID: {Module: "System", Manifest: providing(implementationsOf(true))},
 		agentID: {
 			Module: agent.Module, Manifest: agent.Manifest, Connections: connections,
-			Config: map[string]any{"port": options.port, "listen_address": "127.0.0.1", "dialect": options.dialect},
+			Config: keys,
 		},
 	}
 	s := &satelliteBoard{board: newBoard(t, broker, modules), address: fmt.Sprintf("127.0.0.1:%d", options.port)}

@@ -16,6 +16,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
 // ControllerConfig configures a Controller. What the zero value means is written
@@ -40,7 +41,12 @@ type controllerParameters struct {
 	Port     int    `everest:"port"`
 	Dialect  string `everest:"dialect,optional"`
 	Tunnel   string `everest:"tunnel,optional"`
-	OnLoss   string `everest:"on_loss,optional"`
+
+	Security          string `everest:"security,optional"`
+	IdentityDirectory string `everest:"identity_directory,optional"`
+	SatelliteSerial   string `everest:"satellite_serial,optional"`
+
+	OnLoss string `everest:"on_loss,optional"`
 	// LinkTimeout and ResumeWindow are 0 where the configuration is older.
 	LinkTimeout   int    `everest:"link_timeout_ms,optional"`
 	ResumeWindow  int    `everest:"resume_window_s,optional"`
@@ -66,7 +72,12 @@ type Controller struct {
 	sinks       errorSinks
 	loop        *loop
 	links       links
-	relay       *relay
+	// security protects the link to the satellite with that serial number, to any
+	// one that is trusted where it is empty; peer is who is at its other end.
+	security *security
+	serial   string
+	peer     atomic.Pointer[identity.Peer]
+	relay    *relay
 	// agreement is the handshake, which only the loop steps.
 	agreement *handshake.Controller
 	protocol  handshake.ControllerConfig
@@ -93,8 +104,13 @@ func NewController(config ControllerConfig) *Controller {
 		config.CommandTimeout = defaultCommandTimeout
 	}
 	seen := newControlled()
-	config.Logger = everest.LimitRepeats(seen.keep(config.Logger, &config.Everest))
-	return &Controller{config: config, log: config.Logger.Named("controller").With(zap.String("module_id", config.Everest.ModuleID)), control: seen, agreed: make(chan struct{}), identity: newIdentity()}
+	config.Logger = seen.keep(config.Logger, &config.Everest)
+	secured := newSecurity(config.Logger)
+	config.Logger = everest.LimitRepeats(config.Logger)
+	return &Controller{
+		config: config, log: config.Logger.Named("controller").With(zap.String("module_id", config.Everest.ModuleID)), control: seen,
+		security: secured, agreed: make(chan struct{}), identity: newIdentity(),
+	}
 }
 
 // Run is the module's life: it connects to the broker, holds init until the
@@ -129,6 +145,9 @@ func (c *Controller) Run(ctx context.Context) error {
 	if c.protocol, err = c.parameters.protocol(c.config.Handshake); err != nil {
 		return err
 	}
+	if err := c.secure(); err != nil {
+		return err
+	}
 	c.prepare()
 	c.relay.watch = c.control.tell
 	c.relay.firmwareFailed = func() { c.loop.post(handshake.FirmwareFailed{}) }
@@ -143,6 +162,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	})
 	c.background.Go(c.publishAll)
 	c.control.serve(c.parameters.ControlSocket, module, control.Config{Status: c.controlStatus, Ping: c.ping}, c.loop.ended, &c.background, c.log)
+	c.background.Go(func() { c.security.follow(c.loop.ended, c.trustChanged) })
 	return runModule(ctx, module, c.loop, func(end handshake.ExitProcess) error {
 		return &EndError{Peer: address, Reason: end.Reason}
 	}, &c.background)
@@ -168,8 +188,7 @@ func (c *Controller) address() string {
 
 // initialise holds the module's init until the agent has agreed.
 func (c *Controller) initialise(ctx context.Context) error {
-	c.log.Warn("the link is neither encrypted nor authenticated: whoever can answer at the satellite's address is taken for it; " +
-		"keep the internal network closed")
+	c.security.announce("whoever can answer at the satellite's address is taken for it", "at least keep the internal network closed")
 	return c.loop.start(ctx, c.agreed)
 }
 

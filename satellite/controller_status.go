@@ -14,6 +14,17 @@ type ControllerStatus struct {
 	// Dialect is what is spoken with the satellite, "legacy" or "v2"; empty
 	// before both have agreed.
 	Dialect string
+	// Security is "plain" or "mutual-tls"; empty before the configuration is read.
+	Security string
+	// PeerFingerprint and PeerSerial name the satellite that has proven who it is
+	// last; empty before one has, and where the link is plain.
+	PeerFingerprint, PeerSerial string
+	// IdentityExpires is the end of this board's certificate, zero where there is
+	// none.
+	IdentityExpires time.Time
+	// RejectedPeers counts the connections that ended in the TLS handshake,
+	// because this board did not trust the other one or was not trusted.
+	RejectedPeers uint64
 	// Resumes counts how often a lost v2 link went on, Isolations how often the
 	// port was taken out of service, and GivenUp what the satellite's journal had
 	// no room for.
@@ -54,7 +65,10 @@ type controllerCounters struct {
 
 // Status returns a snapshot.
 func (c *Controller) Status() ControllerStatus {
+	secured := c.security.status(c.peer.Load())
 	status := ControllerStatus{
+		Security: secured.mode, PeerFingerprint: secured.fingerprint, PeerSerial: secured.serial,
+		IdentityExpires: secured.expires, RejectedPeers: secured.rejected,
 		State:     handshake.State(c.status.state.Load()).String(),
 		Satellite: text(&c.status.satellite),
 		Connected: c.links.working() != nil,

@@ -254,7 +254,7 @@ func (b *board) publishRaw(t *testing.T, topic, payload string) {
 	client.Disconnect(100)
 }
 
-func waitUntil(t *testing.T, what string, done func() bool) {
+func waitUntil(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for !done() {

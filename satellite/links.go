@@ -199,7 +199,7 @@ func (c *Controller) logRefusal(err error) {
 // is abandoned.
 func (c *Controller) connect(attempt *link) {
 	defer attempt.cancel()
-	client, err := rpc.Dial(attempt.ctx, c.address(), rpc.Config{InsecurePlaintext: true, Logger: c.log})
+	client, err := c.dial(attempt.ctx)
 	if err != nil {
 		if attempt.ctx.Err() == nil {
 			c.logRefusal(err)
@@ -215,6 +215,7 @@ func (c *Controller) connect(attempt *link) {
 	select {
 	case <-client.Done():
 		c.connectionEnded(attempt, client.Err())
+		c.explainEnd(client.Err())
 		c.loop.post(handshake.LinkLost{Link: attempt.number})
 	case <-attempt.ctx.Done():
 	case <-c.loop.ended:

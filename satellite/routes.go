@@ -37,6 +37,11 @@ type Command struct {
 	// Absent is the answer of a satellite whose optional requirement is not
 	// connected.
 	Absent json.RawMessage
+	// Control marks a command that resets or updates the satellite's board, or has
+	// it send its logs away: the agent refuses it, with the answer for an isolated
+	// satellite, on a link that is not authenticated where its configuration says
+	// so.
+	Control bool
 	// Repeated marks a command that its caller repeats with a newer value before
 	// long: it does not wait for a link to be resumed.
 	Repeated bool
@@ -221,11 +226,11 @@ func Routes() []Route {
 
 		{ID: routeSystem, Interface: interfaceSystem,
 			Commands: []Command{
-				{Name: commandFirmware, Function: "system_update_firmware", Arguments: []Argument{{"firmware_update_request", JSON}}, Result: Text, Absent: json.RawMessage(`"Rejected"`)},
-				{Name: "allow_firmware_installation", Function: "system_allow_firmware_installation"},
-				{Name: "upload_logs", Function: "system_upload_logs", Arguments: []Argument{{"upload_logs_request", JSON}}, Result: JSON, Absent: json.RawMessage(`null`)},
+				{Name: commandFirmware, Function: "system_update_firmware", Arguments: []Argument{{"firmware_update_request", JSON}}, Result: Text, Absent: json.RawMessage(`"Rejected"`), Control: true},
+				{Name: "allow_firmware_installation", Function: "system_allow_firmware_installation", Control: true},
+				{Name: "upload_logs", Function: "system_upload_logs", Arguments: []Argument{{"upload_logs_request", JSON}}, Result: JSON, Absent: json.RawMessage(`null`), Unavailable: json.RawMessage(`{"upload_logs_status":"Rejected"}`), Control: true},
 				{Name: "is_reset_allowed", Function: "sytem_is_reset_allowed", Arguments: []Argument{{"type", Text}}, Result: Boolean, Absent: json.RawMessage(`false`)},
-				{Name: commandReset, Function: functionReset, Arguments: []Argument{{"type", Text}, {"scheduled", Boolean}}},
+				{Name: commandReset, Function: functionReset, Arguments: []Argument{{"type", Text}, {"scheduled", Boolean}}, Control: true},
 				{Name: "set_system_time", Function: "system_set_system_time", Arguments: []Argument{{"timestamp", Text}}, Result: Boolean, Absent: json.RawMessage(`false`)},
 				{Name: "get_boot_reason", Function: "system_get_boot_reason", Result: Text, Absent: json.RawMessage(`"Unknown"`)},
 			},

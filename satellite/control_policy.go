@@ -1,0 +1,81 @@
+package satellite
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/rpc"
+)
+
+// refusesOf reads the configuration key unauthenticated_control; empty is its
+// default.
+func refusesOf(key string) (bool, error) {
+	switch key {
+	case "", "allow":
+		return false, nil
+	case "refuse":
+		return true, nil
+	}
+	return false, fmt.Errorf("satellite: the configuration key unauthenticated_control is %q: it must be allow or refuse", key)
+}
+
+// refuses decides about a function that resets or updates this board, or makes
+// it send its logs away: whether it is refused because nobody knows who calls it.
+// Either way it is logged.
+func (a *Agent) refuses(ctx context.Context, function string) bool {
+	if a.security.mutual() {
+		return false
+	}
+	remote := "unknown"
+	if session := rpc.SessionFrom(ctx); session != nil {
+		remote = session.RemoteAddr().String()
+	}
+	fields := []zap.Field{zap.String("function", function), zap.String("remote", remote)}
+	if a.refuseControl {
+		a.security.log.logger.Warn("function refused: the link is not authenticated, and unauthenticated_control is refuse; set security to mutual-tls to allow it",
+			append(fields, zap.String("event", EventControlRefused))...)
+		return true
+	}
+	a.security.log.logger.Warn("function that controls this board, called on a link that is not authenticated",
+		append(fields, zap.String("event", EventControlUnauthenticated))...)
+	return false
+}
+
+// aliveWithin is how long after its last call a controller is taken to be there.
+// It polls every 25 ms.
+const aliveWithin = 5 * time.Second
+
+// pulse is when the controller was heard last, and on which connection.
+type pulse struct {
+	session atomic.Uint64
+	at      atomic.Int64
+}
+
+func (p *pulse) beat(session handshake.Session) {
+	p.session.Store(uint64(session))
+	p.at.Store(time.Now().UnixNano())
+}
+
+// elsewhere tells whether the controller is alive on another connection.
+func (p *pulse) elsewhere(session handshake.Session) bool {
+	return p.session.Load() != uint64(session) && time.Since(time.Unix(0, p.at.Load())) < aliveWithin
+}
+
+// intrudes decides about i_am_here, which restarts this board when a controller
+// is known: on a link that is not authenticated it is refused, where the policy
+// says so, as long as the controller is there. One that was restarted is not there
+// any more.
+func (a *Agent) intrudes(ctx context.Context) bool {
+	session := rpc.SessionFrom(ctx)
+	if a.security.mutual() || !a.refuseControl || !a.agreed() || !a.pulse.elsewhere(a.sessions.number(session)) {
+		return false
+	}
+	a.refuses(ctx, FunctionIAmHere)
+	session.Close()
+	return true
+}

@@ -1,0 +1,65 @@
+package satellite
+
+import (
+	"context"
+	"errors"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite/identity"
+)
+
+// secure reads the configuration keys of security.
+func (c *Controller) secure() (err error) {
+	if c.serial, err = c.parameters.expectedSerial(); err != nil {
+		return err
+	}
+	if c.parameters.SatelliteSerial != "" && c.parameters.Security != securityMutual {
+		return errors.New("satellite: satellite_serial is set, but nothing proves a serial number on a plain link: set security to mutual-tls")
+	}
+	return c.security.configure(c.parameters.Security, c.parameters.IdentityDirectory)
+}
+
+// dial connects to the satellite. A protected connection stands for the
+// controller; that the satellite lets it in is known with its first answer.
+func (c *Controller) dial(ctx context.Context) (*rpc.Client, error) {
+	config := rpc.Config{Logger: c.log}
+	var peer identity.Peer
+	c.security.protectClient(&config, c.serial, func(proven identity.Peer) { peer = proven })
+	client, err := rpc.Dial(ctx, c.address(), config)
+	switch {
+	case errors.Is(err, rpc.ErrHandshake) && ctx.Err() == nil:
+		c.security.log.rejected(c.address(), reasonOf(err), err)
+		return nil, err
+	case err != nil:
+		return nil, err
+	case c.security.mutual():
+		c.security.log.accepted(client.RemoteAddr().String(), peer)
+		c.peer.Store(&peer)
+	}
+	return client, nil
+}
+
+// explainEnd tells of a connection that the satellite closed because it does not
+// know this board.
+func (c *Controller) explainEnd(err error) {
+	if !c.security.mutual() || err == nil || identity.ReasonOf(err) != identity.RefusedUs {
+		return
+	}
+	own := c.security.store().Identity()
+	c.security.log.rejected(c.address(), identity.RefusedUs, err,
+		zap.String("remedy", "run on the satellite: satkeys trust DIRECTORY "+own.Fingerprint.String()+" --serial "+own.Serial))
+}
+
+// trustChanged closes the connection of a satellite that is trusted no more.
+func (c *Controller) trustChanged() {
+	client, peer := c.links.standing(), c.peer.Load()
+	if client == nil || peer == nil {
+		return
+	}
+	if _, err := c.security.store().Verify(peer.Chain, identity.Satellite, c.serial); err != nil {
+		c.security.log.dropped(client.RemoteAddr().String(), *peer, err)
+		client.Close()
+	}
+}
