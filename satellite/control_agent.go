@@ -23,6 +23,7 @@ func (a *Agent) controlStatus(context.Context) (*control.Status, error) {
 		Collected: now.Collected, Delivered: now.Delivered,
 		Commands: now.Commands, CommandErrors: now.CommandErrors,
 	}
+	a.security.status(a.holder.who()).tell(status.Link)
 	a.journalLock.Lock()
 	defer a.journalLock.Unlock()
 	status.Link.ActiveErrors = ptr(len(a.active))

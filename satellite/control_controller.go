@@ -25,6 +25,7 @@ func (c *Controller) controlStatus(ctx context.Context) (*control.Status, error)
 		Commands: now.Commands, CommandErrors: now.CommandErrors, Pushed: now.Pushed,
 	}
 	status.Link.ActiveErrors = c.activeErrors(ctx)
+	c.security.status(c.peer.Load()).tell(status.Link)
 	if !now.LastVariable.IsZero() {
 		status.Link.LastVariable = &now.LastVariable
 	}

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
@@ -139,6 +140,14 @@ type securityStatus struct {
 	mode, serial, fingerprint string
 	expires                   time.Time
 	rejected                  uint64
+}
+
+// tell fills in a control socket's answer.
+func (s securityStatus) tell(link *control.Link) {
+	link.Security, link.PeerSerial, link.PeerFingerprint, link.PeersRejected = s.mode, s.serial, s.fingerprint, s.rejected
+	if !s.expires.IsZero() {
+		link.CertificateExpires = &s.expires
+	}
 }
 
 // expectedSerial is the serial number of the only satellite that a controller
