@@ -120,7 +120,7 @@ func runModule(ctx context.Context, module *everest.Module, loop *loop, ended fu
 	switch {
 	case protocol != nil:
 		return protocol
-	case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
+	case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled) || errors.Is(err, errEnded)):
 		return nil
 	}
 	return err
