@@ -2,6 +2,9 @@ package aggregator
 
 import (
 	_ "embed" // the manifest and the interface are files of their own
+	"errors"
+	"fmt"
+	"strconv"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 )
@@ -14,10 +17,40 @@ var (
 )
 
 // Installation is what SystemAggregator brings into an EVerest installation. The interface satellite is the one that the
-// satellite modules bring too: either may be installed first.
+// satellite modules bring too: either may be installed first. The option satellites raises the number of satellite boards
+// that the manifest allows, 64 as it is built in; what was chosen before stays.
 func Installation() everest.Installation {
 	return everest.Installation{
 		Module: "SystemAggregator", Manifest: manifest,
 		Interfaces: map[string][]byte{"satellite": satelliteInterface},
+		Options: []everest.InstallOption{{
+			Name:  "satellites",
+			Usage: "the largest number of satellite boards, 64 to 1000",
+			Apply: allowSatellites,
+		}},
 	}
+}
+
+const (
+	builtInSatellites = 64
+	mostSatellites    = 1000
+)
+
+func allowSatellites(edit *everest.ManifestEdit, value string, given bool) error {
+	count := builtInSatellites
+	if installed := edit.Installed(); installed != nil && !given {
+		count = max(count, min(installed.Requires["satellite"].MaxConnections, mostSatellites))
+	}
+	if given {
+		var err error
+		if count, err = strconv.Atoi(value); err != nil || count < builtInSatellites || count > mostSatellites {
+			return fmt.Errorf("%q is no number from %d to %d", value, builtInSatellites, mostSatellites)
+		}
+	}
+	if count == builtInSatellites {
+		return nil
+	}
+	edit.Note("satellites: at most %d", count)
+	// The main board is a system too.
+	return errors.Join(edit.Require("system", "system", 2, count+1), edit.Require("satellite", "satellite", 1, count))
 }

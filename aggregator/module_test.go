@@ -771,3 +771,37 @@ func TestInstallationFitsTheSatelliteModules(t *testing.T) {
 	storedIn(t, prefix, "libexec/everest/modules/SystemAggregator/manifest.yaml")
 	storedIn(t, prefix, "share/everest/interfaces/satellite.yaml")
 }
+
+func TestInstallationAllowsMoreSatellites(t *testing.T) {
+	prefix := t.TempDir()
+	program := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(program, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Chosen once, it stays until it is chosen otherwise.
+	for _, test := range []struct {
+		chosen map[string]string
+		want   int
+	}{{nil, 64}, {map[string]string{"satellites": "200"}, 200}, {nil, 200}, {map[string]string{"satellites": "64"}, 64}} {
+		if _, err := Installation().InstallWith(prefix, program, test.chosen); err != nil {
+			t.Fatal(err)
+		}
+		content, err := everest.InstalledManifest(prefix, "SystemAggregator")
+		if err != nil {
+			t.Fatal(err)
+		}
+		installed, err := everest.ParseManifest(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		system, satellite := installed.Requires["system"], installed.Requires["satellite"]
+		if system.MinConnections != 2 || system.MaxConnections != test.want+1 || satellite.MinConnections != 1 || satellite.MaxConnections != test.want {
+			t.Errorf("%v: the requirements are %+v", test.chosen, installed.Requires)
+		}
+	}
+	for _, value := range []string{"", "63", "1001", "many"} {
+		if _, err := Installation().InstallWith(prefix, program, map[string]string{"satellites": value}); err == nil {
+			t.Errorf("%q satellites are taken", value)
+		}
+	}
+}

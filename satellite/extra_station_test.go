@@ -24,7 +24,9 @@ type extraOptions struct {
 	agent, main extraSide
 	// unconnected leaves the agent's extra requirements without connection.
 	unconnected bool
-	answer      func(context.Context, invocation) (any, error)
+	// requires are further interfaces that the main board's module uses.
+	requires []string
+	answer   func(context.Context, invocation) (any, error)
 	// beforeMain is called when the satellite board runs alone.
 	beforeMain func(*extraStation)
 }
@@ -151,6 +153,9 @@ func startExtraStation(t *testing.T, options extraOptions) *extraStation {
 	required := map[string]string{"evse_manager": "evse_manager", "satellite": "satellite"}
 	for id, name := range idsOf(options.main.tunnel) {
 		required[id] = name
+	}
+	for _, id := range options.requires {
+		required[id] = id
 	}
 	var requires strings.Builder
 	toController := map[string][]everesttest.Connection{}
