@@ -1,0 +1,124 @@
+package page
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/everest/control"
+)
+
+// Thresholds of the page, and with the same numbers of doc/prometheus/alerts.yaml.
+const (
+	// memory is how long something that happened once is still told.
+	memory = 15 * time.Minute
+	// startLimit is how long a module may take to meet its peer.
+	startLimit = 2 * time.Minute
+	// slowLatency, for slowSamples in a row, is a slow link; in seconds.
+	slowLatency = 0.5
+	slowSamples = 10
+	// flapping is how many breaks within memory make a link unsteady.
+	flapping = 3
+	// journalNotice and journalTrouble are shares of the journal's room.
+	journalNotice, journalTrouble = 0.5, 0.8
+	// certificateNotice and certificateTrouble are what remains until the end.
+	certificateNotice, certificateTrouble = 30 * 24 * time.Hour, 7 * 24 * time.Hour
+)
+
+// assessment is a level and what led to it.
+type assessment struct {
+	level   Level
+	reasons []string
+}
+
+func (a *assessment) add(level Level, format string, arguments ...any) {
+	a.level = max(a.level, level)
+	a.reasons = append(a.reasons, fmt.Sprintf(format, arguments...))
+}
+
+// assess judges a module that answers.
+func (w *watch) assess(now time.Time) (Level, []string) {
+	a := assessment{reasons: []string{}}
+	w.assessHealth(&a, now)
+	if link := w.status.Link; link != nil {
+		w.assessLink(&a, now, link)
+		assessCertificate(&a, now, link.CertificateExpires)
+	}
+	return a.level, a.reasons
+}
+
+func (w *watch) assessHealth(a *assessment, now time.Time) {
+	problem := w.status.Problem
+	switch w.status.Health {
+	case control.Healthy:
+	case control.Starting:
+		if problem == "" {
+			problem = "It waits for the other board."
+		}
+		running := now.Sub(w.status.Started)
+		if running > startLimit {
+			a.add(Trouble, "Not in service %s after its start. %s", duration(running), problem)
+		} else {
+			a.add(Notice, "Starting. %s", problem)
+		}
+	default:
+		if problem == "" {
+			problem = fmt.Sprintf("The module reports %s, in state %s. Its log says more.", w.status.Health, w.status.State)
+		}
+		a.add(Trouble, "%s", problem)
+	}
+}
+
+func (w *watch) assessLink(a *assessment, now time.Time, link *control.Link) {
+	if breaks := w.breaks.within(now, memory); breaks >= flapping {
+		a.add(Trouble, "The link broke %d times in the last 15 minutes: check cable, switch and power of the satellite.", breaks)
+	}
+	if lost := w.givenUp.within(now, memory); lost > 0 {
+		a.add(Trouble, "%s given up in the last 15 minutes, because the journal was full: they never reached the main board.", count(lost, "event was", "events were"))
+	}
+	if share := journalShare(link.Journal); share >= journalTrouble {
+		a.add(Trouble, "The journal is %.0f %% full: events are lost when it is. The controller does not take them.", share*100)
+	} else if share >= journalNotice {
+		a.add(Notice, "The journal is %.0f %% full.", share*100)
+	}
+	if w.slow >= slowSamples {
+		a.add(Notice, "The link is slow: an answer takes %s.", seconds(link.Latency.Last))
+	}
+	if rejected := w.rejected.within(now, memory); rejected > 0 {
+		a.add(Notice, "%s refused in the last 15 minutes: the log names address and reason.", count(rejected, "peer was", "peers were"))
+	}
+	if failed := w.failed.within(now, memory); failed > 0 {
+		a.add(Notice, "%s failed in the last 15 minutes.", count(failed, "command", "commands"))
+	}
+	if dropped := w.dropped.within(now, memory); dropped > 0 {
+		a.add(Notice, "%s could not be published in the last 15 minutes: the log says which.", count(dropped, "event", "events"))
+	}
+}
+
+// journalShare is the larger of what is used of a journal's two limits.
+func journalShare(journal *control.Journal) float64 {
+	if journal == nil {
+		return 0
+	}
+	share := 0.0
+	if journal.MaxEvents > 0 {
+		share = float64(journal.Events) / float64(journal.MaxEvents)
+	}
+	if journal.MaxBytes > 0 {
+		share = max(share, float64(journal.Bytes)/float64(journal.MaxBytes))
+	}
+	return share
+}
+
+func assessCertificate(a *assessment, now time.Time, expires *time.Time) {
+	if expires == nil {
+		return
+	}
+	switch left := expires.Sub(now); {
+	case left <= 0:
+		a.add(Trouble, "The board's certificate expired on %s: the other board refuses it. Renew it with satkeys.", expires.Format(time.DateOnly))
+	case left < certificateTrouble:
+		a.add(Trouble, "The board's certificate expires in %s: renew it with satkeys.", duration(left))
+	case left < certificateNotice:
+		a.add(Notice, "The board's certificate expires in %s: renew it with satkeys.", duration(left))
+	}
+}

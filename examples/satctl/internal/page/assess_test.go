@@ -1,0 +1,148 @@
+package page
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/everest/control"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// step is a controller's snapshot some seconds after noon.
+type step struct {
+	after  time.Duration
+	change func(status *control.Status)
+}
+
+func at(after time.Duration, change func(status *control.Status)) step { return step{after, change} }
+
+func TestAssess(t *testing.T) {
+	expires := func(in time.Duration) func(*control.Status) {
+		return func(s *control.Status) { end := noon.Add(in); s.Link.CertificateExpires = &end }
+	}
+	journal := func(events, size int) func(*control.Status) {
+		return func(s *control.Status) {
+			s.Link.Journal = &control.Journal{Events: events, Bytes: size, MaxEvents: 1000, MaxBytes: 1000}
+		}
+	}
+	nothing := func(*control.Status) {}
+	for name, test := range map[string]struct {
+		steps []step
+		// then is how long after the last step is judged.
+		then   time.Duration
+		level  Level
+		reason string
+	}{
+		"all is well":       {[]step{at(0, nothing)}, 0, Working, ""},
+		"starting":          {[]step{at(0, func(s *control.Status) { s.Health = control.Starting })}, 0, Notice, "waits for the other board"},
+		"starting for long": {[]step{at(0, func(s *control.Status) { s.Health, s.Started = control.Starting, noon.Add(-3*time.Minute) })}, 0, Trouble, "3 min after its start"},
+		"degraded": {[]step{at(0, func(s *control.Status) { s.Health, s.Problem = control.Degraded, "No answer: check the cable." })},
+			0, Trouble, "No answer: check the cable."},
+		"degraded without a word": {[]step{at(0, func(s *control.Status) { s.Health = control.Degraded })}, 0, Trouble, "state Working"},
+		"an unknown health":       {[]step{at(0, func(s *control.Status) { s.Health = "odd" })}, 0, Trouble, "reports odd"},
+
+		"certificate for a year":   {[]step{at(0, expires(365*24*time.Hour))}, 0, Working, ""},
+		"certificate for a month":  {[]step{at(0, expires(29*24*time.Hour))}, 0, Notice, "expires in 29 days"},
+		"certificate for a day":    {[]step{at(0, expires(26*time.Hour))}, 0, Trouble, "expires in 26 h 0 min"},
+		"certificate that expired": {[]step{at(0, expires(-time.Hour))}, 0, Trouble, "expired on 2026-11-22"},
+
+		"journal half full":      {[]step{at(0, journal(500, 0))}, 0, Notice, "50 % full"},
+		"journal full of bytes":  {[]step{at(0, journal(1, 900))}, 0, Trouble, "90 % full"},
+		"journal without limits": {[]step{at(0, func(s *control.Status) { s.Link.Journal = &control.Journal{Events: 1 << 30} })}, 0, Working, ""},
+
+		"given up before it was seen": {[]step{at(0, func(s *control.Status) { s.Link.GivenUp = 7 })}, 0, Working, ""},
+		"given up now": {[]step{at(0, nothing), at(time.Second, func(s *control.Status) { s.Link.GivenUp = 7 })},
+			0, Trouble, "7 events were given up"},
+		"given up a while ago": {[]step{at(0, nothing), at(time.Second, func(s *control.Status) { s.Link.GivenUp = 1 })},
+			memory + time.Second, Working, ""},
+		"given up by a module that started again": {[]step{
+			at(0, func(s *control.Status) { s.Link.GivenUp = 7 }),
+			at(time.Second, func(s *control.Status) { s.Link.GivenUp, s.Started = 2, noon }),
+		}, 0, Trouble, "2 events were given up"},
+		"refused a peer": {[]step{at(0, nothing), at(time.Second, func(s *control.Status) { s.Link.PeersRejected = 1 })},
+			0, Notice, "1 peer was refused"},
+		"a command failed": {[]step{at(0, nothing), at(time.Second, func(s *control.Status) { s.Link.CommandErrors = 2 })},
+			0, Notice, "2 commands failed"},
+		"an event was dropped": {[]step{at(0, nothing), at(time.Second, func(s *control.Status) { s.Link.Dropped = 1 })},
+			0, Notice, "1 event could not be published"},
+		"two breaks": {[]step{at(0, nothing), at(time.Second, func(s *control.Status) { s.Link.Resumes = 2 })}, 0, Working, ""},
+		"breaks and a restart": {[]step{
+			at(0, nothing), at(time.Second, func(s *control.Status) { s.Link.Resumes = 2 }),
+			at(2*time.Second, func(s *control.Status) { s.Link.Resumes, s.Started = 2, noon.Add(time.Second) }),
+		}, 0, Trouble, "broke 3 times"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var w watch
+			now := noon
+			for _, step := range test.steps {
+				status := controllerStatus("connector_2", noon.Add(-time.Minute))
+				step.change(&status)
+				now = noon.Add(step.after)
+				w.observe(now, status)
+			}
+			level, reasons := w.assess(now.Add(test.then))
+			if level != test.level || (test.reason == "") != (len(reasons) == 0) || !strings.Contains(strings.Join(reasons, "\n"), test.reason) {
+				t.Errorf("%v %q, want %v with %q", level, reasons, test.level, test.reason)
+			}
+		})
+	}
+}
+
+func TestSlowLinkIsToldWhenItStaysSlow(t *testing.T) {
+	var w watch
+	w.observe(noon, controllerStatus("connector_2", noon))
+	for i := range slowSamples {
+		if level, reasons := w.assess(noon); level != Working {
+			t.Fatalf("after %d slow samples: %v %q", i, level, reasons)
+		}
+		status := controllerStatus("connector_2", noon)
+		status.Link.Latency.Last = 0.7
+		w.observe(noon.Add(time.Duration(i+1)*time.Second), status)
+	}
+	if level, reasons := w.assess(noon); level != Notice || !strings.Contains(strings.Join(reasons, ""), "700 ms") {
+		t.Errorf("after %d slow samples: %v %q", slowSamples, level, reasons)
+	}
+	w.observe(noon.Add(time.Minute), controllerStatus("connector_2", noon))
+	if level, reasons := w.assess(noon); level != Working {
+		t.Errorf("after a fast sample: %v %q", level, reasons)
+	}
+}
+
+func TestSample(t *testing.T) {
+	var w watch
+	status := controllerStatus("connector_2", noon)
+	status.Link.Backlog = 2
+	status.Everest.Queues = []control.Queue{{Depth: 3}, {Depth: 4}}
+	w.observe(noon, status)
+	if w.sample.Queue != 9 || w.sample.Latency != 0.0021 || w.sample.Errors != 0 || w.sample.Variables == w.sample.Variables {
+		t.Errorf("first sample: %+v, want a queue of 9 and no rate yet", w.sample)
+	}
+	more := *status.Link
+	more.Variables += 80
+	status.Link = &more
+	w.observe(noon.Add(2*time.Second), status)
+	if w.sample.Variables != 40 {
+		t.Errorf("%v variables per second, want 40", w.sample.Variables)
+	}
+	status.Started = noon.Add(3 * time.Second)
+	w.observe(noon.Add(4*time.Second), status)
+	if w.sample.Variables == w.sample.Variables {
+		t.Errorf("%v variables per second across a restart, want none", w.sample.Variables)
+	}
+}
+
+func TestTexts(t *testing.T) {
+	for _, test := range []struct{ got, want string }{
+		{duration(59 * time.Second), "59 s"}, {duration(61 * time.Second), "1 min"}, {duration(2*time.Hour + 5*time.Minute), "2 h 5 min"},
+		{duration(50 * time.Hour), "2 days"}, {seconds(0.00042), "420 µs"}, {seconds(0.0042), "4.2 ms"}, {seconds(0.42), "420 ms"}, {seconds(4.2), "4.2 s"},
+		{size(1000), "1000 bytes"}, {size(1536), "1.5 KiB"}, {size(3 << 20), "3.0 MiB"},
+		{number(9999), "9999"}, {number(12345), "12\u202f345"}, {number(1234567), "1\u202f234\u202f567"},
+		{count(1, "event", "events"), "1 event"}, {count(0, "event", "events"), "0 events"},
+	} {
+		if test.got != test.want {
+			t.Errorf("%q, want %q", test.got, test.want)
+		}
+	}
+}

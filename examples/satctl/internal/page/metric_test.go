@@ -1,0 +1,127 @@
+package page
+
+import (
+	"context"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/remotechargeport/remotechargeport/everest/control"
+)
+
+// everything is a station whose modules give every metric a value.
+func everything() *fakeStation {
+	source := newFakeStation()
+	end := noon.Add(365 * 24 * time.Hour)
+	controller, agent := controllerStatus("connector_2", noon), agentStatus("remote_controller", noon)
+	controller.Link.LastVariable, controller.Link.CertificateExpires = &noon, &end
+	agent.Link.CertificateExpires = &end
+	source.answer("1.sock", controller)
+	source.answer("2.sock", agent)
+	source.answer("3.sock", aggregatorStatus("aggregator", noon))
+	return source
+}
+
+// measured runs a station for two ticks and hands it over with its metrics.
+func measured(t *testing.T, source *fakeStation, test func(registry *prometheus.Registry)) {
+	t.Helper()
+	runStation(t, source, func(station *Station) {
+		registry := prometheus.NewPedanticRegistry()
+		registry.MustRegister(newCollector(station, func() int { return 3 }, "v1"))
+		pass(2)
+		test(registry)
+	})
+}
+
+// exposed is what Prometheus gets.
+func exposed(t *testing.T, registry *prometheus.Registry) string {
+	t.Helper()
+	recorder := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	if recorder.Code != 200 {
+		t.Fatalf("/metrics: %d %s", recorder.Code, recorder.Body)
+	}
+	return recorder.Body.String()
+}
+
+// seriesOf counts a family's series.
+func seriesOf(text, family string) int { return strings.Count(text, "\n"+family+"{") }
+
+func TestEveryMetricHasAValue(t *testing.T) {
+	measured(t, everything(), func(registry *prometheus.Registry) {
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		there := map[string]bool{}
+		for _, family := range families {
+			there[family.GetName()] = true
+			if !strings.HasPrefix(family.GetName(), "remotechargeport_") {
+				t.Errorf("%s lacks the prefix", family.GetName())
+			}
+		}
+		for _, metric := range Metrics() {
+			if !there[metric.Name] {
+				t.Errorf("no module has a %s", metric.Name)
+			}
+		}
+	})
+}
+
+func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
+	measured(t, everything(), func(registry *prometheus.Registry) {
+		problems, err := promlint.New(strings.NewReader(exposed(t, registry))).Lint()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, problem := range problems {
+			t.Errorf("promlint: %s: %s", problem.Metric, problem.Text)
+		}
+	})
+}
+
+func TestMetricsOfAModuleThatIsDown(t *testing.T) {
+	source := newFakeStation()
+	source.answer("connector_2.sock", controllerStatus("connector_2", noon))
+	measured(t, source, func(registry *prometheus.Registry) {
+		source.set("connector_2.sock", func(context.Context) (*control.Status, error) { return nil, syscall.ECONNREFUSED })
+		pass(2)
+		text := exposed(t, registry)
+		if !strings.Contains(text, `remotechargeport_module_up{module="SatelliteController",module_id="connector_2"} 0`) {
+			t.Errorf("a module that is down is not told:\n%s", text)
+		}
+		for _, family := range []string{"remotechargeport_link_connected", "remotechargeport_module_info", "remotechargeport_module_healthy"} {
+			if seriesOf(text, family) > 0 {
+				t.Errorf("what the module said last is told as if it were so now: %s", family)
+			}
+		}
+	})
+}
+
+func TestTwoModulesOfOneName(t *testing.T) {
+	source := newFakeStation()
+	source.set("1.sock", func(context.Context) (*control.Status, error) { return nil, syscall.ECONNREFUSED })
+	source.answer("2.sock", controllerStatus("connector_2", noon))
+	source.answer("3.sock", controllerStatus("connector_2", noon))
+	measured(t, source, func(registry *prometheus.Registry) {
+		if text := exposed(t, registry); seriesOf(text, "remotechargeport_module_up") != 2 {
+			t.Errorf("want the one that is down and one of the name:\n%s", text)
+		}
+	})
+}
+
+func TestLabelsThatAreNoText(t *testing.T) {
+	source := newFakeStation()
+	source.answer("1.sock", controllerStatus("connector\xff\n\"2", noon))
+	measured(t, source, func(registry *prometheus.Registry) {
+		if text := exposed(t, registry); seriesOf(text, "remotechargeport_module_up") != 1 {
+			t.Errorf("%s", text)
+		}
+	})
+}
