@@ -11,6 +11,7 @@ type commands struct {
 	Ping       pingCommand       `cmd:"" help:"Measure round trips to a satellite board."`
 	Discover   discoverCommand   `cmd:"" help:"Look for satellites that announce themselves."`
 	Logs       logsCommand       `cmd:"" help:"Fetch all boards' log files from the aggregator, or the newest log lines of another module."`
+	Serve      serveCommand      `cmd:"" help:"Show the modules on a page for browsers, and as metrics for Prometheus."`
 	Completion completionCommand `cmd:"" help:"Write a script that completes satctl's command line."`
 	Complete   completeCommand   `cmd:"" name:"__complete" hidden:"" passthrough:"" help:"Write what a word may be."`
 }

@@ -6,6 +6,7 @@
 //	satctl ping connector_2   round trips to the other board
 //	satctl discover eth0      satellites that announce themselves
 //	satctl logs               all boards' log files in one archive
+//	satctl serve              a page for browsers on http://127.0.0.1:9477/, and metrics for Prometheus
 //
 // doc/satctl.md has all commands with their output, and the exit statuses:
 //

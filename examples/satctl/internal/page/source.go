@@ -22,14 +22,19 @@ type Module interface {
 	Close()
 }
 
-// Sockets are the control sockets in some directories.
-type Sockets []string
+// Sockets are control sockets.
+type Sockets struct {
+	// Directories are searched, again and again.
+	Directories []string
+	// Paths are there even while no file is.
+	Paths []string
+}
 
 // List returns what it can, and the error of what it cannot.
 func (s Sockets) List() ([]string, error) {
-	var found []string
+	found := append([]string(nil), s.Paths...)
 	var failures []error
-	for _, directory := range s {
+	for _, directory := range s.Directories {
 		paths, err := control.Sockets(directory)
 		if err != nil {
 			failures = append(failures, err)

@@ -215,7 +215,8 @@ func (s *Station) advance(now time.Time) {
 // lock.
 func (s *Station) show(b *board, now time.Time) {
 	before := b.shown
-	level, reasons, sample := Down, []string{}, noSample
+	level, sample := Down, noSample
+	var reasons []string
 	switch {
 	case !b.gone.IsZero():
 		reasons = []string{explain(fs.ErrNotExist)}
