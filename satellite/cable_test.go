@@ -20,6 +20,9 @@ type cable struct {
 	out    bool
 	silent chan struct{}
 	ends   map[net.Conn]bool
+	// heard, when not nil, is called with what passes, and whether it goes to
+	// the agent.
+	heard func(toAgent bool, bytes []byte)
 }
 
 func newCable(t *testing.T, to string) *cable {
@@ -61,12 +64,12 @@ func (c *cable) accept() {
 		c.lock.Lock()
 		c.ends[near], c.ends[far] = true, true
 		c.lock.Unlock()
-		c.running.Go(func() { c.forward(near, far) })
-		c.running.Go(func() { c.forward(far, near) })
+		c.running.Go(func() { c.forward(near, far, true) })
+		c.running.Go(func() { c.forward(far, near, false) })
 	}
 }
 
-func (c *cable) forward(from, to net.Conn) {
+func (c *cable) forward(from, to net.Conn, toAgent bool) {
 	defer func() {
 		from.Close()
 		to.Close()
@@ -81,8 +84,11 @@ func (c *cable) forward(from, to net.Conn) {
 			return
 		}
 		c.lock.Lock()
-		silent := c.silent
+		silent, heard := c.silent, c.heard
 		c.lock.Unlock()
+		if heard != nil {
+			heard(toAgent, chunk[:count])
+		}
 		if silent != nil {
 			<-silent
 			return // what was held up is lost with its connection

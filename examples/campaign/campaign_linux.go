@@ -48,7 +48,7 @@ type campaign struct {
 	lines    []string // the last of the processes' logs
 }
 
-// runCampaign makes the faults. It returns nil only if the account balances.
+// runCampaign makes the faults, or measures where the flags say so. It returns nil only if the account balances.
 func runCampaign(ctx context.Context, flags Flags, output io.Writer) error {
 	if err := checkRight(); err != nil {
 		return err
@@ -84,7 +84,12 @@ func runCampaign(ctx context.Context, flags Flags, output io.Writer) error {
 	defer c.forwarder.close()
 	c.port = c.board("satellite", c.network.port, folder, programs["agent"], agentID, c.satelliteModules, c.setUpPort)
 	c.main = c.board("main", c.network.main, folder, programs["controller"], controllerID, c.mainModules, c.setUpMain)
-	return c.run(ctx)
+	return c.verdict(c.withBoards(ctx, func(ctx context.Context) error {
+		if flags.Idle > 0 {
+			return c.measureIdle(ctx)
+		}
+		return c.run(ctx)
+	}))
 }
 
 func (c *campaign) board(name string, ns namespace, folder, program, moduleID string,
@@ -101,25 +106,31 @@ func (c *campaign) board(name string, ns namespace, folder, program, moduleID st
 	}
 }
 
-// run is the campaign between the start of the boards and their end.
-func (c *campaign) run(ctx context.Context) error {
-	boards, stopBoards := context.WithCancel(context.WithoutCancel(ctx))
-	var running, traffic sync.WaitGroup
+// withBoards calls do while both boards are up.
+func (c *campaign) withBoards(ctx context.Context, do func(context.Context) error) error {
+	boards, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
 	defer running.Wait()
-	defer stopBoards()
+	defer stop()
 	// A start that is the first may take more than one try.
 	c.killing.Store(true)
+	c.direct.Store(c.flags.Idle > 0)
 	running.Go(func() { c.port.run(boards) })
 	running.Go(func() { c.main.run(boards) })
-	started, cancel := context.WithTimeout(ctx, recoveryLimit)
+	started, cancel := context.WithTimeoutCause(ctx, recoveryLimit, errTooLong)
 	defer cancel()
 	for _, board := range []*board{c.port, c.main} {
 		if _, err := board.await(started, 0); err != nil {
-			return c.verdict(err)
+			return err
 		}
 	}
 	c.killing.Store(false)
+	return do(ctx)
+}
 
+// run keeps the boards busy while faults happen, and compares what arrived.
+func (c *campaign) run(ctx context.Context) error {
+	var traffic sync.WaitGroup
 	at, stopTraffic := context.WithCancel(ctx)
 	defer traffic.Wait()
 	defer stopTraffic()
@@ -146,7 +157,7 @@ func (c *campaign) run(ctx context.Context) error {
 		err = c.settle(ctx)
 	}
 	c.report(outcomes)
-	return c.verdict(err)
+	return err
 }
 
 func (c *campaign) makeFaults(ctx context.Context) ([]Outcome, error) {

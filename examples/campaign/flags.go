@@ -18,6 +18,8 @@ type Flags struct {
 	Race     bool
 	Only     []Kind
 	Logs     bool
+	// Idle, if not 0, is how long to measure a link on which nothing happens instead of making faults.
+	Idle time.Duration
 }
 
 // ParseFlags reads the arguments without the program's name.
@@ -32,6 +34,7 @@ func ParseFlags(arguments []string, help io.Writer) (Flags, error) {
 	set.BoolVar(&f.Embedded, "embedded", false, "use the embedded MQTT broker where mosquitto is installed, too")
 	set.BoolVar(&f.Race, "race", false, "build the modules with the race detector")
 	set.BoolVar(&f.Logs, "logs", false, "print what the modules and brokers write")
+	set.DurationVar(&f.Idle, "idle", 0, "make no faults and no traffic, and measure for so long what the modules cost")
 	set.Func("only", "make only faults of this `kind`; repeatable", func(text string) error {
 		for _, kind := range kinds {
 			if string(kind.kind) == text {

@@ -32,17 +32,20 @@ func main() {
 	}
 }
 
-// build compiles the modules' programs, by the names of their folders.
+// build compiles the modules' programs as doc/deployment.md says, by the names of their folders.
 func build(ctx context.Context, folder string, race bool) (map[string]string, error) {
 	programs := map[string]string{}
 	for _, name := range []string{"agent", "controller"} {
-		arguments := []string{"build", "-tags", "codec.notfastpath"}
+		arguments := []string{"build", "-trimpath", "-ldflags", "-s -w", "-tags", "codec.notfastpath"}
+		environment := append(os.Environ(), "CGO_ENABLED=0")
 		if race {
-			arguments = append(arguments, "-race")
+			arguments, environment = append(arguments, "-race"), os.Environ()
 		}
 		programs[name] = filepath.Join(folder, name)
 		arguments = append(arguments, "-o", programs[name], "github.com/remotechargeport/remotechargeport/examples/"+name)
-		if output, err := exec.CommandContext(ctx, "go", arguments...).CombinedOutput(); err != nil {
+		command := exec.CommandContext(ctx, "go", arguments...)
+		command.Env = environment
+		if output, err := command.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("go build %s: %w\n%s", name, err, output)
 		}
 	}

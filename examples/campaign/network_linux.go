@@ -98,7 +98,10 @@ func (n *network) wire() error {
 			return err
 		}
 		return errors.Join(run("nft", "add", "table", "ip", "campaign"),
-			run("nft", "add", "chain", "ip", "campaign", "loss", "{ type filter hook prerouting priority -300; }"))
+			run("nft", "add", "chain", "ip", "campaign", "loss", "{ type filter hook prerouting priority -300; }"),
+			run("nft", "add", "chain", "ip", "campaign", "count", "{ type filter hook forward priority 0; }"),
+			run("nft", "add", "counter", "ip", "campaign", "passed"),
+			run("nft", "add", "rule", "ip", "campaign", "count", "counter", "name", "passed"))
 	})
 }
 
@@ -136,6 +139,20 @@ func (n *network) lose(percent int) error {
 		}
 		return run("nft", "add", "rule", "ip", "campaign", "loss", "numgen", "random", "mod", "100", "<", strconv.Itoa(percent), "drop")
 	})
+}
+
+// passed returns how many packets and bytes the router has passed on.
+func (n *network) passed() (packets, bytes int, err error) {
+	err = n.router.do(func() error {
+		output, err := exec.CommandContext(context.Background(), "nft", "list", "counter", "ip", "campaign", "passed").Output()
+		if err != nil {
+			return err
+		}
+		_, counts, _ := strings.Cut(string(output), "packets")
+		_, err = fmt.Sscanf(counts, "%d bytes %d", &packets, &bytes)
+		return err
+	})
+	return packets, bytes, err
 }
 
 // forward makes the forwarder, which listens on the router's address towards the main board.
