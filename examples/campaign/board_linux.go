@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 )
 
@@ -200,4 +202,23 @@ func (b *board) await(ctx context.Context, least int) (*life, error) {
 			return nil, fmt.Errorf("%s is not ready: %w", b.name, context.Cause(ctx))
 		}
 	}
+}
+
+// controlSocket is where the module under test answers for its status.
+func (b *board) controlSocket() string { return filepath.Join(b.folder, b.moduleID+".sock") }
+
+// status asks the module under test for the state of its link.
+func (b *board) status(ctx context.Context) (*control.Link, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, recoveryLimit, errTooLong)
+	defer cancel()
+	client := control.Dial(b.controlSocket())
+	defer client.Close()
+	status, err := client.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("status of %s: %w", b.moduleID, err)
+	}
+	if status.Link == nil {
+		return nil, fmt.Errorf("status of %s: it has no link", b.moduleID)
+	}
+	return status.Link, nil
 }

@@ -41,7 +41,6 @@ type campaign struct {
 	// killing is true from a kill until everything is at work again; kills counts them.
 	killing atomic.Bool
 	kills   atomic.Int64
-	resumes atomic.Int64
 
 	lock     sync.Mutex
 	problems []string
@@ -192,10 +191,13 @@ func (c *campaign) makeFaults(ctx context.Context) ([]Outcome, error) {
 // happen makes one fault, ends it, and waits until everything is at work again.
 func (c *campaign) happen(ctx context.Context, fault Fault) (Outcome, error) {
 	outcome := Outcome{Fault: fault}
-	resumes := c.resumes.Load()
 	c.line("campaign: " + string(fault.Kind) + " begins")
 	if fault.Kind.Kills() {
 		return c.kill(ctx, fault)
+	}
+	before, err := c.main.status(ctx)
+	if err != nil {
+		return outcome, err
 	}
 	end, err := c.begin(fault)
 	if err != nil {
@@ -211,8 +213,26 @@ func (c *campaign) happen(ctx context.Context, fault Fault) (Outcome, error) {
 		return outcome, err
 	}
 	outcome.Recovered = time.Since(healed)
-	outcome.Resumes = int(c.resumes.Load() - resumes)
-	return outcome, nil
+	after, err := c.main.status(ctx)
+	if err != nil {
+		return outcome, err
+	}
+	outcome.Resumes = int(after.Resumes - before.Resumes)
+	return outcome, c.checkJournal(ctx)
+}
+
+// checkJournal looks whether the satellite gave something up, and whether the link speaks what it should.
+func (c *campaign) checkJournal(ctx context.Context) error {
+	status, err := c.port.status(ctx)
+	switch {
+	case err != nil:
+		return err
+	case status.Dialect != "v2":
+		return fmt.Errorf("the link speaks %q", status.Dialect)
+	case status.GivenUp > 0:
+		return fmt.Errorf("the agent gave %d events up", status.GivenUp)
+	}
+	return nil
 }
 
 // begin begins a fault that kills nobody, and returns what ends it.
@@ -269,6 +289,8 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 	if port == nil || main == nil {
 		return outcome, errors.New("a board is not up")
 	}
+	// An outage that is too long ends processes by itself.
+	c.killing.Store(fault.Kind == Away)
 	// The longer the link was down before, the more the process holds.
 	if fault.For > 0 {
 		if err := c.network.pull(c.network.main, "down"); err != nil {
@@ -289,6 +311,9 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 		c.port.broker.signal(syscall.SIGKILL)
 	case KillMainBroker:
 		c.main.broker.signal(syscall.SIGKILL)
+	case KillBoth:
+		port.module.signal(syscall.SIGKILL)
+		main.module.signal(syscall.SIGKILL)
 	}
 	if fault.For > 0 {
 		if err := c.network.pull(c.network.main, "up"); err != nil {
@@ -401,8 +426,12 @@ func (c *campaign) report(outcomes []Outcome) {
 	writeTables(c.output, outcomes)
 	events, eventsArrived, _ := c.events.Counts()
 	pushes, pushesArrived, _ := c.pushes.Counts()
+	resumes := 0
+	for _, outcome := range outcomes {
+		resumes += outcome.Resumes
+	}
 	fmt.Fprintf(c.output, "\n%d faults, %d resumes; events: %d published, %d arrived; variables for the satellite: %d published, %d arrived; "+
-		"commands: %d called, %d answered, %d failed, %d with a caller that ended, %d executed\n", len(outcomes), c.resumes.Load(),
+		"commands: %d called, %d answered, %d failed, %d with a caller that ended, %d executed\n", len(outcomes), resumes,
 		events, eventsArrived, pushes, pushesArrived, c.commands.Called, c.commands.Answered, c.commands.Failed, c.commands.Abandoned, c.commands.Executed)
 }
 
@@ -437,10 +466,7 @@ const mostLines = 400
 
 // line keeps what a process writes.
 func (c *campaign) line(text string) {
-	switch {
-	case strings.Contains(text, "link resumed") && strings.HasPrefix(text, controllerID):
-		c.resumes.Add(1)
-	case strings.Contains(text, "panic: ") || strings.Contains(text, "fatal error: ") || strings.Contains(text, "DATA RACE"):
+	if strings.Contains(text, "panic: ") || strings.Contains(text, "fatal error: ") || strings.Contains(text, "DATA RACE") {
 		c.problem(text)
 	}
 	c.lock.Lock()

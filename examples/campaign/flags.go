@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// shortForm is how many faults are made where nothing else is asked for: one deck, and half of another.
+var shortForm = deckSize + deckSize/2
+
 // Flags are what the user asked for.
 type Flags struct {
 	Faults   int
@@ -27,7 +30,7 @@ func ParseFlags(arguments []string, help io.Writer) (Flags, error) {
 	f := Flags{Seed: uint64(time.Now().UnixNano())}
 	set := flag.NewFlagSet("campaign", flag.ContinueOnError)
 	set.SetOutput(help)
-	set.IntVar(&f.Faults, "faults", 2*deckSize, "how many faults to make")
+	set.IntVar(&f.Faults, "faults", shortForm, "how many faults to make")
 	set.Uint64Var(&f.Seed, "seed", f.Seed, "draw the faults from this number (default: another one each time)")
 	set.Float64Var(&f.Speed, "speed", 5, "replay the traffic this many times faster than it was recorded")
 	set.DurationVar(&f.Silence, "silence", 500*time.Millisecond, "the controller's link_timeout_ms")

@@ -43,7 +43,10 @@ func (c *campaign) mainModules() map[string]everesttest.ModuleConfig {
 		standInID: {Module: "Main", Manifest: []byte(mainManifest), Connections: connections},
 		controllerID: {
 			Module: "SatelliteController", Manifest: satellite.ControllerInstallation().Manifest,
-			Config:      map[string]any{"hostname": hostname, "link_timeout_ms": int(c.flags.Silence.Milliseconds())},
+			Config: map[string]any{
+				"hostname": hostname, "link_timeout_ms": int(c.flags.Silence.Milliseconds()),
+				"resume_window_s": int(window.Seconds()), "control_socket": c.main.controlSocket(),
+			},
 			Connections: map[string][]everesttest.Connection{"auth": {{ModuleID: standInID, ImplementationID: "auth"}}},
 		},
 	}

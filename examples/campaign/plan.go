@@ -27,6 +27,8 @@ const (
 	KillController Kind = "controller killed"
 	KillPortBroker Kind = "satellite's broker killed"
 	KillMainBroker Kind = "main broker killed"
+	KillBoth       Kind = "both modules killed"
+	Away           Kind = "away beyond the window"
 )
 
 // kinds has every kind in the order of the report, with how many of each there are in a deck, and how long it lasts.
@@ -51,6 +53,8 @@ var kinds = []struct {
 	{KillController, 1, -time.Second, time.Second},
 	{KillPortBroker, 1, -time.Second, time.Second},
 	{KillMainBroker, 1, -time.Second, time.Second},
+	{KillBoth, 1, -time.Second, time.Second},
+	{Away, 1, window + 500*time.Millisecond, window + 2*time.Second},
 }
 
 // deckSize is how many faults have one of each kind among them.
@@ -61,10 +65,13 @@ var deckSize = func() (size int) {
 	return size
 }()
 
-// Kills tells whether the fault ends a process.
+// window is the resume window: after a longer outage both boards start afresh.
+const window = 8 * time.Second
+
+// Kills tells whether the fault ends processes.
 func (k Kind) Kills() bool {
 	switch k {
-	case KillAgent, KillController, KillPortBroker, KillMainBroker:
+	case KillAgent, KillController, KillPortBroker, KillMainBroker, KillBoth, Away:
 		return true
 	}
 	return false

@@ -53,7 +53,7 @@ func TestFlags(t *testing.T) {
 		}
 	}
 	flags, err := ParseFlags([]string{"-seed", "7", "-only", "cut"}, io.Discard)
-	if err != nil || flags.Seed != 7 || flags.Faults != 2*deckSize || len(flags.Only) != 1 {
+	if err != nil || flags.Seed != 7 || flags.Faults != shortForm || len(flags.Only) != 1 {
 		t.Errorf("flags %+v, error %v", flags, err)
 	}
 }

@@ -53,7 +53,7 @@ func writeTables(w io.Writer, outcomes []Outcome) {
 			fmt.Fprintf(w, "| %s | %d | %d | %s |\n", kind.kind, len(of), resumes, spread(of, func(o Outcome) time.Duration { return o.Recovered }))
 		}
 	}
-	fmt.Fprintln(w, "\n| killed | count | both boards ready, p50 / p99 / max, ms | at work again, p50 / p99 / max, ms | board starts | lost, published before the kill | at most so long before, ms | lost, published after it |\n|---|---|---|---|---|---|---|---|")
+	fmt.Fprintln(w, "\n| killed, or away too long | count | both boards ready, p50 / p99 / max, ms | at work again, p50 / p99 / max, ms | board starts | lost, published before the kill | at most so long before, ms | lost, published after it |\n|---|---|---|---|---|---|---|---|")
 	for _, kind := range kinds {
 		if of := ofKind(outcomes, kind.kind); len(of) > 0 && kind.kind.Kills() {
 			lost, after, lives, oldest := 0, 0, 0, time.Duration(0)
