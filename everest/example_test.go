@@ -190,3 +190,38 @@ func ExampleOnQueue() {
 func handleEvent(context.Context, json.RawMessage) {}
 
 func handleError(context.Context, everest.ErrorEvent) {}
+
+// Two releases of an interface are compared by what they mean.
+func ExampleDefinitions_Digest() {
+	newer := fstest.MapFS{"interfaces/greeter.yaml": {Data: []byte(`
+description: Greets whoever comes, and says good-bye
+cmds:
+  greet:
+    description: Say something nicer
+    arguments:
+      name: {description: Who comes, type: string}
+    result: {description: What was said, type: string}
+  part:
+    description: Say good-bye
+vars:
+  greeted: {description: Who was greeted, type: array, items: {description: Who, type: string}}
+`)}}
+	one, err := everest.LoadInterfacesYAML(greeterDefinitions, "greeter")
+	if err != nil {
+		fmt.Println(err)
+	}
+	two, err := everest.LoadInterfacesYAML(newer, "greeter")
+	if err != nil {
+		fmt.Println(err)
+	}
+	old := one.Digest("greeter")
+	for _, member := range []string{"command greet", "command part", "variable greeted"} {
+		digest := two.Digest("greeter")[member]
+		before, known := old[member]
+		fmt.Println(member, "known:", known, "the same:", digest == before)
+	}
+	// Output:
+	// command greet known: true the same: true
+	// command part known: false the same: false
+	// variable greeted known: true the same: false
+}

@@ -9,6 +9,9 @@
 //   - Every command of the route table ([Routes]) reaches the satellite with its
 //     arguments unchanged, and its result comes back unchanged. Calls of one
 //     command keep their order; different commands do not wait for one another.
+//   - The table is fitted to the board's manifest and EVerest, and the
+//     configuration key tunnel adds interfaces that are carried from their
+//     definitions alone: doc/tunnel.md.
 //   - Every variable and error of the satellite is published on the main board
 //     once, unchanged, in the order in which MQTT delivered it on the satellite,
 //     as far as the wire of the C++ modules can say it: an error and a variable

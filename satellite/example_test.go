@@ -7,6 +7,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"go.uber.org/zap"
@@ -85,4 +86,38 @@ func ExampleJournal() {
 	// Output:
 	// answer with events 1 to 2
 	// answer with events 3 to 3
+}
+
+// What -install does with the option -tunnel: further interfaces, carried from
+// their definitions.
+func ExampleAgentInstallation() {
+	prefix, err := os.MkdirTemp("", "everest")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(prefix)
+	agent := satellite.AgentInstallation()
+	// A program installs itself: os.Executable.
+	report, err := agent.InstallWith(prefix, os.DevNull, map[string]string{"tunnel": "powermeter,output_meter:powermeter"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strings.TrimSpace(report[len(report)-1]))
+
+	content, err := everest.InstalledManifest(prefix, agent.Module)
+	if err != nil {
+		log.Fatal(err)
+	}
+	manifest, err := everest.ParseManifest(content)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, id := range []string{"powermeter", "output_meter"} {
+		required := manifest.Requires[id]
+		fmt.Println("requirement", id, "of interface", required.Interface, required.MinConnections, "to", required.MaxConnections)
+	}
+	// Output:
+	// tunnel: powermeter,output_meter:powermeter (as chosen)
+	// requirement powermeter of interface powermeter 0 to 1
+	// requirement output_meter of interface powermeter 0 to 1
 }

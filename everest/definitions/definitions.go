@@ -3,7 +3,7 @@
 // what it sends without an EVerest installation at hand.
 //
 // The files name their origin: see (*everest.Definitions).Meta. Definitions of a vendor's own interfaces are added with
-// everest.LoadDefinitionsYAML and everest.MergeDefinitions.
+// everest.LoadDefinitionsYAML and everest.MergeDefinitions; those of an installation come from everest.InstalledInterfaces.
 package definitions
 
 import (

@@ -7,6 +7,8 @@
 //	go build -o SystemAggregator ./examples/aggregator
 //	./SystemAggregator -install /usr
 //
+// With -satellites 200 behind it the manifest allows so many satellite boards, in place of 64.
+//
 // It ends with status 0 only when it is told to, by SIGTERM or SIGINT. Any other end has status 1 and a line that says
 // why.
 package main

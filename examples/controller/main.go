@@ -7,6 +7,9 @@
 //	go build -o SatelliteController ./examples/controller
 //	./SatelliteController -install /usr
 //
+// With -tunnel powermeter,reservation behind it the manifest offers further
+// interfaces to the tunnel: see doc/tunnel.md.
+//
 // It ends with status 0 only when it is told to, by SIGTERM or SIGINT. Any other
 // end, such as the loss of the satellite, has status 1 and a line that says why:
 // the board has to start afresh then, and whatever supervises it sees to that.
