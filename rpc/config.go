@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
@@ -109,7 +110,7 @@ type ServerConfig struct {
 	// OnSessionEnd is called once for each session after its last handler has returned: with nil after an orderly end,
 	// else with what ended it.
 	OnSessionEnd func(*Session, error)
-	// Logger is told about connections that were refused or broke. Nil: nobody.
+	// Logger is told about connections that were refused or broke; of lines with one text, ten in ten seconds. Nil: nobody.
 	Logger *zap.Logger
 }
 
@@ -154,7 +155,7 @@ func (c ServerConfig) withDefaults() ServerConfig {
 	c.KeepAlive = orDefault(c.KeepAlive, defaultKeepAlive)
 	c.UserTimeout = orDefault(c.UserTimeout, defaultUserTimeout)
 	c.Limits = c.Limits.withDefaults()
-	c.Logger = orNop(c.Logger)
+	c.Logger = limited(orNop(c.Logger))
 	return c
 }
 
@@ -165,9 +166,16 @@ func orDefault[T int | time.Duration](value, standard T) T {
 	return value
 }
 
+// limited keeps peers from filling the disk: of lines with one text ten get through in ten seconds.
+func limited(logger *zap.Logger) *zap.Logger {
+	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(core, 10*time.Second, 10, 0)
+	}))
+}
+
 func orNop(logger *zap.Logger) *zap.Logger {
 	if logger == nil {
 		return zap.NewNop()
 	}
-	return logger
+	return logger.Named("rpc")
 }

@@ -159,7 +159,7 @@ func (s *Session) serve(secure *tls.Config) {
 	}
 	err = s.close(err)
 	if err != nil {
-		config.Logger.Warn("session broken", zap.Stringer("peer", s.RemoteAddr()), zap.Error(err))
+		config.Logger.Warn("session broken", zap.Stringer("address", s.RemoteAddr()), zap.Error(err))
 	}
 	if config.OnSessionEnd != nil {
 		config.OnSessionEnd(s, err)
