@@ -201,7 +201,7 @@ func (s *Server) reject(remote net.Addr, reason error) {
 		s.config.OnReject(remote, reason)
 		return
 	}
-	s.config.Logger.Warn("connection refused", zap.Stringer("peer", remote), zap.Error(reason))
+	s.config.Logger.Warn("connection refused", zap.Stringer("address", remote), zap.Error(reason))
 }
 
 func (s *Server) forget(session *Session) {

@@ -24,7 +24,7 @@ func (c *Controller) secure() (err error) {
 // dial connects to the satellite. A protected connection stands for the
 // controller; that the satellite lets it in is known with its first answer.
 func (c *Controller) dial(ctx context.Context) (*rpc.Client, error) {
-	config := rpc.Config{Logger: c.log}
+	config := rpc.Config{} // without a logger: the end of a connection is logged here
 	var peer identity.Peer
 	c.security.protectClient(&config, c.serial, func(proven identity.Peer) { peer = proven })
 	client, err := rpc.Dial(ctx, c.address(), config)
