@@ -15,6 +15,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite/discovery"
 )
 
 // AgentConfig configures an Agent. What the zero value means is written at each
@@ -51,6 +52,9 @@ type agentParameters struct {
 	Security               string `everest:"security,optional"`
 	IdentityDirectory      string `everest:"identity_directory,optional"`
 	UnauthenticatedControl string `everest:"unauthenticated_control,optional"`
+	// AnnounceInterfaces are those on which the board is announced.
+	AnnounceInterfaces string `everest:"announce_interfaces,optional"`
+	Serial             string `everest:"serial,optional"`
 }
 
 // Agent is the module SatelliteAgent: it serves one satellite board's charge
@@ -81,6 +85,8 @@ type Agent struct {
 	agreement *handshake.Agent
 	dialects  handshake.Dialects
 	v2        agentLink
+	// notice is what is announced by DNS-SD, nil where the board is not.
+	notice *discovery.Announcement
 	// life ends with the protocol: commands of v2 outlive their connection.
 	life context.Context
 
@@ -151,6 +157,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	if err := a.secure(); err != nil {
+		return err
+	}
+	if a.notice, err = a.announcement(); err != nil {
 		return err
 	}
 	a.prepare(a.connected(routeSystem))
@@ -278,6 +287,9 @@ func (a *Agent) openServer() error {
 	if err := a.bindSynchronisation(); err != nil {
 		listener.Close()
 		return err
+	}
+	if a.notice != nil {
+		a.background.Go(a.announce)
 	}
 	a.background.Go(func() {
 		if err := a.server.Serve(context.Background(), listener); err != nil && !errors.Is(err, net.ErrClosed) {

@@ -19,7 +19,7 @@ func (c *Controller) controlStatus(ctx context.Context) (*control.Status, error)
 	now := c.Status()
 	status := c.control.head("SatelliteController", c.module, handshake.State(c.status.state.Load()))
 	status.Link = &control.Link{
-		Role: "controller", Connected: now.Connected, Dialect: now.Dialect, PeerAddress: now.Satellite,
+		Role: "controller", Connected: now.Connected, Dialect: now.Dialect, PeerAddress: now.Satellite, Discovery: now.Discovery,
 		Backlog: now.Backlog, Resumes: now.Resumes, Isolations: now.Isolations, GivenUp: now.GivenUp,
 		Variables: now.Variables, Errors: now.Errors, Dropped: now.Dropped,
 		Commands: now.Commands, CommandErrors: now.CommandErrors, Pushed: now.Pushed,

@@ -3,10 +3,7 @@ package satellite
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +48,8 @@ type controllerParameters struct {
 	LinkTimeout   int    `everest:"link_timeout_ms,optional"`
 	ResumeWindow  int    `everest:"resume_window_s,optional"`
 	ControlSocket string `everest:"control_socket,optional"`
+	// DiscoveryInterfaces are those on which a serial number is looked for.
+	DiscoveryInterfaces string `everest:"discovery_interfaces,optional"`
 }
 
 // Controller is the module SatelliteController: it stands in on the main board
@@ -70,8 +69,11 @@ type Controller struct {
 	parameters  controllerParameters
 	table       controllerTable
 	sinks       errorSinks
-	loop        *loop
-	links       links
+	target      target
+	// finder is nil where hostname is no serial number.
+	finder *finder
+	loop   *loop
+	links  links
 	// security protects the link to the satellite with that serial number, to any
 	// one that is trusted where it is empty; peer is who is at its other end.
 	security *security
@@ -133,8 +135,11 @@ func (c *Controller) Run(ctx context.Context) error {
 	if err := module.DecodeConfig(&c.parameters); err != nil {
 		return err
 	}
-	if c.parameters.Hostname == "" {
-		return errors.New("satellite: the configuration key hostname is empty: it must name the satellite board")
+	if c.target, err = parseTarget(c.parameters.Hostname, c.parameters.Port); err != nil {
+		return err
+	}
+	if err := c.findBySerial(); err != nil {
+		return err
 	}
 	address := c.address()
 	c.status.satellite.Store(&address)
@@ -161,6 +166,9 @@ func (c *Controller) Run(ctx context.Context) error {
 		return nil
 	})
 	c.background.Go(c.publishAll)
+	if c.finder != nil {
+		c.background.Go(c.find)
+	}
 	c.control.serve(c.parameters.ControlSocket, module, control.Config{Status: c.controlStatus, Ping: c.ping}, c.loop.ended, &c.background, c.log)
 	c.background.Go(func() { c.security.follow(c.loop.ended, c.trustChanged) })
 	return runModule(ctx, module, c.loop, func(end handshake.ExitProcess) error {
@@ -182,9 +190,7 @@ func (c *Controller) prepare() {
 	c.delivery.start()
 }
 
-func (c *Controller) address() string {
-	return net.JoinHostPort(c.parameters.Hostname, strconv.Itoa(c.parameters.Port))
-}
+func (c *Controller) address() string { return c.target.String() }
 
 // initialise holds the module's init until the agent has agreed.
 func (c *Controller) initialise(ctx context.Context) error {

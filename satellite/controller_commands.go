@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 
 	"go.uber.org/zap"
 
@@ -32,7 +33,7 @@ func (c *Controller) provide() {
 		return c.localAddress(), nil
 	})
 	satellite.Handle("get_remote_endpoint_address", func(context.Context, everest.Args) (any, error) {
-		return c.parameters.Hostname, nil
+		return c.remoteAddress(), nil
 	})
 	satellite.Handle("is_connected", func(context.Context, everest.Args) (any, error) {
 		return c.links.working() != nil, nil
@@ -51,6 +52,24 @@ func (c *Controller) localAddress() string {
 		return client.LocalAddr().String()
 	}
 	return host
+}
+
+// remoteAddress is where the satellite is: the configured name or address, or,
+// of one that is configured by its serial number, the address of the link, else
+// where it is announced. It is empty as long as that is not known.
+func (c *Controller) remoteAddress() string {
+	if c.finder == nil {
+		return c.target.host
+	}
+	if client := c.links.standing(); client != nil {
+		if address, err := netip.ParseAddrPort(client.RemoteAddr().String()); err == nil {
+			return address.Addr().Unmap().String()
+		}
+	}
+	if location, _ := c.finder.watcher.Location(); location.Err() == nil {
+		return location.Boards[0].Addresses[0].String()
+	}
+	return ""
 }
 
 // tunnel passes a command to the satellite. Arguments are checked first, since a

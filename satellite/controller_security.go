@@ -21,16 +21,17 @@ func (c *Controller) secure() (err error) {
 	return c.security.configure(c.parameters.Security, c.parameters.IdentityDirectory)
 }
 
-// dial connects to the satellite. A protected connection stands for the
-// controller; that the satellite lets it in is known with its first answer.
-func (c *Controller) dial(ctx context.Context) (*rpc.Client, error) {
+// dialAddress connects to the satellite at an address with port. A protected
+// connection stands for the controller; that the satellite lets it in is known
+// with its first answer.
+func (c *Controller) dialAddress(ctx context.Context, address string) (*rpc.Client, error) {
 	config := rpc.Config{} // without a logger: the end of a connection is logged here
 	var peer identity.Peer
 	c.security.protectClient(&config, c.serial, func(proven identity.Peer) { peer = proven })
-	client, err := rpc.Dial(ctx, c.address(), config)
+	client, err := rpc.Dial(ctx, address, config)
 	switch {
 	case errors.Is(err, rpc.ErrHandshake) && ctx.Err() == nil:
-		c.security.log.rejected(c.address(), reasonOf(err), err)
+		c.security.log.rejected(address, reasonOf(err), err)
 		return nil, err
 	case err != nil:
 		return nil, err

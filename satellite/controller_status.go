@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/satellite/discovery"
 )
 
 // ControllerStatus is a snapshot of a Controller.
@@ -32,8 +33,14 @@ type ControllerStatus struct {
 	// Backlog is the number of events that came from the satellite and are not
 	// published yet.
 	Backlog int
-	// Satellite is the configured address of the satellite.
+	// Satellite is the configured address of the satellite, or its serial number
+	// as "serial:ABC123".
 	Satellite string
+	// Discovery tells of a satellite that is configured by its serial number
+	// "found", "not found" or "ambiguous"; else it is empty. Boards are those
+	// that announce the serial number, more than one when it is ambiguous.
+	Discovery string
+	Boards    []discovery.Satellite
 	// Connected is true while work functions can be called.
 	Connected bool
 	// Variables and Errors count what of the satellite was published on the
@@ -81,6 +88,9 @@ func (c *Controller) Status() ControllerStatus {
 	}
 	if dialect, known := c.links.speaks(); known {
 		status.Dialect = dialect.String()
+	}
+	if c.finder != nil {
+		status.Discovery, status.Boards = c.finder.status()
 	}
 	if last := c.status.lastVariable.Load(); last != 0 {
 		status.LastVariable = time.Unix(0, last)

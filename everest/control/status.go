@@ -64,6 +64,8 @@ type Link struct {
 	Dialect string `json:"dialect,omitempty"`
 	// PeerAddress is the satellite's configured address, for an agent that of the last controller.
 	PeerAddress string `json:"peer_address,omitempty"`
+	// Discovery tells of a satellite that is configured by its serial number "found", "not found" or "ambiguous".
+	Discovery string `json:"discovery,omitempty"`
 	// ListenAddress is where an agent waits.
 	ListenAddress string `json:"listen_address,omitempty"`
 	// Security is "plain" or "mutual-tls"; PeerFingerprint and PeerSerial are those of the peer's certificate.

@@ -38,7 +38,8 @@ type Announcement struct {
 	Logger *zap.Logger
 }
 
-func (a Announcement) check() error {
+// Check returns what is wrong with an announcement, which [Announce] would return too.
+func (a Announcement) Check() error {
 	if err := CheckSerial(a.Serial); err != nil {
 		return err
 	}
@@ -56,7 +57,7 @@ func (a Announcement) check() error {
 // Anything that goes wrong later is logged and tried again: interfaces may come
 // and go, and the port of multicast DNS may be taken.
 func Announce(ctx context.Context, a Announcement) error {
-	if err := a.check(); err != nil {
+	if err := a.Check(); err != nil {
 		return err
 	}
 	log := loggerOf(a.Logger, "announce")

@@ -9,12 +9,15 @@ import (
 	"time"
 )
 
-// How several boards of one serial number are told from what a board left behind
-// that was switched off: all are asked, and those that do not answer are
-// dropped. So again and again, while the dispute lasts.
+// How several boards of one serial number are told from one. Boards that are asked
+// answer within answerTime, so a board alone is not trusted to be the only one
+// before. What a board left behind that was switched off does not answer: all
+// are asked several times, and those not heard within silenceTime are dropped; so
+// again and again, while the dispute lasts.
 const (
-	answerTime  = 4 * time.Second
-	disputeTime = 30 * time.Second
+	answerTime  = 500 * time.Millisecond
+	silenceTime = 4 * time.Second
+	disputeTime = 10 * time.Second
 )
 
 // dispute is that several boards announce one serial number.
@@ -30,7 +33,7 @@ func (d *dispute) due() time.Time {
 	if d.judged {
 		return d.asked.Add(disputeTime)
 	}
-	return d.asked.Add(answerTime)
+	return d.asked.Add(silenceTime)
 }
 
 // judge begins, continues and ends disputes.
@@ -69,16 +72,23 @@ func (b *book) dropSilent(serial string, since time.Time) {
 	}
 }
 
-// asking tells whether a round is under way in which boards must be asked, and
-// since when.
-func (b *book) asking() (time.Time, bool) {
+// asking returns when boards had to be asked for the last time: at the beginning
+// of a round, or because of a board that was not known before.
+func (b *book) asking() time.Time {
 	var latest time.Time
+	for _, p := range b.pages {
+		for _, i := range p.instances {
+			if i.since.After(latest) {
+				latest = i.since
+			}
+		}
+	}
 	for _, d := range b.disputes {
 		if !d.judged && d.asked.After(latest) {
 			latest = d.asked
 		}
 	}
-	return latest, !latest.IsZero()
+	return latest
 }
 
 // locate returns where a serial number is.
@@ -86,8 +96,24 @@ func (b *book) locate(now time.Time, serial string) Location {
 	location := Location{Serial: serial, Boards: b.boards(now)[serial]}
 	if d := b.disputes[serial]; d != nil {
 		location.Settled = d.settled
+		return location
 	}
+	location.Settled = len(location.Boards) > 0 && !b.newest(serial).Add(answerTime).After(now)
 	return location
+}
+
+// newest is when the youngest of the announcements of a serial number was first
+// heard of. One board has one on each of its interfaces.
+func (b *book) newest(serial string) time.Time {
+	var newest time.Time
+	for _, p := range b.pages {
+		for _, i := range p.instances {
+			if i.fields["serial"] == serial && i.since.After(newest) {
+				newest = i.since
+			}
+		}
+	}
+	return newest
 }
 
 // all returns every board, sorted by serial number.

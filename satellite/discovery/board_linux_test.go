@@ -160,7 +160,7 @@ func runBoard(in io.Reader, out io.Writer) int {
 				Serial: fields[0], ModuleID: "agent", Version: "1.2.3", Dialects: []string{"legacy", "v2"},
 				Port: port, Interfaces: strings.Split(fields[2], ","),
 			}
-			if err := a.check(); err != nil {
+			if err := a.Check(); err != nil {
 				return err
 			}
 			ctx, cancel := context.WithCancel(context.Background())

@@ -46,6 +46,8 @@ type lifetime struct{ heard, until time.Time }
 // instance is one announcement of the service. It counts once all three of its
 // records are there.
 type instance struct {
+	// since is when it was first heard of.
+	since                  time.Time
 	pointer, service, text lifetime
 	host                   string
 	port                   int
@@ -126,15 +128,15 @@ func (p *page) take(now time.Time, r record) {
 			delete(p.instances, r.target)
 			return
 		}
-		if i := p.instance(r.target); i != nil {
+		if i := p.instance(now, r.target); i != nil {
 			i.pointer = life
 		}
 	case dnsmessage.TypeSRV:
-		if i := p.instance(r.name); i != nil {
+		if i := p.instance(now, r.name); i != nil {
 			i.service, i.host, i.port = life, r.target, r.port
 		}
 	case dnsmessage.TypeTXT:
-		if i := p.instance(r.name); i != nil {
+		if i := p.instance(now, r.name); i != nil {
 			i.text, i.fields = life, parseText(r.text)
 		}
 	case dnsmessage.TypeA, dnsmessage.TypeAAAA:
@@ -144,14 +146,14 @@ func (p *page) take(now time.Time, r record) {
 
 // instance returns the announcement of that name, a new one if there is room, or
 // nil.
-func (p *page) instance(name string) *instance {
+func (p *page) instance(now time.Time, name string) *instance {
 	label, found := strings.CutSuffix(name, "."+serviceName)
 	if !found || label == "" {
 		return nil
 	}
 	i := p.instances[name]
 	if i == nil && len(p.instances) < mostInstances {
-		i = &instance{}
+		i = &instance{since: now}
 		p.instances[name] = i
 	}
 	return i
@@ -245,6 +247,7 @@ func (b *book) next(now time.Time) (time.Time, bool) {
 	}
 	for _, p := range b.pages {
 		for _, i := range p.instances {
+			consider(i.since.Add(answerTime))
 			for _, life := range []lifetime{i.pointer, i.service, i.text} {
 				consider(life.until)
 			}

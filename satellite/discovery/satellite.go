@@ -63,9 +63,10 @@ type Location struct {
 	// Boards are those that announce it: none while it is not found, one when
 	// it is, more when it is ambiguous.
 	Boards []Satellite
-	// Settled tells of several boards that all of them have answered when asked
-	// again: it is false for the few seconds in which one of them may turn out
-	// to be what a restarted board has left behind.
+	// Settled tells that the number of boards can be relied on. It is false for
+	// the first half second of a board, in which another one of the same serial
+	// number may answer, and for the few seconds in which one of several boards
+	// may turn out to be what a restarted board has left behind.
 	Settled bool
 }
 
@@ -104,8 +105,8 @@ const (
 	mostText   = 120
 )
 
-// CheckSerial tells whether a text can be a serial number: 1 to 64 printable
-// ASCII characters without blanks.
+// CheckSerial tells whether a text can be a serial number: 1 to 64 letters of
+// ASCII, digits, '.', '_' and '-', as in a board's certificate.
 func CheckSerial(serial string) error {
 	if serial == "" {
 		return errors.New("discovery: the serial number is empty")
@@ -113,8 +114,11 @@ func CheckSerial(serial string) error {
 	if len(serial) > mostSerial {
 		return fmt.Errorf("discovery: the serial number %.20q... has more than %d characters", serial, mostSerial)
 	}
-	if strings.ContainsFunc(serial, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return fmt.Errorf("discovery: the serial number %q has a character that is not printable ASCII, or a blank", serial)
+	if bad := strings.IndexFunc(serial, func(r rune) bool {
+		letter := r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
+		return !letter && (r < '0' || r > '9') && !strings.ContainsRune("._-", r)
+	}); bad >= 0 {
+		return fmt.Errorf("discovery: the serial number %q has the character %q: letters, digits, '.', '_' and '-' are possible", serial, serial[bad])
 	}
 	return nil
 }

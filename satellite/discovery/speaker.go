@@ -64,7 +64,7 @@ func newSpeaker(a Announcement, jitter func() time.Duration) *speaker {
 	rand.Read(drawn[:]) // it never fails
 	id := hex.EncodeToString(drawn[:])
 	label := strings.Map(func(r rune) rune {
-		if r == '.' || r == '\\' {
+		if r == '.' { // would end the label
 			return '-'
 		}
 		return r

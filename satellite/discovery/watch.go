@@ -51,7 +51,7 @@ func browse(ctx context.Context, n *network, ask <-chan struct{}, update func(ti
 	if err != nil {
 		return err
 	}
-	b, asking, disputed := newBook(), asker{}, time.Time{}
+	b, asking, urged := newBook(), asker{}, time.Time{}
 	look := func() {
 		changed, gone := n.refresh()
 		for _, name := range gone {
@@ -70,8 +70,8 @@ func browse(ctx context.Context, n *network, ask <-chan struct{}, update func(ti
 	work := func() {
 		now := time.Now()
 		b.pass(now)
-		if since, is := b.asking(); is && since.After(disputed) {
-			disputed = since
+		if since := b.asking(); since.After(urged) {
+			urged = since
 			asking.urge(now)
 		}
 		if asking.due(now) {
@@ -171,6 +171,8 @@ func (w *Watcher) update(now time.Time, b *book) {
 	close(w.changed)
 	w.changed = make(chan struct{})
 	switch err := location.Err(); {
+	case err == nil && !location.Settled:
+		w.log.Debug("satellite heard", zap.String("host", location.Boards[0].Host))
 	case err == nil:
 		w.log.Info("satellite found", zap.Stringers("addresses", location.Boards[0].Endpoints()), zap.String("host", location.Boards[0].Host))
 	case len(location.Boards) == 0:
