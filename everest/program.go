@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -60,6 +61,10 @@ func (p Program) Main(arguments []string) error {
 	}
 	if notifier != nil {
 		options.Supervisor = notifier
+	}
+	if os.Getenv("GOGC") == "" {
+		// A board has less memory to spare than a module needs time for collecting garbage.
+		debug.SetGCPercent(50)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

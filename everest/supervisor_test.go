@@ -89,3 +89,21 @@ func TestStatusIsToldOnce(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A module of a manager has inherited the manager's supervisor, and must not speak for it.
+func TestSpawnedModuleHasNoSupervisor(t *testing.T) {
+	for _, spawned := range []bool{true, false} {
+		supervisor := &toldSupervisor{}
+		m, err := newModule(Options{ModuleID: "port", Spawned: &spawned, Supervisor: supervisor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.ReportStatus("here")
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if told := supervisor.take(); len(told) > 0 == spawned {
+			t.Errorf("spawned %t: told %q", spawned, told)
+		}
+	}
+}
