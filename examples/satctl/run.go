@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/examples/internal/commandline"
 )
 
 // The exit statuses.
@@ -64,7 +64,7 @@ func run(ctx context.Context, arguments []string, around surroundings) int {
 		fmt.Fprintln(around.errors, "satctl:", err)
 		return exitUsage
 	}
-	parsed, err := parser.Parse(withTwoDashes(parser.Model, arguments))
+	parsed, err := parser.Parse(commandline.TwoDashes(parser.Model, arguments))
 	if helped {
 		return exitWell
 	}
@@ -95,28 +95,4 @@ func statusOf(err error) int {
 		return exitNotWorking
 	}
 	return exitUnreachable
-}
-
-// withTwoDashes lets long flags be written with one dash too, as the other programs of this repository take them.
-func withTwoDashes(model *kong.Application, arguments []string) []string {
-	long := map[string]bool{}
-	_ = kong.Visit(model, func(node kong.Visitable, next kong.Next) error {
-		if flag, ok := node.(*kong.Flag); ok && len(flag.Name) > 1 {
-			long[flag.Name] = true
-		}
-		return next(nil)
-	})
-	written := make([]string, len(arguments))
-	for i, argument := range arguments {
-		if argument == "--" || argument == "__complete" {
-			copy(written[i:], arguments[i:])
-			return written
-		}
-		name, _, _ := strings.Cut(argument, "=")
-		if strings.HasPrefix(argument, "-") && long[name[min(1, len(name)):]] {
-			argument = "-" + argument
-		}
-		written[i] = argument
-	}
-	return written
 }

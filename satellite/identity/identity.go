@@ -137,6 +137,22 @@ func Adopt(directory string, chain []*x509.Certificate) (Identity, error) {
 	return Identity{}, fmt.Errorf("identity: the certificate is for the key %s, which is not in %s", FingerprintOf(chain[0]), directory)
 }
 
+// Request returns a certificate that the board's key has signed itself, which
+// proves to an authority that the board has the key: the key that Rotate has
+// prepared, where there is one, else the one in use.
+func Request(directory string, now time.Time) (*x509.Certificate, error) {
+	board, err := LoadNext(directory)
+	if errors.Is(err, ErrMissing) {
+		board, err = Load(directory)
+	}
+	if err != nil {
+		return nil, err
+	}
+	key := board.Certificate.PrivateKey.(crypto.Signer)
+	begin, end := validity(now, DefaultLifetime)
+	return boardCertificate(board.Serial, AnyRole, key.Public(), key, nil, begin, end)
+}
+
 func create(directory, name string, options CreateOptions) (Identity, error) {
 	if err := CheckSerial(options.Serial); err != nil {
 		return Identity{}, err

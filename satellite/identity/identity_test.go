@@ -135,11 +135,11 @@ func TestACertificateMadeIn1970(t *testing.T) {
 
 func TestAnAuthoritySignsWhatABoardProves(t *testing.T) {
 	home := t.TempDir()
-	authority := must(identity.CreateAuthority(filepath.Join(home, "ca"), identity.AuthorityOptions{Name: "Station 7"}))(t)
+	must(identity.CreateAuthority(filepath.Join(home, "ca"), identity.AuthorityOptions{Name: "Station 7"}))(t)
 	if _, err := identity.CreateAuthority(filepath.Join(home, "ca"), identity.AuthorityOptions{Name: "Station 8"}); !errors.Is(err, identity.ErrExists) {
 		t.Errorf("a second authority: %v, want ErrExists", err)
 	}
-	authority = must(identity.LoadAuthority(filepath.Join(home, "ca")))(t)
+	authority := must(identity.LoadAuthority(filepath.Join(home, "ca")))(t)
 	board := create(t, filepath.Join(home, "board"), "ABC123")
 	other := create(t, filepath.Join(home, "other"), "ABC124")
 	signed := must(authority.Sign(board.Leaf(), identity.Satellite, 0, time.Now()))(t)

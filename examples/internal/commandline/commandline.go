@@ -1,0 +1,34 @@
+// Package commandline holds what the tools' command lines have in common.
+package commandline
+
+import (
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// TwoDashes lets long flags be written with one dash too, as the other programs of this repository take them. What stands
+// behind "--", or behind the name of a hidden command, which begins with two underlines, stays as it is.
+func TwoDashes(model *kong.Application, arguments []string) []string {
+	long := map[string]bool{}
+	// Visiting only fails where the function does.
+	_ = kong.Visit(model, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok && len(flag.Name) > 1 {
+			long[flag.Name] = true
+		}
+		return next(nil)
+	})
+	written := make([]string, len(arguments))
+	for i, argument := range arguments {
+		if argument == "--" || strings.HasPrefix(argument, "__") {
+			copy(written[i:], arguments[i:])
+			return written
+		}
+		name, _, _ := strings.Cut(argument, "=")
+		if strings.HasPrefix(argument, "-") && long[name[min(1, len(name)):]] {
+			argument = "-" + argument
+		}
+		written[i] = argument
+	}
+	return written
+}

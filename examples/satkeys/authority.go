@@ -1,0 +1,126 @@
+package main
+
+import (
+	"crypto/x509"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/satellite/identity"
+)
+
+// caCommand has the commands of an authority.
+type caCommand struct {
+	Create caCreateCommand `cmd:"" help:"Make a station's authority."`
+	Sign   caSignCommand   `cmd:"" help:"Vouch for a board."`
+}
+
+type caCreateCommand struct {
+	Directory string             `arg:"" help:"Directory of the authority; keep it off the boards."`
+	Name      string             `arg:"" help:"The authority's name, such as the station's serial number."`
+	Algorithm identity.Algorithm `enum:"ed25519,p256" default:"ed25519" help:"Kind of the key."`
+	Days      int                `default:"10950" help:"For how many days it is valid."`
+	Replace   bool               `help:"Overwrite the key that there is. Every board has to be signed anew."`
+}
+
+func (c caCreateCommand) Run(s *session) error {
+	lifetime, err := keyFlags{Days: c.Days}.lifetime()
+	if err != nil {
+		return err
+	}
+	authority, err := identity.CreateAuthority(c.Directory, identity.AuthorityOptions{
+		Name: c.Name, Algorithm: c.Algorithm, Lifetime: lifetime, Replace: c.Replace, Now: s.now,
+	})
+	if err != nil {
+		return err
+	}
+	certificate := authority.Certificate
+	return s.report(authorityReport{Name: c.Name, Fingerprint: identity.FingerprintOf(certificate), Expires: certificate.NotAfter},
+		"made the authority %q in %[2]s, valid until %[3]s\nfingerprint  %[4]s\nsign a board's identity:  satkeys ca sign %[2]s BOARD-DIRECTORY --as satellite\n",
+		c.Name, c.Directory, day(certificate.NotAfter), identity.FingerprintOf(certificate))
+}
+
+type caSignCommand struct {
+	Directory string `arg:"" help:"Directory of the authority."`
+	Board     string `arg:"" help:"The board: the directory of its identity, or a file that satkeys show --request wrote."`
+	As        string `required:"" enum:"satellite,controller" help:"What the board is on the link: satellite, or controller for the main board."`
+	Days      int    `default:"7300" help:"For how many days the certificate is valid; it ends with the authority's at the latest."`
+	Output    string `short:"o" help:"File for the certificates of the board and the authority, for satkeys adopt and satkeys trust. Default: standard output."`
+}
+
+func (c caSignCommand) Run(s *session) error {
+	lifetime, err := keyFlags{Days: c.Days}.lifetime()
+	if err != nil {
+		return err
+	}
+	authority, err := identity.LoadAuthority(c.Directory)
+	if err != nil {
+		return err
+	}
+	role := identity.Satellite
+	if c.As == identity.Controller.String() {
+		role = identity.Controller
+	}
+	info, err := os.Stat(c.Board)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return c.signHere(s, authority, role, lifetime)
+	}
+	text, err := os.ReadFile(c.Board)
+	if err != nil {
+		return err
+	}
+	chain, err := identity.ParseCertificates(text)
+	if err != nil {
+		return err
+	}
+	signed, err := authority.Sign(chain[0], role, lifetime, s.now())
+	if err != nil {
+		return err
+	}
+	both := identity.EncodeCertificates([]*x509.Certificate{signed, authority.Certificate})
+	if c.Output == "" {
+		_, err := s.out.Write(both)
+		return err
+	}
+	if err := os.WriteFile(c.Output, both, 0o644); err != nil {
+		return err
+	}
+	return s.report(map[string]any{"file": c.Output, "expires": signed.NotAfter},
+		"wrote %[1]s; on the board:  satkeys adopt DIRECTORY %[1]s && satkeys trust DIRECTORY %[1]s --serial PEER\n", c.Output)
+}
+
+// signHere signs a board whose directory is at hand: the key that is prepared, where there is one, and has the board trust
+// the authority.
+func (c caSignCommand) signHere(s *session, authority *identity.Authority, role identity.Role, lifetime time.Duration) error {
+	if c.Output != "" {
+		return fmt.Errorf("%w: --output is for a board's certificate in a file; %s is a directory", errUsage, c.Board)
+	}
+	request, err := identity.Request(c.Board, s.now())
+	if err != nil {
+		return err
+	}
+	signed, err := authority.Sign(request, role, lifetime, s.now())
+	if err != nil {
+		return err
+	}
+	trust, err := identity.LoadTrust(c.Board)
+	if err != nil {
+		return err
+	}
+	adopted, err := identity.Adopt(c.Board, []*x509.Certificate{signed})
+	if err != nil {
+		return err
+	}
+	if err := trust.TrustAuthority(authority.Certificate, nil); err != nil {
+		return err
+	}
+	if err := trust.Save(c.Board); err != nil {
+		return err
+	}
+	name := authority.Certificate.Subject.CommonName
+	return s.report(reportOf(c.Board, adopted), "%q vouches for %s as a %s until %s, and %s trusts every board that it vouches for\n",
+		name, adopted.Serial, role, day(adopted.Expires()), adopted.Serial)
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"crypto/x509"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/satellite/identity"
+)
+
+// keyFlags say what key is made.
+type keyFlags struct {
+	Algorithm identity.Algorithm `enum:"ed25519,p256" default:"ed25519" help:"Kind of the key: ed25519, or p256 for chips that know no other."`
+	Days      int                `default:"7300" help:"For how many days the certificate is valid."`
+}
+
+func (f keyFlags) lifetime() (time.Duration, error) {
+	if f.Days < 1 || f.Days > 36500 {
+		return 0, fmt.Errorf("%w: --days is %d, 1 to 36500 are possible", errUsage, f.Days)
+	}
+	return time.Duration(f.Days) * 24 * time.Hour, nil
+}
+
+func (f keyFlags) options(s *session) (identity.CreateOptions, error) {
+	lifetime, err := f.lifetime()
+	return identity.CreateOptions{Algorithm: f.Algorithm, Lifetime: lifetime, Now: s.now}, err
+}
+
+// boardReport is a board as programs see it.
+type boardReport struct {
+	Directory   string               `json:"directory"`
+	Serial      string               `json:"serial"`
+	Fingerprint identity.Fingerprint `json:"fingerprint"`
+	Expires     time.Time            `json:"expires"`
+	// SignedBy is the authority, empty for a certificate that the key itself has signed.
+	SignedBy string `json:"signed_by,omitempty"`
+	// Next is the key that is prepared, Peers and Authorities are whom the board trusts; show alone tells.
+	Next        *identity.Fingerprint `json:"next,omitempty"`
+	Peers       []identity.Pin        `json:"peers,omitempty"`
+	Authorities []authorityReport     `json:"authorities,omitempty"`
+}
+
+type authorityReport struct {
+	Name        string               `json:"name"`
+	Fingerprint identity.Fingerprint `json:"fingerprint"`
+	Expires     time.Time            `json:"expires"`
+	// Serials are the boards that it vouches for, none for all.
+	Serials []string `json:"serials,omitempty"`
+}
+
+func reportOf(directory string, board identity.Identity) boardReport {
+	report := boardReport{Directory: directory, Serial: board.Serial, Fingerprint: board.Fingerprint, Expires: board.Expires()}
+	if leaf := board.Leaf(); leaf.Issuer.String() != leaf.Subject.String() {
+		report.SignedBy = leaf.Issuer.CommonName
+	}
+	return report
+}
+
+func day(when time.Time) string { return when.Format(time.DateOnly) }
+
+type createCommand struct {
+	Directory string `arg:"" help:"Directory of the board's identity; it is made where there is none."`
+	Serial    string `required:"" help:"The board's serial number."`
+	keyFlags
+	Replace bool `help:"Overwrite the key that there is. The peers have to trust the new one."`
+}
+
+func (c createCommand) Run(s *session) error {
+	options, err := c.options(s)
+	if err != nil {
+		return err
+	}
+	options.Serial, options.Replace = c.Serial, c.Replace
+	board, err := identity.Create(c.Directory, options)
+	if err != nil {
+		return err
+	}
+	return s.report(reportOf(c.Directory, board),
+		"made the identity of %[1]s in %[2]s, valid until %[3]s\nfingerprint  %[4]s\nhave the other board trust it:  satkeys trust DIRECTORY %[4]s --serial %[1]s\n",
+		board.Serial, c.Directory, day(board.Expires()), board.Fingerprint)
+}
+
+type showCommand struct {
+	Directory   string `arg:"" help:"Directory of the board's identity."`
+	Certificate bool   `help:"Write the certificate alone, as PEM, for the other board's trust." xor:"what"`
+	Request     bool   `help:"Write what an authority's satkeys ca sign takes, as PEM: for the prepared key, if there is one." xor:"what"`
+	Within      int    `help:"End with status 4 when the certificate ends within that many days."`
+}
+
+func (c showCommand) Run(s *session) error {
+	board, err := identity.Load(c.Directory)
+	if err != nil {
+		return err
+	}
+	if c.Certificate {
+		_, err := s.out.Write(identity.EncodeCertificates(board.Chain()))
+		return err
+	}
+	if c.Request {
+		request, err := identity.Request(c.Directory, s.now())
+		if err != nil {
+			return err
+		}
+		_, err = s.out.Write(identity.EncodeCertificates([]*x509.Certificate{request}))
+		return err
+	}
+	trust, err := identity.LoadTrust(c.Directory)
+	if err != nil {
+		return err
+	}
+	report := reportOf(c.Directory, board)
+	report.Peers = trust.Peers
+	for _, authority := range trust.Authorities {
+		certificate := authority.Certificate
+		report.Authorities = append(report.Authorities, authorityReport{
+			certificate.Subject.CommonName, identity.FingerprintOf(certificate), certificate.NotAfter, authority.Serials,
+		})
+	}
+	if next, err := identity.LoadNext(c.Directory); err == nil {
+		report.Next = &next.Fingerprint
+	}
+	if err := c.write(s, report); err != nil {
+		return err
+	}
+	if c.Within > 0 && report.Expires.Before(s.now().AddDate(0, 0, c.Within)) {
+		return errEnds
+	}
+	return nil
+}
+
+func (c showCommand) write(s *session, report boardReport) error {
+	if s.json {
+		return s.report(report, "")
+	}
+	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "serial\t%s\nfingerprint\t%s\nexpires\t%s\n", report.Serial, report.Fingerprint, day(report.Expires))
+	if report.SignedBy != "" {
+		fmt.Fprintf(table, "signed by\t%s\n", report.SignedBy)
+	}
+	if report.Next != nil {
+		fmt.Fprintf(table, "next key\t%s\n", report.Next)
+	}
+	for _, pin := range report.Peers {
+		fmt.Fprintf(table, "trusts\t%s  %s\n", pin.Fingerprint, pin.Serial)
+	}
+	for _, authority := range report.Authorities {
+		vouches := "all boards"
+		if len(authority.Serials) > 0 {
+			vouches = fmt.Sprint(authority.Serials)
+		}
+		fmt.Fprintf(table, "trusts\t%s  authority %q for %s, until %s\n", authority.Fingerprint, authority.Name, vouches, day(authority.Expires))
+	}
+	if len(report.Peers)+len(report.Authorities) == 0 {
+		fmt.Fprintf(table, "trusts\tnobody yet: satkeys trust %s FINGERPRINT --serial SERIAL\n", report.Directory)
+	}
+	return table.Flush()
+}
+
+type rotateCommand struct {
+	Directory string `arg:"" help:"Directory of the board's identity."`
+	keyFlags
+	Replace bool `help:"Overwrite a key that is prepared already." xor:"how"`
+	Finish  bool `help:"Begin to use the key that is prepared; the old one is gone then." xor:"how"`
+}
+
+func (c rotateCommand) Run(s *session) error {
+	if c.Finish {
+		board, err := identity.Activate(c.Directory)
+		if err != nil {
+			return err
+		}
+		return s.report(reportOf(c.Directory, board), "the key %[1]s is in use\ntake the trust in the old one away on the other board:  satkeys untrust DIRECTORY OLD-FINGERPRINT\n",
+			board.Fingerprint)
+	}
+	options, err := c.options(s)
+	if err != nil {
+		return err
+	}
+	options.Replace = c.Replace
+	next, err := identity.Rotate(c.Directory, options)
+	if err != nil {
+		return err
+	}
+	return s.report(reportOf(c.Directory, next),
+		"prepared a new key for %[1]s; the old one is still in use\nfingerprint  %[2]s\nfirst have the other board trust it too:  satkeys trust DIRECTORY %[2]s --serial %[1]s\nor have the authority sign it:            satkeys ca sign AUTHORITY-DIRECTORY %[3]s --as ROLE\nthen use it:  satkeys rotate %[3]s --finish\n",
+		next.Serial, next.Fingerprint, c.Directory)
+}
+
+type adoptCommand struct {
+	Directory string `arg:"" help:"Directory of the board's identity."`
+	File      string `arg:"" type:"existingfile" help:"What satkeys ca sign wrote."`
+}
+
+func (c adoptCommand) Run(s *session) error {
+	text, err := os.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	chain, err := identity.ParseCertificates(text)
+	if err != nil {
+		return err
+	}
+	board, err := identity.Adopt(c.Directory, withoutRoots(chain))
+	if err != nil {
+		return err
+	}
+	return s.report(reportOf(c.Directory, board), "%s shows the certificate of %q from now on, valid until %s\n",
+		board.Serial, board.Leaf().Issuer.CommonName, day(board.Expires()))
+}

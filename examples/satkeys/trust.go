@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/remotechargeport/remotechargeport/satellite/identity"
+)
+
+type trustCommand struct {
+	Directory string   `arg:"" help:"Directory of the identity of the board that is to trust."`
+	Peer      string   `arg:"" help:"The peer's fingerprint, or a file with its certificate or that of an authority."`
+	Serial    []string `help:"The peer's serial number; for an authority that of a board that it may vouch for, repeatedly, all boards where there is none."`
+	Yes       bool     `short:"y" help:"Do not ask whether the certificate in the file is the right one."`
+}
+
+// trustReport is what is trusted from now on.
+type trustReport struct {
+	Directory   string               `json:"directory"`
+	Serial      string               `json:"serial,omitempty"`
+	Authority   string               `json:"authority,omitempty"`
+	Serials     []string             `json:"serials,omitempty"`
+	Fingerprint identity.Fingerprint `json:"fingerprint"`
+	// Added is false for a peer that was trusted already.
+	Added bool `json:"added"`
+}
+
+func (c trustCommand) Run(s *session) error {
+	trust, err := identity.LoadTrust(c.Directory)
+	if err != nil {
+		return err
+	}
+	fingerprint, err := identity.ParseFingerprint(c.Peer)
+	if err == nil {
+		if len(c.Serial) != 1 {
+			return fmt.Errorf("%w: a fingerprint needs one --serial, the peer's", errUsage)
+		}
+		return c.pin(s, trust, identity.Pin{Serial: c.Serial[0], Fingerprint: fingerprint})
+	}
+	text, unreadable := os.ReadFile(c.Peer)
+	if errors.Is(unreadable, os.ErrNotExist) {
+		return fmt.Errorf("%w: %q is neither a file nor a fingerprint, which has 32 letters and digits from 2 to 7 in groups of four", errUsage, c.Peer)
+	}
+	if unreadable != nil {
+		return unreadable
+	}
+	chain, err := identity.ParseCertificates(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Peer, err)
+	}
+	for _, certificate := range chain {
+		if certificate.IsCA {
+			return c.authority(s, trust, certificate)
+		}
+	}
+	serial, err := identity.SerialOf(chain[0])
+	if err != nil {
+		return err
+	}
+	if len(c.Serial) > 0 && (len(c.Serial) > 1 || c.Serial[0] != serial) {
+		return fmt.Errorf("the certificate in %s is that of %s, not of %s", c.Peer, serial, strings.Join(c.Serial, ", "))
+	}
+	fingerprint = identity.FingerprintOf(chain[0])
+	if err := c.confirm(s, fmt.Sprintf("peer         %s\nfingerprint  %s\n", serial, fingerprint)); err != nil {
+		return err
+	}
+	return c.pin(s, trust, identity.Pin{Serial: serial, Fingerprint: fingerprint})
+}
+
+func (c trustCommand) pin(s *session, trust identity.Trust, pin identity.Pin) error {
+	pin.Added = s.now().UTC()
+	added, err := trust.Pin(pin)
+	if err != nil {
+		return err
+	}
+	if added {
+		if err := trust.Save(c.Directory); err != nil {
+			return err
+		}
+	}
+	return s.report(trustReport{Directory: c.Directory, Serial: pin.Serial, Fingerprint: pin.Fingerprint, Added: added},
+		"%s trusts %s  %s\n", c.Directory, pin.Serial, pin.Fingerprint)
+}
+
+func (c trustCommand) authority(s *session, trust identity.Trust, certificate *x509.Certificate) error {
+	name, fingerprint := certificate.Subject.CommonName, identity.FingerprintOf(certificate)
+	boards := "all boards"
+	if len(c.Serial) > 0 {
+		boards = strings.Join(c.Serial, ", ")
+	}
+	if err := c.confirm(s, fmt.Sprintf("authority    %s\nfingerprint  %s\nvouches for  %s\n", name, fingerprint, boards)); err != nil {
+		return err
+	}
+	if err := trust.TrustAuthority(certificate, c.Serial); err != nil {
+		return err
+	}
+	if err := trust.Save(c.Directory); err != nil {
+		return err
+	}
+	return s.report(trustReport{Directory: c.Directory, Authority: name, Serials: c.Serial, Fingerprint: fingerprint, Added: true},
+		"%s trusts the authority %q for %s\n", c.Directory, name, boards)
+}
+
+// confirm shows what is to be trusted and asks. It writes to standard error, so that standard output has the result alone.
+func (c trustCommand) confirm(s *session, what string) error {
+	fmt.Fprint(s.err, what)
+	if c.Yes {
+		return nil
+	}
+	fmt.Fprint(s.err, "compare the fingerprint with what satkeys shows where it was made. Trust it? [yes/no] ")
+	answer, _ := bufio.NewReader(s.in).ReadString('\n')
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return errNotConfirmed
+}
+
+type untrustCommand struct {
+	Directory string `arg:"" help:"Directory of the identity of the board that is to trust no more."`
+	Peer      string `arg:"" help:"The peer's serial number or fingerprint, or an authority's name or fingerprint."`
+}
+
+func (c untrustCommand) Run(s *session) error {
+	trust, err := identity.LoadTrust(c.Directory)
+	if err != nil {
+		return err
+	}
+	removed := trust.Remove(c.Peer)
+	if removed == 0 {
+		return fmt.Errorf("%s does not trust %s: satkeys show %s tells whom it trusts", c.Directory, c.Peer, c.Directory)
+	}
+	if err := trust.Save(c.Directory); err != nil {
+		return err
+	}
+	return s.report(map[string]any{"directory": c.Directory, "removed": removed},
+		"%s trusts %s no more (%d removed); a link to it that stands is closed within ten seconds\n", c.Directory, c.Peer, removed)
+}
+
+// withoutRoots leaves out what the other board has to know by itself.
+func withoutRoots(chain []*x509.Certificate) []*x509.Certificate {
+	var kept []*x509.Certificate
+	for i, certificate := range chain {
+		if i == 0 || !bytes.Equal(certificate.RawIssuer, certificate.RawSubject) {
+			kept = append(kept, certificate)
+		}
+	}
+	return kept
+}
