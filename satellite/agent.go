@@ -178,6 +178,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		NoPing: "an agent cannot call its controller: ping from the main board",
 	}, a.loop.ended, &a.background, a.log)
 	a.background.Go(func() { a.security.follow(a.loop.ended, a.trustChanged) })
+	defer a.logLoss()
 	return runModule(ctx, module, a.loop, func(end handshake.ExitProcess) error {
 		return &EndError{Peer: a.status.controllerAddress(), Reason: end.Reason}
 	}, &a.background)

@@ -171,6 +171,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 	c.control.serve(c.parameters.ControlSocket, module, control.Config{Status: c.controlStatus, Ping: c.ping}, c.loop.ended, &c.background, c.log)
 	c.background.Go(func() { c.security.follow(c.loop.ended, c.trustChanged) })
+	defer c.logLoss()
 	return runModule(ctx, module, c.loop, func(end handshake.ExitProcess) error {
 		return &EndError{Peer: address, Reason: end.Reason}
 	}, &c.background)

@@ -21,6 +21,8 @@ type delivery struct {
 	lock  sync.Mutex
 	items []delivered
 	bytes int
+	// events is how many are not published yet, those included that are under way.
+	events int
 	// filled and emptied are signalled when something came, and when there is
 	// room again.
 	filled, emptied chan struct{}
@@ -45,6 +47,9 @@ func (d *delivery) add(items ...delivered) {
 	d.items = append(d.items, items...)
 	for _, item := range items {
 		d.bytes += item.event.size()
+		if item.do == nil {
+			d.events++
+		}
 	}
 	d.lock.Unlock()
 	signal(d.filled)
@@ -59,11 +64,12 @@ func (d *delivery) take(into []delivered) []delivered {
 	return taken
 }
 
-// gone says that an item of so many bytes is published.
+// gone says that an event of so many bytes is published.
 func (d *delivery) gone(bytes int) {
 	d.lock.Lock()
 	before := d.bytes
 	d.bytes -= bytes
+	d.events--
 	room := before > mostBacklog/2 && d.bytes <= mostBacklog/2
 	d.lock.Unlock()
 	if room {
@@ -92,10 +98,11 @@ func (d *delivery) waitForRoom(ctx context.Context, limit time.Duration) int {
 	return d.room()
 }
 
+// len is how many events wait to be published.
 func (d *delivery) len() int {
 	d.lock.Lock()
 	defer d.lock.Unlock()
-	return len(d.items)
+	return d.events
 }
 
 func signal(to chan struct{}) {
