@@ -41,6 +41,11 @@ type campaign struct {
 	// killing is true from a kill until everything is at work again; kills counts them.
 	killing atomic.Bool
 	kills   atomic.Int64
+	// outOfService is true while the isolating main board says that its port is; isolations counts how often.
+	outOfService atomic.Bool
+	isolations   atomic.Int64
+	// told is how many events ended with the agent, as it says.
+	told atomic.Int64
 
 	lock     sync.Mutex
 	problems []string
@@ -326,7 +331,12 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 	if err != nil {
 		return outcome, err
 	}
-	freshMain, err := c.main.await(limited, main.number+1)
+	// An isolating main board lives on where nothing of it was killed.
+	least := main.number + 1
+	if c.flags.Isolate && !fault.Kind.killsMain() {
+		least = main.number
+	}
+	freshMain, err := c.main.await(limited, least)
 	if err != nil {
 		return outcome, err
 	}
@@ -342,8 +352,19 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 	if now, _ := c.port.alive(); now != nil {
 		freshPort = now
 	}
+	if now, _ := c.main.alive(); now != nil {
+		freshMain = now
+	}
+	if c.flags.Isolate && !fault.Kind.killsMain() && freshMain != main {
+		c.problem(string(fault.Kind) + ": the isolating main board did not outlive it")
+	}
+	if c.outOfService.Load() {
+		c.problem(string(fault.Kind) + ": the port works, and the main board says that it is out of service")
+	}
+	outcome.Told = int(c.told.Swap(0))
 	outcome.Lives = freshPort.number - port.number + freshMain.number - main.number
-	for _, lost := range slices.Concat(c.events.TakeLost(), c.pushes.TakeLost()) {
+	outcome.Pushes = len(c.pushes.TakeLost())
+	for _, lost := range c.events.TakeLost() {
 		outcome.Lost++
 		if before := killed.Sub(lost.at); before < 0 {
 			outcome.After++
@@ -430,6 +451,9 @@ func (c *campaign) report(outcomes []Outcome) {
 	for _, outcome := range outcomes {
 		resumes += outcome.Resumes
 	}
+	if c.flags.Isolate {
+		fmt.Fprintf(c.output, "\nthe port was out of service %d times\n", c.isolations.Load())
+	}
 	fmt.Fprintf(c.output, "\n%d faults, %d resumes; events: %d published, %d arrived; variables for the satellite: %d published, %d arrived; "+
 		"commands: %d called, %d answered, %d failed, %d with a caller that ended, %d executed\n", len(outcomes), resumes,
 		events, eventsArrived, pushes, pushesArrived, c.commands.Called, c.commands.Answered, c.commands.Failed, c.commands.Abandoned, c.commands.Executed)
@@ -466,6 +490,12 @@ const mostLines = 400
 
 // line keeps what a process writes.
 func (c *campaign) line(text string) {
+	if _, told, found := strings.Cut(text, `"events_lost": `); found && strings.HasPrefix(text, agentID) {
+		var count int64
+		if _, err := fmt.Sscan(strings.TrimRight(told, "}"), &count); err == nil {
+			c.told.Add(count)
+		}
+	}
 	if strings.Contains(text, "panic: ") || strings.Contains(text, "fatal error: ") || strings.Contains(text, "DATA RACE") {
 		c.problem(text)
 	}

@@ -47,6 +47,16 @@ func TestCampaignOnTheEmbeddedBroker(t *testing.T) {
 	play(t, flags)
 }
 
+// An isolating main board outlives its satellite.
+func TestCampaignIsolating(t *testing.T) {
+	flags, err := ParseFlags([]string{"-isolate", "-faults", "8", "-only", string(KillAgent), "-only", string(KillPortBroker),
+		"-only", string(KillController), "-only", string(StopAgent), "-only", string(Away)}, writer{t})
+	if err != nil {
+		t.Fatal(err)
+	}
+	play(t, flags)
+}
+
 func play(t *testing.T, flags Flags) {
 	t.Helper()
 	err := runCampaign(t.Context(), flags, writer{t})

@@ -19,8 +19,10 @@ type Flags struct {
 	Silence  time.Duration
 	Embedded bool
 	Race     bool
-	Only     []Kind
-	Logs     bool
+	// Isolate is the policy on_loss of the main board.
+	Isolate bool
+	Only    []Kind
+	Logs    bool
 	// Idle, if not 0, is how long to measure a link on which nothing happens instead of making faults.
 	Idle time.Duration
 }
@@ -36,6 +38,7 @@ func ParseFlags(arguments []string, help io.Writer) (Flags, error) {
 	set.DurationVar(&f.Silence, "silence", 500*time.Millisecond, "the controller's link_timeout_ms")
 	set.BoolVar(&f.Embedded, "embedded", false, "use the embedded MQTT broker where mosquitto is installed, too")
 	set.BoolVar(&f.Race, "race", false, "build the modules with the race detector")
+	set.BoolVar(&f.Isolate, "isolate", false, "set on_loss to isolate: the main board outlives its satellite")
 	set.BoolVar(&f.Logs, "logs", false, "print what the modules and brokers write")
 	set.DurationVar(&f.Idle, "idle", 0, "make no faults and no traffic, and measure for so long what the modules cost")
 	set.Func("only", "make only faults of this `kind`; repeatable", func(text string) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -52,13 +53,7 @@ func (l *Ledger) Publish(key, digest string) {
 func (l *Ledger) Arrive(key, digest string) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	at := -1
-	for i, candidate := range l.outstanding {
-		if candidate.key == key {
-			at = i
-			break
-		}
-	}
+	at := slices.IndexFunc(l.outstanding, func(item item) bool { return item.key == key })
 	if at < 0 {
 		l.problem(fmt.Sprintf("%s: %s arrived twice, or after its time", l.name, key))
 		return
@@ -78,6 +73,13 @@ func (l *Ledger) Arrive(key, digest string) {
 	l.arrived++
 	close(l.changed)
 	l.changed = make(chan struct{})
+}
+
+// Waits tells whether something is published and has not arrived.
+func (l *Ledger) Waits(key string) bool {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return slices.ContainsFunc(l.outstanding, func(item item) bool { return item.key == key })
 }
 
 // Published is how many were published.

@@ -45,11 +45,18 @@ func (c *campaign) mainModules() map[string]everesttest.ModuleConfig {
 			Module: "SatelliteController", Manifest: satellite.ControllerInstallation().Manifest,
 			Config: map[string]any{
 				"hostname": hostname, "link_timeout_ms": int(c.flags.Silence.Milliseconds()),
-				"resume_window_s": int(window.Seconds()), "control_socket": c.main.controlSocket(),
+				"on_loss": c.onLoss(), "resume_window_s": int(window.Seconds()), "control_socket": c.main.controlSocket(),
 			},
 			Connections: map[string][]everesttest.Connection{"auth": {{ModuleID: standInID, ImplementationID: "auth"}}},
 		},
 	}
+}
+
+func (c *campaign) onLoss() string {
+	if c.flags.Isolate {
+		return "isolate"
+	}
+	return "restart"
 }
 
 // setUpMain takes down all that comes from the satellite, in the order in which it comes.
@@ -71,10 +78,36 @@ func (c *campaign) setUpMain(_ *life, module *everest.Module) error {
 			return err
 		}
 	}
+	standing := map[string]bool{}
 	module.Requires("satellite")[0].SubscribeErrors(func(_ context.Context, event everest.ErrorEvent) {
-		c.events.Arrive(errorKey(event.Error.UUID, event.Raised), event.Error.Type)
+		key := errorKey(event.Error.UUID, event.Raised)
+		switch {
+		case c.flags.Isolate && event.Error.Type == communicationFault:
+			c.isolated(event.Raised)
+			return
+		case c.flags.Isolate && !event.Raised && standing[event.Error.UUID] && !c.events.Waits(key):
+			// The satellite has started afresh, and has no such error any more.
+		default:
+			c.events.Arrive(key, event.Error.Type)
+		}
+		standing[event.Error.UUID] = event.Raised
 	}, everest.OnQueue(order))
 	return nil
+}
+
+// communicationFault stands on the main board while the port is out of service.
+const communicationFault = "generic/CommunicationFault"
+
+// isolated takes down that the port went out of service, or came back.
+func (c *campaign) isolated(raised bool) {
+	switch {
+	case raised == c.outOfService.Swap(raised):
+		c.problem(fmt.Sprintf("%s: raised %v twice", communicationFault, raised))
+	case raised && !c.killing.Load():
+		c.problem("the port went out of service, and nothing was killed")
+	case raised:
+		c.isolations.Add(1)
+	}
 }
 
 type uploadRequest struct {
@@ -192,8 +225,14 @@ func (c *campaign) push(ctx context.Context) error {
 			return nil
 		}
 		c.pushes.Fresh()
+		killing := false
 		for ctx.Err() == nil && current.ctx.Err() == nil {
 			value := numbered(recorded[number%len(recorded)], number)
+			// What is published for a satellite that is away is lost, in this life of the main board.
+			before := killing
+			if killing = c.flags.Isolate && c.killing.Load(); killing || before {
+				c.pushes.Fresh()
+			}
 			c.pushes.Publish(variableKey("token_validation_status", number), string(value))
 			number++
 			if err := current.standIn.Provides("auth").Publish(current.ctx, "token_validation_status", value); err != nil && current.ctx.Err() == nil {

@@ -77,6 +77,15 @@ func (k Kind) Kills() bool {
 	return false
 }
 
+// killsMain tells whether a process of the main board ends.
+func (k Kind) killsMain() bool {
+	switch k {
+	case KillController, KillMainBroker, KillBoth:
+		return true
+	}
+	return false
+}
+
 // needsForwarder tells whether it is the forwarder that makes the fault.
 func (k Kind) needsForwarder() bool {
 	switch k {

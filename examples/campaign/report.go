@@ -15,10 +15,12 @@ type Outcome struct {
 	// fault's end, for a kill from the kill, until an event and commands that began after it have got through.
 	Ready, Recovered time.Duration
 	Resumes          int
-	// Lost are the events and variables that never arrived; Oldest is how long before the kill the first of them was
-	// published, After how many of them were published after it, to a board that was going down.
-	Lost, After int
-	Oldest      time.Duration
+	// Lost are the events that never arrived; Oldest is how long before the kill the first of them was published, After how
+	// many of them were published after it, to a board that was going down. Told is how many the agent said to be lost with it.
+	Lost, After, Told int
+	Oldest            time.Duration
+	// Pushes are the variables of the main board that never arrived on the satellite.
+	Pushes int
 	// Lives is how often boards started.
 	Lives int
 }
@@ -33,8 +35,8 @@ func (o Outcome) String() string {
 		text += fmt.Sprintf(" for %d ms", o.Fault.For.Milliseconds())
 	}
 	if o.Fault.Kind.Kills() {
-		return text + fmt.Sprintf(": both boards ready after %d ms, at work after %d ms, %d starts; lost %d, published up to %.1f ms before, and %d after",
-			o.Ready.Milliseconds(), o.Recovered.Milliseconds(), o.Lives, o.Lost-o.After, milliseconds(o.Oldest), o.After)
+		return text + fmt.Sprintf(": both boards ready after %d ms, at work after %d ms, %d starts; %d events lost, from %.1f ms before, %d of them published after it; %d variables for the satellite; the agent tells of %d",
+			o.Ready.Milliseconds(), o.Recovered.Milliseconds(), o.Lives, o.Lost, milliseconds(o.Oldest), o.After, o.Pushes, o.Told)
 	}
 	return text + fmt.Sprintf(": at work after %d ms, %d resumes", o.Recovered.Milliseconds(), o.Resumes)
 }
@@ -53,17 +55,26 @@ func writeTables(w io.Writer, outcomes []Outcome) {
 			fmt.Fprintf(w, "| %s | %d | %d | %s |\n", kind.kind, len(of), resumes, spread(of, func(o Outcome) time.Duration { return o.Recovered }))
 		}
 	}
-	fmt.Fprintln(w, "\n| killed, or away too long | count | both boards ready, p50 / p99 / max, ms | at work again, p50 / p99 / max, ms | board starts | lost, published before the kill | at most so long before, ms | lost, published after it |\n|---|---|---|---|---|---|---|---|")
+	fmt.Fprintln(w, "\n| killed, or away too long | count | both boards ready, p50 / p99 / max, ms | at work again, p50 / p99 / max, ms | board starts "+
+		"| events lost | published at most so long before, ms | published after it | lost, as the agent logs | variables for the satellite lost |\n"+
+		"|---|---|---|---|---|---|---|---|---|---|")
 	for _, kind := range kinds {
-		if of := ofKind(outcomes, kind.kind); len(of) > 0 && kind.kind.Kills() {
-			lost, after, lives, oldest := 0, 0, 0, time.Duration(0)
-			for _, outcome := range of {
-				lost, after, lives, oldest = lost+outcome.Lost-outcome.After, after+outcome.After, lives+outcome.Lives, max(oldest, outcome.Oldest)
-			}
-			fmt.Fprintf(w, "| %s | %d | %s | %s | %d | %d | %.1f | %d |\n", kind.kind, len(of),
-				spread(of, func(o Outcome) time.Duration { return o.Ready }), spread(of, func(o Outcome) time.Duration { return o.Recovered }),
-				lives, lost, milliseconds(oldest), after)
+		of := ofKind(outcomes, kind.kind)
+		if len(of) == 0 || !kind.kind.Kills() {
+			continue
 		}
+		var sum Outcome
+		for _, outcome := range of {
+			sum.Lost += outcome.Lost
+			sum.After += outcome.After
+			sum.Told += outcome.Told
+			sum.Pushes += outcome.Pushes
+			sum.Lives += outcome.Lives
+			sum.Oldest = max(sum.Oldest, outcome.Oldest)
+		}
+		fmt.Fprintf(w, "| %s | %d | %s | %s | %d | %d | %.1f | %d | %d | %d |\n", kind.kind, len(of),
+			spread(of, func(o Outcome) time.Duration { return o.Ready }), spread(of, func(o Outcome) time.Duration { return o.Recovered }),
+			sum.Lives, sum.Lost, milliseconds(sum.Oldest), sum.After, sum.Told, sum.Pushes)
 	}
 }
 
