@@ -40,7 +40,7 @@ func TestCampaign(t *testing.T) {
 
 // The embedded broker does as well, where there is no mosquitto.
 func TestCampaignOnTheEmbeddedBroker(t *testing.T) {
-	flags, err := ParseFlags([]string{"-embedded", "-faults", "4", "-only", string(PortPulled), "-only", string(KillPortBroker)}, writer{t})
+	flags, err := ParseFlags([]string{"-embedded", "-faults", "3", "-only", string(PortPulled), "-only", string(KillPortBroker)}, writer{t})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,8 +49,8 @@ func TestCampaignOnTheEmbeddedBroker(t *testing.T) {
 
 // An isolating main board outlives its satellite.
 func TestCampaignIsolating(t *testing.T) {
-	flags, err := ParseFlags([]string{"-isolate", "-faults", "8", "-only", string(KillAgent), "-only", string(KillPortBroker),
-		"-only", string(KillController), "-only", string(StopAgent), "-only", string(Away)}, writer{t})
+	flags, err := ParseFlags([]string{"-isolate", "-faults", "6", "-only", string(KillAgent), "-only", string(KillPortBroker),
+		"-only", string(KillController), "-only", string(StopAgent)}, writer{t})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// shortForm is how many faults are made where nothing else is asked for: one deck, and half of another.
-var shortForm = deckSize + deckSize/2
+// shortForm is how many faults are made where nothing else is asked for: one deck, and a third of another.
+var shortForm = deckSize + deckSize/3
 
 // Flags are what the user asked for.
 type Flags struct {
