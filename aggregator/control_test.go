@@ -135,6 +135,24 @@ func TestLogsThatNoBoardHas(t *testing.T) {
 	}
 }
 
+func TestLogsThatDoNotArrive(t *testing.T) {
+	s, client := controlledStation(t, 2)
+	for _, board := range s.boards {
+		board.set(func(b *testBoard) {
+			b.logs = func(ctx context.Context, request map[string]any) (any, error) {
+				err := b.report(ctx, request["request_id"], "UploadFailure")
+				return map[string]any{"upload_logs_status": "Accepted", "file_name": "log.txt"}, err
+			}
+		})
+	}
+	var answer *control.AnswerError
+	if _, err := client.Logs(t.Context(), io.Discard); !errors.As(err, &answer) || answer.StatusCode != 503 ||
+		!strings.Contains(answer.Text, "1_board1: the board reported UploadFailure") {
+		t.Errorf("error %v", err)
+	}
+	s.backend.quiet(t)
+}
+
 func TestLogsGiveWayToABackend(t *testing.T) {
 	s, client := controlledStation(t, 2)
 	for _, board := range s.boards {

@@ -171,6 +171,9 @@ func (j *logJobRun) pack() {
 		files += len(board.Files)
 	}
 	if files == 0 {
+		for i, board := range archive.Boards {
+			j.problems[i] = board.Problems
+		}
 		j.run.logs.a.log.Error("no board's log file has arrived", zap.Int64("request_id", j.requestID))
 		j.run.logs.a.loop.post(func() {
 			j.run.step(LogEvent{Kind: LogPacked, Job: j.number, Status: LogUploadFailure})
