@@ -12,7 +12,6 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
 )
 
 // Config configures an Aggregator. Only Everest must be given; the module's configuration keys come from its manager.
@@ -84,20 +83,12 @@ func New(config Config) *Aggregator {
 // which is no error, or something breaks, which is.
 func (a *Aggregator) Run(ctx context.Context) error {
 	options := a.config.Everest
-	if options.Manifest == nil {
-		options.Manifest = manifest
-	}
 	if options.Logger == nil {
 		options.Logger = a.config.Logger
 	}
-	if options.Definitions == nil {
-		known, err := definitions.EVerest()
-		if err != nil {
-			return err
-		}
-		if options.Definitions, err = known.WithInterface("satellite", satelliteInterface); err != nil {
-			return err
-		}
+	options, _, err := options.Installed(moduleName, manifest, builtInDefinitions)
+	if err != nil {
+		return err
 	}
 	module, err := everest.Connect(ctx, options)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/definitions"
 )
 
 var (
@@ -21,7 +22,7 @@ var (
 // that the manifest allows, 64 as it is built in; what was chosen before stays.
 func Installation() everest.Installation {
 	return everest.Installation{
-		Module: "SystemAggregator", Manifest: manifest,
+		Module: moduleName, Manifest: manifest,
 		Interfaces: map[string][]byte{"satellite": satelliteInterface},
 		Options: []everest.InstallOption{{
 			Name:  "satellites",
@@ -29,6 +30,18 @@ func Installation() everest.Installation {
 			Apply: allowSatellites,
 		}},
 	}
+}
+
+// moduleName is what EVerest configurations call the module.
+const moduleName = "SystemAggregator"
+
+// builtInDefinitions are EVerest's, and the interface of satellites.
+func builtInDefinitions() (*everest.Definitions, error) {
+	known, err := definitions.EVerest()
+	if err != nil {
+		return nil, err
+	}
+	return known.WithInterface("satellite", satelliteInterface)
 }
 
 const (

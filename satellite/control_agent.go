@@ -22,6 +22,7 @@ func (a *Agent) controlStatus(context.Context) (*control.Status, error) {
 		Resumes: now.Resumes, GivenUp: now.GivenUp,
 		Collected: now.Collected, Delivered: now.Delivered,
 		Commands: now.Commands, CommandErrors: now.CommandErrors,
+		Tunnel: now.Tunnel, TunnelDifferences: now.Differences,
 	}
 	a.security.status(a.holder.who()).tell(status.Link)
 	a.journalLock.Lock()

@@ -23,6 +23,7 @@ func (c *Controller) controlStatus(ctx context.Context) (*control.Status, error)
 		Backlog: now.Backlog, Resumes: now.Resumes, Isolations: now.Isolations, GivenUp: now.GivenUp,
 		Variables: now.Variables, Errors: now.Errors, Dropped: now.Dropped,
 		Commands: now.Commands, CommandErrors: now.CommandErrors, Pushed: now.Pushed,
+		Tunnel: now.Tunnel, TunnelDifferences: now.Differences,
 	}
 	status.Link.ActiveErrors = c.activeErrors(ctx)
 	c.security.status(c.peer.Load()).tell(status.Link)

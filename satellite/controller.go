@@ -19,8 +19,9 @@ import (
 // ControllerConfig configures a Controller. What the zero value means is written
 // at each field; only Everest must be given.
 type ControllerConfig struct {
-	// Everest says who the module is and where its broker is. Manifest and
-	// Definitions are filled in where they are nil.
+	// Everest says who the module is and where its broker is. Where Manifest and
+	// Definitions are nil they come from the installation at InstallPrefix, or
+	// else are built in.
 	Everest everest.Options
 	// Logger takes the log; nil takes none.
 	Logger *zap.Logger

@@ -53,8 +53,6 @@ const offerTimeout = 2 * time.Second
 // does, before anything is relayed. A legacy agent is asked only where there is
 // something that it cannot know: it gets exactly the calls that it always got.
 func (c *Controller) offer(link *link, client *rpc.Client) {
-	c.sinks.follow(nil)
-	c.table.theirs.Store(nil)
 	extras := c.table.offer.extras()
 	if c.links.dialectNow() == handshake.Legacy && len(extras) == 0 {
 		return
@@ -76,6 +74,8 @@ func (c *Controller) offer(link *link, client *rpc.Client) {
 	case errors.Is(err, net.ErrClosed), link.ctx.Err() != nil:
 		// The watch of the connection says so.
 	case errors.Is(err, rpc.ErrMethodNotFound):
+		c.sinks.follow(nil)
+		c.table.theirs.Store(nil)
 		if len(extras) > 0 {
 			c.report([]string{strings.Join(extras, ", ") + ": the satellite's module has no tunnel: replace the C++ module or the older release there"})
 		}

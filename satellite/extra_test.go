@@ -366,6 +366,10 @@ func TestExtrasOutOfService(t *testing.T) {
 	main := side
 	main.keys = map[string]any{"on_loss": "isolate", "resume_window_s": 1, "link_timeout_ms": 500}
 	s := startExtraStation(t, extraOptions{agent: side, main: main})
+	broken := s.raise("vendor_meter", everest.Error{Type: "vendor_meter/Broken"})
+	if got := receive(t, s.arrivals, "the error"); got != errorArrival("vendor_meter", broken, true) {
+		t.Errorf("arrived: %v", got)
+	}
 	s.agentProcess.stop()
 	receive(t, s.agentProcess.ended, "the agent's end")
 	waitUntil(t, "the port is out of service", func() bool { return s.controller.Status().State == "OutOfService" })
@@ -384,5 +388,20 @@ func TestExtrasOutOfService(t *testing.T) {
 		if err != nil || string(result) != want {
 			t.Errorf("%s answered %s, %v, want %s", command, result, err, want)
 		}
+	} // A new agent knows of no error: what the old one has raised is over.
+	agent := satellite.NewAgent(satellite.AgentConfig{Everest: side.options(s.satellite, agentID)})
+	s.satellite.run(agent.Run)
+	for {
+		got := receive(t, s.arrivals, "the end of the error")
+		if got == errorArrival("vendor_meter", broken, false) {
+			break
+		}
+		// The fault of the link comes and goes.
+		if !strings.HasPrefix(got.Interface, "satellite from ") {
+			t.Errorf("arrived: %v", got)
+		}
+	}
+	if _, err := s.call("vendor_meter", "total", nil); err != nil {
+		t.Error(err)
 	}
 }

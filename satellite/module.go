@@ -3,10 +3,6 @@ package satellite
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -24,70 +20,12 @@ var errEnded = errors.New("satellite: the handshake has ended")
 // up.
 const defaultCommandTimeout = 290 * time.Second
 
-// moduleOptions fills in what the caller has left open: the manifest and the
-// interface definitions are those of the installation, or else built in.
+// moduleOptions fills in what the caller has left open.
 func moduleOptions(options everest.Options, module string, builtIn []byte, log *zap.Logger) (everest.Options, *everest.Manifest, error) {
 	if options.Logger == nil {
 		options.Logger = log
 	}
-	if options.Manifest == nil {
-		options.Manifest = manifestOf(options.InstallPrefix, module, builtIn, log)
-	}
-	manifest, err := everest.ParseManifest(options.Manifest)
-	if err != nil {
-		return options, nil, fmt.Errorf("%w (manifest of %s)", err, module)
-	}
-	if options.Definitions == nil {
-		options.Definitions, err = definitionsOf(options.InstallPrefix, manifest, log)
-	}
-	return options, manifest, err
-}
-
-// manifestOf returns what the manager reads as the module's manifest, as far as it
-// can be had.
-func manifestOf(prefix, module string, builtIn []byte, log *zap.Logger) []byte {
-	if prefix == "" {
-		return builtIn
-	}
-	installed, err := everest.InstalledManifest(prefix, module)
-	if err == nil {
-		_, err = everest.ParseManifest(installed)
-	}
-	switch {
-	case err == nil:
-		return installed
-	case errors.Is(err, fs.ErrNotExist):
-		log.Debug("no manifest is installed: the built-in one counts", zap.String("prefix", prefix))
-	default:
-		log.Warn("the installed manifest cannot be read: the built-in one counts", zap.Error(err))
-	}
-	return builtIn
-}
-
-// definitionsOf returns the definitions of the manifest's interfaces: those of the
-// EVerest that is installed, and the built-in ones of what it lacks.
-func definitionsOf(prefix string, manifest *everest.Manifest, log *zap.Logger) (*everest.Definitions, error) {
-	names := map[string]bool{}
-	for _, provided := range manifest.Provides {
-		names[provided.Interface] = true
-	}
-	for _, required := range manifest.Requires {
-		names[required.Interface] = true
-	}
-	installed, err := everest.InstalledInterfaces(prefix, slices.Sorted(maps.Keys(names))...)
-	if err != nil {
-		log.Warn("interface definitions of the installation cannot be read: built-in ones count in their place", zap.Error(err))
-	}
-	found := len(installed.InterfaceNames())
-	log.Debug("interface definitions", zap.Int("of the installation", found), zap.Int("of the manifest", len(names)))
-	if found == len(names) {
-		return installed, nil
-	}
-	builtIn, err := Definitions()
-	if err != nil {
-		return nil, err
-	}
-	return installed.OverDefinitions(builtIn), nil
+	return options.Installed(module, builtIn, Definitions)
 }
 
 // runModule runs the module and the protocol beside it until one of them ends,

@@ -101,6 +101,10 @@ type Link struct {
 	CommandErrors uint64 `json:"command_errors"`
 	// Pushed counts the main board's variables that reached the satellite.
 	Pushed uint64 `json:"pushed"`
+	// Tunnel are the ids of the interfaces that the module's configuration key tunnel adds, and TunnelDifferences what the
+	// other board tunnels otherwise, in words.
+	Tunnel            []string `json:"tunnel,omitempty"`
+	TunnelDifferences []string `json:"tunnel_differences,omitempty"`
 	// LastVariable is when a controller has published a variable for the last time.
 	LastVariable *time.Time `json:"last_variable,omitempty"`
 }
