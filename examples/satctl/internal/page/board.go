@@ -87,7 +87,9 @@ type Board struct {
 	// Reasons say why Level is not Working, and what to do about it.
 	Reasons []string `json:"reasons"`
 	Facts   []Fact   `json:"facts"`
-	Now     Sample   `json:"now"`
+	// Measures are the keys of the values in Now that a module of this kind has.
+	Measures []string `json:"measures"`
+	Now      Sample   `json:"now"`
 	// Status is the module's own snapshot, the last one it gave.
 	Status *control.Status `json:"status,omitempty"`
 }

@@ -69,7 +69,7 @@ func (s *Station) since(seen uint64) (kind string, tick uint64, data []byte) {
 		return "", s.tick, nil
 	case seen != 0 && s.tick == seen+1:
 		if s.latest.data == nil {
-			fresh := s.changes.last[len(s.changes.last)-int(min(s.latest.changes, changesKept)):]
+			fresh := append([]Change{}, s.changes.last[len(s.changes.last)-int(min(s.latest.changes, changesKept)):]...)
 			s.latest.data = encode(tickEvent{s.time, s.tick, s.listed, s.shown(false), fresh})
 		}
 		return eventTick, s.tick, s.latest.data

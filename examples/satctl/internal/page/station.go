@@ -22,6 +22,9 @@ const (
 	readLimit = 2 * time.Second
 	// staleAfter is the age at which the last answer no longer counts.
 	staleAfter = 3 * time.Second
+	// settling is how long after the start a module that appears and works is no
+	// news: it was there before.
+	settling = 5 * time.Second
 	// mostBoards is how many control sockets are read; more are left out.
 	mostBoards = 256
 )
@@ -233,7 +236,7 @@ func (s *Station) show(b *board, now time.Time) {
 	shown := Board{
 		ID: b.id, Module: status.Module, ModuleID: cmp.Or(status.ModuleID, before.ModuleID),
 		Version: status.Version, State: status.State,
-		Level: level, Since: before.Since, Peer: peer(status), Reasons: reasons, Facts: facts(status, now), Now: sample,
+		Level: level, Since: before.Since, Peer: peer(status), Reasons: reasons, Facts: facts(status, now), Measures: measures(status), Now: sample,
 	}
 	if level == Down {
 		shown.State = "no answer"
@@ -245,7 +248,9 @@ func (s *Station) show(b *board, now time.Time) {
 		if len(reasons) > 0 {
 			change.Reason = reasons[0]
 		}
-		s.changes.add(change)
+		if !fresh || level != Working || now.Sub(s.began) > settling {
+			s.changes.add(change)
+		}
 		s.log.Info("a module's level changed", zap.String("module_id", shown.ModuleID), zap.Stringer("level", level), zap.Strings("reasons", reasons))
 	}
 	b.shown = shown

@@ -115,3 +115,19 @@ func moved(link *control.Link) uint64 {
 	}
 	return link.Variables
 }
+
+// measures are the series that a module of its kind has, whether or not there is
+// a value just now.
+func measures(status control.Status) []string {
+	switch {
+	case status.Link != nil && status.Link.Role == "agent" && status.Link.ActiveErrors != nil:
+		return []string{"variables_per_s", "queue", "errors"}
+	case status.Link != nil && status.Link.Role == "agent":
+		return []string{"variables_per_s", "queue"}
+	case status.Link != nil:
+		return []string{"latency_s", "variables_per_s", "queue", "errors"}
+	case status.Everest != nil:
+		return []string{"queue"}
+	}
+	return []string{}
+}

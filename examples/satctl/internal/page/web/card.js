@@ -21,18 +21,19 @@ export class Card {
     this.time = element("p", { class: "pointed", "aria-hidden": "true" });
     this.facts = element("dl", { class: "facts" });
     this.numbers = element("tbody");
-    this.numbersTable = element("div", { class: "scroll", role: "region", "aria-labelledby": `${heading}-numbers`, tabindex: "0" },
+    this.numbersTable = element("div", { class: "scroll", role: "region", "aria-labelledby": `${heading}-numbers ${heading}`, tabindex: "0" },
       element("table", { class: "numbers" },
         element("caption", { id: `${heading}-numbers` }, "Highest value in each 30 seconds"),
         element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "From"),
           ...series.map((kind) => element("th", { scope: "col", class: "number" }, kind.label)))),
         this.numbers));
+    this.of = element("span", { class: "hidden" });
     this.details = element("details", {},
-      element("summary", {}, "Details and numbers", element("span", { class: "hidden", id: `${heading}-of` })),
+      element("summary", {}, "Details and numbers", this.of),
       this.facts, this.numbersTable);
     this.article = element("article", { "aria-labelledby": heading },
-      element("header", {}, element("div", { class: "who" }, this.name, this.kind),
-        element("p", { class: "badge" }, this.sign.node, this.level, this.since)),
+      element("header", {}, this.name,
+        element("p", { class: "badge" }, this.sign.node, this.level, this.since), this.kind),
       this.reasons, this.plots, this.time, this.details);
     this.node = element("li", {}, this.article);
     this.details.addEventListener("toggle", () => this.fillDetails(true));
@@ -45,6 +46,7 @@ export class Card {
     this.board = board;
     this.now = now;
     setText(this.name, board.module_id);
+    setText(this.of, ` of ${board.module_id}`);
     setText(this.kind, [board.module, board.peer].filter(Boolean).join(" · "));
     setAttribute(this.article, "data-level", board.level);
     this.sign.show(board.level);
@@ -70,8 +72,12 @@ export class Card {
   }
 
   showCharts() {
-    for (const chart of this.charts) chart.show(this.board.history[chart.kind.key], this.visible);
-    this.plots.hidden = this.charts.every((chart) => chart.node.hidden);
+    const measures = this.board.measures ?? [];
+    for (const chart of this.charts) {
+      chart.node.hidden = !measures.includes(chart.kind.key);
+      chart.show(this.board.history[chart.kind.key], this.visible);
+    }
+    this.plots.hidden = measures.length === 0;
   }
 
   /** Called when the card comes into sight or leaves it: what nobody sees is not drawn. */

@@ -111,7 +111,6 @@ export class Chart {
     this.values = values;
     if (!drawn) return;
     const range = this.spark.draw(values);
-    this.node.hidden = range === null;
     const text = (value) => this.kind.write(value).join(this.kind === series[1] ? "" : " ").trim();
     setText(this.peak, range === null ? "" : `max ${text(range.high)}`);
     setAttribute(this.spark.node, "aria-label", range === null

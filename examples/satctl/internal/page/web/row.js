@@ -17,7 +17,7 @@ export class Row {
     this.cells = series.map((kind, index) => {
       const text = element("span", { class: "figure" });
       const spark = index < 2 ? new Sparkline(kind) : null;
-      return { kind, text, spark, node: element("td", { class: "number" }, text, ...(spark ? [spark.node] : [])) };
+      return { kind, text, spark, node: element("td", { class: "number" }, ...(spark ? [spark.node] : []), text) };
     });
     this.node = element("tr", {},
       element("td", {}, element("span", { class: "badge" }, this.sign.node, this.level)),

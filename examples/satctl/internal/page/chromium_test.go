@@ -1,0 +1,351 @@
+package page
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var screenshots = flag.String("page.screenshots", "", "write what Chromium shows into this directory")
+
+// browserLimit is far more than anything takes on a busy machine.
+const browserLimit = 90 * time.Second
+
+// chromium is a headless browser, driven through a pair of pipes by the DevTools
+// protocol: JSON messages, each ended by a NUL.
+type chromium struct {
+	t       *testing.T // the test that uses it now
+	command *exec.Cmd
+	log     bytes.Buffer
+	orders  *os.File
+	ended   chan struct{} // the browser closed its pipe
+
+	lock    sync.Mutex
+	number  int
+	waiting map[int]chan devtoolsMessage
+	faults  []string // what a page complained of
+}
+
+type devtoolsMessage struct {
+	ID      int             `json:"id,omitempty"`
+	Session string          `json:"sessionId,omitempty"`
+	Method  string          `json:"method,omitempty"`
+	Params  json.RawMessage `json:"params,omitempty"`
+	Result  json.RawMessage `json:"result,omitempty"`
+	Error   *struct {
+		Message string `json:"message"`
+	} `json:"error,omitempty"`
+}
+
+// findChromium skips a test where there is no browser, but in CI.
+func findChromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("no chromium in PATH: install Debian's package chromium")
+	}
+	t.Skip("no chromium in PATH: what the page does in a browser is not tested")
+	return ""
+}
+
+func startChromium(t *testing.T) *chromium {
+	t.Helper()
+	path := findChromium(t)
+	theirInput, orders, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, theirOutput, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &chromium{t: t, orders: orders, ended: make(chan struct{}), waiting: map[int]chan devtoolsMessage{}}
+	b.command = exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+		"--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
+		"--hide-scrollbars", "--user-data-dir="+t.TempDir(), "--remote-debugging-pipe", "about:blank")
+	b.command.ExtraFiles = []*os.File{theirInput, theirOutput} // descriptors 3 and 4, as the flag wants
+	b.command.Stderr = &b.log
+	b.command.WaitDelay = 10 * time.Second
+	if err := b.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	theirInput.Close()
+	theirOutput.Close()
+	go b.receive(answers)
+	t.Cleanup(func() {
+		_ = b.send(devtoolsMessage{ID: -1, Method: "Browser.close"})
+		select {
+		case <-b.ended:
+		case <-time.After(30 * time.Second):
+			_ = b.command.Process.Kill()
+			<-b.ended
+		}
+		orders.Close()
+		_ = b.command.Wait()
+		if t.Failed() {
+			t.Logf("chromium's log:\n%s", b.log.String())
+		}
+	})
+	return b
+}
+
+func (b *chromium) receive(answers *os.File) {
+	defer close(b.ended)
+	defer answers.Close()
+	reader := bufio.NewReaderSize(answers, 1<<20)
+	for {
+		line, err := reader.ReadBytes(0)
+		if err != nil {
+			return
+		}
+		var message devtoolsMessage
+		if json.Unmarshal(bytes.TrimSuffix(line, []byte{0}), &message) != nil {
+			continue
+		}
+		b.lock.Lock()
+		switch message.Method {
+		case "Runtime.exceptionThrown", "Log.entryAdded":
+			b.faults = append(b.faults, string(message.Params))
+		case "":
+			if answer := b.waiting[message.ID]; answer != nil {
+				delete(b.waiting, message.ID)
+				answer <- message
+			}
+		}
+		b.lock.Unlock()
+	}
+}
+
+func (b *chromium) send(message devtoolsMessage) error {
+	line, err := json.Marshal(message)
+	if err != nil {
+		return err
+	}
+	_, err = b.orders.Write(append(line, 0))
+	return err
+}
+
+// call carries out a command of the protocol.
+func (b *chromium) call(session, method string, params, result any) {
+	b.t.Helper()
+	encoded, err := json.Marshal(params)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	answer := make(chan devtoolsMessage, 1)
+	b.lock.Lock()
+	b.number++
+	number := b.number
+	b.waiting[number] = answer
+	b.lock.Unlock()
+	if err := b.send(devtoolsMessage{ID: number, Session: session, Method: method, Params: encoded}); err != nil {
+		b.t.Fatalf("%s: %v", method, err)
+	}
+	select {
+	case message := <-answer:
+		if message.Error != nil {
+			b.t.Fatalf("%s: %s", method, message.Error.Message)
+		}
+		if result != nil {
+			if err := json.Unmarshal(message.Result, result); err != nil {
+				b.t.Fatalf("%s: %v", method, err)
+			}
+		}
+	case <-b.ended:
+		b.t.Fatalf("%s: chromium has ended", method)
+	case <-time.After(browserLimit):
+		b.t.Fatalf("%s: no answer within %s", method, browserLimit)
+	}
+}
+
+// complaints are the exceptions and console errors of all pages, and forgets them.
+func (b *chromium) complaints() []string {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	faults := b.faults
+	b.faults = nil
+	return faults
+}
+
+// tab is a page of the browser.
+type tab struct {
+	*chromium
+	session string
+}
+
+type parameters map[string]any
+
+// open loads an address in a new tab of a size.
+func (b *chromium) open(address string, width, height int) *tab {
+	b.t.Helper()
+	var target struct {
+		TargetID string `json:"targetId"`
+	}
+	b.call("", "Target.createTarget", parameters{"url": "about:blank"}, &target)
+	b.t.Cleanup(func() {
+		b.call("", "Target.closeTarget", parameters{"targetId": target.TargetID}, nil)
+		b.complaints()
+	})
+	var attached struct {
+		SessionID string `json:"sessionId"`
+	}
+	b.call("", "Target.attachToTarget", parameters{"targetId": target.TargetID, "flatten": true}, &attached)
+	page := &tab{b, attached.SessionID}
+	for _, domain := range []string{"Page", "Runtime", "Log"} {
+		page.do(domain+".enable", parameters{}, nil)
+	}
+	page.size(width, height)
+	page.do("Emulation.setFocusEmulationEnabled", parameters{"enabled": true}, nil)
+	page.navigate(address)
+	return page
+}
+
+// navigate returns when what is evaluated next is evaluated in the new page.
+func (p *tab) navigate(address string) {
+	p.t.Helper()
+	p.do("Page.navigate", parameters{"url": address}, nil)
+}
+
+func (p *tab) do(method string, params, result any) {
+	p.t.Helper()
+	p.call(p.session, method, params, result)
+}
+
+func (p *tab) size(width, height int) {
+	p.t.Helper()
+	p.do("Emulation.setDeviceMetricsOverride", parameters{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}, nil)
+}
+
+// media pretends a preference of the user.
+func (p *tab) media(feature, value string) {
+	p.t.Helper()
+	p.do("Emulation.setEmulatedMedia", parameters{"features": []parameters{{"name": feature, "value": value}}}, nil)
+}
+
+// evaluate runs an expression in the page; a promise is awaited.
+func (p *tab) evaluate(expression string, result any) {
+	p.t.Helper()
+	var answer struct {
+		Result struct {
+			Value json.RawMessage `json:"value"`
+		} `json:"result"`
+		Exception *struct {
+			Text      string `json:"text"`
+			Exception struct {
+				Description string `json:"description"`
+			} `json:"exception"`
+		} `json:"exceptionDetails"`
+	}
+	p.do("Runtime.evaluate", parameters{"expression": expression, "awaitPromise": true, "returnByValue": true}, &answer)
+	if answer.Exception != nil {
+		p.t.Fatalf("%s: %s %s", expression, answer.Exception.Text, answer.Exception.Exception.Description)
+	}
+	if result != nil && len(answer.Result.Value) > 0 {
+		if err := json.Unmarshal(answer.Result.Value, result); err != nil {
+			p.t.Fatalf("%s: %v", expression, err)
+		}
+	}
+}
+
+// text is an expression's value as text.
+func (p *tab) text(expression string) string {
+	p.t.Helper()
+	var text string
+	p.evaluate("Promise.resolve("+expression+").then(String)", &text)
+	return text
+}
+
+// await waits until an expression is true.
+func (p *tab) await(expression string) {
+	p.t.Helper()
+	var became bool
+	p.evaluate(fmt.Sprintf(`new Promise((done) => {
+		const end = performance.now() + %d;
+		const look = () => {
+			let is = false;
+			try { is = Boolean(%s) } catch {}
+			if (is || performance.now() > end) done(is);
+			else setTimeout(look, 50);
+		};
+		look();
+	})`, (browserLimit/2).Milliseconds(), expression), &became)
+	if !became {
+		p.shoot("failed-" + strings.ReplaceAll(p.t.Name(), "/", "-"))
+		p.t.Fatalf("not true within %s: %s\nthe page says: %s", browserLimit/2, expression, p.text("document.body.innerText"))
+	}
+}
+
+// click presses the mouse in the middle of an element.
+func (p *tab) click(selector string) {
+	p.t.Helper()
+	var at struct{ X, Y float64 }
+	p.evaluate(fmt.Sprintf(`(() => {
+		const found = document.querySelector(%q);
+		found.scrollIntoView({block: "center"});
+		const box = found.getBoundingClientRect();
+		return {x: box.x + box.width / 2, y: box.y + box.height / 2};
+	})()`, selector), &at)
+	for _, kind := range []string{"mousePressed", "mouseReleased"} {
+		p.do("Input.dispatchMouseEvent", parameters{"type": kind, "x": at.X, "y": at.Y, "button": "left", "clickCount": 1}, nil)
+	}
+}
+
+// keys are the codes of those that a test presses.
+var keys = map[string]int{"Tab": 9, "Enter": 13, "ArrowRight": 39, "ArrowLeft": 37}
+
+func (p *tab) press(key string) {
+	p.t.Helper()
+	text := ""
+	if key == "Enter" {
+		text = "\r"
+	}
+	for _, kind := range []string{"keyDown", "keyUp"} {
+		press := parameters{"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": keys[key]}
+		if kind == "keyDown" && text != "" {
+			press["text"] = text
+		}
+		p.do("Input.dispatchKeyEvent", press, nil)
+	}
+}
+
+func (p *tab) typeText(text string) {
+	p.t.Helper()
+	p.do("Input.insertText", parameters{"text": text}, nil)
+}
+
+// shoot writes a picture where -page.screenshots says so.
+func (p *tab) shoot(name string) {
+	p.t.Helper()
+	if *screenshots == "" {
+		return
+	}
+	var picture struct {
+		Data string `json:"data"`
+	}
+	p.do("Page.captureScreenshot", parameters{"format": "png"}, &picture)
+	data, err := base64.StdEncoding.DecodeString(picture.Data)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.MkdirAll(*screenshots, 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(*screenshots, name+".png"), data, 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}
