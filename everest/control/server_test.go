@@ -23,7 +23,7 @@ const patience = 60 * time.Second
 func serve(t *testing.T, config Config) (*Client, func()) {
 	t.Helper()
 	if config.Path == "" {
-		config.Path = filepath.Join(t.TempDir(), "module.sock")
+		config.Path = filepath.Join(shortDirectory(t), "module.sock")
 	}
 	if config.Status == nil {
 		config.Status = func(context.Context) (*Status, error) {

@@ -128,6 +128,7 @@ func linkDetails(line func(string, any), link *control.Link) {
 	line("peer", link.PeerAddress)
 	line("listens at", link.ListenAddress)
 	line("connected", link.Connected)
+	line("discovery", link.Discovery)
 	line("dialect", link.Dialect)
 	line("security", link.Security)
 	line("peer's serial", link.PeerSerial)
@@ -151,6 +152,10 @@ func linkDetails(line func(string, any), link *control.Link) {
 	}
 	if link.ActiveErrors != nil {
 		line("active errors", *link.ActiveErrors)
+	}
+	line("tunnel", strings.Join(link.Tunnel, ", "))
+	for _, difference := range link.TunnelDifferences {
+		line("tunnel differs", difference)
 	}
 	line("commands", amount(link.Commands, link.CommandErrors, "failed"))
 	line("resumes", link.Resumes)

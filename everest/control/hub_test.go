@@ -1,0 +1,221 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestNobodyIsTold(t *testing.T) {
+	var hub Hub
+	if hub.Watched() {
+		t.Error("watched by nobody")
+	}
+	hub.Publish(Event{Kind: KindVariable}) // goes nowhere
+	if allocations := testing.AllocsPerRun(100, func() { hub.Publish(Event{Kind: KindVariable}) }); allocations != 0 {
+		t.Errorf("%v allocations for nobody", allocations)
+	}
+}
+
+// A watcher that takes nothing holds nobody up, and learns how much it has missed, in its place.
+func TestASlowWatcherLoses(t *testing.T) {
+	hub := Hub{ModuleID: "connector_2"}
+	slow, quick := hub.watch(), hub.watch()
+	const first, second = watchEvents + 100, 10
+	count := 0
+	publish := func(events int) {
+		for range events {
+			hub.Publish(Event{Kind: KindVariable, Variable: fmt.Sprint(count)})
+			count++
+			for _, event := range quick.take() {
+				if event.Kind == KindLost {
+					t.Error("the quick one has lost something")
+				}
+			}
+		}
+	}
+	publish(first)
+	got := slow.take()
+	publish(second)
+	got = append(got, slow.take()...)
+	if len(got) != watchEvents+1+second {
+		t.Fatalf("%d events", len(got))
+	}
+	lost := got[watchEvents]
+	if lost.Kind != KindLost || lost.Lost != 100 || lost.ModuleID != "connector_2" || lost.Time.IsZero() {
+		t.Errorf("in the place of what is lost: %+v", lost)
+	}
+	if got[watchEvents-1].Variable != fmt.Sprint(watchEvents-1) || got[watchEvents+1].Variable != fmt.Sprint(first) {
+		t.Errorf("around it: %q and %q", got[watchEvents-1].Variable, got[watchEvents+1].Variable)
+	}
+}
+
+func TestAWatchersLineIsBoundedInBytes(t *testing.T) {
+	var hub Hub
+	slow := hub.watch()
+	value := json.RawMessage(`"` + strings.Repeat("x", watchBytes/4) + `"`)
+	for range 10 {
+		hub.Publish(Event{Kind: KindVariable, Value: value})
+	}
+	if got := slow.take(); len(got) != 4 || got[3].Lost != 7 {
+		t.Errorf("%d events, the last %+v", len(got), got[len(got)-1].Lost)
+	}
+}
+
+func TestAWatchBeginsWithTheState(t *testing.T) {
+	var hub Hub
+	hub.Moved("Waiting", Starting)
+	hub.Moved("Working", Healthy)
+	w := hub.watch()
+	hub.Moved("Working", Healthy) // is no news
+	hub.Moved("Resuming", Degraded)
+	got := w.take()
+	if len(got) != 2 || got[0].State != "Working" || got[1].State != "Resuming" || got[1].Health != Degraded {
+		t.Errorf("events %+v", got)
+	}
+	hub.leave(w)
+	if hub.Watched() {
+		t.Error("still watched")
+	}
+}
+
+// watch collects events until the returned function is called, which returns them and the watch's error.
+func watch(t *testing.T, client *Client) (events <-chan Event, stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	seen := make(chan Event, 100)
+	ended := make(chan error, 1)
+	go func() { ended <- client.Watch(ctx, func(event Event) { seen <- event }) }()
+	return seen, sync.OnceValue(func() error { cancel(); return <-ended })
+}
+
+func TestWatchOverTheSocket(t *testing.T) {
+	hub := &Hub{ModuleID: "connector_2"}
+	hub.Moved("Working", Healthy)
+	client, _ := serve(t, Config{Events: hub, Heartbeat: time.Millisecond})
+	events, stop := watch(t, client)
+	<-events
+	hub.Publish(Event{Kind: KindVariable, Interface: "evse_manager", Variable: "limits", Value: json.RawMessage(`{"a":1.0}`)})
+	if got := <-events; string(got.Value) != `{"a":1.0}` || got.Interface != "evse_manager" || got.ModuleID != "connector_2" || got.Time.IsZero() {
+		t.Errorf("event %+v", got)
+	}
+	hub.Publish(Event{Kind: KindVariable, Variable: "broken", Value: json.RawMessage(`{`)})
+	if got := <-events; got.Variable != "broken" || got.Value != nil {
+		t.Errorf("event %+v", got)
+	}
+	if err := stop(); !errors.Is(err, context.Canceled) {
+		t.Errorf("watch ends with %v", err)
+	}
+}
+
+func TestWatchOfAModuleThatEnds(t *testing.T) {
+	hub := &Hub{}
+	hub.Moved("Working", Healthy)
+	client, stopServer := serve(t, Config{Events: hub})
+	started := make(chan struct{}, 1)
+	ended := make(chan error, 1)
+	go func() { ended <- client.Watch(context.Background(), func(Event) { started <- struct{}{} }) }()
+	<-started
+	stopServer()
+	if err := <-ended; !errors.Is(err, ErrUnreachable) {
+		t.Errorf("watch ends with %v", err)
+	}
+}
+
+// Who watches and does not read is let go, and the module goes on.
+func TestAWatcherThatDoesNotRead(t *testing.T) {
+	hub := &Hub{}
+	client, _ := serve(t, Config{Events: hub, WriteTimeout: 10 * time.Millisecond})
+	connection, err := net.Dial("unix", client.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	if _, err := io.WriteString(connection, "GET /watch HTTP/1.1\r\nHost: m\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	value := json.RawMessage(`"` + strings.Repeat("x", 100_000) + `"`)
+	for begin, seen := time.Now(), false; ; time.Sleep(time.Millisecond) {
+		hub.Publish(Event{Kind: KindVariable, Value: value})
+		if hub.Watched() {
+			seen = true
+		} else if seen {
+			return
+		}
+		if time.Since(begin) > patience {
+			t.Fatal("it is still waited for")
+		}
+	}
+}
+
+func TestNothingToWatch(t *testing.T) {
+	client, _ := serve(t, Config{})
+	if err := client.Watch(t.Context(), func(Event) {}); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := client.Logs(t.Context(), io.Discard); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// What breaks in the middle must not look like the whole.
+func TestLogsThatBreakOff(t *testing.T) {
+	client, _ := serve(t, Config{Logs: func(context.Context) (*Logs, error) {
+		body := io.MultiReader(strings.NewReader(strings.Repeat("x", 100_000)), brokenReader{})
+		return &Logs{Name: "../../etc/a.log", ContentType: "text/plain", Body: io.NopCloser(body)}, nil
+	}})
+	var text strings.Builder
+	name, err := client.Logs(t.Context(), &text)
+	if err == nil || name != "a.log" {
+		t.Errorf("name %q, %v after %d bytes", name, err, text.Len())
+	}
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("the disk is gone") }
+
+// A request under way is ended with the module, and Serve waits for it.
+func TestServeWaitsForItsRequests(t *testing.T) {
+	asked, released := make(chan struct{}), make(chan struct{})
+	client, stop := serve(t, Config{Status: func(ctx context.Context) (*Status, error) {
+		close(asked)
+		<-ctx.Done()
+		close(released)
+		return nil, ctx.Err()
+	}})
+	go client.Status(context.Background())
+	<-asked
+	stop()
+	select {
+	case <-released:
+	default:
+		t.Error("Serve has returned before the request has ended")
+	}
+}
+
+func TestAnswersAreJSONOfTheTypes(t *testing.T) {
+	latency := &Latency{Last: 0.5, Median: 0.25, P99: 1, Samples: 3}
+	client, _ := serve(t, Config{Status: func(context.Context) (*Status, error) {
+		return &Status{Module: "SatelliteController", Link: &Link{Role: "controller", Latency: latency}}, nil
+	}})
+	response, err := client.do(t.Context(), http.MethodGet, "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, _ := io.ReadAll(response.Body)
+	for _, want := range []string{`"module":"SatelliteController"`, `"latency":{"last_s":0.5,"p50_s":0.25,"p99_s":1,"samples":3}`, `"uptime_s":`} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%s lacks %s", text, want)
+		}
+	}
+}
