@@ -75,11 +75,18 @@ func (l *Ledger) Arrive(key, digest string) {
 	l.changed = make(chan struct{})
 }
 
-// Waits tells whether something is published and has not arrived.
-func (l *Ledger) Waits(key string) bool {
+// IsNext tells whether something is what has to arrive next of its epoch.
+func (l *Ledger) IsNext(key string) bool {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	return slices.ContainsFunc(l.outstanding, func(item item) bool { return item.key == key })
+	epoch := -1
+	for _, item := range l.outstanding {
+		if item.key == key {
+			return item.epoch != epoch
+		}
+		epoch = item.epoch
+	}
+	return false
 }
 
 // Published is how many were published.

@@ -135,3 +135,17 @@ func TestCommandThatNobodyCalled(t *testing.T) {
 		t.Errorf("problem %q", problem)
 	}
 }
+
+func TestLedgerIsNext(t *testing.T) {
+	ledger := NewLedger("events", func(text string) { t.Error(text) })
+	ledger.Publish("a", "")
+	ledger.Publish("b", "")
+	ledger.Fresh()
+	ledger.Publish("c", "")
+	ledger.Publish("d", "")
+	for key, want := range map[string]bool{"a": true, "b": false, "c": true, "d": false, "e": false} {
+		if got := ledger.IsNext(key); got != want {
+			t.Errorf("%s is next: %v, want %v", key, got, want)
+		}
+	}
+}

@@ -85,8 +85,8 @@ func (c *campaign) setUpMain(_ *life, module *everest.Module) error {
 		case c.flags.Isolate && event.Error.Type == communicationFault:
 			c.isolated(event.Raised)
 			return
-		case c.flags.Isolate && !event.Raised && standing[event.Error.UUID] && !c.events.Waits(key):
-			// The satellite has started afresh, and has no such error any more.
+		case c.flags.Isolate && c.killing.Load() && !event.Raised && standing[event.Error.UUID] && !c.events.IsNext(key):
+			// The satellite has started afresh, and has no such error any more. That it was cleared before may be lost.
 		default:
 			c.events.Arrive(key, event.Error.Type)
 		}
