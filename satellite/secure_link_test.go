@@ -70,6 +70,15 @@ func (p *paired) protect(options satelliteOptions) satelliteOptions {
 	return options
 }
 
+func mustLoad(t testing.TB, directory string) identity.Identity {
+	t.Helper()
+	loaded, err := identity.Load(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded
+}
+
 // watched returns a logger that the test's log gets, and what came to it under
 // the name security.
 func watched(t testing.TB) (*zap.Logger, *securityLines) {
@@ -80,6 +89,8 @@ func watched(t testing.TB) (*zap.Logger, *securityLines) {
 	return log, &securityLines{t, lines}
 }
 
+type logged = observer.LoggedEntry
+
 // securityLines is a security log.
 type securityLines struct {
 	t     testing.TB
@@ -87,7 +98,7 @@ type securityLines struct {
 }
 
 // of returns the lines of an event, of a reason where that is not empty.
-func (l *securityLines) of(event, reason string) []observer.LoggedEntry {
+func (l *securityLines) of(event, reason string) []logged {
 	return l.lines.Filter(func(entry observer.LoggedEntry) bool {
 		fields := entry.ContextMap()
 		return filepath.Ext("."+entry.LoggerName) == ".security" && fields["event"] == event && (reason == "" || fields["reason"] == reason)
@@ -95,7 +106,7 @@ func (l *securityLines) of(event, reason string) []observer.LoggedEntry {
 }
 
 // wait waits for a line.
-func (l *securityLines) wait(event, reason string) observer.LoggedEntry {
+func (l *securityLines) wait(event, reason string) logged {
 	l.t.Helper()
 	waitUntil(l.t, "a line with event "+event+" and reason "+reason, func() bool { return len(l.of(event, reason)) > 0 })
 	return l.of(event, reason)[0]
