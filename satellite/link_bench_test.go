@@ -44,6 +44,7 @@ func startBareLink(t testing.TB, publish func(value json.RawMessage)) *bareLink 
 
 	l.controller = NewController(ControllerConfig{})
 	l.controller.parameters = controllerParameters{Hostname: "127.0.0.1", Port: port}
+	l.controller.target = target{host: "127.0.0.1", port: port}
 	if l.controller.protocol, err = l.controller.parameters.protocol(handshake.ControllerConfig{}); err != nil {
 		t.Fatal(err)
 	}
