@@ -55,6 +55,18 @@ type life struct {
 	standIn *everest.Module
 }
 
+// endsSoon waits for the end of a life of which one part is gone already; false where there is none.
+func (l *life) endsSoon(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, recoveryLimit)
+	defer cancel()
+	select {
+	case <-l.ctx.Done():
+		return true
+	case <-ctx.Done():
+		return context.Cause(ctx) == context.Canceled
+	}
+}
+
 // run keeps the board up until the context ends.
 func (b *board) run(ctx context.Context) {
 	for ctx.Err() == nil {

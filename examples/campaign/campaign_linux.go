@@ -222,7 +222,9 @@ func (c *campaign) happen(ctx context.Context, fault Fault) (Outcome, error) {
 	if err != nil {
 		return outcome, err
 	}
-	outcome.Resumes = int(after.Resumes - before.Resumes)
+	if outcome.Resumes = int(after.Resumes - before.Resumes); outcome.Resumes == 0 && (fault.Kind == Cut || fault.Kind == CutTwice) {
+		return outcome, errors.New("the link was not cut")
+	}
 	return outcome, c.checkJournal(ctx)
 }
 
@@ -294,6 +296,8 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 	if port == nil || main == nil {
 		return outcome, errors.New("a board is not up")
 	}
+	// The main board takes this way in its next life.
+	c.direct.Store(fault.Direct)
 	// An outage that is too long ends processes by itself.
 	c.killing.Store(fault.Kind == Away)
 	// The longer the link was down before, the more the process holds.
@@ -305,7 +309,6 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 	}
 	c.killing.Store(true)
 	c.kills.Add(1)
-	c.direct.Store(fault.Direct)
 	killed := time.Now()
 	switch fault.Kind {
 	case KillAgent:

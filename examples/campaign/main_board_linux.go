@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -134,7 +135,7 @@ func (c *campaign) call(ctx context.Context, kind commandKind, requirement strin
 		err = current.standIn.Requires(requirement)[0].Call(limited, kind.name, arguments(number), &answer)
 		cancel()
 		switch {
-		case err != nil && current.ctx.Err() != nil:
+		case err != nil && (errors.Is(err, everest.ErrBrokerLost) || current.ctx.Err() != nil) && current.endsSoon(ctx):
 			c.commands.Abandon(number)
 		default:
 			if err == nil && check != nil {
@@ -235,8 +236,11 @@ func (c *campaign) push(ctx context.Context) error {
 			}
 			c.pushes.Publish(variableKey("token_validation_status", number), string(value))
 			number++
-			if err := current.standIn.Provides("auth").Publish(current.ctx, "token_validation_status", value); err != nil && current.ctx.Err() == nil {
-				return err
+			if err := current.standIn.Provides("auth").Publish(current.ctx, "token_validation_status", value); err != nil {
+				if !current.endsSoon(ctx) {
+					return err
+				}
+				break
 			}
 			_ = sleep(current.ctx, 50*time.Millisecond)
 		}

@@ -103,7 +103,8 @@ type Fault struct {
 	// ToSatellite is the direction of a one-way stall: to the satellite, or from it. Delay is that of each byte.
 	ToSatellite bool
 	Delay       time.Duration
-	// Direct is the way on which the boards meet after a kill: through the router alone, or through the forwarder.
+	// Direct is the way on which the boards meet after it: through the router alone, or through the forwarder. It changes with
+	// a life of the main board.
 	Direct bool
 }
 
@@ -125,10 +126,10 @@ func Plan(random *rand.Rand, count int) []Fault {
 			Kind: kind.kind, For: max(0, between(random, kind.least, kind.most)), Pause: between(random, 0, 300*time.Millisecond),
 			ToSatellite: random.IntN(2) == 0, Delay: between(random, 20*time.Millisecond, 400*time.Millisecond),
 		}
-		if fault.Kind.Kills() {
+		if fault.Kind.killsMain() {
 			direct = random.IntN(2) == 0 && len(plan) >= deckSize
-			fault.Direct = direct
 		}
+		fault.Direct = direct
 		plan = append(plan, fault)
 	}
 	return plan

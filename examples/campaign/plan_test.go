@@ -29,9 +29,10 @@ func TestPlanHasEveryKind(t *testing.T) {
 			if direct && fault.Kind.needsForwarder() {
 				t.Errorf("seed %d, fault %d: %s, and the way does not lead through the forwarder", seed, i, fault.Kind)
 			}
-			if fault.Kind.Kills() {
-				direct = fault.Direct
+			if direct != fault.Direct && !fault.Kind.killsMain() {
+				t.Errorf("seed %d, fault %d: another way, and the main board lives on", seed, i)
 			}
+			direct = fault.Direct
 			if fault.For < 0 || fault.Pause < 0 {
 				t.Errorf("seed %d, fault %d: %+v", seed, i, fault)
 			}

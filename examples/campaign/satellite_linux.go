@@ -138,8 +138,11 @@ func (c *campaign) play(ctx context.Context) error {
 				break
 			}
 			number++
-			if err := c.publish(current, step, number, active); err != nil && current.ctx.Err() == nil {
-				return err
+			if err := c.publish(current, step, number, active); err != nil {
+				if !current.endsSoon(ctx) {
+					return err
+				}
+				break
 			}
 		}
 		if _, err := c.port.await(ctx, current.number+1); err != nil {
