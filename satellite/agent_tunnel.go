@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -22,6 +23,8 @@ type agentTable struct {
 	offer       offer
 	told        told
 	differences atomic.Pointer[[]string]
+	// asked is true once a controller has told what it tunnels.
+	asked atomic.Bool
 }
 
 // fit makes the route table. What cannot be tunnelled is reported and left out.
@@ -94,6 +97,7 @@ func (a *Agent) answerOffer(_ context.Context, request *rpc.Request) (any, error
 	if err != nil {
 		return nil, err
 	}
+	a.table.asked.Store(true)
 	found := differences(a.table.offer, theirs, "the main board")
 	a.table.differences.Store(&found)
 	if len(found) > 0 && a.table.told.first(strings.Join(found, "\n")) {
@@ -103,14 +107,18 @@ func (a *Agent) answerOffer(_ context.Context, request *rpc.Request) (any, error
 	return string(answer), err
 }
 
-// noticeOldController says once that the controller has not asked what is tunnelled,
-// as one that can does before it polls.
-func (a *Agent) noticeOldController() {
+// withoutExtras leaves the variables of extras out towards a controller that has not
+// asked what is tunnelled, as one that can does before it polls: a C++ controller
+// gets only what it always got. It is said once.
+func (a *Agent) withoutExtras(events []Event) []Event {
 	extras := list(&a.status.tunnel)
-	if len(extras) == 0 || a.table.differences.Load() != nil {
-		return
+	if len(extras) == 0 || a.table.asked.Load() {
+		return events
 	}
-	found := []string{strings.Join(extras, ", ") + ": the main board's module has no tunnel: replace the C++ module or the older release there"}
-	a.table.differences.Store(&found)
-	a.log.Warn("the main board does not tunnel the same", zap.Strings("differences", found))
+	if a.table.differences.Load() == nil {
+		found := []string{strings.Join(extras, ", ") + ": the main board's module has no tunnel for it: give it the same key tunnel, or replace the C++ module there"}
+		a.table.differences.Store(&found)
+		a.log.Warn("the main board does not tunnel the same", zap.Strings("differences", found))
+	}
+	return slices.DeleteFunc(events, func(e Event) bool { return slices.Contains(extras, e.Interface) })
 }

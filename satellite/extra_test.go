@@ -231,7 +231,7 @@ func TestBoardsThatTunnelOtherThings(t *testing.T) {
 				test.agent.dialect = dialect
 				if dialect == "legacy" && test.main.tunnel == "" {
 					test.wantController = nil // it has nothing to ask for
-					test.wantAgent = []string{"vendor_meter: the main board's module has no tunnel: replace the C++ module or the older release there"}
+					test.wantAgent = []string{"vendor_meter: the main board's module has no tunnel for it: give it the same key tunnel, or replace the C++ module there"}
 				}
 				s := startExtraStation(t, extraOptions{agent: test.agent, main: test.main, unconnected: test.unconnected})
 				for command, want := range test.failing {
@@ -403,5 +403,57 @@ func TestExtrasOutOfService(t *testing.T) {
 	}
 	if _, err := s.call("vendor_meter", "total", nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// A C++ controller gets what it always got, and no more.
+func TestExtrasWithALegacyController(t *testing.T) {
+	side := extraSide{tunnel: "vendor_meter", definitions: definitions(t)}
+	port := freePort(t)
+	implementations := map[string]string{"evse_manager": "evse_manager", "energy": "energy", "vendor_meter": "vendor_meter"}
+	connections := map[string][]everesttest.Connection{}
+	for id := range implementations {
+		connections[id] = []everesttest.Connection{{ModuleID: portID, ImplementationID: id}}
+	}
+	board := newBoard(t, everesttest.NewBroker(t), map[string]everesttest.ModuleConfig{
+		portID: {Module: "ChargePort", Manifest: providing(implementations)},
+		agentID: {
+			Module: "SatelliteAgent", Manifest: side.manifest(t, satellite.AgentInstallation()), Connections: connections,
+			Config: map[string]any{"port": port, "listen_address": "127.0.0.1"},
+		},
+	})
+	meter := board.standIn(portID, implementations, nil)
+	agent := satellite.NewAgent(satellite.AgentConfig{Everest: side.options(board, agentID)})
+	board.run(agent.Run)
+	waitUntil(t, "the agent waits", func() bool { return agent.Status().ListenAddress != "" })
+
+	client, err := rpc.Dial(t.Context(), agent.Status().ListenAddress, rpc.Config{InsecurePlaintext: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for _, function := range []string{satellite.FunctionIAmHere, satellite.FunctionIAmReady} {
+		if err := client.Call(t.Context(), function, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	board.waitReady()
+	for _, variable := range []struct{ id, name, value string }{
+		{"vendor_meter", "counter", `7`}, {"evse_manager", "evse_id", `"DE*TST*E1"`}, {"vendor_meter", "counter", `8`},
+	} {
+		if err := meter.module.Provides(variable.id).Publish(t.Context(), variable.name, json.RawMessage(variable.value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitUntil(t, "the agent has everything", func() bool { return agent.Status().Collected == 3 })
+	var answer string
+	if err := client.Call(t.Context(), satellite.FunctionRetrieve, &answer); err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"errors":[],"vars":[{"interface":"evse_manager","value":"DE*TST*E1","var":"evse_id"}]}`; answer != want {
+		t.Errorf("the controller gets %s, want %s", answer, want)
+	}
+	if diff := cmp.Diff([]string{"vendor_meter: the main board's module has no tunnel for it: give it the same key tunnel, or replace the C++ module there"}, agent.Status().Differences); diff != "" {
+		t.Errorf("differences (-want +got):\n%s", diff)
 	}
 }
