@@ -133,6 +133,8 @@ func watchAll(t *testing.T, client *control.Client) <-chan control.Event {
 func TestVariablesErrorsAndStatesAreWatched(t *testing.T) {
 	agent, controller := controlSockets(t)
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{})
+	// Until both work, states are what is told.
+	statusOf(t, agent, working)
 	statusOf(t, controller, working)
 	provided := s.satellite.port.module.Provides("evse_manager")
 	type pair struct {
