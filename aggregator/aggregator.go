@@ -66,6 +66,7 @@ func New(config Config) *Aggregator {
 	if config.Logger == nil {
 		config.Logger = zap.NewNop()
 	}
+	config.Logger = everest.LimitRepeats(config.Logger)
 	if config.ResetPause <= 0 {
 		config.ResetPause = 3 * time.Second
 	}
@@ -73,7 +74,7 @@ func New(config Config) *Aggregator {
 		config.Unit = time.Second
 	}
 	return &Aggregator{
-		config: config, log: config.Logger.Named("aggregator"),
+		config: config, log: config.Logger.Named("aggregator").With(zap.String("module_id", config.Everest.ModuleID)),
 		loop: newMailbox(), outbox: newMailbox(), ready: make(chan struct{}),
 		control: controlled{started: time.Now()},
 	}
@@ -197,7 +198,7 @@ func (a *Aggregator) subscribe() {
 				return
 			}
 			a.control.reported(b, "firmware_update_status", value, status.String())
-			b.log.Debug("firmware", zap.Int64("request_id", id), zap.Stringer("status", status))
+			b.log.Debug("a board's firmware status", zap.Int64("request_id", id), zap.Stringer("status", status))
 			a.loop.post(func() {
 				a.firmware.step(FirmwareEvent{Kind: FirmwareReported, Board: b.index, RequestID: id, Status: status})
 			})
@@ -209,7 +210,7 @@ func (a *Aggregator) subscribe() {
 				return
 			}
 			a.control.reported(b, "log_status", value, status.String())
-			b.log.Debug("log", zap.Int64("request_id", id), zap.Stringer("status", status))
+			b.log.Debug("a board's log status", zap.Int64("request_id", id), zap.Stringer("status", status))
 			a.loop.post(func() { a.logs.reported(b.index, id, status) })
 		})
 	}
@@ -288,8 +289,11 @@ func (a *Aggregator) watchBoards() {
 			gone := !b.connected(a.ctx)
 			if gone != lost[b.index] && a.ctx.Err() == nil {
 				lost[b.index] = gone
-				message := map[bool]string{true: "the link to a board is lost while it has work to do", false: "the link to a board is back"}[gone]
-				b.log.Warn(message)
+				if gone {
+					b.log.Warn("the link to a board is lost while it has work to do")
+				} else {
+					b.log.Info("the link to a board is back")
+				}
 			}
 		}
 	}

@@ -56,7 +56,7 @@ func (a *Aggregator) serveControl() {
 		a.log.Error("the module runs without its control socket", zap.Error(err))
 		return
 	}
-	a.log.Info("control socket", zap.String("path", path))
+	a.log.Info("serving the control socket", zap.String("path", path))
 	a.begin(func(ctx context.Context) {
 		if err := server.Serve(ctx); err != nil {
 			a.log.Error("the control socket failed", zap.Error(err))

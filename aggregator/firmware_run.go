@@ -128,7 +128,7 @@ func (f *firmwareRun) perform(actions []FirmwareAction, direct replyTo[FirmwareA
 			f.caller.give(action.Answer)
 			a.afterReply(f.handler)
 		case FirmwarePublish:
-			a.log.Info("firmware update", zap.Int64("request_id", action.RequestID), zap.Stringer("status", action.Status))
+			a.log.Info("firmware status of the station", zap.Int64("request_id", action.RequestID), zap.Stringer("status", action.Status))
 			a.publish("firmware_update_status", firmwareReport{RequestID: action.RequestID, Status: action.Status.String()})
 		case FirmwareAllow:
 			f.allow(a.boards[action.Board])

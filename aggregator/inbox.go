@@ -192,7 +192,7 @@ func newCollector(ctx context.Context, p *parameters, moduleID string, boards in
 		default:
 			log.Warn("another server has to receive the boards' files into incoming_uploads_dir: anybody who reaches it may write there; "+
 				"to let the module receive them, stop that server, or give upload_url_template a free port",
-				zap.String("incoming_uploads_dir", p.IncomingUploadsDir), zap.NamedError("reason", err))
+				zap.String("incoming_uploads_dir", p.IncomingUploadsDir), zap.Error(err))
 			return c, errors.Join(receiver.Close(), c.cleanUp())
 		}
 	}

@@ -240,7 +240,7 @@ func (j *logJobRun) upload() {
 			}
 			if done := 10 * sent / total; done != tenths {
 				tenths = done
-				a.log.Debug("uploading", zap.Int64("request_id", j.requestID), zap.Int64("bytes", sent), zap.Int64("of", total))
+				a.log.Debug("uploading", zap.Int64("request_id", j.requestID), zap.Int64("bytes", sent), zap.Int64("total", total))
 			}
 		})
 		event := LogEvent{Kind: LogUploadEnded, Job: j.number, Status: LogUploaded}

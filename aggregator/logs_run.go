@@ -235,7 +235,7 @@ func (r *typeRun) perform(actions []LogAction, fresh *logJobRun) {
 			if r.local {
 				continue
 			}
-			a.log.Info("log files", zap.Int64("request_id", action.RequestID), zap.Stringer("status", action.Status))
+			a.log.Info("log status of the station", zap.Int64("request_id", action.RequestID), zap.Stringer("status", action.Status))
 			a.publish("log_status", logReport{RequestID: action.RequestID, Status: action.Status.String()})
 		case LogWait:
 			wait := seconds(a.parameters.IncomingUploadTimeout, a.config.Unit)

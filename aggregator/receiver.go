@@ -209,7 +209,7 @@ func (r *Receiver) login(user, password string, peer net.Addr) (*Slot, error) {
 	slot, ok := r.slots[user]
 	if !ok || subtle.ConstantTimeCompare([]byte(password), []byte(slot.access.password)) != 1 || !slot.takes(address) {
 		r.logger.Warn("refused an upload: wrong credentials, or from another address than the board's",
-			zap.Stringer("from", peer), zap.Bool("request_known", ok))
+			zap.Stringer("address", peer), zap.Bool("request_known", ok))
 		return nil, errLogin
 	}
 	if len(slot.peers) == 0 {

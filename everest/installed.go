@@ -65,7 +65,7 @@ func definitionsOf(prefix string, manifest *Manifest, builtIn func() (*Definitio
 		log.Warn("interface definitions of the installation cannot be read: built-in ones count in their place", zap.Error(err))
 	}
 	found := len(installed.InterfaceNames())
-	log.Debug("interface definitions", zap.Int("of the installation", found), zap.Int("of the manifest", len(names)))
+	log.Debug("interface definitions", zap.Int("installed", found), zap.Int("wanted", len(names)))
 	if found == len(names) {
 		return installed, nil
 	}

@@ -238,7 +238,7 @@ func (p *Provided) perform(ctx context.Context, command string, request commandR
 func (p *Provided) protect(ctx context.Context, command string, handler CommandHandler, arguments Args) (result any, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			p.module.log.Error("command handler panicked", zap.String("command", p.id+"."+command), zap.Any("reason", reason),
+			p.module.log.Error("command handler panicked", zap.String("command", p.id+"."+command), zap.Any("panic", reason),
 				zap.ByteString("stack", debug.Stack()))
 			err = fmt.Errorf("panic: %v", reason)
 		}

@@ -125,7 +125,7 @@ func (m *Module) guard(name string, handle func(context.Context, Message, time.T
 	return func(ctx context.Context, message Message, arrived time.Time) {
 		defer func() {
 			if reason := recover(); reason != nil {
-				m.log.Error("handler panicked", zap.String("subscription", name), zap.Any("reason", reason), zap.ByteString("stack", debug.Stack()))
+				m.log.Error("handler panicked", zap.String("subscription", name), zap.Any("panic", reason), zap.ByteString("stack", debug.Stack()))
 			}
 		}()
 		handle(ctx, message, arrived)

@@ -241,7 +241,5 @@ func (m *Module) Settings() Settings { return m.start.snapshot() }
 // logDrop is the handlers' way to report what they could not read.
 func (m *Module) logDrop(message Message, err error) {
 	m.dropped.drop(message.Topic, err)
-	if check := m.log.Check(zap.DebugLevel, "dropped payload"); check != nil {
-		check.Write(zap.String("topic", message.Topic), zap.ByteString("payload", message.Payload[:min(len(message.Payload), 200)]))
-	}
+	m.log.Debug("dropped payload", zap.String("topic", message.Topic), zap.ByteString("payload", message.Payload[:min(len(message.Payload), 200)]))
 }

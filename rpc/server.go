@@ -134,7 +134,7 @@ func (s *Server) accept(ctx context.Context, listener net.Listener, secure *tls.
 				return err
 			}
 			// Such as no file descriptor left: others may give some back.
-			s.config.Logger.Warn("accepting failed, trying again", zap.Error(err), zap.Duration("pause", pause))
+			s.config.Logger.Warn("accepting failed, trying again", zap.Error(err), zap.Duration("next_attempt_in", pause))
 			select {
 			case <-time.After(pause):
 			case <-ctx.Done():

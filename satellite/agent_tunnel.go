@@ -35,7 +35,7 @@ func (a *Agent) fit(has map[string]string, definitions *everest.Definitions) err
 	}
 	routes, problems := fitRoutes(has, definitions, extras)
 	for _, problem := range problems {
-		a.log.Error(problem)
+		a.log.Error("an interface is not tunnelled", zap.String("problem", problem))
 	}
 	a.table.routes, a.table.has, a.table.definitions = routes, has, definitions
 	a.table.offer = offerOf(routes, has, definitions)

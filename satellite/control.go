@@ -50,7 +50,7 @@ func (c *controlled) serve(key string, module *everest.Module, config control.Co
 		log.Error("the module runs without its control socket", zap.Error(err))
 		return
 	}
-	log.Info("control socket", zap.String("path", config.Path))
+	log.Info("serving the control socket", zap.String("path", config.Path))
 	ctx, cancel := context.WithCancel(context.Background())
 	background.Go(func() {
 		defer cancel()

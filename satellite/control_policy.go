@@ -35,14 +35,13 @@ func (a *Agent) refuses(ctx context.Context, function string) bool {
 	if session := rpc.SessionFrom(ctx); session != nil {
 		remote = session.RemoteAddr().String()
 	}
-	fields := []zap.Field{zap.String("function", function), zap.String("remote", remote)}
 	if a.refuseControl {
 		a.security.log.logger.Warn("function refused: the link is not authenticated, and unauthenticated_control is refuse; set security to mutual-tls to allow it",
-			append(fields, zap.String("event", EventControlRefused))...)
+			zap.String("event", EventControlRefused), zap.String("function", function), zap.String("address", remote))
 		return true
 	}
 	a.security.log.logger.Warn("function that controls this board, called on a link that is not authenticated",
-		append(fields, zap.String("event", EventControlUnauthenticated))...)
+		zap.String("event", EventControlUnauthenticated), zap.String("function", function), zap.String("address", remote))
 	return false
 }
 

@@ -38,7 +38,7 @@ func (c *Controller) fit(has map[string]string) error {
 	}
 	routes, problems := fitRoutes(has, c.definitions, extras)
 	for _, problem := range problems {
-		c.log.Error(problem)
+		c.log.Error("an interface is not tunnelled", zap.String("problem", problem))
 	}
 	c.table.routes, c.table.offer = routes, offerOf(routes, has, c.definitions)
 	c.status.tunnel.Store(ptr(c.table.offer.extras()))

@@ -188,11 +188,11 @@ func (l *links) standing() *rpc.Client {
 // reason is a new one: an agent may be away for long.
 func (c *Controller) logRefusal(err error) {
 	reason := err.Error()
-	level := zap.InfoLevel
 	if last := c.refusal.Swap(&reason); last != nil && *last == reason {
-		level = zap.DebugLevel
+		c.log.Debug("no agent yet, for the same reason", zap.String("satellite", c.address()), zap.Error(err))
+		return
 	}
-	c.log.Log(level, "no agent yet", zap.String("satellite", c.address()), zap.Error(err))
+	c.log.Info("no agent yet", zap.String("satellite", c.address()), zap.Error(err))
 }
 
 // connect makes a connection, watches it to its end, and closes it when the link

@@ -73,8 +73,8 @@ func (s *security) mutual() bool { return s.store() != nil }
 // announce says at the start how the link is protected.
 func (s *security) announce(danger, remedy string) {
 	if !s.mutual() {
-		s.log.logger.Warn("the link is neither encrypted nor authenticated: "+danger+"; set security to mutual-tls on both boards, "+
-			"which satkeys pairs (see doc/security.md), or "+remedy, zap.String("event", EventPlain))
+		s.log.logger.Warn("the link is neither encrypted nor authenticated: set security to mutual-tls on both boards, which satkeys pairs (see doc/security.md)",
+			zap.String("event", EventPlain), zap.String("danger", danger), zap.String("otherwise", remedy))
 		return
 	}
 	own, trust := s.store().Identity(), s.store().Trust()

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
@@ -22,18 +23,18 @@ const (
 	EventProtected = "link_protected"
 	// EventNobodyTrusted is a start with mutual TLS on a board that trusts nobody.
 	EventNobodyTrusted = "nobody_trusted"
-	// EventPeerAccepted is a peer that has proven who it is; fields remote,
+	// EventPeerAccepted is a peer that has proven who it is; fields address,
 	// serial, fingerprint and, where one vouches, authority.
 	EventPeerAccepted = "peer_accepted"
-	// EventPeerRejected is an attempt that failed; fields remote, reason (an
-	// identity.Reason or one of the Reason constants here), error, and suppressed:
+	// EventPeerRejected is an attempt that failed; fields address, reason (an
+	// identity.Reason or one of the Reason constants here), error, and repeats:
 	// how many rejections before it were counted and not logged.
 	EventPeerRejected = "peer_rejected"
 	// EventPeerDropped is a peer whose connection was closed because the trust in
 	// it was withdrawn.
 	EventPeerDropped = "peer_dropped"
 	// EventControlRefused is a function that resets or updates this board, called
-	// on a link that is not authenticated, and refused; fields remote, function.
+	// on a link that is not authenticated, and refused; fields address, function.
 	EventControlRefused = "control_refused"
 	// EventControlUnauthenticated is the same, and allowed.
 	EventControlUnauthenticated = "control_unauthenticated"
@@ -60,7 +61,9 @@ const (
 // securityLog counts rejected peers and logs them, not faster than a log can
 // bear.
 type securityLog struct {
-	logger     *zap.Logger
+	logger *zap.Logger
+	// peers is for rejections, which have a limit of their own: each address counts.
+	peers      *zap.Logger
 	rejections atomic.Uint64
 	now        func() time.Time
 
@@ -70,7 +73,7 @@ type securityLog struct {
 }
 
 func newSecurityLog(logger *zap.Logger) *securityLog {
-	return &securityLog{logger: logger, now: time.Now}
+	return &securityLog{logger: everest.LimitRepeats(logger), peers: logger, now: time.Now}
 }
 
 // rejected counts a rejected peer, and logs it where that is not too much.
@@ -88,34 +91,26 @@ func (l *securityLog) rejected(remote string, reason identity.Reason, err error,
 	if !write {
 		return
 	}
-	fields = append([]zap.Field{
-		zap.String("event", EventPeerRejected), zap.String("reason", string(reason)), zap.String("remote", remote), zap.Error(err),
-	}, fields...)
 	if peer, ok := errors.AsType[*identity.PeerError](err); ok && peer.Reason != identity.NoCertificate {
 		fields = append(fields, zap.String("serial", peer.Serial), zap.Stringer("fingerprint", peer.Fingerprint))
 	}
 	if suppressed > 0 {
-		fields = append(fields, zap.Uint64("suppressed", suppressed))
+		fields = append(fields, zap.Uint64("repeats", suppressed))
 	}
-	l.logger.Warn("peer rejected", fields...)
+	l.peers.With(fields...).Warn("peer rejected",
+		zap.String("event", EventPeerRejected), zap.String("reason", string(reason)), zap.String("address", remote), zap.Error(err))
 }
 
 // accepted logs a peer that has proven who it is.
 func (l *securityLog) accepted(remote string, peer identity.Peer) {
-	fields := []zap.Field{
-		zap.String("event", EventPeerAccepted), zap.String("remote", remote),
-		zap.String("serial", peer.Serial), zap.Stringer("fingerprint", peer.Fingerprint),
-	}
-	if peer.Authority != "" {
-		fields = append(fields, zap.String("authority", peer.Authority))
-	}
-	l.logger.Info("peer accepted", fields...)
+	l.logger.Info("peer accepted", zap.String("event", EventPeerAccepted), zap.String("address", remote),
+		zap.String("serial", peer.Serial), zap.Stringer("fingerprint", peer.Fingerprint), zap.String("authority", peer.Authority))
 }
 
 // dropped logs a peer that is trusted no more.
 func (l *securityLog) dropped(remote string, peer identity.Peer, err error) {
 	l.logger.Warn("connection closed: the trust in the peer was withdrawn", zap.String("event", EventPeerDropped),
-		zap.String("remote", remote), zap.String("serial", peer.Serial), zap.Stringer("fingerprint", peer.Fingerprint), zap.Error(err))
+		zap.String("address", remote), zap.String("serial", peer.Serial), zap.Stringer("fingerprint", peer.Fingerprint), zap.Error(err))
 }
 
 // reasonOf is identity.ReasonOf, with what a server adds.

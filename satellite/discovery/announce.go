@@ -106,7 +106,7 @@ func withNetwork(ctx context.Context, names []string, log *zap.Logger, use func(
 		}
 		if err.Error() != told {
 			told = err.Error()
-			log.Error("no multicast DNS: tried again", zap.Duration("every", retryOpen), zap.Error(err))
+			log.Error("no multicast DNS: tried again", zap.Duration("next_attempt_in", retryOpen), zap.Error(err))
 		}
 		select {
 		case <-ctx.Done():

@@ -21,7 +21,7 @@ func (r *reminder) remind(options Options, identity Identity, trust Trust) {
 	r.last = now
 	if begin := identity.Leaf().NotBefore; now.Before(begin) {
 		options.Logger.Warn("this board's clock is behind the beginning of its own certificate: it is taken for that time",
-			zap.String("event", EventClock), zap.Time("clock", now), zap.Time("certificate", begin))
+			zap.String("event", EventClock), zap.Time("clock", now), zap.Time("valid_from", begin))
 	}
 	warnOfEnd(options, now, "this board's certificate", identity.Leaf())
 	for _, authority := range trust.Authorities {
@@ -30,17 +30,17 @@ func (r *reminder) remind(options Options, identity Identity, trust Trust) {
 }
 
 func warnOfEnd(options Options, now time.Time, what string, certificate *x509.Certificate) {
-	fields := []zap.Field{
+	log := options.Logger.With(
 		zap.String("name", certificate.Subject.CommonName),
 		zap.Stringer("fingerprint", FingerprintOf(certificate)),
 		zap.Time("expires", certificate.NotAfter),
-	}
+	)
 	switch left := certificate.NotAfter.Sub(now); {
 	case left < 0:
-		options.Logger.Error(what+" has expired: renew it with satkeys rotate, or satkeys ca sign",
-			append(fields, zap.String("event", EventExpired))...)
+		log.Error("a certificate has expired: renew it with satkeys rotate, or satkeys ca sign",
+			zap.String("event", EventExpired), zap.String("certificate", what))
 	case left < options.WarnBefore:
-		options.Logger.Warn(what+" expires soon: renew it with satkeys rotate, or satkeys ca sign",
-			append(fields, zap.String("event", EventExpiring), zap.Int("days", int(left.Hours()/24)))...)
+		log.Warn("a certificate expires soon: renew it with satkeys rotate, or satkeys ca sign",
+			zap.String("event", EventExpiring), zap.String("certificate", what), zap.Int("days", int(left.Hours()/24)))
 	}
 }
