@@ -9,7 +9,6 @@ import (
 // stateLog writes one line for each change of a module's state that matters to a
 // person, and nothing for the steps between: doc/logs.md.
 type stateLog struct {
-	log  *zap.Logger
 	last handshake.State
 }
 

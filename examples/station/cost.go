@@ -55,9 +55,8 @@ type costKey struct {
 
 // processCost is one process's: until it was ready, and afterwards.
 type processCost struct {
-	start   time.Duration // CPU
-	rest    Cost
-	running bool
+	start time.Duration // CPU
+	rest  Cost
 }
 
 // add takes a report of the kind KindCost.
