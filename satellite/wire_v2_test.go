@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -69,4 +70,25 @@ func FuzzReadEvents(f *testing.F) {
 			t.Errorf("does not survive being written: %v", err)
 		}
 	})
+}
+
+// How long the agent held the call is read from an answer that says so, and an answer that does not is as good.
+func TestHeldTimeCrossesTheWire(t *testing.T) {
+	plain := appendEvents(nil, 7, someEvents)
+	if _, told := heldOf(plain); told {
+		t.Error("an older agent's answer tells the time")
+	}
+	for _, held := range []time.Duration{0, 127 * time.Microsecond, 500 * time.Millisecond, -time.Second} {
+		answer := withHeld(appendEvents(nil, 7, someEvents), held)
+		if got, told := heldOf(answer); !told || got != max(held, 0) {
+			t.Errorf("held %v arrives as %v, %v", held, got, told)
+		}
+		givenUp, events, err := readEvents(answer)
+		if err != nil || givenUp != 7 || len(events) != len(someEvents) {
+			t.Errorf("the events of such an answer: %d given up, %d events, %v", givenUp, len(events), err)
+		}
+	}
+	if _, told := heldOf(rpc.Raw{0x93, 0x01, 0xc4, 0x00, 0xa1, 'x'}); told {
+		t.Error("a text is no time")
+	}
 }

@@ -35,7 +35,12 @@ _satctl() {
 		_files
 	fi
 }
-compdef _satctl satctl
+# As a file of fpath this is the body of the function itself; evaluated it only defines it.
+if [ "$funcstack[1]" = "_satctl" ]; then
+	_satctl "$@"
+else
+	compdef _satctl satctl
+fi
 `,
 	"fish": `complete -c satctl -f -a '(satctl __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
 complete -c satctl -n '__fish_seen_subcommand_from logs' -s o -l output -r -F
@@ -55,12 +60,28 @@ type completeCommand struct {
 
 // Run writes what the last word may be, one to a line.
 func (c *completeCommand) Run(s *session) error {
+	s.Directory = directoryOf(c.Words)
 	for _, candidate := range complete(s.model, c.Words, s.moduleNames) {
 		if _, err := fmt.Fprintln(s.out, candidate); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// directoryOf is the directory that the words name, if any: kong does not look at them.
+func directoryOf(words []string) string {
+	for i, word := range words {
+		name, value, given := strings.Cut(strings.TrimLeft(word, "-"), "=")
+		switch {
+		case !strings.HasPrefix(word, "-") || name != "directory" && name != "d":
+		case given:
+			return value
+		case i+1 < len(words)-1:
+			return words[i+1]
+		}
+	}
+	return ""
 }
 
 // moduleNames are the names of the sockets that are there; no module is asked.

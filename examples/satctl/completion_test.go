@@ -72,32 +72,64 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// The script works in a real shell, with the real program.
-func TestCompletionInBash(t *testing.T) {
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("there is no bash")
-	}
+// shells show what the scripts answer in a real shell. What the shell adds, names of files, is shown as such.
+var shells = map[string]string{
+	"bash": `eval "$(satctl completion bash)"
+while IFS= read -r line; do
+	COMP_WORDS=($line)
+	[[ $line == *" " ]] && COMP_WORDS+=("")
+	COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+	_satctl
+	echo "$line: ${COMPREPLY[*]:-files}"
+done
+complete -p satctl`,
+	"zsh": `compdef() { print "compdef $*" }
+_files() { print files }
+compadd() { shift; print -- "${(P@)1}" }
+eval "$(satctl completion zsh)"
+while IFS= read -r line; do
+	words=(${=line}); [[ $line == *" " ]] && words+=("")
+	CURRENT=${#words}
+	print "$line: $(_satctl)"
+done`,
+	"fish": `satctl completion fish | source
+while read -l line
+	echo "$line: "(string join -- ' ' (complete -C "$line"))
+end`,
+}
+
+func TestCompletionInShells(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "satctl")
 	if output, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	environment := socketsOf(t, "connector_1", "system")
-	command := exec.Command(bash, "--norc", "-c", `set -e
-PATH="$1:$PATH"
-eval "$(satctl completion bash)"
-for line in "satctl st" "satctl ping c" "satctl ping --j" "satctl completion "; do
-	COMP_WORDS=($line)
-	[[ $line == *" " ]] && COMP_WORDS+=("")
-	COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-	_satctl
-	echo "$line: ${COMPREPLY[*]}"
-done
-complete -p satctl`, "bash", filepath.Dir(program))
-	command.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+environment["RUNTIME_DIRECTORY"])
-	output, err := command.CombinedOutput()
-	want := "satctl st: status\nsatctl ping c: connector_1\nsatctl ping --j: --json\nsatctl completion : bash zsh fish\ncomplete -o default -F _satctl satctl\n"
-	if diff := cmp.Diff(want, string(output)); err != nil || diff != "" {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+	elsewhere := socketsOf(t, "connector_7")["RUNTIME_DIRECTORY"]
+	lines := "satctl st\nsatctl ping c\nsatctl ping --j\nsatctl -d " + elsewhere + " ping c\nsatctl completion b\n"
+	answers := "satctl st: status\nsatctl ping c: connector_1\nsatctl ping --j: --json\nsatctl -d " + elsewhere + " ping c: connector_7\nsatctl completion b: bash\n"
+	for _, test := range []struct {
+		shell     string
+		arguments []string
+		asked     string
+		want      string
+	}{
+		{"bash", []string{"--norc", "-c"}, lines + "satctl logs -o x\n", answers + "satctl logs -o x: files\ncomplete -o default -F _satctl satctl\n"},
+		{"zsh", []string{"-f", "-c"}, lines + "satctl logs -o x\n", "compdef _satctl satctl\n" + answers + "satctl logs -o x: files\n"},
+		{"fish", []string{"--no-config", "-c"}, lines, answers},
+	} {
+		t.Run(test.shell, func(t *testing.T) {
+			shell, err := exec.LookPath(test.shell)
+			if err != nil {
+				t.Skip(test.shell + " is not installed")
+			}
+			command := exec.CommandContext(t.Context(), shell, append(test.arguments, shells[test.shell])...)
+			command.Stdin = strings.NewReader(test.asked)
+			command.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+environment["RUNTIME_DIRECTORY"],
+				"PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"), "HOME="+t.TempDir())
+			output, err := command.CombinedOutput()
+			if diff := cmp.Diff(test.want, string(output)); err != nil || diff != "" {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		})
 	}
 }
