@@ -88,6 +88,11 @@ func runCampaign(ctx context.Context, flags Flags, output io.Writer) error {
 	defer c.forwarder.close()
 	c.port = c.board("satellite", c.network.port, folder, programs["agent"], agentID, c.satelliteModules, c.setUpPort)
 	c.main = c.board("main", c.network.main, folder, programs["controller"], controllerID, c.mainModules, c.setUpMain)
+	if flags.Secure {
+		if err := pair(folder, [2]string{c.port.name, c.main.name}); err != nil {
+			return err
+		}
+	}
 	return c.verdict(c.withBoards(ctx, func(ctx context.Context) error {
 		if flags.Idle > 0 {
 			return c.measureIdle(ctx)
@@ -234,6 +239,8 @@ func (c *campaign) checkJournal(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
+	case (status.Security == "mutual-tls") != c.flags.Secure:
+		return fmt.Errorf("the security of the link is %q", status.Security)
 	case status.Dialect != "v2":
 		return fmt.Errorf("the link speaks %q", status.Dialect)
 	case status.GivenUp > 0:

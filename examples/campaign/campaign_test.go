@@ -47,6 +47,16 @@ func TestCampaignOnTheEmbeddedBroker(t *testing.T) {
 	play(t, flags)
 }
 
+// A protected link is resumed as any other.
+func TestCampaignOnAProtectedLink(t *testing.T) {
+	flags, err := ParseFlags([]string{"-mutual-tls", "-faults", "5", "-only", string(Cut), "-only", string(Stall), "-only", string(Loss),
+		"-only", string(KillController)}, writer{t})
+	if err != nil {
+		t.Fatal(err)
+	}
+	play(t, flags)
+}
+
 // An isolating main board outlives its satellite.
 func TestCampaignIsolating(t *testing.T) {
 	flags, err := ParseFlags([]string{"-isolate", "-faults", "6", "-only", string(KillAgent), "-only", string(KillPortBroker),

@@ -19,6 +19,8 @@ type Flags struct {
 	Silence  time.Duration
 	Embedded bool
 	Race     bool
+	// Secure is whether the link is a protected one.
+	Secure bool
 	// Isolate is the policy on_loss of the main board.
 	Isolate bool
 	Only    []Kind
@@ -39,6 +41,7 @@ func ParseFlags(arguments []string, help io.Writer) (Flags, error) {
 	set.BoolVar(&f.Embedded, "embedded", false, "use the embedded MQTT broker where mosquitto is installed, too")
 	set.BoolVar(&f.Race, "race", false, "build the modules with the race detector")
 	set.BoolVar(&f.Isolate, "isolate", false, "set on_loss to isolate: the main board outlives its satellite")
+	set.BoolVar(&f.Secure, "mutual-tls", false, "set security to mutual-tls, with an identity for each board")
 	set.BoolVar(&f.Logs, "logs", false, "print what the modules and brokers write")
 	set.DurationVar(&f.Idle, "idle", 0, "make no faults and no traffic, and measure for so long what the modules cost")
 	set.Func("only", "make only faults of this `kind`; repeatable", func(text string) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -44,13 +45,21 @@ func (c *campaign) mainModules() map[string]everesttest.ModuleConfig {
 		standInID: {Module: "Main", Manifest: []byte(mainManifest), Connections: connections},
 		controllerID: {
 			Module: "SatelliteController", Manifest: satellite.ControllerInstallation().Manifest,
-			Config: map[string]any{
+			Config: c.secured(c.main, map[string]any{
 				"hostname": hostname, "link_timeout_ms": int(c.flags.Silence.Milliseconds()),
 				"on_loss": c.onLoss(), "resume_window_s": int(window.Seconds()), "control_socket": c.main.controlSocket(),
-			},
+			}),
 			Connections: map[string][]everesttest.Connection{"auth": {{ModuleID: standInID, ImplementationID: "auth"}}},
 		},
 	}
+}
+
+// secured adds what a protected link needs to a module's configuration.
+func (c *campaign) secured(board *board, config map[string]any) map[string]any {
+	if c.flags.Secure {
+		config["security"], config["identity_directory"] = "mutual-tls", filepath.Join(board.folder, board.name)
+	}
+	return config
 }
 
 func (c *campaign) onLoss() string {

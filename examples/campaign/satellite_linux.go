@@ -39,7 +39,7 @@ func (c *campaign) satelliteModules() map[string]everesttest.ModuleConfig {
 		}},
 		agentID: {
 			Module: "SatelliteAgent", Manifest: satellite.AgentInstallation().Manifest, Connections: connections,
-			Config: map[string]any{"listen_address": portAddress, "control_socket": c.port.controlSocket()},
+			Config: c.secured(c.port, map[string]any{"listen_address": portAddress, "control_socket": c.port.controlSocket()}),
 		},
 	}
 }
