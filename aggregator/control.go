@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,8 +22,6 @@ type controlled struct {
 	lock sync.Mutex
 	// firmware and logs are what each board has reported last.
 	firmware, logs []string
-	// told is what the backend was told last of a firmware update.
-	told string
 }
 
 // States of the module, as its control socket tells them.
@@ -82,11 +81,6 @@ func (c *controlled) reported(b *board, variable string, value json.RawMessage, 
 
 // published tells those who watch what the backend is told.
 func (c *controlled) published(variable string, value any) {
-	if report, ok := value.(firmwareReport); ok {
-		c.lock.Lock()
-		c.told = report.Status
-		c.lock.Unlock()
-	}
 	if !c.events.Watched() {
 		return
 	}
@@ -123,9 +117,6 @@ func (a *Aggregator) controlStatus(ctx context.Context) (*control.Status, error)
 	}
 	var lost []string
 	a.control.lock.Lock()
-	if station.Firmware != nil {
-		station.Firmware.Status = a.control.told
-	}
 	for i := range station.Boards {
 		board := &station.Boards[i]
 		board.FirmwareStatus, board.LogStatus = a.control.firmware[i], a.control.logs[i]
@@ -171,11 +162,15 @@ func (a *Aggregator) linked(ctx context.Context, boards []control.Board) {
 
 // job is the update under way, nil without one. It belongs to the loop.
 func (f *firmwareRun) job() *control.FirmwareJob {
-	id, active := f.merge.Active()
+	state, active := f.merge.State()
 	if !active {
 		return nil
 	}
-	return &control.FirmwareJob{RequestID: id}
+	job := &control.FirmwareJob{RequestID: state.RequestID}
+	if len(state.Published) > 0 {
+		job.Status = slices.Max(state.Published).String()
+	}
+	return job
 }
 
 var logStepNames = [...]string{
