@@ -41,7 +41,10 @@ func (w *watch) assess(now time.Time) (Level, []string) {
 	w.assessHealth(&a, now)
 	if link := w.status.Link; link != nil {
 		w.assessLink(&a, now, link)
-		assessCertificate(&a, now, link.CertificateExpires)
+		assessCertificate(&a, now, "The board's", link.CertificateExpires)
+		if peer := peerLink(&w.status); peer != nil {
+			assessCertificate(&a, now, "The other board's", peer.CertificateExpires)
+		}
 	}
 	return a.level, a.reasons
 }
@@ -75,10 +78,12 @@ func (w *watch) assessLink(a *assessment, now time.Time, link *control.Link) {
 	if lost := w.givenUp.within(now, memory); lost > 0 {
 		a.add(Trouble, "%s given up in the last 15 minutes, because the journal was full: they never reached the main board.", count(lost, "event was", "events were"))
 	}
-	if share := journalShare(link.Journal); share >= journalTrouble {
-		a.add(Trouble, "The journal is %.0f %% full: events are lost when it is. The controller does not take them.", share*100)
-	} else if share >= journalNotice {
-		a.add(Notice, "The journal is %.0f %% full.", share*100)
+	if agent := agentLink(&w.status); agent != nil {
+		if share := journalShare(agent.Journal); share >= journalTrouble {
+			a.add(Trouble, "The satellite's journal is %.0f %% full: events are lost when it is. The controller does not take them.", share*100)
+		} else if share >= journalNotice {
+			a.add(Notice, "The satellite's journal is %.0f %% full.", share*100)
+		}
 	}
 	if w.slow >= slowSamples {
 		a.add(Notice, "The link is slow: an answer takes %s.", seconds(link.Latency.Last))
@@ -109,16 +114,16 @@ func journalShare(journal *control.Journal) float64 {
 	return share
 }
 
-func assessCertificate(a *assessment, now time.Time, expires *time.Time) {
+func assessCertificate(a *assessment, now time.Time, whose string, expires *time.Time) {
 	if expires == nil {
 		return
 	}
 	switch left := expires.Sub(now); {
 	case left <= 0:
-		a.add(Trouble, "The board's certificate expired on %s: the other board refuses it. Renew it with satkeys.", expires.Format(time.DateOnly))
+		a.add(Trouble, "%s certificate expired on %s: the link is refused. Renew it with satkeys.", whose, expires.Format(time.DateOnly))
 	case left < certificateTrouble:
-		a.add(Trouble, "The board's certificate expires in %s: renew it with satkeys.", duration(left))
+		a.add(Trouble, "%s certificate expires in %s: renew it with satkeys.", whose, duration(left))
 	case left < certificateNotice:
-		a.add(Notice, "The board's certificate expires in %s: renew it with satkeys.", duration(left))
+		a.add(Notice, "%s certificate expires in %s: renew it with satkeys.", whose, duration(left))
 	}
 }

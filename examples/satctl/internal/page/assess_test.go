@@ -24,6 +24,7 @@ func TestAssess(t *testing.T) {
 	}
 	journal := func(events, size int) func(*control.Status) {
 		return func(s *control.Status) {
+			s.Link.Role = "agent"
 			s.Link.Journal = &control.Journal{Events: events, Bytes: size, MaxEvents: 1000, MaxBytes: 1000}
 		}
 	}
@@ -48,9 +49,24 @@ func TestAssess(t *testing.T) {
 		"certificate for a day":    {[]step{at(0, expires(26*time.Hour))}, 0, Trouble, "expires in 26 h 0 min"},
 		"certificate that expired": {[]step{at(0, expires(-time.Hour))}, 0, Trouble, "expired on 2026-11-22"},
 
-		"journal half full":      {[]step{at(0, journal(500, 0))}, 0, Notice, "50 % full"},
-		"journal full of bytes":  {[]step{at(0, journal(1, 900))}, 0, Trouble, "90 % full"},
-		"journal without limits": {[]step{at(0, func(s *control.Status) { s.Link.Journal = &control.Journal{Events: 1 << 30} })}, 0, Working, ""},
+		"journal half full":     {[]step{at(0, journal(500, 0))}, 0, Notice, "50 % full"},
+		"journal full of bytes": {[]step{at(0, journal(1, 900))}, 0, Trouble, "90 % full"},
+		"journal of the agent behind a controller": {[]step{at(0, func(s *control.Status) {
+			agent := agentStatus("remote_controller", noon)
+			agent.Link.Journal.Events = 19000
+			s.Peer = &control.Peer{Status: &agent}
+		})}, 0, Trouble, "95 % full"},
+		"certificate of the other board": {[]step{at(0, func(s *control.Status) {
+			agent := agentStatus("remote_controller", noon)
+			end := noon.Add(3 * 24 * time.Hour)
+			agent.Link.CertificateExpires = &end
+			s.Peer = &control.Peer{Status: &agent}
+		})}, 0, Trouble, "The other board's certificate expires in 3 days"},
+		"no answer from the agent": {[]step{at(0, func(s *control.Status) { s.Peer = &control.Peer{Error: "legacy"} })}, 0, Working, ""},
+		"journal without limits": {[]step{at(0, func(s *control.Status) {
+			s.Link.Role = "agent"
+			s.Link.Journal = &control.Journal{Events: 1 << 30}
+		})}, 0, Working, ""},
 
 		"given up before it was seen": {[]step{at(0, func(s *control.Status) { s.Link.GivenUp = 7 })}, 0, Working, ""},
 		"given up now": {[]step{at(0, nothing), at(time.Second, func(s *control.Status) { s.Link.GivenUp = 7 })},

@@ -51,6 +51,7 @@ func facts(status control.Status, now time.Time) []Fact {
 	if status.Module == "" {
 		return facts
 	}
+	add("State", status.State)
 	add("Version", status.Version)
 	if !status.Started.IsZero() {
 		add("Started", ago(status.Started))

@@ -56,6 +56,15 @@ var metrics = []Metric{
 			return unix(*l.CertificateExpires), true
 		})},
 
+	{"remotechargeport_link_peer_certificate_expiry_timestamp_seconds", "When the satellite board's certificate ends, in seconds since 1970, as the controller hears from it.", false,
+		ofStatus(func(s *control.Status) (float64, bool) {
+			peer := peerLink(s)
+			if peer == nil || peer.CertificateExpires == nil {
+				return 0, false
+			}
+			return unix(*peer.CertificateExpires), true
+		})},
+
 	{"remotechargeport_link_variables_total", "Variables of the satellite that the controller published on the main board.", true,
 		ofController(func(l *control.Link) float64 { return float64(l.Variables) })},
 	{"remotechargeport_link_errors_total", "Errors of the satellite that the controller raised or cleared on the main board.", true,
@@ -172,8 +181,15 @@ func ofController(value func(*control.Link) float64) func(*Board) (float64, bool
 	return ofLink(func(l *control.Link) (float64, bool) { return value(l), l.Role == "controller" })
 }
 
+// ofAgent is for an agent, and for a controller that has its agent's status.
 func ofAgent(value func(*control.Link) float64) func(*Board) (float64, bool) {
-	return ofLink(func(l *control.Link) (float64, bool) { return value(l), l.Role == "agent" })
+	return ofStatus(func(s *control.Status) (float64, bool) {
+		link := agentLink(s)
+		if link == nil {
+			return 0, false
+		}
+		return value(link), true
+	})
 }
 
 func ofLatency(value func(*control.Latency) float64) func(*Board) (float64, bool) {
@@ -186,11 +202,12 @@ func ofLatency(value func(*control.Latency) float64) func(*Board) (float64, bool
 }
 
 func ofJournal(value func(*control.Journal) (int, bool)) func(*Board) (float64, bool) {
-	return ofLink(func(l *control.Link) (float64, bool) {
-		if l.Journal == nil {
+	return ofStatus(func(s *control.Status) (float64, bool) {
+		link := agentLink(s)
+		if link == nil || link.Journal == nil {
 			return 0, false
 		}
-		n, ok := value(l.Journal)
+		n, ok := value(link.Journal)
 		return float64(n), ok
 	})
 }

@@ -22,6 +22,7 @@ func everything() *fakeStation {
 	controller, agent := controllerStatus("connector_2", noon), agentStatus("remote_controller", noon)
 	controller.Link.LastVariable, controller.Link.CertificateExpires = &noon, &end
 	agent.Link.CertificateExpires = &end
+	controller.Peer = &control.Peer{Status: &agent}
 	source.answer("1.sock", controller)
 	source.answer("2.sock", agent)
 	source.answer("3.sock", aggregatorStatus("aggregator", noon))
@@ -99,6 +100,22 @@ func TestMetricsOfAModuleThatIsDown(t *testing.T) {
 		for _, family := range []string{"remotechargeport_link_connected", "remotechargeport_module_info", "remotechargeport_module_healthy"} {
 			if seriesOf(text, family) > 0 {
 				t.Errorf("what the module said last is told as if it were so now: %s", family)
+			}
+		}
+	})
+}
+
+// On the main board a satellite's journal is seen through its controller.
+func TestMetricsOfTheAgentBehindAController(t *testing.T) {
+	source := newFakeStation()
+	controller, agent := controllerStatus("connector_2", noon), agentStatus("remote_controller", noon)
+	controller.Peer = &control.Peer{Status: &agent}
+	source.answer("1.sock", controller)
+	measured(t, source, func(registry *prometheus.Registry) {
+		text := exposed(t, registry)
+		for _, want := range []string{"remotechargeport_journal_events", "remotechargeport_journal_events_limit", "remotechargeport_journal_events_collected_total"} {
+			if !strings.Contains(text, "\n"+want+`{module="SatelliteController",module_id="connector_2"}`) {
+				t.Errorf("no %s of the satellite:\n%s", want, text)
 			}
 		}
 	})

@@ -79,8 +79,8 @@ func (w *watch) observe(now time.Time, status control.Status) {
 	if link := status.Link; link != nil {
 		lines = true
 		waiting += link.Backlog
-		if link.Journal != nil {
-			waiting += link.Journal.Events
+		if agent := agentLink(&status); agent != nil && agent.Journal != nil {
+			waiting += agent.Journal.Events
 		}
 		w.givenUp.observe(now, link.GivenUp)
 		w.rejected.observe(now, link.PeersRejected)
@@ -114,6 +114,26 @@ func moved(link *control.Link) uint64 {
 		return link.Collected
 	}
 	return link.Variables
+}
+
+// peerLink is the link as the module on the other board sees it, nil where that
+// is not known.
+func peerLink(status *control.Status) *control.Link {
+	if status.Peer == nil || status.Peer.Status == nil {
+		return nil
+	}
+	return status.Peer.Status.Link
+}
+
+// agentLink is the link as the agent sees it: the module itself, or the one that
+// the controller asked.
+func agentLink(status *control.Status) *control.Link {
+	for _, link := range []*control.Link{status.Link, peerLink(status)} {
+		if link != nil && link.Role == "agent" {
+			return link
+		}
+	}
+	return nil
 }
 
 // measures are the series that a module of its kind has, whether or not there is
