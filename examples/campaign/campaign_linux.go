@@ -176,23 +176,15 @@ func (c *campaign) makeFaults(ctx context.Context) ([]Outcome, error) {
 		return nil, err
 	}
 	var outcomes []Outcome
-	for len(outcomes) < c.flags.Faults {
-		for _, fault := range Plan(random, c.flags.Faults) {
-			if len(c.flags.Only) > 0 && !slices.Contains(c.flags.Only, fault.Kind) {
-				continue
-			}
-			if len(outcomes) == c.flags.Faults {
-				break
-			}
-			outcome, err := c.happen(ctx, fault)
-			if err != nil {
-				return outcomes, fmt.Errorf("fault %d, %s: %w", len(outcomes)+1, fault.Kind, err)
-			}
-			outcomes = append(outcomes, outcome)
-			fmt.Fprintf(c.output, "%4d %v\n", len(outcomes), outcome)
-			if err := sleep(ctx, fault.Pause); err != nil {
-				return outcomes, context.Cause(ctx)
-			}
+	for _, fault := range Plan(random, c.flags.Faults, c.flags.Only...) {
+		outcome, err := c.happen(ctx, fault)
+		if err != nil {
+			return outcomes, fmt.Errorf("fault %d, %s: %w", len(outcomes)+1, fault.Kind, err)
+		}
+		outcomes = append(outcomes, outcome)
+		fmt.Fprintf(c.output, "%4d %v\n", len(outcomes), outcome)
+		if err := sleep(ctx, fault.Pause); err != nil {
+			return outcomes, context.Cause(ctx)
 		}
 	}
 	return outcomes, nil

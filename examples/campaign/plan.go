@@ -109,15 +109,15 @@ type Fault struct {
 }
 
 // Plan deals faults: from each deck every kind is dealt, in random order. For the time of the first deck the way is the
-// forwarder's, so that every kind happens.
-func Plan(random *rand.Rand, count int) []Fault {
+// forwarder's, so that every kind happens. Only these kinds are dealt, where there are any.
+func Plan(random *rand.Rand, count int, only ...Kind) []Fault {
 	var plan []Fault
 	var deck []int
 	direct := false
 	for len(plan) < count {
 		next := slices.IndexFunc(deck, func(card int) bool { return !direct || !kinds[card].kind.needsForwarder() })
 		if next < 0 {
-			deck = append(deck, shuffledDeck(random)...)
+			deck = append(deck, shuffledDeck(random, only)...)
 			continue
 		}
 		kind := kinds[deck[next]]
@@ -135,9 +135,12 @@ func Plan(random *rand.Rand, count int) []Fault {
 	return plan
 }
 
-func shuffledDeck(random *rand.Rand) []int {
+func shuffledDeck(random *rand.Rand, only []Kind) []int {
 	var deck []int
 	for i, kind := range kinds {
+		if len(only) > 0 && !slices.Contains(only, kind.kind) {
+			continue
+		}
 		for range kind.cards {
 			deck = append(deck, i)
 		}

@@ -58,3 +58,13 @@ func TestFlags(t *testing.T) {
 		t.Errorf("flags %+v, error %v", flags, err)
 	}
 }
+
+func TestPlanOfSomeKinds(t *testing.T) {
+	counts := map[Kind]int{}
+	for _, fault := range Plan(rand.New(rand.NewPCG(1, 1)), 30, Cut, KillController) {
+		counts[fault.Kind]++
+	}
+	if counts[Cut] == 0 || counts[KillController] == 0 || counts[Cut]+counts[KillController] != 30 {
+		t.Errorf("faults %v", counts)
+	}
+}
