@@ -1,0 +1,119 @@
+package discovery
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+func FuzzParse(f *testing.F) {
+	question, err := packQuestion()
+	if err != nil {
+		f.Fatal(err)
+	}
+	v := newVoice(f, serial, "eth0", "10.0.0.1 fe80::1")
+	answer, err := packResponse(0, nil, v.records(v.addresses, timeToLive, true))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(question)
+	f.Add(answer)
+	f.Add(answer[:len(answer)-3])
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		m, err := parse(packet)
+		if len(m.records) > mostRecords {
+			t.Errorf("%d records", len(m.records))
+		}
+		b := newBook()
+		b.hear(start, "eth0", m.records)
+		for _, board := range b.all(start) {
+			if CheckSerial(board.Serial) != nil || len(board.Addresses) == 0 || board.Port < 1 || board.Port > 65535 {
+				t.Errorf("found %+v", board)
+			}
+		}
+		now := newVoice(t, serial, "eth0", "10.0.0.1")
+		now.change(start, "eth0", now.addresses)
+		now.hear(start, "eth0", netip.MustParseAddrPort("10.0.0.2:5353"), m)
+		for _, p := range now.hear(start, "eth0", netip.MustParseAddrPort("10.0.0.2:5000"), m) {
+			if _, err := parse(p.packet); err != nil {
+				t.Errorf("answered what cannot be read: %v", err)
+			}
+		}
+		if err != nil || !m.response {
+			return
+		}
+		again, err := packResponse(m.id, nil, m.records)
+		if err != nil {
+			return // the parser takes longer names than the builder
+		}
+		if read, err := parse(again); err != nil || !slices.EqualFunc(read.records, m.records, func(a, b record) bool {
+			return a.name == b.name && a.kind == b.kind && a.ttl == b.ttl && a.target == b.target && a.port == b.port && a.address == b.address && slices.Equal(a.text, b.text)
+		}) {
+			t.Errorf("%+v became %+v, %v", m.records, read.records, err)
+		}
+	})
+}
+
+func TestPacketsThatAreIgnored(t *testing.T) {
+	for name, header := range map[string]dnsmessage.Header{
+		"opcode":        {OpCode: 2},
+		"response code": {Response: true, RCode: dnsmessage.RCodeNameError},
+	} {
+		builder := dnsmessage.NewBuilder(nil, header)
+		packet, err := builder.Finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := parse(packet); err == nil {
+			t.Errorf("%s: %+v", name, m)
+		}
+	}
+	if m, err := parse([]byte("short")); err == nil {
+		t.Errorf("no packet: %+v", m)
+	}
+}
+
+func TestAsking(t *testing.T) {
+	var a asker
+	now, times := start, []time.Duration{}
+	for now.Before(start.Add(2 * time.Minute)) {
+		if a.due(now) {
+			times = append(times, now.Sub(start).Round(time.Second))
+		}
+		now = now.Add(100 * time.Millisecond)
+	}
+	want := []time.Duration{0, 1, 3, 7, 15, 31, 61, 91}
+	for i := range want {
+		want[i] *= time.Second
+	}
+	if !slices.Equal(times, want) {
+		t.Errorf("asked at %v, want %v", times, want)
+	}
+	// Urged a thousand times a second, it asks once.
+	asked := 0
+	for end := now.Add(10 * time.Second); now.Before(end); now = now.Add(time.Millisecond) {
+		a.urge(now)
+		if a.due(now) {
+			asked++
+		}
+	}
+	if asked < 9 || asked > 11 {
+		t.Errorf("asked %d times in 10 s", asked)
+	}
+}
+
+func TestInterfaceLists(t *testing.T) {
+	for list, want := range map[string][]string{"": nil, "  ": nil, "eth0": {"eth0"}, "eth0, wlan0 ,eth0": {"eth0", "wlan0"}} {
+		if got, err := ParseInterfaces(list); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: %v, %v", list, got, err)
+		}
+	}
+	for _, list := range []string{",", "eth0,", "a b", "eth0:1", "../eth0", "averylonginterfacename"} {
+		if got, err := ParseInterfaces(list); err == nil {
+			t.Errorf("%q: %v", list, got)
+		}
+	}
+}
