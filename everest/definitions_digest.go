@@ -17,16 +17,17 @@ func (d *Definitions) Digest(interfaceName string) map[string]string {
 	if !known {
 		return nil
 	}
+	g := digester{definitions: d, types: map[string]string{}}
 	members := make(map[string]string, len(definition.Commands)+len(definition.Variables)+len(definition.ErrorTypes))
 	for name, command := range definition.Commands {
 		arguments := make(map[string]any, len(command.Arguments))
 		for _, argument := range command.Arguments {
-			arguments[argument.Name] = d.meaning(argument.Schema, nil)
+			arguments[argument.Name] = g.schema(argument.Schema)
 		}
-		members["command "+name] = digestOf(map[string]any{"arguments": arguments, "result": d.meaning(command.Result, nil)})
+		members["command "+name] = digestOf(map[string]any{"arguments": arguments, "result": g.schema(command.Result)})[:8]
 	}
 	for name, variable := range definition.Variables {
-		members["variable "+name] = digestOf(d.meaning(variable.Schema, nil))
+		members["variable "+name] = g.schema(variable.Schema)[:8]
 	}
 	for _, errorType := range definition.ErrorTypes {
 		members["error "+errorType] = ""
@@ -41,65 +42,98 @@ func digestOf(value any) string {
 		text = []byte(err.Error()) // what was decoded from JSON encodes again
 	}
 	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:4])
+	return hex.EncodeToString(sum[:8])
 }
 
-func (d *Definitions) meaning(schema json.RawMessage, within []string) any {
+// digester makes the digest of a schema from those of the schemas in it, so that a type has one however often it occurs.
+type digester struct {
+	definitions *Definitions
+	// types are the digests of types that do not contain themselves: of those it depends on where one begins.
+	types map[string]string
+	// within are the types that are being looked at, recursive how often one of them occurred in itself.
+	within    []string
+	recursive int
+}
+
+func (g *digester) schema(raw json.RawMessage) string {
 	var value any
-	if err := json.Unmarshal(schema, &value); err != nil {
-		return string(schema)
+	if err := json.Unmarshal(raw, &value); err != nil {
+		return digestOf(string(raw))
 	}
-	return d.reduce(value, within)
+	return g.digest(value)
 }
 
-// reduce leaves of a schema what a validator looks at. within are the types that it is a part of.
-func (d *Definitions) reduce(schema any, within []string) any {
+// digest leaves of a schema what a validator looks at.
+func (g *digester) digest(schema any) string {
 	fields, ok := schema.(map[string]any)
 	if !ok {
-		return schema
+		return digestOf(schema)
 	}
 	if reference, ok := fields["$ref"].(string); ok {
-		declared, known := d.Type(reference)
-		if !known || slices.Contains(within, reference) {
-			return map[string]any{"$ref": reference}
-		}
-		return d.meaning(declared, append(slices.Clip(within), reference))
+		return g.ofType(reference)
 	}
 	reduced := make(map[string]any, len(fields))
 	for keyword, value := range fields {
 		switch keyword {
 		case "description", "qos", "default", "title", "examples", "$comment":
 		case "properties", "patternProperties", "definitions":
-			reduced[keyword] = d.reduceEach(value, within)
+			reduced[keyword] = g.each(value)
 		case "items", "additionalItems", "additionalProperties", "contains", "propertyNames", "not", "if", "then", "else", "allOf", "anyOf", "oneOf":
-			if list, ok := value.([]any); ok {
-				parts := make([]any, len(list))
-				for i, part := range list {
-					parts[i] = d.reduce(part, within)
-				}
-				value = parts
-			}
-			reduced[keyword] = d.reduce(value, within)
+			reduced[keyword] = g.parts(value)
 		case "required", "enum":
 			reduced[keyword] = sortedTexts(value)
 		default:
 			reduced[keyword] = value
 		}
 	}
-	return reduced
+	return digestOf(reduced)
 }
 
-// reduceEach reduces schemas by name: a property may be called like a keyword.
-func (d *Definitions) reduceEach(value any, within []string) any {
+func (g *digester) ofType(reference string) string {
+	if known, ok := g.types[reference]; ok {
+		return known
+	}
+	declared, known := g.definitions.Type(reference)
+	if inside := slices.Contains(g.within, reference); inside || !known {
+		if inside {
+			g.recursive++
+		}
+		return digestOf(map[string]any{"$ref": reference})
+	}
+	before := g.recursive
+	g.within = append(g.within, reference)
+	digest := g.schema(declared)
+	g.within = g.within[:len(g.within)-1]
+	if g.recursive == before {
+		g.types[reference] = digest
+	}
+	return digest
+}
+
+// parts digests one schema, or a list of them.
+func (g *digester) parts(value any) any {
+	list, ok := value.([]any)
+	if !ok {
+		return g.digest(value)
+	}
+	parts := make([]string, len(list))
+	for i, part := range list {
+		parts[i] = g.digest(part)
+	}
+	return parts
+}
+
+// each digests schemas by name: a property may be called like a keyword.
+func (g *digester) each(value any) any {
 	named, ok := value.(map[string]any)
 	if !ok {
 		return value
 	}
-	reduced := make(map[string]any, len(named))
+	digests := make(map[string]string, len(named))
 	for name, schema := range named {
-		reduced[name] = d.reduce(schema, within)
+		digests[name] = g.digest(schema)
 	}
-	return reduced
+	return digests
 }
 
 // sortedTexts sorts a list of texts, whose order means nothing to a validator.

@@ -121,6 +121,7 @@ func TestDigestChangesWithTheMeaning(t *testing.T) {
 		{"interfaces/meter.yaml", "description: Which.", "description: Something else.", nil},
 		{"interfaces/meter.yaml", "type: object, $ref", "type: string, $ref", nil},
 		{"types/meter.yaml", "enum: [L1, L2, L3]", "enum: [L3, L2, L1]", nil},
+		{"interfaces/meter.yaml", `type: string, $ref: "/meter#/Phase"`, "type: string, enum: [L1, L2, L3]", nil},
 		{"types/meter.yaml", "enum: [L1, L2, L3]", "enum: [L1, L2]", []string{"command read"}},
 		{"interfaces/meter.yaml", "type: integer", "type: number", []string{"command read"}},
 		{"types/meter.yaml", "description: {description: A member", "text: {description: A member", []string{"command read", "variable reading"}},
