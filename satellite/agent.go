@@ -200,10 +200,11 @@ func (a *Agent) prepare(hasSystem bool) {
 	protocol.HasSystem = hasSystem
 	a.agreement = handshake.NewAgent(protocol)
 	a.loop = newLoop(a.agreement, a.perform, func(state handshake.State) {
+		// Who has seen a status and then watches must not be told of an older state.
+		a.control.moved(state)
 		a.status.state.Store(uint32(state))
 		reportLink(a.module, state, "controller", a.status.controllerAddress())
 		a.logState(state)
-		a.control.moved(state)
 		a.v2.settle(a.agreement)
 		a.sessions.release()
 	})

@@ -182,10 +182,11 @@ func (c *Controller) Run(ctx context.Context) error {
 func (c *Controller) prepare() {
 	c.agreement = handshake.NewController(c.protocol)
 	c.loop = newLoop(c.agreement, c.perform, func(state handshake.State) {
+		// Who has seen a status and then watches must not be told of an older state.
+		c.control.moved(state)
 		c.status.state.Store(uint32(state))
 		reportLink(c.module, state, "satellite", c.address())
 		c.logState(state)
-		c.control.moved(state)
 		c.session.Store(c.agreement.Session())
 		c.links.settle(state, c.agreement.Dialect())
 	})
