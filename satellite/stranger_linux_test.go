@@ -118,7 +118,7 @@ func TestAStrangerOnThePort(t *testing.T) {
 		line := security.wait("peer_rejected", test.reason)
 		waitUntil(t, "the line of "+host, func() bool {
 			for _, entry := range security.of("peer_rejected", test.reason) {
-				if strings.HasPrefix(entry.ContextMap()["remote"].(string), host+":") {
+				if strings.HasPrefix(entry.ContextMap()["address"].(string), host+":") {
 					return true
 				}
 			}
