@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest/control"
@@ -93,6 +94,9 @@ func (w *watch) assessLink(a *assessment, now time.Time, link *control.Link) {
 	}
 	if failed := w.failed.within(now, memory); failed > 0 {
 		a.add(Notice, "%s failed in the last 15 minutes.", count(failed, "command", "commands"))
+	}
+	if len(link.TunnelDifferences) > 0 {
+		a.add(Notice, "The boards do not tunnel the same interfaces: %s.", strings.Join(link.TunnelDifferences, "; "))
 	}
 	if dropped := w.dropped.within(now, memory); dropped > 0 {
 		a.add(Notice, "%s could not be published in the last 15 minutes: the log says which.", count(dropped, "event", "events"))

@@ -83,6 +83,8 @@ func TestAssess(t *testing.T) {
 			0, Notice, "2 commands failed"},
 		"an event was dropped": {[]step{at(0, nothing), at(time.Second, func(s *control.Status) { s.Link.Dropped = 1 })},
 			0, Notice, "1 event could not be published"},
+		"boards that tunnel differently": {[]step{at(0, func(s *control.Status) { s.Link.TunnelDifferences = []string{"meter: only here"} })},
+			0, Notice, "meter: only here"},
 		"two breaks": {[]step{at(0, nothing), at(time.Second, func(s *control.Status) { s.Link.Resumes = 2 })}, 0, Working, ""},
 		"breaks and a restart": {[]step{
 			at(0, nothing), at(time.Second, func(s *control.Status) { s.Link.Resumes = 2 }),

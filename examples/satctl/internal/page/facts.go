@@ -104,6 +104,7 @@ func linkFacts(add func(name, value string), ago func(time.Time) string, link *c
 	if link.Role != "agent" {
 		add("Port taken out of service", number(link.Isolations)+" times")
 	}
+	add("Further interfaces", strings.Join(link.Tunnel, ", "))
 	if link.PeersRejected > 0 {
 		add("Peers refused", number(link.PeersRejected))
 	}
