@@ -67,6 +67,8 @@ type Options struct {
 	// Supervisor is told how the module fares. nil: nobody. A module that a manager has started does not use it: the manager
 	// watches it by other means.
 	Supervisor Supervisor
+	// Started is called once, on a goroutine of its own, when all modules are ready for the first time. nil: nothing is.
+	Started func()
 	// Logger is where the module reports. nil: nowhere.
 	Logger *zap.Logger
 }

@@ -66,6 +66,8 @@ func (p Program) Main(arguments []string) error {
 		// A board has less memory to spare than a module needs time for collecting garbage.
 		debug.SetGCPercent(50)
 	}
+	// The start leaves more garbage behind than hours of service.
+	options.Started = debug.FreeOSMemory
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return p.Run(ctx, options)

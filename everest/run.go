@@ -231,6 +231,9 @@ func (m *Module) startReady() {
 	m.mu.Lock()
 	functions := m.onReady
 	m.mu.Unlock()
+	if m.options.Started != nil {
+		m.background.Go(m.options.Started)
+	}
 	for _, fn := range functions {
 		m.background.Go(func() {
 			if err := fn(m.ctx); err != nil && m.ctx.Err() == nil {
