@@ -27,6 +27,12 @@ type bareLink struct {
 // startBareLink calls publish for each event in turn.
 func startBareLink(t testing.TB, publish func(value json.RawMessage)) *bareLink {
 	t.Helper()
+	return startBareLinkWith(t, func(*bareLink) {}, publish)
+}
+
+// startBareLinkWith lets prepare change both modules before they start.
+func startBareLinkWith(t testing.TB, prepare func(*bareLink), publish func(value json.RawMessage)) *bareLink {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +65,7 @@ func startBareLink(t testing.TB, publish func(value json.RawMessage)) *bareLink 
 		watch:   func(Event) {},
 	}
 	close(l.controller.relay.opened)
+	prepare(l)
 	l.controller.prepare()
 	l.controller.background.Go(l.controller.publishAll)
 	for _, loop := range []*loop{l.agent.loop, l.controller.loop} {
