@@ -217,9 +217,9 @@ func (a *Agent) nextEvent() <-chan struct{} {
 
 // heard tells the handshake that the controller is alive, often enough.
 func (a *Agent) heard(session handshake.Session) {
+	a.pulse.beat(session)
 	now, told := time.Now().UnixNano(), a.v2.told.Load()
 	if now-told > a.v2.silence.Load()/8 && a.v2.told.CompareAndSwap(told, now) {
-		a.pulse.beat(session)
 		a.loop.post(handshake.Called{Session: session, Function: handshake.Events})
 	}
 }

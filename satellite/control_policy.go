@@ -45,8 +45,9 @@ func (a *Agent) refuses(ctx context.Context, function string) bool {
 	return false
 }
 
-// aliveWithin is how long after its last call a controller is taken to be there.
-// It polls every 25 ms.
+// aliveWithin is how long after its last call a controller is taken to be there,
+// unless it has asked for a longer silence. In the legacy dialect it polls every
+// 25 ms.
 const aliveWithin = 5 * time.Second
 
 // pulse is when the controller was heard last, and on which connection.
@@ -61,8 +62,8 @@ func (p *pulse) beat(session handshake.Session) {
 }
 
 // elsewhere tells whether the controller is alive on another connection.
-func (p *pulse) elsewhere(session handshake.Session) bool {
-	return p.session.Load() != uint64(session) && time.Since(time.Unix(0, p.at.Load())) < aliveWithin
+func (p *pulse) elsewhere(session handshake.Session, within time.Duration) bool {
+	return p.session.Load() != uint64(session) && time.Since(time.Unix(0, p.at.Load())) < within
 }
 
 // intrudes decides about i_am_here, which restarts this board when a controller
@@ -71,7 +72,8 @@ func (p *pulse) elsewhere(session handshake.Session) bool {
 // any more.
 func (a *Agent) intrudes(ctx context.Context) bool {
 	session := rpc.SessionFrom(ctx)
-	if a.security.mutual() || !a.refuseControl || !a.agreed() || !a.pulse.elsewhere(a.sessions.number(session)) {
+	within := max(aliveWithin, time.Duration(a.v2.silence.Load()))
+	if a.security.mutual() || !a.refuseControl || !a.agreed() || !a.pulse.elsewhere(a.sessions.number(session), within) {
 		return false
 	}
 	a.refuses(ctx, FunctionIAmHere)

@@ -122,8 +122,8 @@ func TestMemoryForAddressesIsBounded(t *testing.T) {
 	g.clock = g.clock.Add(time.Minute)
 	g.fail("192.0.2.1", 1)
 	last := g.lines.All()[g.lines.Len()-1].ContextMap()
-	if suppressed, ok := last["suppressed"].(uint64); !ok || suppressed != 100_000-rejectionLines {
-		t.Errorf("the next line tells of %v that were suppressed", last["suppressed"])
+	if suppressed, ok := last["repeats"].(uint64); !ok || suppressed != 100_000-rejectionLines {
+		t.Errorf("the next line tells of %v that were suppressed", last["repeats"])
 	}
 	if g.pending != 0 {
 		t.Errorf("%d handshakes are under way", g.pending)
