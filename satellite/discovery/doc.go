@@ -21,7 +21,7 @@
 // serial number. What an announcement leads to has to prove who it is, or the
 // link has to be trusted: doc/discovery.md.
 //
-// The parts: message.go reads and writes packets; book.go and board.go fold
+// The parts: message.go and reader.go read and write packets; book.go and board.go fold
 // records into where a serial number is, speaker.go decides what an announcing
 // board sends: both without sockets and clock; network.go owns sockets and
 // interfaces.

@@ -1,9 +1,9 @@
 package discovery
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -44,8 +44,6 @@ type message struct {
 	id        uint16
 	response  bool
 	questions []question
-	// raw are the questions as they came: a conventional resolver wants them back.
-	raw []dnsmessage.Question
 	// records are those of a response, or those that a query knows already.
 	records []record
 }
@@ -55,94 +53,106 @@ const mostRecords = 256
 
 // parse reads a packet. An error comes with what was read before it.
 func parse(packet []byte) (message, error) {
-	var parser dnsmessage.Parser
-	header, err := parser.Start(packet)
-	if err != nil {
-		return message{}, err
+	const headerSize = 12
+	if len(packet) < headerSize {
+		return message{}, errShort
 	}
-	m := message{id: header.ID, response: header.Response}
+	field := func(i int) int { return int(binary.BigEndian.Uint16(packet[2*i:])) }
+	flags := field(1)
+	m := message{id: uint16(field(0)), response: flags&(1<<15) != 0}
 	// RFC 6762 sections 18.3 and 18.11: anything else is to be ignored.
-	if header.OpCode != 0 || header.RCode != dnsmessage.RCodeSuccess {
-		return message{}, fmt.Errorf("opcode %d and response code %d, want 0 and 0", header.OpCode, header.RCode)
+	if opcode, code := flags>>11&15, flags&15; opcode != 0 || code != 0 {
+		return message{}, fmt.Errorf("discovery: opcode %d and response code %d, want 0 and 0", opcode, code)
 	}
-	for range mostRecords {
-		q, err := parser.Question()
-		if err == dnsmessage.ErrSectionDone {
-			break
-		} else if err != nil {
+	questions, answers, authorities, additional := field(2), field(3), field(4), field(5)
+	r := reader{packet, headerSize}
+	for i := range questions {
+		if i == mostRecords {
+			return m, errMany
+		}
+		name, err := r.name()
+		if err != nil {
 			return m, err
 		}
-		m.questions = append(m.questions, question{strings.ToLower(q.Name.String()), q.Type})
-		m.raw = append(m.raw, q)
-	}
-	if err := parser.SkipAllQuestions(); err != nil {
-		return m, err
-	}
-	if err := m.take(parser.AnswerHeader, parser.SkipAnswer, &parser); err != nil || !m.response {
-		return m, err
-	}
-	if err := parser.SkipAllAnswers(); err != nil {
-		return m, err
-	}
-	if err := parser.SkipAllAuthorities(); err != nil {
-		return m, err
-	}
-	return m, m.take(parser.AdditionalHeader, parser.SkipAdditional, &parser)
-}
-
-// take reads the records of one section.
-func (m *message) take(next func() (dnsmessage.ResourceHeader, error), skip func() error, parser *dnsmessage.Parser) error {
-	for len(m.records) < mostRecords {
-		header, err := next()
-		if err == dnsmessage.ErrSectionDone {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		r := record{
-			name: strings.ToLower(header.Name.String()), kind: header.Type,
-			ttl: time.Duration(header.TTL) * time.Second, flush: header.Class&topBit != 0,
-		}
-		known, err := r.body(parser)
-		if err == nil && !known {
-			err = skip()
-		}
+		kind, err := r.uint16()
 		if err != nil {
-			return err
+			return m, err
 		}
-		if known && header.Class&^topBit == dnsmessage.ClassINET {
-			m.records = append(m.records, r)
+		if _, err := r.uint16(); err != nil {
+			return m, err
+		}
+		m.questions = append(m.questions, question{name, dnsmessage.Type(kind)})
+	}
+	for i := range min(answers+authorities+additional, mostRecords) {
+		read, known, err := r.record()
+		if err != nil {
+			return m, err
+		}
+		if known && (i < answers || i >= answers+authorities && m.response) {
+			m.records = append(m.records, read)
 		}
 	}
-	return nil
+	return m, nil
 }
 
-// body reads what follows a record's header; false is a kind that does not
-// matter here.
-func (r *record) body(parser *dnsmessage.Parser) (bool, error) {
+// record reads a resource record; false is one that does not matter here.
+func (r *reader) record() (read record, known bool, err error) {
+	if read.name, err = r.name(); err != nil {
+		return read, false, err
+	}
+	head, err := r.bytes(10)
+	if err != nil {
+		return read, false, err
+	}
+	class := binary.BigEndian.Uint16(head[2:])
+	read.kind = dnsmessage.Type(binary.BigEndian.Uint16(head))
+	read.ttl, read.flush = time.Duration(binary.BigEndian.Uint32(head[4:]))*time.Second, class&topBit != 0
+	size := int(binary.BigEndian.Uint16(head[8:]))
+	if size > len(r.packet)-r.at {
+		return read, false, errShort
+	}
+	end := r.at + size
+	known, err = read.body(reader{r.packet[:end], r.at})
+	r.at = end
+	return read, known && class&^topBit == uint16(dnsmessage.ClassINET), err
+}
+
+// body reads what follows a record's head; false is a kind that does not matter
+// here.
+func (r *record) body(from reader) (known bool, err error) {
 	switch r.kind {
 	case dnsmessage.TypePTR:
-		body, err := parser.PTRResource()
-		r.target = strings.ToLower(body.PTR.String())
-		return true, err
+		r.target, err = from.name()
 	case dnsmessage.TypeSRV:
-		body, err := parser.SRVResource()
-		r.target, r.port = strings.ToLower(body.Target.String()), int(body.Port)
-		return true, err
+		head, short := from.bytes(6)
+		if short != nil {
+			return false, short
+		}
+		r.port = int(binary.BigEndian.Uint16(head[4:]))
+		r.target, err = from.name()
 	case dnsmessage.TypeTXT:
-		body, err := parser.TXTResource()
-		r.text = body.TXT
-		return true, err
+		for from.at < len(from.packet) {
+			size, _ := from.bytes(1)
+			text, short := from.bytes(int(size[0]))
+			if short != nil {
+				return false, short
+			}
+			r.text = append(r.text, string(text))
+		}
 	case dnsmessage.TypeA:
-		body, err := parser.AResource()
-		r.address = netip.AddrFrom4(body.A)
-		return true, err
+		var address []byte
+		if address, err = from.bytes(4); err == nil {
+			r.address = netip.AddrFrom4([4]byte(address))
+		}
 	case dnsmessage.TypeAAAA:
-		body, err := parser.AAAAResource()
-		r.address = netip.AddrFrom16(body.AAAA)
-		return true, err
+		var address []byte
+		if address, err = from.bytes(16); err == nil {
+			r.address = netip.AddrFrom16([16]byte(address))
+		}
+	default:
+		return false, nil
 	}
-	return false, nil
+	return err == nil, err
 }
 
 // question asks who offers the service.
@@ -163,14 +173,18 @@ func packQuestion() ([]byte, error) {
 
 // packResponse writes a response. Id and questions are those of a conventional
 // resolver's query, else 0 and none.
-func packResponse(id uint16, questions []dnsmessage.Question, answers []record) ([]byte, error) {
+func packResponse(id uint16, questions []question, answers []record) ([]byte, error) {
 	builder := dnsmessage.NewBuilder(nil, dnsmessage.Header{ID: id, Response: true, Authoritative: true})
 	builder.EnableCompression()
 	if err := builder.StartQuestions(); err != nil {
 		return nil, err
 	}
 	for _, q := range questions {
-		if err := builder.Question(q); err != nil {
+		name, err := dnsmessage.NewName(q.name)
+		if err != nil {
+			return nil, err
+		}
+		if err := builder.Question(dnsmessage.Question{Name: name, Type: q.kind, Class: dnsmessage.ClassINET}); err != nil {
 			return nil, err
 		}
 	}

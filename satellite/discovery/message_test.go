@@ -3,6 +3,7 @@ package discovery
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,8 +43,9 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("answered what cannot be read: %v", err)
 			}
 		}
-		if err != nil || !m.response {
-			return
+		escaped := slices.ContainsFunc(m.records, func(r record) bool { return strings.Contains(r.name+r.target, `\`) })
+		if err != nil || !m.response || escaped {
+			return // the builder writes no dots within labels
 		}
 		again, err := packResponse(m.id, nil, m.records)
 		if err != nil {
@@ -55,6 +57,34 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%+v became %+v, %v", m.records, read.records, err)
 		}
 	})
+}
+
+func TestNamesInPackets(t *testing.T) {
+	packet := []byte("\x03ABC\x05local\x00" + "\x05a.b\\c\xc0\x04" + "\x40" + "\x05loca")
+	r := reader{packet: packet}
+	for _, want := range []string{"abc.local.", `a\.b\\c.local.`} {
+		if got, err := r.name(); err != nil || got != want {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+	}
+	for at, want := range map[int]error{len(packet) - 6: errName, len(packet) - 5: errShort, len(packet): errShort} {
+		r := reader{packet, at}
+		if got, err := r.name(); err != want {
+			t.Errorf("at %d: %q, %v, want %v", at, got, err, want)
+		}
+	}
+	loop := reader{packet: []byte("\xc0\x00")}
+	if got, err := loop.name(); err != errName {
+		t.Errorf("a name that points to itself: %q, %v", got, err)
+	}
+	long := reader{packet: []byte(strings.Repeat("\x3f"+strings.Repeat("x", 63), 4) + "\x00")}
+	if got, err := long.name(); err != errName {
+		t.Errorf("a name of 257 bytes: %d, %v", len(got), err)
+	}
+	root := reader{packet: []byte{0}}
+	if got, err := root.name(); err != nil || got != "." {
+		t.Errorf("the root: %q, %v", got, err)
+	}
 }
 
 func TestPacketsThatAreIgnored(t *testing.T) {

@@ -114,7 +114,9 @@ func (s *speaker) hear(now time.Time, network string, from netip.AddrPort, m mes
 			return nil
 		}
 		link.lastLegacy = now
-		return s.pack(network, from, m.id, m.raw, s.records(link.addresses, legacyTTL, false))
+		// It wants its question back.
+		asked := slices.DeleteFunc(slices.Clone(m.questions), func(q question) bool { return !s.wanted(message{questions: []question{q}}) })
+		return s.pack(network, from, m.id, asked, s.records(link.addresses, legacyTTL, false))
 	}
 	if !link.asked {
 		link.asked, link.due = true, now.Add(s.jitter())
@@ -240,7 +242,7 @@ func (s *speaker) addressRecord(address netip.Addr, ttl time.Duration, flush boo
 
 // pack writes a packet; one that cannot be written is left out, which [Announce]
 // has ruled out.
-func (s *speaker) pack(network string, to netip.AddrPort, id uint16, questions []dnsmessage.Question, records []record) []outgoing {
+func (s *speaker) pack(network string, to netip.AddrPort, id uint16, questions []question, records []record) []outgoing {
 	packet, err := packResponse(id, questions, records)
 	if err != nil || len(records) == 0 {
 		return nil

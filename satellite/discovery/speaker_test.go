@@ -23,8 +23,16 @@ func sent(t *testing.T, p outgoing) message {
 
 func query(t *testing.T, name string, kind dnsmessage.Type) message {
 	t.Helper()
-	return message{id: 7, questions: []question{{strings.ToLower(name), kind}},
-		raw: []dnsmessage.Question{{Name: dnsmessage.MustNewName(name), Type: kind, Class: dnsmessage.ClassINET}}}
+	packet, err := packResponse(7, []question{{name, kind}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := parse(packet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.response = false
+	return m
 }
 
 // run collects what is sent until a time, and when.
