@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -67,6 +68,7 @@ func TestPage(t *testing.T) {
 		run  func(t *testing.T, browser *chromium)
 	}{
 		{"ShowsChangesLive", pageShowsChangesLive},
+		{"OverControlSockets", pageOverControlSockets},
 		{"IsChosenFrom", pageIsChosenFrom},
 		{"ByKeyboard", pageByKeyboard},
 		{"KeepsTheFocusWhenCardsMove", pageKeepsTheFocusWhenCardsMove},
@@ -117,6 +119,40 @@ func pageShowsChangesLive(t *testing.T, browser *chromium) {
 	page.await(`[...document.querySelectorAll("h3")].some((name) => name.textContent === "connector_4")`)
 	source.set("/run/connector_2.sock", lively("connector_2", 1, time.Now()))
 	page.await(`document.getElementById("verdict-text").textContent === "All 4 modules work"`)
+	noComplaints(t, page)
+}
+
+// pageOverControlSockets has modules with sockets as they have them on a board.
+func pageOverControlSockets(t *testing.T, browser *chromium) {
+	directory := t.TempDir()
+	start := func(status control.Status) (stop func()) {
+		server, err := control.Listen(control.Config{
+			Path:   filepath.Join(directory, status.ModuleID+".sock"),
+			Status: func(context.Context) (*control.Status, error) { return &status, nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- server.Serve(ctx) }()
+		return func() {
+			cancel()
+			<-ended
+		}
+	}
+	stopController := start(controllerStatus("connector_2", time.Now()))
+	stopAgent := start(agentStatus("remote_controller", time.Now()))
+	defer stopAgent()
+	_, address := serve(t, Sockets{Directories: []string{directory}}, ServerConfig{})
+	page := browser.open("http://"+address+"/", 1280, 900)
+	page.await(`document.getElementById("verdict-text").textContent === "All 2 modules work"`)
+	page.await(`document.querySelector("article .chart[data-series=latency_s] .figure").textContent === "2.1"`)
+	stopController()
+	page.await(`document.querySelector("article[data-level=down] .reasons").textContent.startsWith("Its control socket is gone")`)
+	stopController = start(controllerStatus("connector_2", time.Now()))
+	defer stopController()
+	page.await(`document.getElementById("verdict-text").textContent === "All 2 modules work"`)
 	noComplaints(t, page)
 }
 

@@ -65,6 +65,12 @@ func findChromium(t *testing.T) string {
 func startChromium(t *testing.T) *chromium {
 	t.Helper()
 	path := findChromium(t)
+	// Not the test's own directory: processes of the browser that outlive it for a moment may still write there.
+	profile, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { removeSoon(t, profile) })
 	theirInput, orders, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +83,7 @@ func startChromium(t *testing.T) *chromium {
 	b.command = exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 		"--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
-		"--hide-scrollbars", "--user-data-dir="+t.TempDir(), "--remote-debugging-pipe", "about:blank")
+		"--hide-scrollbars", "--user-data-dir="+profile, "--remote-debugging-pipe", "about:blank")
 	b.command.ExtraFiles = []*os.File{theirInput, theirOutput} // descriptors 3 and 4, as the flag wants
 	b.command.Stderr = &b.log
 	b.command.WaitDelay = 10 * time.Second
@@ -102,6 +108,20 @@ func startChromium(t *testing.T) *chromium {
 		}
 	})
 	return b
+}
+
+// removeSoon removes a directory as soon as nobody writes there any more.
+func removeSoon(t *testing.T, directory string) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		err := os.RemoveAll(directory)
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Logf("chromium's profile is left behind: %v", err)
+			return
+		}
+	}
 }
 
 func (b *chromium) receive(answers *os.File) {
