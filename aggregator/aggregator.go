@@ -126,8 +126,8 @@ func (a *Aggregator) serve(ctx context.Context) error {
 	a.serveControl()
 	a.subscribe()
 	a.module.OnReady(func(context.Context) error {
-		a.readyOnce.Do(func() { close(a.ready) })
 		a.control.events.Moved(stateReady, control.Healthy)
+		a.readyOnce.Do(func() { close(a.ready) })
 		return nil
 	})
 	a.background.Go(func() { a.loop.run(running) })

@@ -171,7 +171,7 @@ func TestVariablesErrorsAndStatesAreWatched(t *testing.T) {
 
 func TestALostLinkIsSeen(t *testing.T) {
 	_, controller := controlSockets(t)
-	s, _ := startCabled(t, satelliteOptions{main: map[string]any{"on_loss": "isolate", "resume_window_s": 1}})
+	s, _ := startCabled(t, satelliteOptions{main: map[string]any{"on_loss": "isolate", "resume_window_s": 1, "link_timeout_ms": 30_000}})
 	statusOf(t, controller, working)
 	states := watchAll(t, controller)
 	if event := receive(t, states, "the state at the start"); event.State != "Working" || event.Health != control.Healthy {

@@ -78,7 +78,8 @@ func startStation(t *testing.T, keys map[string]any) *station {
 		"board": {Module: "Board", Manifest: []byte(boardManifest)},
 		"connector_2": {
 			Module: "SatelliteController", Manifest: satellite.ControllerInstallation().Manifest,
-			Config: map[string]any{"hostname": "127.0.0.1", "port": port, "on_loss": "isolate", "resume_window_s": 1},
+			Config: map[string]any{"hostname": "127.0.0.1", "port": port, "on_loss": "isolate", "resume_window_s": 1,
+				"link_timeout_ms": 30_000}, // a busy machine is no lost link
 			Connections: map[string][]everesttest.Connection{
 				"auth": to("board", "auth"), "system": to("aggregator", "system"),
 			},
