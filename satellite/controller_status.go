@@ -59,6 +59,8 @@ type ControllerStatus struct {
 }
 
 type controllerCounters struct {
+	// finder is the controller's, for whoever asks before it runs.
+	finder                     atomic.Pointer[finder]
 	state                      atomic.Uint32
 	satellite                  atomic.Pointer[string]
 	variables, errors, dropped atomic.Uint64
@@ -89,8 +91,8 @@ func (c *Controller) Status() ControllerStatus {
 	if dialect, known := c.links.speaks(); known {
 		status.Dialect = dialect.String()
 	}
-	if c.finder != nil {
-		status.Discovery, status.Boards = c.finder.status()
+	if finder := c.status.finder.Load(); finder != nil {
+		status.Discovery, status.Boards = finder.status()
 	}
 	if last := c.status.lastVariable.Load(); last != 0 {
 		status.LastVariable = time.Unix(0, last)

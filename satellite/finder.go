@@ -54,6 +54,7 @@ func (c *Controller) findBySerial() error {
 		return fmt.Errorf("satellite: %w", err)
 	}
 	c.finder = &finder{watcher: watcher}
+	c.status.finder.Store(c.finder)
 	return nil
 }
 
