@@ -163,9 +163,7 @@ func TestTheWrongSatelliteIsRefused(t *testing.T) {
 			if status := main.controller.Status(); status.Connected || status.PeerSerial != "" || status.RejectedPeers == 0 {
 				t.Errorf("controller's status %+v", status)
 			}
-			if status := s.agent.Status(); status.State != "Waiting" {
-				t.Errorf("agent's status %+v", status)
-			}
+			waitUntil(t, "the agent goes on waiting", func() bool { return s.agent.Status().State == "Waiting" })
 		})
 	}
 }
