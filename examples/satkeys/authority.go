@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
@@ -114,13 +115,18 @@ func (c caSignCommand) signHere(s *session, authority *identity.Authority, role 
 	if err != nil {
 		return err
 	}
-	if err := trust.TrustAuthority(authority.Certificate, nil); err != nil {
-		return err
+	// A trust that is there may be limited to some boards, and stays so.
+	trusted := slices.ContainsFunc(trust.Authorities, func(present identity.TrustedAuthority) bool {
+		return present.Certificate.Equal(authority.Certificate)
+	})
+	if !trusted {
+		if err := trust.TrustAuthority(authority.Certificate, nil); err != nil {
+			return err
+		}
+		if err := trust.Save(c.Board); err != nil {
+			return err
+		}
 	}
-	if err := trust.Save(c.Board); err != nil {
-		return err
-	}
-	name := authority.Certificate.Subject.CommonName
-	return s.report(reportOf(c.Board, adopted), "%q vouches for %s as a %s until %s, and %s trusts every board that it vouches for\n",
-		name, adopted.Serial, role, day(adopted.Expires()), adopted.Serial)
+	return s.report(reportOf(c.Board, adopted), "%q vouches for %s as a %s until %s, and %s trusts this authority\n",
+		authority.Certificate.Subject.CommonName, adopted.Serial, role, day(adopted.Expires()), adopted.Serial)
 }

@@ -129,6 +129,11 @@ func TestAnAuthorityPairsAStation(t *testing.T) {
 	if shown.SignedBy != "Station 7" || len(shown.Authorities) != 1 || shown.Authorities[0].Serials[0] != "SAT01" {
 		t.Errorf("shown: %+v", shown)
 	}
+	// Signing again widens no trust.
+	keys(t, exitDone, "", "ca", "sign", ca, main, "--as", "controller")
+	if shown := report(t, "show", main); len(shown.Authorities) != 1 || len(shown.Authorities[0].Serials) != 1 {
+		t.Errorf("shown after signing again: %+v", shown.Authorities)
+	}
 	// A renewal: a new key, signed before it is used.
 	keys(t, exitDone, "", "rotate", sat)
 	keys(t, exitDone, "", "ca", "sign", ca, sat, "--as", "satellite")
