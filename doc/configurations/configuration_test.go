@@ -10,33 +10,11 @@ import (
 	"strings"
 	"testing"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/remotechargeport/remotechargeport/aggregator"
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
-
-// configuration is a configuration file of EVerest's manager, as far as the files here use it.
-type configuration struct {
-	Settings map[string]any `yaml:"settings"`
-	Modules  map[string]struct {
-		Module               string                    `yaml:"module"`
-		Standalone           bool                      `yaml:"standalone"`
-		Config               map[string]any            `yaml:"config_module"`
-		ImplementationConfig map[string]map[string]any `yaml:"config_implementation"`
-		Connections          map[string][]struct {
-			Module         string `yaml:"module_id"`
-			Implementation string `yaml:"implementation_id"`
-		} `yaml:"connections"`
-		Mapping struct {
-			Module *struct {
-				EVSE int `yaml:"evse"`
-			} `yaml:"module"`
-		} `yaml:"mapping"`
-	} `yaml:"active_modules"`
-}
 
 // own are the modules of this project.
 func own() map[string]everest.Installation {
@@ -63,36 +41,15 @@ func manifestOf(t *testing.T, module string) []byte {
 
 func load(t *testing.T, name string) map[string]everesttest.ModuleConfig {
 	t.Helper()
-	file, err := os.Open(name)
+	file, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	var read configuration
-	decoder := yaml.NewDecoder(file)
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&read); err != nil {
+	read, err := everesttest.ReadConfiguration(file, func(module string) ([]byte, error) { return manifestOf(t, module), nil })
+	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	modules := map[string]everesttest.ModuleConfig{}
-	for id, module := range read.Modules {
-		config := everesttest.ModuleConfig{
-			Module: module.Module, Manifest: manifestOf(t, module.Module), Standalone: module.Standalone,
-			Config: module.Config, ImplementationConfig: module.ImplementationConfig,
-			Connections: map[string][]everesttest.Connection{},
-		}
-		for requirement, connections := range module.Connections {
-			for _, connection := range connections {
-				config.Connections[requirement] = append(config.Connections[requirement],
-					everesttest.Connection{ModuleID: connection.Module, ImplementationID: connection.Implementation})
-			}
-		}
-		if module.Mapping.Module != nil {
-			config.Mapping = &everesttest.ModuleMapping{Module: &everest.Mapping{EVSE: module.Mapping.Module.EVSE}}
-		}
-		modules[id] = config
-	}
-	return modules
+	return read.Modules
 }
 
 // definitions are EVerest's as far as this module has them. Of the others nothing but the name is known, which is enough to
