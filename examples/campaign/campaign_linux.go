@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -64,9 +65,12 @@ func runCampaign(ctx context.Context, flags Flags, output io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	programs, err := build(ctx, folder, flags.Race)
-	if err != nil {
-		return err
+	programs := flags.Programs
+	if programs == "" {
+		programs = folder
+		if err := build(ctx, folder, flags.Race); err != nil {
+			return err
+		}
 	}
 	c := &campaign{flags: flags, output: output, fail: cancel}
 	c.events, c.pushes = NewLedger("events", c.problem), NewLedger("variables for the satellite", c.problem)
@@ -86,8 +90,8 @@ func runCampaign(ctx context.Context, flags Flags, output io.Writer) error {
 		return err
 	}
 	defer c.forwarder.close()
-	c.port = c.board("satellite", c.network.port, folder, programs["agent"], agentID, c.satelliteModules, c.setUpPort)
-	c.main = c.board("main", c.network.main, folder, programs["controller"], controllerID, c.mainModules, c.setUpMain)
+	c.port = c.board("satellite", c.network.port, folder, filepath.Join(programs, "agent"), agentID, c.satelliteModules, c.setUpPort)
+	c.main = c.board("main", c.network.main, folder, filepath.Join(programs, "controller"), controllerID, c.mainModules, c.setUpMain)
 	if flags.Secure {
 		if err := pair(folder, [2]string{c.port.name, c.main.name}); err != nil {
 			return err

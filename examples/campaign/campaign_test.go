@@ -3,10 +3,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -17,8 +20,27 @@ func TestMain(m *testing.M) {
 		panic(serveBroker(socket))
 	}
 	flag.Parse()
-	goleak.VerifyTestMain(m)
+	folder, err := os.MkdirTemp("", "campaign")
+	if err != nil {
+		panic(err)
+	}
+	programs = folder
+	status := m.Run()
+	if err := os.RemoveAll(folder); err != nil {
+		panic(err)
+	}
+	if err := goleak.Find(); status == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
 }
+
+// programs is where the tests find the modules' programs, once built has built them.
+var (
+	programs string
+	built    = sync.OnceValue(func() error { return build(context.Background(), programs, raceEnabled) })
+)
 
 // writer writes to the test's log.
 type writer struct{ t *testing.T }
@@ -34,7 +56,6 @@ func TestCampaign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flags.Race = raceEnabled
 	play(t, flags)
 }
 
@@ -69,6 +90,10 @@ func TestCampaignIsolating(t *testing.T) {
 
 func play(t *testing.T, flags Flags) {
 	t.Helper()
+	if err := built(); err != nil {
+		t.Fatal(err)
+	}
+	flags.Programs = programs
 	err := runCampaign(t.Context(), flags, writer{t})
 	if errors.Is(err, errNoRight) && !required() {
 		t.Skip(err)

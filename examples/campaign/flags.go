@@ -21,6 +21,8 @@ type Flags struct {
 	Race     bool
 	// Secure is whether the link is a protected one.
 	Secure bool
+	// Programs is a folder with the modules' programs; empty builds them.
+	Programs string
 	// Isolate is the policy on_loss of the main board.
 	Isolate bool
 	Only    []Kind
@@ -42,6 +44,7 @@ func ParseFlags(arguments []string, help io.Writer) (Flags, error) {
 	set.BoolVar(&f.Race, "race", false, "build the modules with the race detector")
 	set.BoolVar(&f.Isolate, "isolate", false, "set on_loss to isolate: the main board outlives its satellite")
 	set.BoolVar(&f.Secure, "mutual-tls", false, "set security to mutual-tls, with an identity for each board")
+	set.StringVar(&f.Programs, "programs", "", "take the programs agent and controller from this `folder` instead of building them")
 	set.BoolVar(&f.Logs, "logs", false, "print what the modules and brokers write")
 	set.DurationVar(&f.Idle, "idle", 0, "make no faults and no traffic, and measure for so long what the modules cost")
 	set.Func("only", "make only faults of this `kind`; repeatable", func(text string) error {

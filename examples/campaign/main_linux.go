@@ -32,22 +32,20 @@ func main() {
 	}
 }
 
-// build compiles the modules' programs as doc/deployment.md says, by the names of their folders.
-func build(ctx context.Context, folder string, race bool) (map[string]string, error) {
-	programs := map[string]string{}
+// build compiles the modules' programs into a folder, as doc/deployment.md says.
+func build(ctx context.Context, folder string, race bool) error {
 	for _, name := range []string{"agent", "controller"} {
 		arguments := []string{"build", "-trimpath", "-ldflags", "-s -w", "-tags", "codec.notfastpath"}
 		environment := append(os.Environ(), "CGO_ENABLED=0")
 		if race {
 			arguments, environment = append(arguments, "-race"), os.Environ()
 		}
-		programs[name] = filepath.Join(folder, name)
-		arguments = append(arguments, "-o", programs[name], "github.com/remotechargeport/remotechargeport/examples/"+name)
+		arguments = append(arguments, "-o", filepath.Join(folder, name), "github.com/remotechargeport/remotechargeport/examples/"+name)
 		command := exec.CommandContext(ctx, "go", arguments...)
 		command.Env = environment
 		if output, err := command.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("go build %s: %w\n%s", name, err, output)
+			return fmt.Errorf("go build %s: %w\n%s", name, err, output)
 		}
 	}
-	return programs, nil
+	return nil
 }
