@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// happen makes one fault, ends it, and waits until everything is at work again.
+func (c *campaign) happen(ctx context.Context, fault Fault) (Outcome, error) {
+	outcome := Outcome{Fault: fault}
+	c.line("campaign: " + string(fault.Kind) + " begins")
+	if fault.Kind.Kills() {
+		return c.kill(ctx, fault)
+	}
+	before, err := c.main.status(ctx)
+	if err != nil {
+		return outcome, err
+	}
+	end, err := c.begin(fault)
+	if err != nil {
+		return outcome, err
+	}
+	_ = sleep(ctx, fault.For)
+	if err := end(); err != nil {
+		return outcome, err
+	}
+	c.line("campaign: " + string(fault.Kind) + " ends")
+	healed := time.Now()
+	if err := c.atWork(ctx, c.marks()); err != nil {
+		return outcome, err
+	}
+	outcome.Recovered = time.Since(healed)
+	after, err := c.main.status(ctx)
+	if err != nil {
+		return outcome, err
+	}
+	if outcome.Resumes = int(after.Resumes - before.Resumes); outcome.Resumes == 0 && (fault.Kind == Cut || fault.Kind == CutTwice) {
+		return outcome, errors.New("the link was not cut")
+	}
+	return outcome, c.checkJournal(ctx)
+}
+
+// checkJournal looks whether the satellite gave something up, and whether the link speaks what it should.
+func (c *campaign) checkJournal(ctx context.Context) error {
+	status, err := c.port.status(ctx)
+	switch {
+	case err != nil:
+		return err
+	case (status.Security == "mutual-tls") != c.flags.Secure:
+		return fmt.Errorf("the security of the link is %q", status.Security)
+	case status.Dialect != "v2":
+		return fmt.Errorf("the link speaks %q", status.Dialect)
+	case status.GivenUp > 0:
+		return fmt.Errorf("the agent gave %d events up", status.GivenUp)
+	}
+	return nil
+}
+
+// begin begins a fault that kills nobody, and returns what ends it.
+func (c *campaign) begin(fault Fault) (end func() error, err error) {
+	n, heal := c.network, func() error { c.forwarder.heal(); return nil }
+	switch fault.Kind {
+	case MainLinkDown:
+		return func() error { return n.up(n.main) }, n.down(n.main)
+	case PortLinkDown:
+		return func() error { return n.up(n.port) }, n.down(n.port)
+	case MainPulled:
+		return func() error { return n.pull(n.main, "up") }, n.pull(n.main, "down")
+	case PortPulled:
+		return func() error { return n.pull(n.port, "up") }, n.pull(n.port, "down")
+	case Loss:
+		return func() error { return n.lose(0) }, n.lose(30)
+	case Delay:
+		c.forwarder.slow(fault.Delay)
+	case Stall:
+		c.forwarder.stall(forth, back)
+	case StallOneWay:
+		direction := back
+		if fault.ToSatellite {
+			direction = forth
+		}
+		c.forwarder.stall(direction)
+	case Cut:
+		c.forwarder.cut()
+	case CutTwice:
+		c.forwarder.cut()
+		return func() error { c.forwarder.cut(); return nil }, nil
+	case StopAgent:
+		return c.stop(c.port)
+	case StopController:
+		return c.stop(c.main)
+	}
+	return heal, nil
+}
+
+func (c *campaign) stop(board *board) (end func() error, err error) {
+	current, _ := board.alive()
+	if current == nil {
+		return nil, fmt.Errorf("%s is not up", board.name)
+	}
+	current.module.signal(syscall.SIGSTOP)
+	return func() error { current.module.signal(syscall.SIGCONT); return nil }, nil
+}
+
+// kill kills a process and waits until both boards have started afresh.
+func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
+	outcome := Outcome{Fault: fault}
+	port, _ := c.port.alive()
+	main, _ := c.main.alive()
+	if port == nil || main == nil {
+		return outcome, errors.New("a board is not up")
+	}
+	// The main board takes this way in its next life.
+	c.direct.Store(fault.Direct)
+	// An outage that is too long ends processes by itself.
+	c.killing.Store(fault.Kind == Away)
+	// The longer the link was down before, the more the process holds.
+	if fault.For > 0 {
+		if err := c.network.pull(c.network.main, "down"); err != nil {
+			return outcome, err
+		}
+		_ = sleep(ctx, fault.For)
+	}
+	c.killing.Store(true)
+	c.kills.Add(1)
+	killed := time.Now()
+	switch fault.Kind {
+	case KillAgent:
+		port.module.signal(syscall.SIGKILL)
+	case KillController:
+		main.module.signal(syscall.SIGKILL)
+	case KillPortBroker:
+		c.port.broker.signal(syscall.SIGKILL)
+	case KillMainBroker:
+		c.main.broker.signal(syscall.SIGKILL)
+	case KillBoth:
+		port.module.signal(syscall.SIGKILL)
+		main.module.signal(syscall.SIGKILL)
+	}
+	if fault.For > 0 {
+		if err := c.network.pull(c.network.main, "up"); err != nil {
+			return outcome, err
+		}
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, recoveryLimit, errTooLong)
+	defer cancel()
+	freshPort, err := c.port.await(limited, port.number+1)
+	if err != nil {
+		return outcome, err
+	}
+	// An isolating main board lives on where nothing of it was killed.
+	least := main.number + 1
+	if c.flags.Isolate && !fault.Kind.killsMain() {
+		least = main.number
+	}
+	freshMain, err := c.main.await(limited, least)
+	if err != nil {
+		return outcome, err
+	}
+	// A board that was ready first may have had to start once more.
+	if freshPort, err = c.port.await(limited, freshPort.number); err != nil {
+		return outcome, err
+	}
+	outcome.Ready = time.Since(killed)
+	if err := c.atWork(limited, c.marks()); err != nil {
+		return outcome, err
+	}
+	outcome.Recovered = time.Since(killed)
+	if now, _ := c.port.alive(); now != nil {
+		freshPort = now
+	}
+	if now, _ := c.main.alive(); now != nil {
+		freshMain = now
+	}
+	if c.flags.Isolate && !fault.Kind.killsMain() && freshMain != main {
+		c.problem(string(fault.Kind) + ": the isolating main board did not outlive it")
+	}
+	if c.outOfService.Load() {
+		c.problem(string(fault.Kind) + ": the port works, and the main board says that it is out of service")
+	}
+	outcome.Told = int(c.told.Swap(0))
+	outcome.Lives = freshPort.number - port.number + freshMain.number - main.number
+	outcome.Pushes = len(c.pushes.TakeLost())
+	for _, lost := range c.events.TakeLost() {
+		outcome.Lost++
+		if before := killed.Sub(lost.at); before < 0 {
+			outcome.After++
+		} else {
+			outcome.Oldest = max(outcome.Oldest, before)
+		}
+	}
+	// What was published long before had been received, and was held by nobody any more.
+	if outcome.Oldest > fault.For+heldLimit {
+		c.problem(fmt.Sprintf("%s: what was published %v before is lost, and the link was down for %v", fault.Kind, outcome.Oldest, fault.For))
+	}
+	c.killing.Store(false)
+	return outcome, nil
+}
+
+// heldLimit is how long the way of an event may take while nothing is wrong, on a busy machine.
+const heldLimit = 10 * time.Second
+
+// errTooLong is the end of a wait.
+var errTooLong = fmt.Errorf("not at work again within %v", recoveryLimit)
