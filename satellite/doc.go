@@ -25,6 +25,10 @@
 //     acknowledged, a command runs once, and a link that comes back within the
 //     resume window goes on where it was. With on_loss: isolate the main board
 //     stays up without its satellite.
+//   - With security: mutual-tls both boards prove who they are (package identity)
+//     before anything is said, strangers are counted, limited and logged, and the
+//     link belongs to one controller: doc/security.md. Plain is the default, and
+//     says so at every start.
 //   - Nothing waits for ever: a command ends after CommandTimeout, a journal
 //     that nobody empties is bounded by [Limits].
 //
