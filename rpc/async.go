@@ -143,7 +143,7 @@ func (a *async) giveUp(method string, reason error) {
 func (c *call) complete(err error) {
 	client, async := c.client, c.async
 	async.unwatch()
-	if c.lent != nil {
+	if !c.returned() {
 		go func() {
 			client.recycle(c)
 			async.done(err)

@@ -1,8 +1,11 @@
 package rpc_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -167,4 +170,44 @@ func TestStartOnABrokenConnection(t *testing.T) {
 			t.Errorf("%d calls begun, %d ended", begun, ended)
 		}
 	})
+}
+
+// TestRawRepliesStayWhole sends many calls at once to a handler that answers parts of what was read, on the reader's
+// goroutine and otherwise, in messages of sizes around that from which on they are not copied. The replies are taken only
+// when the server has read on.
+func TestRawRepliesStayWhole(t *testing.T) {
+	for _, function := range []string{"any", "quick"} {
+		t.Run(function, func(t *testing.T) {
+			_, listener, stop := inMemory(t, rpc.ServerConfig{}, func(s *rpc.Server) {
+				echo := func(_ context.Context, request *rpc.Request) (any, error) { return request.Args, nil }
+				must(t, s.Handle("any", echo))
+				must(t, s.Handle("quick", echo, rpc.NonBlocking()))
+			})
+			defer stop()
+			conn, err := listener.Dial(t.Context(), nil, nil)
+			must(t, err)
+			defer conn.Close()
+			var calls []byte
+			var want [][]byte
+			for i := range 100 {
+				text := strings.Repeat(fmt.Sprintf("%d ", i), 6000+200*i)
+				call, err := rpc.Encode([]any{0, i, function, []any{text}})
+				must(t, err)
+				calls = append(calls, call...)
+				reply, err := rpc.Encode([]any{1, i, nil, []any{text}})
+				must(t, err)
+				want = append(want, reply)
+			}
+			go func() {
+				// A failure is seen in the replies.
+				_, _ = conn.Write(calls)
+			}()
+			for i, reply := range want {
+				got := make([]byte, len(reply))
+				if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, reply) {
+					t.Fatalf("reply %d of %d bytes is not that to its call, %v", i, len(reply), err)
+				}
+			}
+		})
+	}
 }

@@ -45,6 +45,19 @@ func (c *call) put(head []byte) (gathered bool, err error) {
 // written is the outbox's message that it no longer reads the message.
 func (c *call) written() { close(c.lent) }
 
+// returned says whether the outbox needs neither the message nor the caller's memory.
+func (c *call) returned() bool {
+	if c.lent == nil {
+		return true
+	}
+	select {
+	case <-c.lent:
+		return true
+	default:
+		return false
+	}
+}
+
 // reclaim waits until the outbox does not need the message and the caller's memory. What still waits to be written is
 // copied, so this takes no longer than a write that is under way.
 func (c *call) reclaim() {

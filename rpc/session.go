@@ -274,6 +274,10 @@ func (s *Session) take(message requestMessage, size int) {
 		r.whole = s.in.handOver(size)
 	}
 	if r.function.nonBlocking && s.lanes.mayRunNow() {
+		if size >= bigMessage && r.whole == nil {
+			// A part of it may be the reply, which is then written from where it is, after the buffer was used again.
+			r.keep()
+		}
 		if s.run(r) {
 			s.out.flush(false)
 		}
