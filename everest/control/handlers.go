@@ -18,6 +18,9 @@ type failure struct {
 	Error string `json:"error"`
 }
 
+// bodyPatience is how long a connection is kept for the rest of a request that is refused.
+const bodyPatience = time.Second
+
 // handler answers the requests of doc.go.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
@@ -36,11 +39,6 @@ func (s *Server) handler() http.Handler {
 				s.fail(w, http.StatusMethodNotAllowed, path+" wants "+way.method)
 				return
 			}
-			if r.ContentLength != 0 {
-				w.Header().Set("Connection", "close")
-				s.fail(w, http.StatusRequestEntityTooLarge, path+" takes no body")
-				return
-			}
 			way.handle(w, r)
 		})
 	}
@@ -48,10 +46,18 @@ func (s *Server) handler() http.Handler {
 		s.fail(w, http.StatusNotFound, "there are GET /status, GET /watch, POST /ping and GET /logs")
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.enter() {
-			defer s.active.Done()
-			mux.ServeHTTP(w, r)
+		if !s.enter() {
+			return
 		}
+		defer s.active.Done()
+		if r.ContentLength != 0 {
+			// What is announced is read to its end, which may never come.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
+			w.Header().Set("Connection", "close")
+			s.fail(w, http.StatusRequestEntityTooLarge, r.URL.Path+" takes no body")
+			return
+		}
+		mux.ServeHTTP(w, r)
 	})
 }
 

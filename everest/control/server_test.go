@@ -133,6 +133,30 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
+// A body that is announced and never comes must not keep a place for good.
+func TestABodyThatNeverComes(t *testing.T) {
+	client, _ := serve(t, Config{})
+	for _, request := range []string{
+		"POST /ping HTTP/1.1\r\nHost: m\r\nContent-Length: 3\r\n\r\n",
+		"POST /ping HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+		"POST /status HTTP/1.1\r\nHost: m\r\nContent-Length: 3\r\n\r\n",
+		"GET /elsewhere HTTP/1.1\r\nHost: m\r\nContent-Length: 3\r\n\r\n",
+	} {
+		connection, err := net.Dial("unix", client.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = connection.SetDeadline(time.Now().Add(patience))
+		if _, err := io.WriteString(connection, request); err != nil {
+			t.Error(err)
+		}
+		if answer, err := io.ReadAll(connection); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 4") {
+			t.Errorf("%.30q: %.30q, then %v, want an answer and the end of the connection", request, answer, err)
+		}
+		connection.Close()
+	}
+}
+
 func TestOneConnectionTooMany(t *testing.T) {
 	client, _ := serve(t, Config{Connections: 1, Events: &Hub{}})
 	ctx, cancel := context.WithCancel(t.Context())
