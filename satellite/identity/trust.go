@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"crypto/x509"
 	"encoding/json"
@@ -50,7 +51,8 @@ func (a TrustedAuthority) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (a *TrustedAuthority) UnmarshalJSON(text []byte) error {
 	var file trustedAuthorityFile
-	if err := json.Unmarshal(text, &file); err != nil {
+	// What the decoder around this one was told does not reach here.
+	if err := decodeStrictly(text, &file); err != nil {
 		return err
 	}
 	chain, err := ParseCertificates([]byte(file.Certificate))
@@ -179,10 +181,15 @@ func latest(now, notBefore, authority time.Time, chain []*x509.Certificate) time
 	return now
 }
 
-// LoadTrust reads whom a board trusts: nobody where there is no file.
+// LoadTrust reads whom a board trusts: nobody where there is no file. It fails with
+// ErrPermissions where others can change that.
 func LoadTrust(directory string) (Trust, error) {
 	path := filepath.Join(directory, trustedFile)
-	content, _, err := readPrivate(path)
+	var content []byte
+	err := checkDirectory(directory)
+	if err == nil {
+		content, _, err = readPrivate(path)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return Trust{}, nil
 	}
@@ -197,11 +204,8 @@ func LoadTrust(directory string) (Trust, error) {
 }
 
 func parseTrust(content []byte) (Trust, error) {
-	decoder := json.NewDecoder(strings.NewReader(string(content)))
-	// A word that is misspelled must not trust more than was meant.
-	decoder.DisallowUnknownFields()
 	var trust Trust
-	if err := decoder.Decode(&trust); err != nil {
+	if err := decodeStrictly(content, &trust); err != nil {
 		return Trust{}, fmt.Errorf("identity: unreadable trust: %w", err)
 	}
 	for _, pin := range trust.Peers {
@@ -218,6 +222,14 @@ func parseTrust(content []byte) (Trust, error) {
 		}
 	}
 	return trust, nil
+}
+
+// decodeStrictly fails for words that it does not know: one that is misspelled must
+// not trust more than was meant.
+func decodeStrictly(content []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(into)
 }
 
 // Save writes whom a board trusts. A running module follows.

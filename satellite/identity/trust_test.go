@@ -143,6 +143,44 @@ func TestTrustIsKept(t *testing.T) {
 	}
 }
 
+// A misspelled word beside an authority must not make it vouch for all boards.
+func TestAMisspelledWordTrustsNobody(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"serials", "serial"} {
+		directory := filepath.Join(t.TempDir(), "board")
+		var trust identity.Trust
+		if err := trust.TrustAuthority(w.authority.Certificate, []string{"SAT02"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := trust.Save(directory); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(directory, "trusted.json")
+		text := strings.Replace(string(must(os.ReadFile(path))(t)), `"serials"`, `"`+name+`"`, 1)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		read, err := identity.LoadTrust(directory)
+		if (err == nil) != (name == "serials") {
+			t.Errorf("%s was read as %+v, %v", name, read, err)
+		}
+	}
+}
+
+// Whoever may put a file in the directory would decide about trust.
+func TestTrustInAnOpenDirectory(t *testing.T) {
+	directory := filepath.Join(t.TempDir(), "board")
+	if err := (identity.Trust{}).Save(directory); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(directory, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := identity.LoadTrust(directory); !errors.Is(err, identity.ErrPermissions) {
+		t.Errorf("error %v, want ErrPermissions", err)
+	}
+}
+
 func TestTrustThatCannotBeReadTrustsNobody(t *testing.T) {
 	for _, text := range []string{
 		"", "{", `{"peers":[{"serial":"A"}]}`, `{"peers":[{"serial":"","fingerprint":"` + strings.Repeat("A", 31) + `B"}]}`,
