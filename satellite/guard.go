@@ -6,8 +6,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-
-	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
 // What the agent's port bears of those who have not proven who they are.
@@ -22,7 +20,10 @@ const (
 	guardAddresses = 1024
 )
 
-var errRateLimited = errors.New("satellite: too many failed attempts from this address")
+var (
+	errRateLimited       = errors.New("satellite: too many failed attempts from this address")
+	errTooManyHandshakes = errors.New("satellite: too many handshakes are under way")
+)
 
 // guard stands at the agent's port when the link is protected. It limits what
 // strangers can make the board do: each handshake costs milliseconds of
@@ -59,32 +60,31 @@ func (g *guard) admit(remote net.Addr) error {
 	host, now := hostOf(remote), g.log.now()
 	g.lock.Lock()
 	door := g.door(host)
-	reason := identity.Reason("")
+	var err error
 	switch {
 	case door.pending >= guardPending:
-		reason = ReasonTooMany
+		err = errTooManyHandshakes
 	case host == g.known:
 	case door.failures.empty(now, guardFailuresRate, guardFailures):
-		reason = ReasonRateLimited
+		err = errRateLimited
 	case g.pending >= guardPendingAll:
-		reason = ReasonTooMany
+		err = errTooManyHandshakes
 	}
 	tell := !door.closed
-	door.closed = reason != ""
-	if reason == "" {
+	door.closed = err != nil
+	if err == nil {
 		door.pending++
 		g.pending++
 	}
 	g.lock.Unlock()
 	switch {
-	case reason == "":
-		return nil
+	case err == nil:
 	case tell:
-		g.log.rejected(remote.String(), reason, errRateLimited)
+		g.log.rejected(remote.String(), reasonOf(err), err)
 	default:
 		g.log.rejections.Add(1)
 	}
-	return errRateLimited
+	return err
 }
 
 // settle tells that a peer has proven who it is.

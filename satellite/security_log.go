@@ -115,8 +115,11 @@ func (l *securityLog) dropped(remote string, peer identity.Peer, err error) {
 
 // reasonOf is identity.ReasonOf, with what a server adds.
 func reasonOf(err error) identity.Reason {
-	if errors.Is(err, rpc.ErrTooManyConnections) {
+	switch {
+	case errors.Is(err, rpc.ErrTooManyConnections), errors.Is(err, errTooManyHandshakes):
 		return ReasonTooMany
+	case errors.Is(err, errRateLimited):
+		return ReasonRateLimited
 	}
 	return identity.ReasonOf(err)
 }
