@@ -228,7 +228,7 @@ func (a *Agent) retrieve(ctx context.Context, request *rpc.Request) (any, error)
 		return nil, err
 	}
 	session := a.sessions.number(rpc.SessionFrom(ctx))
-	a.pulse.beat(session)
+	a.pulse.beat(session, a.control.uptime())
 	a.loop.post(handshake.Called{Session: session, Function: handshake.Retrieve})
 	a.journalLock.Lock()
 	events := a.journal.Take(mostPerAnswer)

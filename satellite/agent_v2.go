@@ -33,7 +33,7 @@ type agentLink struct {
 	// session is the one on which the functions of v2 are answered, 0 for none.
 	session atomic.Uint64
 	// silence is the controller's, told when the handshake last heard of a call
-	// of link_events: it need not hear of each.
+	// of link_events, in the module's uptime: it need not hear of each.
 	silence, told atomic.Int64
 
 	lock    sync.Mutex
@@ -217,8 +217,9 @@ func (a *Agent) nextEvent() <-chan struct{} {
 
 // heard tells the handshake that the controller is alive, often enough.
 func (a *Agent) heard(session handshake.Session) {
-	a.pulse.beat(session)
-	now, told := time.Now().UnixNano(), a.v2.told.Load()
+	uptime := a.control.uptime()
+	a.pulse.beat(session, uptime)
+	now, told := int64(uptime), a.v2.told.Load()
 	if now-told > a.v2.silence.Load()/8 && a.v2.told.CompareAndSwap(told, now) {
 		a.loop.post(handshake.Called{Session: session, Function: handshake.Events})
 	}

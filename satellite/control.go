@@ -24,6 +24,10 @@ func newControlled() *controlled {
 	return &controlled{started: time.Now(), logs: control.NewLogRing(control.LogBytes)}
 }
 
+// uptime is how long the module has been running, whatever is done to the board's
+// clock meanwhile: one without a battery starts in 1970.
+func (c *controlled) uptime() time.Duration { return time.Since(c.started) }
+
 // keep has everything that the module and its runtime log kept for GET /logs.
 func (c *controlled) keep(logger *zap.Logger, options *everest.Options) *zap.Logger {
 	if options.Logger != nil {
@@ -68,7 +72,7 @@ func (c *controlled) head(name string, module *everest.Module, state handshake.S
 	now := time.Now()
 	status := &control.Status{
 		Module: name, ModuleID: module.ID(), Version: control.Version(), State: state.String(),
-		Started: c.started, UptimeSeconds: now.Sub(c.started).Seconds(), Taken: now,
+		Started: c.started, UptimeSeconds: c.uptime().Seconds(), Taken: now,
 		Everest: control.EverestOf(module.Stats()),
 	}
 	status.Health, status.Problem = healthOf(state)

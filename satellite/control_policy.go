@@ -50,20 +50,22 @@ func (a *Agent) refuses(ctx context.Context, function string) bool {
 // 25 ms.
 const aliveWithin = 5 * time.Second
 
-// pulse is when the controller was heard last, and on which connection.
+// pulse is when the controller was heard last, in the module's uptime, and on which
+// connection.
 type pulse struct {
 	session atomic.Uint64
 	at      atomic.Int64
 }
 
-func (p *pulse) beat(session handshake.Session) {
+func (p *pulse) beat(session handshake.Session, uptime time.Duration) {
+	p.at.Store(int64(uptime))
 	p.session.Store(uint64(session))
-	p.at.Store(time.Now().UnixNano())
 }
 
 // elsewhere tells whether the controller is alive on another connection.
-func (p *pulse) elsewhere(session handshake.Session, within time.Duration) bool {
-	return p.session.Load() != uint64(session) && time.Since(time.Unix(0, p.at.Load())) < within
+func (p *pulse) elsewhere(session handshake.Session, uptime, within time.Duration) bool {
+	heard := p.session.Load()
+	return heard != 0 && heard != uint64(session) && uptime-time.Duration(p.at.Load()) < within
 }
 
 // intrudes decides about i_am_here, which restarts this board when a controller
@@ -73,7 +75,7 @@ func (p *pulse) elsewhere(session handshake.Session, within time.Duration) bool 
 func (a *Agent) intrudes(ctx context.Context) bool {
 	session := rpc.SessionFrom(ctx)
 	within := max(aliveWithin, time.Duration(a.v2.silence.Load()))
-	if a.security.mutual() || !a.refuseControl || !a.agreed() || !a.pulse.elsewhere(a.sessions.number(session), within) {
+	if a.security.mutual() || !a.refuseControl || !a.agreed() || !a.pulse.elsewhere(a.sessions.number(session), a.control.uptime(), within) {
 		return false
 	}
 	a.refuses(ctx, FunctionIAmHere)
