@@ -2,6 +2,8 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -136,6 +138,14 @@ func (c *Client) LocalAddr() net.Addr { return c.conn.LocalAddr() }
 
 // RemoteAddr is the address of the server.
 func (c *Client) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
+
+// PeerCertificates are what the server has proven its identity with, its own certificate first; nil without TLS.
+func (c *Client) PeerCertificates() []*x509.Certificate {
+	if secure, ok := c.conn.(*tls.Conn); ok {
+		return secure.ConnectionState().PeerCertificates
+	}
+	return nil
+}
 
 // State says whether the connection is up, as far as is known: an idle connection is watched too.
 func (c *Client) State() State {

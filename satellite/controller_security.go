@@ -37,7 +37,6 @@ func (c *Controller) dialAddress(ctx context.Context, address string) (*rpc.Clie
 		return nil, err
 	case c.security.mutual():
 		c.security.log.accepted(client.RemoteAddr().String(), peer)
-		c.peer.Store(&peer)
 	}
 	return client, nil
 }
@@ -55,12 +54,25 @@ func (c *Controller) explainEnd(err error) {
 
 // trustChanged closes the connection of a satellite that is trusted no more.
 func (c *Controller) trustChanged() {
-	client, peer := c.links.standing(), c.peer.Load()
-	if client == nil || peer == nil {
+	if client := c.links.standing(); client != nil {
+		c.recognise(client)
+	}
+}
+
+// recognise takes who is behind a connection for the peer, and closes it where that
+// board is trusted no more.
+func (c *Controller) recognise(client *rpc.Client) {
+	if !c.security.mutual() {
 		return
 	}
-	if _, err := c.security.store().Verify(peer.Chain, identity.Satellite, c.serial); err != nil {
-		c.security.log.dropped(client.RemoteAddr().String(), *peer, err)
-		client.Close()
+	peer, err := c.security.store().Verify(client.PeerCertificates(), identity.Satellite, c.serial)
+	if err == nil {
+		c.peer.Store(&peer)
+		return
 	}
+	if refused, ok := errors.AsType[*identity.PeerError](err); ok {
+		peer.Serial, peer.Fingerprint = refused.Serial, refused.Fingerprint
+	}
+	c.security.log.dropped(client.RemoteAddr().String(), peer, err)
+	client.Close()
 }

@@ -128,6 +128,8 @@ func (a *Agent) come(session *rpc.Session) {
 	a.guard.settle(remote)
 	a.security.log.accepted(remote.String(), peer)
 	a.sessions.begin(session)
+	// Trust that was withdrawn while the connection was not known yet has not found it.
+	a.trustChanged()
 }
 
 func (a *Agent) verify(chain []*x509.Certificate) (identity.Peer, error) {

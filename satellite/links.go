@@ -211,6 +211,8 @@ func (c *Controller) connect(attempt *link) {
 	c.links.lock.Lock()
 	attempt.client, c.links.end = client, nil
 	c.links.lock.Unlock()
+	// Trust that was withdrawn since the handshake has not found this connection.
+	c.recognise(client)
 	c.loop.post(handshake.Connected{Link: attempt.number})
 	select {
 	case <-client.Done():
