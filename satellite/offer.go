@@ -53,7 +53,14 @@ const mostDifferences = 40
 // definition of an interface is not known is taken at its word.
 func differences(ours, theirs offer, other string) []string {
 	var found []string
-	say := func(format string, arguments ...any) { found = append(found, fmt.Sprintf(format, arguments...)) }
+	more := 0
+	say := func(format string, arguments ...any) {
+		if len(found) == mostDifferences {
+			more++ // a peer may offer anything
+			return
+		}
+		found = append(found, fmt.Sprintf(format, arguments...))
+	}
 	for _, id := range keysOfBoth(ours, theirs) {
 		our, here := ours[id]
 		their, there := theirs[id]
@@ -79,8 +86,8 @@ func differences(ours, theirs offer, other string) []string {
 			}
 		}
 	}
-	if more := len(found) - mostDifferences; more > 0 {
-		found = append(found[:mostDifferences], fmt.Sprintf("and %d more", more))
+	if more > 0 {
+		found = append(found, fmt.Sprintf("and %d more", more))
 	}
 	return found
 }
