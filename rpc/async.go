@@ -38,7 +38,8 @@ var ErrBusy = errors.New("rpc: too many calls or bytes under way")
 // Call would return.
 //
 // done is called on the goroutine that reads the connection, or on one that ends a context or closes the client, so it must
-// not wait for anything, least of all for another call. It may begin other calls with Start: they are written when all
+// not wait for anything, least of all for another call. Where the connection breaks or ctx ends just then it is called by
+// Start itself, before that returns: a lock that the caller holds meanwhile is one that done must not take. It may begin other calls with Start: they are written when all
 // replies that were read have been handled. That makes Start the way to keep many calls under way that costs least.
 //
 // The arguments must not be changed, and reply not be used, before done is called. ctx and Config.CallTimeout bound the
