@@ -45,7 +45,7 @@ func alike(text string) string {
 	return text
 }
 
-// TestTheDocumentedOutput runs every command that doc/satctl.md shows with its output.
+// TestTheDocumentedOutput runs the commands that doc/satctl.md shows with their output.
 func TestTheDocumentedOutput(t *testing.T) {
 	s := startStation(t, nil)
 	s.waitHealthy(t)
@@ -63,6 +63,10 @@ func TestTheDocumentedOutput(t *testing.T) {
 	})
 	for _, block := range blocks {
 		command, _, _ := strings.Cut(block[1], " #")
+		if strings.HasPrefix(command, "discover") || strings.HasPrefix(command, "logs remote_controller") {
+			// What these show depends on the network, and on when they run: they have tests of their own.
+			continue
+		}
 		if turn(block[1]) > 1 {
 			stop()
 		}
