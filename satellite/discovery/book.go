@@ -18,6 +18,10 @@ const (
 	mostSuperseded = 64
 )
 
+// mostTime is how long a record is believed at most, whatever it says: the longest
+// that RFC 6762 section 10 recommends.
+const mostTime = 75 * time.Minute
+
 // coherence is the time in which packets of one change may come one after the
 // other: a record that is younger is not flushed (RFC 6762 section 10.2).
 const coherence = time.Second
@@ -118,7 +122,7 @@ func (p *page) flush(now time.Time, records []record) {
 }
 
 func (p *page) take(now time.Time, r record) {
-	life := lifetime{heard: now, until: now.Add(r.ttl)}
+	life := lifetime{heard: now, until: now.Add(min(r.ttl, mostTime))}
 	switch r.kind {
 	case dnsmessage.TypePTR:
 		if r.name != serviceName {

@@ -56,6 +56,23 @@ func (v *voice) say(t testing.TB, b *book, now time.Time, ttl time.Duration) {
 	b.hear(now, v.network, m.records)
 }
 
+// What a stranger has filled the book with must not keep boards out for a lifetime
+// after it has gone.
+func TestNothingIsTrueForEver(t *testing.T) {
+	b := newBook()
+	stranger := newVoice(t, "STRANGER", "eth0", "10.0.0.9")
+	for i := range mostInstances {
+		stranger.instance = fmt.Sprintf("stranger %d.%s", i, serviceName)
+		stranger.say(t, b, start, (1<<32-1)*time.Second)
+	}
+	later := start.Add(2 * time.Hour)
+	b.pass(later)
+	newVoice(t, "ABC123", "eth0", "10.0.0.1").say(t, b, later, timeToLive)
+	if location := b.locate(later, "ABC123"); len(location.Boards) != 1 {
+		t.Errorf("%d boards, want the one that is there", len(location.Boards))
+	}
+}
+
 func describe(l Location) string {
 	var boards []string
 	for _, board := range l.Boards {
