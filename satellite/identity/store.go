@@ -46,8 +46,9 @@ type Store struct {
 	lock     sync.Mutex
 	identity Identity
 	trust    Trust
-	// marks are the files as they were read last, also if that failed.
-	marks map[string]fs.FileInfo
+	// marks are the files as they were read last, failures why they could not be.
+	marks    map[string]fs.FileInfo
+	failures map[string]string
 }
 
 // Open reads a board's identity and trust. It fails where there is no identity;
@@ -65,7 +66,7 @@ func Open(directory string, options Options) (*Store, error) {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	s := &Store{directory: directory, options: options, marks: make(map[string]fs.FileInfo)}
+	s := &Store{directory: directory, options: options, marks: make(map[string]fs.FileInfo), failures: make(map[string]string)}
 	for _, name := range []string{identityFile, trustedFile} {
 		s.changed(name)
 	}
@@ -115,7 +116,7 @@ func (s *Store) current() (Identity, Trust) {
 	return s.identity, s.trust
 }
 
-// changed tells whether a file is another one than the last time, and remembers
+// changed tells whether a file is another one than was read last, and remembers
 // it. A file that is gone is left alone: it is on its way to be replaced, or
 // somebody's mistake, and what was in it stays valid.
 func (s *Store) changed(name string) bool {
@@ -132,10 +133,17 @@ func (s *Store) changed(name string) bool {
 func (s *Store) reloaded(name string, err error) bool {
 	path := filepath.Join(s.directory, name)
 	if err != nil {
+		// It is tried again: what is wrong may be the directory, or a want of descriptors.
+		delete(s.marks, name)
+		if s.failures[name] == err.Error() {
+			return false
+		}
+		s.failures[name] = err.Error()
 		s.options.Logger.Error("the changed file cannot be used: what was read before stays in force",
 			zap.String("event", EventReloadFailed), zap.String("file", path), zap.Error(err))
 		return false
 	}
+	delete(s.failures, name)
 	s.options.Logger.Info("the changed file was read", zap.String("event", EventReloaded), zap.String("file", path))
 	return true
 }

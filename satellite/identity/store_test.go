@@ -190,6 +190,32 @@ func TestABrokenFileChangesNothing(t *testing.T) {
 	}
 }
 
+// What keeps a file from being read may end without a change of the file: trust that
+// was withdrawn must not live on then.
+func TestAFileIsTriedAgain(t *testing.T) {
+	b := newBoards(t)
+	core, lines := observer.New(zap.InfoLevel)
+	agent := must(identity.Open(b.satellite, identity.Options{Logger: zap.New(core)}))(t)
+	unpin(t, b.satellite, "MAIN01")
+	if err := os.Chmod(b.satellite, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if len(agent.Trust().Peers) != 1 {
+			t.Error("a file in an open directory changed something")
+		}
+	}
+	if failed := lines.FilterField(zap.String("event", identity.EventReloadFailed)); failed.Len() != 1 {
+		t.Errorf("logged: %v", failed.All())
+	}
+	if err := os.Chmod(b.satellite, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if peers := agent.Trust().Peers; len(peers) != 0 {
+		t.Errorf("%v is still trusted", peers)
+	}
+}
+
 // Expiry is warned about once a day, from 30 days before on.
 func TestExpiryIsWarnedAbout(t *testing.T) {
 	const day = 24 * time.Hour
