@@ -2,6 +2,7 @@ package systemd
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -11,10 +12,11 @@ import (
 	"go.uber.org/zap"
 )
 
-// Notifier tells systemd how a service fares. Its methods are safe for concurrent use; systemd's socket takes a message
-// at once or not at all, so they do not wait. A message that does not get out is logged.
+// Notifier tells systemd how a service fares. Its methods are safe for concurrent use and wait a tenth of a second at most
+// for a systemd that is busy, Ready five seconds. A message that does not get out is logged.
 type Notifier struct {
 	log      *zap.Logger
+	socket   string
 	watchdog time.Duration
 	ready    atomic.Bool
 }
@@ -22,7 +24,8 @@ type Notifier struct {
 // NewNotifier returns nil when the process was not started by a systemd that wants to be told. The watchdog counts only
 // when WATCHDOG_PID, if there is one, is this process.
 func NewNotifier(log *zap.Logger) (*Notifier, error) {
-	if os.Getenv("NOTIFY_SOCKET") == "" {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	if socket == "" {
 		return nil, nil
 	}
 	if log == nil {
@@ -32,18 +35,18 @@ func NewNotifier(log *zap.Logger) (*Notifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("systemd: WATCHDOG_USEC or WATCHDOG_PID: %w", err)
 	}
-	return &Notifier{log: log.Named("systemd"), watchdog: watchdog}, nil
+	return &Notifier{log: log.Named("systemd"), socket: socket, watchdog: watchdog}, nil
 }
 
 // Ready says that the service has started.
 func (n *Notifier) Ready() {
 	n.ready.Store(true)
-	n.notify(daemon.SdNotifyReady)
+	n.notify(daemon.SdNotifyReady, longestReady)
 }
 
 // Status is a line for `systemctl status`.
 func (n *Notifier) Status(text string) {
-	n.notify("STATUS=" + strings.ReplaceAll(text, "\n", " "))
+	n.notify("STATUS=" + strings.ReplaceAll(text, "\n", " "), longestSend)
 }
 
 // Alive feeds the watchdog. systemd does not watch a service that has not said Ready; until then Alive puts off the end
@@ -53,17 +56,37 @@ func (n *Notifier) Alive() {
 	if !n.ready.Load() && n.watchdog > 0 {
 		state += fmt.Sprintf("\nEXTEND_TIMEOUT_USEC=%d", n.watchdog.Microseconds())
 	}
-	n.notify(state)
+	n.notify(state, longestSend)
 }
 
 // Stopping says that the service begins to end.
-func (n *Notifier) Stopping() { n.notify(daemon.SdNotifyStopping) }
+func (n *Notifier) Stopping() { n.notify(daemon.SdNotifyStopping, longestSend) }
 
 // Interval is half of the watchdog's time, as sd_watchdog_enabled(3) recommends; 0 without a watchdog.
 func (n *Notifier) Interval() time.Duration { return n.watchdog / 2 }
 
-func (n *Notifier) notify(state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
+// Only a socket whose queue is full takes any time; daemon.SdNotify would wait for room in it without end, in the loop that
+// the watchdog watches. longestSend is less than a link may be silent; longestReady is more, since Ready is said once.
+const (
+	longestSend  = 100 * time.Millisecond
+	longestReady = 5 * time.Second
+)
+
+func (n *Notifier) notify(state string, longest time.Duration) {
+	if err := n.send(state, longest); err != nil {
 		n.log.Warn("systemd was not told", zap.String("state", state), zap.Error(err))
 	}
+}
+
+func (n *Notifier) send(state string, longest time.Duration) error {
+	connection, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: n.socket, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	if err := connection.SetWriteDeadline(time.Now().Add(longest)); err != nil {
+		return err
+	}
+	_, err = connection.Write([]byte(state))
+	return err
 }

@@ -76,6 +76,37 @@ func TestNotifier(t *testing.T) {
 	}
 }
 
+// A systemd that does not read must not hold up the loop that feeds the watchdog.
+func TestNotifierDoesNotWait(t *testing.T) {
+	socket := notifySocket(t)
+	n, err := NewNotifier(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	length, err := os.ReadFile("/proc/sys/net/unix/max_dgram_qlen")
+	if err != nil {
+		t.Skip("the length of the socket's queue is not known here:", err)
+	}
+	most, err := strconv.Atoi(strings.TrimSpace(string(length)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		for range most + 3 {
+			n.Alive()
+		}
+	}()
+	select {
+	case <-told:
+	case <-time.After(patience):
+		t.Error("telling systemd waits for systemd")
+	}
+	socket.Close() // which ends what waits
+	<-told
+}
+
 func TestNotifierOfAnotherProcess(t *testing.T) {
 	notifySocket(t)
 	t.Setenv("WATCHDOG_USEC", "60000000")
