@@ -46,7 +46,7 @@ func (n *Notifier) Ready() {
 
 // Status is a line for `systemctl status`.
 func (n *Notifier) Status(text string) {
-	n.notify("STATUS=" + strings.ReplaceAll(text, "\n", " "), longestSend)
+	n.notify("STATUS="+strings.ReplaceAll(text, "\n", " "), longestSend)
 }
 
 // Alive feeds the watchdog. systemd does not watch a service that has not said Ready; until then Alive puts off the end
