@@ -25,6 +25,9 @@ func (a *Agent) controlStatus(context.Context) (*control.Status, error) {
 		Tunnel: now.Tunnel, TunnelDifferences: now.Differences,
 	}
 	a.security.status(a.holder.who()).tell(status.Link)
+	if status.Health == control.Starting && status.Link.PeersRejected > 0 {
+		status.Problem += fmt.Sprintf(" Attempts rejected: %d; the security log says whose, and why", status.Link.PeersRejected)
+	}
 	a.journalLock.Lock()
 	defer a.journalLock.Unlock()
 	status.Link.ActiveErrors = ptr(len(a.active))

@@ -14,6 +14,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
 // controlSockets has both modules open their control sockets, and returns clients of the agent's and the controller's.
@@ -227,4 +229,28 @@ func TestAnOccupiedControlSocketStopsNoModule(t *testing.T) {
 	if status := s.main.controller.Status(); !status.Connected {
 		t.Errorf("status %+v", status)
 	}
+}
+
+// Whom the agent keeps out is a reason why nobody has agreed, and the agent tells
+// how to be let in where it was refused itself.
+func TestAnAgentTellsOfWhoWasRejected(t *testing.T) {
+	agent, _ := controlSockets(t)
+	p := pair(t)
+	own := mustLoad(t, p.satellite)
+	p.change(p.controller, func(trust *identity.Trust) { *trust = identity.Trust{} })
+	log, security := watched(t)
+	s := startSatellite(t, everesttest.NewBroker(t), p.protect(satelliteOptions{agent: satellite.AgentConfig{Logger: log}}))
+	status := statusOf(t, agent, func(status *control.Status) bool { return status.State == "Waiting" })
+	if strings.Contains(status.Problem, "ejected") {
+		t.Errorf("nobody came, and the problem is %q", status.Problem)
+	}
+	startMainWith(t, everesttest.NewBroker(t), portOf(t, s.address), satellite.ControllerConfig{}, p.protect(satelliteOptions{}).main, nil)
+	line := security.wait("peer_rejected", string(identity.RefusedUs))
+	remedy, _ := line.ContextMap()["remedy"].(string)
+	if !strings.Contains(remedy, "main board") || !strings.Contains(remedy, own.Fingerprint.String()+" --serial SAT01") {
+		t.Errorf("the remedy is %q", remedy)
+	}
+	statusOf(t, agent, func(status *control.Status) bool {
+		return status.Link.PeersRejected > 0 && strings.Contains(status.Problem, "rejected")
+	})
 }

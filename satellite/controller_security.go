@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"go.uber.org/zap"
-
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
@@ -47,9 +45,7 @@ func (c *Controller) explainEnd(err error) {
 	if !c.security.mutual() || err == nil || identity.ReasonOf(err) != identity.RefusedUs {
 		return
 	}
-	own := c.security.store().Identity()
-	c.security.log.rejected(c.address(), identity.RefusedUs, err,
-		zap.String("remedy", "run on the satellite: satkeys trust DIRECTORY "+own.Fingerprint.String()+" --serial "+own.Serial))
+	c.security.log.rejected(c.address(), identity.RefusedUs, err, c.security.remedy(identity.RefusedUs, "satellite")...)
 }
 
 // trustChanged closes the connection of a satellite that is trusted no more.

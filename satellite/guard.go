@@ -6,6 +6,10 @@ import (
 	"errors"
 	"net"
 	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
 // What the agent's port bears of those who have not proven who they are.
@@ -31,6 +35,9 @@ var (
 // was there last is never kept out for what others did.
 type guard struct {
 	log *securityLog
+	// remedy says what ends rejections for a reason, as fields of their lines; nil
+	// knows none.
+	remedy func(identity.Reason) []zap.Field
 
 	lock    sync.Mutex
 	pending int
@@ -106,9 +113,15 @@ func (g *guard) reject(remote net.Addr, err error) {
 		door.failures.take(g.log.now(), guardFailuresRate, guardFailures)
 	}
 	g.lock.Unlock()
-	if !ours {
-		g.log.rejected(remote.String(), reasonOf(err), err)
+	if ours {
+		return
 	}
+	var remedy []zap.Field
+	reason := reasonOf(err)
+	if g.remedy != nil {
+		remedy = g.remedy(reason)
+	}
+	g.log.rejected(remote.String(), reason, err, remedy...)
 }
 
 func (g *guard) leave(host string) *door {

@@ -110,6 +110,17 @@ func (s *security) protectServer(config *rpc.ServerConfig, guard *guard) {
 	config.HandshakeTimeout = handshakeTimeout
 	config.Admit = guard.admit
 	config.OnReject = guard.reject
+	guard.remedy = func(reason identity.Reason) []zap.Field { return s.remedy(reason, "main board") }
+}
+
+// remedy says what ends rejections for a reason: where the other board does not
+// know this one, the command that it has to run.
+func (s *security) remedy(reason identity.Reason, other string) []zap.Field {
+	if reason != identity.RefusedUs {
+		return nil
+	}
+	own := s.store().Identity()
+	return []zap.Field{zap.String("remedy", "run on the "+other+": satkeys trust DIRECTORY "+own.Fingerprint.String()+" --serial "+own.Serial)}
 }
 
 // protectClient sets what protects the controller's connection.
