@@ -94,12 +94,16 @@ func (g *guard) admit(remote net.Addr) error {
 	return err
 }
 
-// settle tells that a peer has proven who it is.
-func (g *guard) settle(remote net.Addr) {
+// settle tells that a peer has proven who it is, and whether it was let in: a trusted
+// board that is not the controller does not take the controller's place.
+func (g *guard) settle(remote net.Addr, letIn bool) {
 	g.lock.Lock()
 	defer g.lock.Unlock()
-	g.known = hostOf(remote)
-	g.leave(g.known)
+	host := hostOf(remote)
+	if letIn {
+		g.known = host
+	}
+	g.leave(host)
 }
 
 // reject tells that a handshake failed.

@@ -93,7 +93,7 @@ func TestOnlySoManyHandshakesAtATime(t *testing.T) {
 		t.Error("all addresses together may have any number of handshakes under way")
 	}
 	// A place that becomes free is taken by whoever comes.
-	g.settle(at("192.0.2.1"))
+	g.settle(at("192.0.2.1"), true)
 	if err := g.admit(at("198.51.100.1")); err != nil {
 		t.Error(err)
 	}
@@ -103,6 +103,8 @@ func TestOnlySoManyHandshakesAtATime(t *testing.T) {
 		t.Error(err)
 	}
 	g.reject(at("192.0.2.1"), rpc.ErrHandshake)
+	// A trusted board that is turned away does not take its place.
+	g.settle(at("198.51.100.1"), false)
 	if admitted := g.fail("192.0.2.1", 100); admitted != 100 {
 		t.Errorf("the known controller was let in %d times of 100", admitted)
 	}

@@ -120,12 +120,12 @@ func (a *Agent) come(session *rpc.Session) {
 		session.Close()
 		return
 	case !a.holder.come(session, peer, a.agreed()):
-		a.guard.settle(remote)
+		a.guard.settle(remote, false)
 		a.security.log.rejected(remote.String(), ReasonNotController, errNotController(peer))
 		session.Close()
 		return
 	}
-	a.guard.settle(remote)
+	a.guard.settle(remote, true)
 	a.security.log.accepted(remote.String(), peer)
 	a.sessions.begin(session)
 	// Trust that was withdrawn while the connection was not known yet has not found it.
