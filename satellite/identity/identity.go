@@ -114,6 +114,9 @@ func Activate(directory string) (Identity, error) {
 // the board's own first: the key in use, or the one that Rotate has prepared. The
 // serial number stays what it is.
 func Adopt(directory string, chain []*x509.Certificate) (Identity, error) {
+	if len(chain) == 0 {
+		return Identity{}, errors.New("identity: there is no certificate to adopt")
+	}
 	serial, err := SerialOf(chain[0])
 	if err != nil {
 		return Identity{}, err

@@ -32,6 +32,14 @@ func must[T any](value T, err error) func(testing.TB) T {
 	}
 }
 
+func TestNoCertificateIsNotAdopted(t *testing.T) {
+	directory := filepath.Join(t.TempDir(), "board")
+	create(t, directory, "SAT01")
+	if _, err := identity.Adopt(directory, nil); err == nil {
+		t.Error("no error")
+	}
+}
+
 func TestAnIdentityIsItsOwnersAlone(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "new", "board")
 	made := create(t, directory, "ABC123")
