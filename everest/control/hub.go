@@ -81,7 +81,7 @@ func (h *Hub) leave(w *watcher) {
 // watcher is the bounded line in front of one who watches.
 type watcher struct {
 	moduleID string
-	// filled is signalled when the line is not empty any more.
+	// filled is signalled when there is something to take.
 	filled chan struct{}
 
 	lock   sync.Mutex
@@ -96,11 +96,12 @@ func (w *watcher) add(event Event) {
 	defer w.lock.Unlock()
 	if len(w.events) >= watchEvents || w.bytes+event.size() > watchBytes {
 		w.lost++
-		return
+	} else {
+		w.tellLost()
+		w.events = append(w.events, event)
+		w.bytes += event.size()
 	}
-	w.tellLost()
-	w.events = append(w.events, event)
-	w.bytes += event.size()
+	// Also of a loss: an event may be too large for a line that is empty.
 	select {
 	case w.filled <- struct{}{}:
 	default:

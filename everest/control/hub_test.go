@@ -14,6 +14,22 @@ import (
 	"time"
 )
 
+// An event that no line has room for is told of at once, not with the next one.
+func TestAnEventThatIsTooLarge(t *testing.T) {
+	hub := &Hub{}
+	w := hub.watch()
+	defer hub.leave(w)
+	hub.Publish(Event{Kind: KindVariable, Value: make([]byte, watchBytes)})
+	select {
+	case <-w.filled:
+	default:
+		t.Fatal("the watcher is not told")
+	}
+	if events := w.take(); len(events) != 1 || events[0].Kind != KindLost || events[0].Lost != 1 {
+		t.Errorf("events %+v", events)
+	}
+}
+
 func TestNobodyIsTold(t *testing.T) {
 	var hub Hub
 	if hub.Watched() {
