@@ -28,6 +28,8 @@ func (c *crowd) Accept() (net.Conn, error) {
 			return &guest{Conn: connection, leave: sync.OnceFunc(func() { <-c.places })}, nil
 		default:
 			_ = connection.SetDeadline(time.Now().Add(time.Second))
+			// Who cannot write a request any more does not read the answer.
+			_, _ = connection.Read(make([]byte, 4<<10))
 			_, _ = connection.Write([]byte(turnedAway)) // a new connection has room for it
 			_ = connection.Close()
 		}
