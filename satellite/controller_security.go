@@ -3,6 +3,7 @@ package satellite
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
@@ -71,4 +72,19 @@ func (c *Controller) recognise(client *rpc.Client) {
 	}
 	c.security.log.dropped(client.RemoteAddr().String(), peer, err)
 	client.Close()
+}
+
+// suspectSecurity adds the usual cause to a connection that was closed before the
+// boards had agreed: only one of them protects the link. Neither can tell for
+// sure, for the one does not understand what the other says.
+func (c *Controller) suspectSecurity(err error) error {
+	switch {
+	case identity.ReasonOf(err) != identity.Closed:
+		return err
+	case !c.security.mutual():
+		return fmt.Errorf("%w: is security mutual-tls on the satellite, and not here?", err)
+	case errors.Is(err, rpc.ErrHandshake):
+		return fmt.Errorf("%w: is security mutual-tls here, and not on the satellite?", err)
+	}
+	return err
 }

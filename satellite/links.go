@@ -187,6 +187,7 @@ func (l *links) standing() *rpc.Client {
 // logRefusal logs why there is no connection, at the level Info only where the
 // reason is a new one: an agent may be away for long.
 func (c *Controller) logRefusal(err error) {
+	err = c.suspectSecurity(err)
 	reason := err.Error()
 	if last := c.refusal.Swap(&reason); last != nil && *last == reason {
 		c.log.Debug("no agent yet, for the same reason", zap.String("satellite", c.address()), zap.Error(err))

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/satellite"
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
@@ -179,7 +182,8 @@ func TestThereIsNoFallback(t *testing.T) {
 			options := pair(t).protect(satelliteOptions{})
 			plain(&options)
 			s := startSatellite(t, everesttest.NewBroker(t), options)
-			main := startMainWith(t, everesttest.NewBroker(t), portOf(t, s.address), satellite.ControllerConfig{}, options.main, nil)
+			core, lines := observer.New(zap.InfoLevel)
+			main := startMainWith(t, everesttest.NewBroker(t), portOf(t, s.address), satellite.ControllerConfig{Logger: zap.New(core)}, options.main, nil)
 			if options.main == nil {
 				waitUntil(t, "the agent has refused it twice", func() bool { return s.agent.Status().RejectedPeers > 1 })
 			} else {
@@ -188,6 +192,12 @@ func TestThereIsNoFallback(t *testing.T) {
 			if agent, controller := s.agent.Status(), main.controller.Status(); agent.Dialect != "" || controller.Connected {
 				t.Errorf("%+v\n%+v", agent, controller)
 			}
+			waitUntil(t, "the controller says that security may differ", func() bool {
+				return lines.Filter(func(line observer.LoggedEntry) bool {
+					text, _ := line.ContextMap()["error"].(string)
+					return line.Message == "no agent yet" && strings.Contains(text, "is security mutual-tls")
+				}).Len() > 0
+			})
 		})
 	}
 }
