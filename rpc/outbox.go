@@ -15,7 +15,7 @@ const (
 	// keptBuffer is the largest buffer that a call keeps for later calls.
 	keptBuffer = 256 << 10
 	// gatherCount is how many short messages are gathered before they are written.
-	gatherCount = 64
+	gatherCount = 32
 	// gatherSize is how many bytes of short messages are gathered in one buffer; up to smallGather they have one that the
 	// connection keeps.
 	gatherSize  = 64 << 10
