@@ -103,7 +103,7 @@ func (b *block) apply(said string) (err error) {
 // script makes one script of the blocks.
 func script(blocks []block) string {
 	var text strings.Builder
-	text.WriteString("set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait || true' EXIT\n")
+	text.WriteString("set -euo pipefail\nset -m\ntrap 'for job in $(jobs -p); do kill -INT -- -$job || true; done; wait || true' EXIT\n")
 	for _, block := range blocks {
 		fmt.Fprintf(&text, "echo \"== line %d\" >&2\n", block.line)
 		for _, command := range block.first {

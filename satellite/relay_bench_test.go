@@ -26,7 +26,7 @@ func startBareBoard(t testing.TB, broker everest.Broker, arrive func(*bareBoard,
 	t.Helper()
 	own := map[string]string{"evse_manager": "evse_manager"}
 	b := &bareBoard{arrived: make(chan json.RawMessage, 100_000)}
-	requires := []byte("description: stand-in\nmetadata: {license: \"https://example.org\", authors: [test]}\nprovides: {}\n" +
+	requires := []byte("description: stand-in\nmetadata: {license: \"https://example.org\", authors: [test]}\n" +
 		"requires:\n  evse_manager: {interface: evse_manager}\n")
 	board := newBoard(t, broker, map[string]everesttest.ModuleConfig{
 		"from": {Module: "From", Manifest: providing(own)},
