@@ -31,12 +31,8 @@ func (o *outbox) flush(gather bool) {
 		o.gathering = true
 		o.mu.Unlock()
 		runtime.Gosched()
-		o.mu.Lock()
-		if !o.gathering {
-			o.mu.Unlock()
-			return
-		}
-		o.gathering = false
+		o.writeGathered()
+		return
 	}
 	o.writeQueued()
 }
