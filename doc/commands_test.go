@@ -22,7 +22,6 @@ var runCommands = flag.Bool("doc.commands", false, "execute the commands of the 
 //
 //	<!-- test: replace OLD with NEW -->   OLD must be in the block; $TEST is a directory of the test's own
 //	<!-- test: first COMMAND -->           executed before the block
-//	<!-- test: interrupt after 5s -->      the block's last command runs until it is interrupted, and then ends well
 //	<!-- test: background until TEXT -->   the block's last command runs until the page ends; TEXT is in what it writes soon
 //	<!-- test: needs PROGRAM -->          the page is left out where the program is not installed, but not in CI
 //
@@ -31,10 +30,9 @@ var directive = regexp.MustCompile(`^<!-- test: (.*) -->$`)
 
 // block is a fenced block of commands and what is said of it.
 type block struct {
-	line      int
-	first     []string
-	commands  string
-	interrupt time.Duration
+	line     int
+	first    []string
+	commands string
 	// until is what a command in the background writes.
 	until        string
 	needs        []string
@@ -76,7 +74,7 @@ func commandBlocks(p page) (blocks []block, err error) {
 	return blocks, nil
 }
 
-func (b *block) apply(said string) (err error) {
+func (b *block) apply(said string) error {
 	switch verb, rest, _ := strings.Cut(said, " "); verb {
 	case "replace":
 		old, replacement, found := strings.Cut(rest, " with ")
@@ -88,8 +86,6 @@ func (b *block) apply(said string) (err error) {
 		b.first = append(b.first, rest)
 	case "background":
 		b.until = strings.TrimPrefix(rest, "until ")
-	case "interrupt":
-		b.interrupt, err = time.ParseDuration(strings.TrimPrefix(rest, "after "))
 	case "needs":
 		b.needs = append(b.needs, rest)
 	case "commands":
@@ -97,7 +93,7 @@ func (b *block) apply(said string) (err error) {
 	default:
 		return fmt.Errorf("%q is no comment that the test knows", said)
 	}
-	return err
+	return nil
 }
 
 // script makes one script of the blocks.
@@ -109,23 +105,18 @@ func script(blocks []block) string {
 		for _, command := range block.first {
 			text.WriteString(command + "\n")
 		}
+		if block.until == "" {
+			text.WriteString(block.commands + "\n")
+			continue
+		}
 		before, last := "", strings.TrimSpace(block.commands)
 		if i := strings.LastIndex(last, "\n"); i >= 0 {
 			before, last = last[:i+1], last[i+1:]
 		}
-		switch {
-		case block.interrupt > 0:
-			// 124 is timeout's own status, which says that it had to interrupt, 130 that of what was interrupted.
-			fmt.Fprintf(&text, "%stimeout --preserve-status -k 20 -s INT %d %s || { status=$?; [ $status = 130 ] || [ $status = 124 ] || exit $status; }\n",
-				before, int(block.interrupt.Seconds()), last)
-		case block.until != "":
-			log := fmt.Sprintf("\"$TEST/line%d.log\"", block.line)
-			fmt.Fprintf(&text, "%s%s > %s 2>&1 &\n", before, last, log)
-			fmt.Fprintf(&text, "for i in $(seq 300); do grep -q -e '%s' %s && break; sleep 0.2; done\ngrep -q -e '%s' %s || { cat %s; exit 1; }\n",
-				block.until, log, block.until, log, log)
-		default:
-			text.WriteString(block.commands + "\n")
-		}
+		log := fmt.Sprintf("\"$TEST/line%d.log\"", block.line)
+		fmt.Fprintf(&text, "%s%s > %s 2>&1 &\n", before, last, log)
+		fmt.Fprintf(&text, "for i in $(seq 300); do grep -q -e '%s' %s && break; sleep 0.2; done\ngrep -q -e '%s' %s || { cat %s; exit 1; }\n",
+			block.until, log, block.until, log, log)
 	}
 	return text.String()
 }
