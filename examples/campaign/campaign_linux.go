@@ -16,6 +16,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
@@ -186,7 +187,7 @@ func (c *campaign) makeFaults(ctx context.Context) ([]Outcome, error) {
 		}
 		outcomes = append(outcomes, outcome)
 		fmt.Fprintf(c.output, "%4d %v\n", len(outcomes), outcome)
-		if err := sleep(ctx, fault.Pause); err != nil {
+		if err := recording.Sleep(ctx, fault.Pause); err != nil {
 			return outcomes, context.Cause(ctx)
 		}
 	}
@@ -314,19 +315,5 @@ func (c *campaign) line(text string) {
 	}
 	if c.lines = append(c.lines, text); len(c.lines) > 2*mostLines {
 		c.lines = slices.Clone(c.lines[mostLines:])
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 )
 
 // happen makes one fault, ends it, and waits until everything is at work again.
@@ -23,7 +25,7 @@ func (c *campaign) happen(ctx context.Context, fault Fault) (Outcome, error) {
 	if err != nil {
 		return outcome, err
 	}
-	_ = sleep(ctx, fault.For)
+	_ = recording.Sleep(ctx, fault.For)
 	if err := end(); err != nil {
 		return outcome, err
 	}
@@ -122,7 +124,7 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 		if err := c.network.pull(c.network.main, "down"); err != nil {
 			return outcome, err
 		}
-		_ = sleep(ctx, fault.For)
+		_ = recording.Sleep(ctx, fault.For)
 	}
 	c.killing.Store(true)
 	c.kills.Add(1)

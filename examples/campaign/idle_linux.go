@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 )
 
 // settleTime is how long the boards are left alone before the measurement: what belongs to their start is over then.
@@ -29,7 +31,7 @@ func (c *campaign) measureIdle(ctx context.Context) error {
 	if port == nil || main == nil {
 		return fmt.Errorf("a board is not up")
 	}
-	if err := sleep(ctx, settleTime); err != nil {
+	if err := recording.Sleep(ctx, settleTime); err != nil {
 		return context.Cause(ctx)
 	}
 	processes := []*process{port.module, main.module}
@@ -46,7 +48,7 @@ func (c *campaign) measureIdle(ctx context.Context) error {
 		before = append(before, used)
 	}
 	start := time.Now()
-	if err := sleep(ctx, c.flags.Idle); err != nil {
+	if err := recording.Sleep(ctx, c.flags.Idle); err != nil {
 		return context.Cause(ctx)
 	}
 	took := time.Since(start).Seconds()

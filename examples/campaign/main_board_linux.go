@@ -152,7 +152,7 @@ func (c *campaign) call(ctx context.Context, kind commandKind, requirement strin
 			}
 			c.commands.Answer(number, err, killing || c.kills.Load() != kills || c.killing.Load())
 		}
-		if sleep(ctx, pause) != nil {
+		if recording.Sleep(ctx, pause) != nil {
 			return
 		}
 	}
@@ -251,7 +251,7 @@ func (c *campaign) push(ctx context.Context) error {
 				}
 				break
 			}
-			_ = sleep(current.ctx, 50*time.Millisecond)
+			_ = recording.Sleep(current.ctx, 50*time.Millisecond)
 		}
 		if _, err := c.main.await(ctx, current.number+1); err != nil {
 			return nil

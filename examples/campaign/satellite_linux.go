@@ -9,6 +9,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 	"github.com/remotechargeport/remotechargeport/examples/internal/standin"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
@@ -131,7 +132,7 @@ func (c *campaign) play(ctx context.Context) error {
 			if next = next.Add(time.Duration(float64(step.after) / c.flags.Speed)); time.Since(next) > time.Second {
 				next = time.Now()
 			}
-			if sleep(current.ctx, time.Until(next)) != nil {
+			if recording.Sleep(current.ctx, time.Until(next)) != nil {
 				break
 			}
 			if ctx.Err() != nil {

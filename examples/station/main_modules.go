@@ -158,7 +158,7 @@ func (b *mainBoard) auth(module *everest.Module) error {
 }
 
 func (b *mainBoard) authorizeSession(ctx context.Context, main *everest.Provided, validator *everest.Required, evse *caller) error {
-	if err := sleepUntil(ctx, time.Now().Add(scale(presentAfter, b.config.Speed))); err != nil {
+	if err := recording.Sleep(ctx, scale(presentAfter, b.config.Speed)); err != nil {
 		return err
 	}
 	if err := b.push(ctx, main, b.authorize.announced[0]); err != nil {

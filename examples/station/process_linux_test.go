@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 )
 
 // stationProcess is the program as a user starts it.
@@ -67,7 +69,7 @@ func TestBoardsEndWithTheStation(t *testing.T) {
 			}
 			for _, board := range boards {
 				for running(board) {
-					if err := sleepUntil(ctx, time.Now().Add(10*time.Millisecond)); err != nil {
+					if err := recording.Sleep(ctx, 10*time.Millisecond); err != nil {
 						t.Fatalf("process %s outlives the station", board)
 					}
 				}

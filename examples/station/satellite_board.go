@@ -134,7 +134,7 @@ func (b *satelliteBoard) background(ctx context.Context) error {
 		return nil
 	case <-b.reset:
 		// The one who asked gets its answer: a board does not go down at once.
-		if err := sleepUntil(ctx, time.Now().Add(resetDelay)); err != nil {
+		if err := recording.Sleep(ctx, resetDelay); err != nil {
 			return nil
 		}
 		return errors.New("the board boots again: its system module was asked for a reset")

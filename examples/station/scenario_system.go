@@ -12,6 +12,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/aggregator"
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 )
 
 // stepTime is how long a simulated step of a firmware update takes.
@@ -144,7 +145,7 @@ func (b *simulatedSystem) update(ctx context.Context, id int64) {
 	done := 0
 	report := func(statuses ...string) {
 		for _, status := range statuses {
-			if sleepUntil(ctx, time.Now().Add(stepTime)) != nil {
+			if recording.Sleep(ctx, stepTime) != nil {
 				return
 			}
 			done++

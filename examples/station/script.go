@@ -82,7 +82,7 @@ func newStep(row recording.Row) (Step, bool, error) {
 func (p Play) Run(ctx context.Context, speed float64, do func(context.Context, Step) (waited time.Duration, err error)) error {
 	start := time.Now()
 	for _, step := range p.Steps {
-		if err := sleepUntil(ctx, start.Add(scale(step.At, speed))); err != nil {
+		if err := recording.Sleep(ctx, time.Until(start.Add(scale(step.At, speed)))); err != nil {
 			return err
 		}
 		waited, err := do(ctx, step)
@@ -91,25 +91,10 @@ func (p Play) Run(ctx context.Context, speed float64, do func(context.Context, S
 		}
 		start = start.Add(waited)
 	}
-	return sleepUntil(ctx, start.Add(scale(p.Length, speed)))
+	return recording.Sleep(ctx, time.Until(start.Add(scale(p.Length, speed))))
 }
 
 // scale turns time of the recording into time of the clock.
 func scale(recorded time.Duration, speed float64) time.Duration {
 	return time.Duration(float64(recorded) / speed)
-}
-
-func sleepUntil(ctx context.Context, at time.Time) error {
-	wait := time.Until(at)
-	if wait <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

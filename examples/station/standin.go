@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 	"github.com/remotechargeport/remotechargeport/handshake"
 )
 
@@ -40,7 +40,7 @@ func withStatus(ctx context.Context, report *Reporter, satellite int, name strin
 		var last Status
 		for more := true; more; {
 			// The last look is at what the module leaves.
-			more = sleepUntil(watching, time.Now().Add(statusInterval)) == nil
+			more = recording.Sleep(watching, statusInterval) == nil
 			if now := status(); now != last {
 				report.Report(Report{Kind: KindStatus, Satellite: satellite, Name: name, Status: &now})
 				last = now
