@@ -81,7 +81,8 @@ func TestDiscover(t *testing.T) {
 	}
 	t.Logf("\n%s", got.out)
 	var board discovered
-	lines := satctl(t, nil, "discover", "-t", "1s", "--json", "internal").expect(t, exitWell).out
+	// A board repeats an answer to all after a second at the earliest (RFC 6762, 6).
+	lines := satctl(t, nil, "discover", "-t", "3s", "--json", "internal").expect(t, exitWell).out
 	if err := json.Unmarshal([]byte(lines), &board); err != nil || board.Serial != "ABC123" || len(board.Endpoints) == 0 || board.Endpoints[0].Port() != 4129 || board.Duplicate {
 		t.Errorf("%v: %s", err, lines)
 	}
