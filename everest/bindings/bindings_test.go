@@ -1,128 +1,97 @@
 package bindings_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"os"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/remotechargeport/remotechargeport/everest/binding"
-	"github.com/remotechargeport/remotechargeport/everest/bindings/types"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
-// variables has the Go type of each variable that the recording holds and these bindings know.
-var variables = map[string]func() any{
-	"car_manufacturer":                func() any { return new(types.EvseManagerCarManufacturer) },
-	"energy_flow_request":             func() any { return new(types.EnergyEnergyFlowRequest) },
-	"enforced_limits":                 func() any { return new(types.EnergyEnforcedLimits) },
-	"ev_info":                         func() any { return new(types.EvseManagerEVInfo) },
-	"hw_capabilities":                 func() any { return new(types.EvseBoardSupportHardwareCapabilities) },
-	"limits":                          func() any { return new(types.EvseManagerLimits) },
-	"powermeter":                      func() any { return new(types.PowermeterPowermeter) },
-	"provided_token":                  func() any { return new(types.AuthorizationProvidedIdToken) },
-	"session_event":                   func() any { return new(types.EvseManagerSessionEvent) },
-	"supported_energy_transfer_modes": func() any { return new(binding.List[types.Iso15118EnergyTransferMode]) },
-	"telemetry":                       func() any { return new(types.EvseBoardSupportTelemetry) },
-	"token_validation_status":         func() any { return new(types.AuthorizationTokenValidationStatusMessage) },
+type lamp struct {
+	Name  string              `json:"name"`
+	Parts bindings.List[int]  `json:"parts"`
+	More  bindings.List[bool] `json:"more,omitzero"`
+	Since bindings.Time       `json:"since,omitzero"`
+
+	Extra map[string]json.RawMessage `json:"-"`
 }
 
-// What a real station has published decodes and encodes to the same value.
-func TestRecordedVariablesSurvive(t *testing.T) {
-	content, err := os.ReadFile("testdata/variables.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[string]int{}
-	for line := range bytes.Lines(content) {
-		var row struct {
-			Name  string          `json:"name"`
-			Value json.RawMessage `json:"value"`
-		}
-		if err := json.Unmarshal(line, &row); err != nil {
-			t.Fatal(err)
-		}
-		typed, known := variables[row.Name]
-		if !known {
-			continue
-		}
-		seen[row.Name]++
-		value := typed()
-		if err := json.Unmarshal(row.Value, value); err != nil {
-			t.Errorf("%s: %v in %s", row.Name, err, row.Value)
-			continue
-		}
-		encoded, err := json.Marshal(value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var want, got any
-		if err := json.Unmarshal(row.Value, &want); err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(encoded, &got); err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-recorded +encoded):\n%s", row.Name, diff)
-		}
-	}
-	for _, name := range []string{"session_event", "powermeter", "limits", "enforced_limits", "telemetry", "energy_flow_request", "token_validation_status"} {
-		if seen[name] == 0 {
-			t.Errorf("the recording has no %s", name)
-		}
-	}
+func (v lamp) MarshalJSON() ([]byte, error) {
+	type plain lamp
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
-// Whatever the Go types write fits EVerest's definitions, lists that nobody has filled in included.
-func TestEncodedValuesFitTheDefinitions(t *testing.T) {
-	loaded, err := definitions.EVerest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	soc := 80.0
-	for reference, value := range map[string]any{
-		"/energy#/EnforcedLimits":         types.EnergyEnforcedLimits{UUID: "1", ValidFor: 10},
-		"/authorization#/ProvidedIdToken": types.AuthorizationProvidedIdToken{IDToken: types.AuthorizationIdToken{Value: "a", Type: types.AuthorizationIdTokenTypeISO14443}, AuthorizationType: types.AuthorizationAuthorizationTypeRFID},
-		"/evse_manager#/EVInfo":           types.EvseManagerEVInfo{Soc: &soc},
-		"/system#/FirmwareUpdateRequest":  types.SystemFirmwareUpdateRequest{RequestID: 1, Location: "ftp://example.org/firmware"},
+func (v *lamp) UnmarshalJSON(data []byte) error {
+	type plain lamp
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"name", "parts"}, []string{"more", "since"})
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, test := range []struct{ in, want string }{
+		{`{"name":"a","parts":[1,2]}`, ""},
+		{`{"name":"a","parts":[],"more":[]}`, ""},
+		{`{"name":"a","parts":null}`, `{"name":"a","parts":[]}`},
+		{`{"name":"a","parts":[],"more":null}`, `{"name":"a","parts":[]}`},
+		{`{"name":"a","parts":[],"z":{"b":1,"a":2.0},"\"":null}`, `{"name":"a","parts":[],"\"":null,"z":{"b":1,"a":2.0}}`},
+		{`{"name":"a","parts":[],"since":"2026-11-22T10:32:38.363Z"}`, ""},
+		{`{"name":"a","parts":[],"since":"2026-11-22T12:32:38+02:00"}`, ""},
+		{`{"name":"a","parts":[],"since":"2026-11-22T10:32:38.363456"}`, ""},
+		{`{"name":"a","parts":[],"since":null}`, `{"name":"a","parts":[]}`},
+		{`null`, `{"name":"","parts":[]}`},
 	} {
-		encoded, err := json.Marshal(value)
-		if err != nil {
-			t.Fatal(err)
+		if test.want == "" {
+			test.want = test.in
 		}
-		if err := loaded.CheckType(reference, encoded); err != nil {
-			t.Errorf("%v: %s", err, encoded)
+		var value lamp
+		if err := json.Unmarshal([]byte(test.in), &value); err != nil {
+			t.Errorf("%s: %v", test.in, err)
+			continue
+		}
+		got, err := json.Marshal(value)
+		if err != nil || string(got) != test.want {
+			t.Errorf("%s: %s, %v, want %s", test.in, got, err, test.want)
 		}
 	}
 }
 
-func TestUnknownValuesAndPropertiesSurvive(t *testing.T) {
-	const newer = `{"data":{"deep":[1.50]},"event":"Teleported","timestamp":"2026-11-22T10:32:38.363Z","uuid":"1"}`
-	var event types.EvseManagerSessionEvent
-	if err := json.Unmarshal([]byte(newer), &event); err != nil {
-		t.Fatal(err)
-	}
-	if event.Event.Valid() || event.Event.String() != "Teleported" || len(event.Extra) != 1 {
-		t.Errorf("%+v", event)
-	}
-	encoded, err := json.Marshal(event)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := `{"uuid":"1","timestamp":"2026-11-22T10:32:38.363Z","event":"Teleported","data":{"deep":[1.50]}}`; string(encoded) != want {
-		t.Errorf("%s, want %s", encoded, want)
-	}
-	if !types.EvseManagerSessionEventEnumAuthorized.Valid() {
-		t.Error("a value of this release is not valid")
+func TestUnmarshalErrors(t *testing.T) {
+	for _, in := range []string{`{"parts":[]}`, `{"name":1,"parts":[]}`, `[]`, `{"name":"a","parts":{}}`, `{"name":"a","parts":[],"since":"yesterday"}`, `{"name":"a","parts":[],"since":3}`} {
+		if err := json.Unmarshal([]byte(in), new(lamp)); err == nil {
+			t.Errorf("%s decodes", in)
+		}
 	}
 }
 
-func TestMissingPropertyIsNamed(t *testing.T) {
-	var limits types.EvseManagerLimits
-	if err := json.Unmarshal([]byte(`{"max_current":1}`), &limits); err == nil || err.Error() != `property "nr_of_phases_available" is missing` {
-		t.Error(err)
+func TestExtraNeverReplacesAField(t *testing.T) {
+	encoded, err := json.Marshal(lamp{Name: "a", Extra: map[string]json.RawMessage{"name": []byte(`"b"`), "size": []byte(`1`)}})
+	if err != nil || string(encoded) != `{"name":"a","parts":[],"size":1}` {
+		t.Errorf("%s, %v", encoded, err)
+	}
+	if _, err := json.Marshal(lamp{Extra: map[string]json.RawMessage{"size": []byte(`{`)}}); err == nil {
+		t.Error("what is no JSON is written")
+	}
+	type empty struct{}
+	encoded, err = bindings.Marshal(empty{}, map[string]json.RawMessage{"a": []byte(`1`), "b": []byte(`2`)})
+	if err != nil || string(encoded) != `{"a":1,"b":2}` {
+		t.Errorf("%s, %v", encoded, err)
+	}
+}
+
+func TestTimeIsInUTCWithMilliseconds(t *testing.T) {
+	at := bindings.At(time.Date(2026, 11, 22, 12, 32, 38, 999_999_999, time.FixedZone("", 7200)))
+	if got := at.String(); got != "2026-11-22T10:32:38.999Z" {
+		t.Error(got)
+	}
+	var read bindings.Time
+	if err := json.Unmarshal([]byte(`"2026-11-22T12:32:38+02:00"`), &read); err != nil {
+		t.Fatal(err)
+	}
+	if !read.Equal(at.Truncate(time.Second)) || read.String() != "2026-11-22T12:32:38+02:00" {
+		t.Error(read)
+	}
+	read.Time = read.Add(time.Second)
+	if got := read.String(); got != "2026-11-22T10:32:39.000Z" {
+		t.Errorf("a changed time is written as %s", got)
 	}
 }

@@ -57,8 +57,8 @@ func (f *file) use(name string) {
 		f.imports["encoding/json"] = true
 	case "everest":
 		f.imports[everestPath] = true
-	case "binding":
-		f.imports[everestPath+"/binding"] = true
+	case "bindings":
+		f.imports[everestPath+"/bindings"] = true
 	case "types":
 		f.imports[f.generator.importPath+"/types"] = true
 	}

@@ -54,7 +54,7 @@ func parameter(name string) string {
 	}
 	text = string(runes)
 	switch text {
-	case "ctx", "c", "p", "everest", "types", "binding", "json", "context", "provider", "implementation", "nil", "string", "bool", "int", "float64", "error", "map", "any":
+	case "ctx", "c", "p", "everest", "types", "bindings", "json", "context", "provider", "implementation", "nil", "string", "bool", "int", "float64", "error", "map", "any":
 		return text + "Argument"
 	}
 	if token.IsKeyword(text) {

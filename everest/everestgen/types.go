@@ -45,8 +45,8 @@ func (f *file) typeOf(raw json.RawMessage, name string) (goType, error) {
 			return goType{declared, enumKind(values)}, nil
 		}
 		if parsed.Format == "date-time" {
-			f.use("binding")
-			return goType{"binding.Time", byOmission}, nil
+			f.use("bindings")
+			return goType{"bindings.Time", byOmission}, nil
 		}
 		return goType{"string", byPointer}, nil
 	case "array":
@@ -57,8 +57,8 @@ func (f *file) typeOf(raw json.RawMessage, name string) (goType, error) {
 			}
 		}
 		f.useIn(element)
-		f.use("binding")
-		return goType{"binding.List[" + element.expression + "]", byOmission}, nil
+		f.use("bindings")
+		return goType{"bindings.List[" + element.expression + "]", byOmission}, nil
 	case "object":
 		if len(parsed.Properties) > 0 {
 			declared := f.names.unique(name)
@@ -186,7 +186,7 @@ func (f *file) declareStruct(name string, parsed schema) error {
 		body = append(body, fmt.Sprintf("\t%s %s `json:%q`", field, expression, tag))
 	}
 	f.use("json")
-	f.use("binding")
+	f.use("bindings")
 	f.comment(name+" is an object.", parsed)
 	f.line("type %s struct {", name)
 	for _, line := range body {
@@ -200,13 +200,13 @@ func (f *file) declareStruct(name string, parsed schema) error {
 	f.line("// MarshalJSON implements json.Marshaler.")
 	f.line("func (v %s) MarshalJSON() ([]byte, error) {", name)
 	f.line("type plain %s", name)
-	f.line("return binding.Marshal(plain(v), v.Extra)")
+	f.line("return bindings.Marshal(plain(v), v.Extra)")
 	f.line("}")
 	f.line("")
 	f.line("// UnmarshalJSON implements json.Unmarshaler.")
 	f.line("func (v *%s) UnmarshalJSON(data []byte) error {", name)
 	f.line("type plain %s", name)
-	f.line("return binding.Unmarshal(data, (*plain)(v), &v.Extra, %s, %s)", stringsLiteral(required), stringsLiteral(optional))
+	f.line("return bindings.Unmarshal(data, (*plain)(v), &v.Extra, %s, %s)", stringsLiteral(required), stringsLiteral(optional))
 	f.line("}")
 	f.line("")
 	return nil

@@ -8,7 +8,7 @@ import (
 	"context"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 	"github.com/remotechargeport/remotechargeport/everest/bindings/types"
 )
 
@@ -22,7 +22,7 @@ type Provider interface {
 	// GetDisplayMessages answers get_display_messages.
 	GetDisplayMessages(ctx context.Context, request types.DisplayMessageGetDisplayMessageRequest) (types.DisplayMessageGetDisplayMessageResponse, error)
 	// SetDisplayMessage answers set_display_message.
-	SetDisplayMessage(ctx context.Context, request binding.List[types.DisplayMessageDisplayMessage]) (types.DisplayMessageSetDisplayMessageResponse, error)
+	SetDisplayMessage(ctx context.Context, request bindings.List[types.DisplayMessageDisplayMessage]) (types.DisplayMessageSetDisplayMessageResponse, error)
 }
 
 // Register has the provider answer all commands of an implementation.
@@ -38,7 +38,7 @@ func Register(implementation *everest.Provided, provider Provider) {
 		return provider.GetDisplayMessages(ctx, arguments.Request)
 	})
 	everest.Handle(implementation, "set_display_message", func(ctx context.Context, arguments struct {
-		Request binding.List[types.DisplayMessageDisplayMessage] `json:"request"`
+		Request bindings.List[types.DisplayMessageDisplayMessage] `json:"request"`
 	}) (types.DisplayMessageSetDisplayMessageResponse, error) {
 		return provider.SetDisplayMessage(ctx, arguments.Request)
 	})
@@ -64,6 +64,6 @@ func (c Client) GetDisplayMessages(ctx context.Context, request types.DisplayMes
 }
 
 // SetDisplayMessage calls set_display_message.
-func (c Client) SetDisplayMessage(ctx context.Context, request binding.List[types.DisplayMessageDisplayMessage]) (types.DisplayMessageSetDisplayMessageResponse, error) {
+func (c Client) SetDisplayMessage(ctx context.Context, request bindings.List[types.DisplayMessageDisplayMessage]) (types.DisplayMessageSetDisplayMessageResponse, error) {
 	return everest.Call[types.DisplayMessageSetDisplayMessageResponse](ctx, c.connection, "set_display_message", map[string]any{"request": request})
 }

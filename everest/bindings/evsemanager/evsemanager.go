@@ -8,7 +8,7 @@ import (
 	"context"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 	"github.com/remotechargeport/remotechargeport/everest/bindings/types"
 )
 
@@ -53,7 +53,7 @@ type Provider interface {
 	// StopTransaction answers stop_transaction.
 	StopTransaction(ctx context.Context, request types.EvseManagerStopTransactionRequest) (bool, error)
 	// UpdateAllowedEnergyTransferModes answers update_allowed_energy_transfer_modes.
-	UpdateAllowedEnergyTransferModes(ctx context.Context, allowedEnergyTransferModes binding.List[types.Iso15118EnergyTransferMode]) (types.EvseManagerUpdateAllowedEnergyTransferModesResult, error)
+	UpdateAllowedEnergyTransferModes(ctx context.Context, allowedEnergyTransferModes bindings.List[types.Iso15118EnergyTransferMode]) (types.EvseManagerUpdateAllowedEnergyTransferModesResult, error)
 	// WithdrawAuthorization answers withdraw_authorization.
 	WithdrawAuthorization(ctx context.Context) error
 }
@@ -108,7 +108,7 @@ func Register(implementation *everest.Provided, provider Provider) {
 		return provider.StopTransaction(ctx, arguments.Request)
 	})
 	everest.Handle(implementation, "update_allowed_energy_transfer_modes", func(ctx context.Context, arguments struct {
-		AllowedEnergyTransferModes binding.List[types.Iso15118EnergyTransferMode] `json:"allowed_energy_transfer_modes"`
+		AllowedEnergyTransferModes bindings.List[types.Iso15118EnergyTransferMode] `json:"allowed_energy_transfer_modes"`
 	}) (types.EvseManagerUpdateAllowedEnergyTransferModesResult, error) {
 		return provider.UpdateAllowedEnergyTransferModes(ctx, arguments.AllowedEnergyTransferModes)
 	})
@@ -184,7 +184,7 @@ func (p Publisher) SessionEvent(ctx context.Context, value types.EvseManagerSess
 }
 
 // SupportedEnergyTransferModes publishes supported_energy_transfer_modes.
-func (p Publisher) SupportedEnergyTransferModes(ctx context.Context, value binding.List[types.Iso15118EnergyTransferMode]) error {
+func (p Publisher) SupportedEnergyTransferModes(ctx context.Context, value bindings.List[types.Iso15118EnergyTransferMode]) error {
 	return p.implementation.Publish(ctx, "supported_energy_transfer_modes", value)
 }
 
@@ -263,7 +263,7 @@ func (c Client) StopTransaction(ctx context.Context, request types.EvseManagerSt
 }
 
 // UpdateAllowedEnergyTransferModes calls update_allowed_energy_transfer_modes.
-func (c Client) UpdateAllowedEnergyTransferModes(ctx context.Context, allowedEnergyTransferModes binding.List[types.Iso15118EnergyTransferMode]) (types.EvseManagerUpdateAllowedEnergyTransferModesResult, error) {
+func (c Client) UpdateAllowedEnergyTransferModes(ctx context.Context, allowedEnergyTransferModes bindings.List[types.Iso15118EnergyTransferMode]) (types.EvseManagerUpdateAllowedEnergyTransferModesResult, error) {
 	return everest.Call[types.EvseManagerUpdateAllowedEnergyTransferModesResult](ctx, c.connection, "update_allowed_energy_transfer_modes", map[string]any{"allowed_energy_transfer_modes": allowedEnergyTransferModes})
 }
 
@@ -333,7 +333,7 @@ func (c Client) SubscribeSessionEvent(handler func(ctx context.Context, value ty
 }
 
 // SubscribeSupportedEnergyTransferModes hears supported_energy_transfer_modes, as everest.Subscribe does.
-func (c Client) SubscribeSupportedEnergyTransferModes(handler func(ctx context.Context, value binding.List[types.Iso15118EnergyTransferMode]), options ...everest.SubscribeOption) {
+func (c Client) SubscribeSupportedEnergyTransferModes(handler func(ctx context.Context, value bindings.List[types.Iso15118EnergyTransferMode]), options ...everest.SubscribeOption) {
 	everest.Subscribe(c.connection, "supported_energy_transfer_modes", handler, options...)
 }
 

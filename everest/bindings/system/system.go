@@ -8,7 +8,7 @@ import (
 	"context"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 	"github.com/remotechargeport/remotechargeport/everest/bindings/types"
 )
 
@@ -31,7 +31,7 @@ type Provider interface {
 	// Reset answers reset.
 	Reset(ctx context.Context, typeArgument types.SystemResetType, scheduled bool) error
 	// SetSystemTime answers set_system_time.
-	SetSystemTime(ctx context.Context, timestamp binding.Time) (bool, error)
+	SetSystemTime(ctx context.Context, timestamp bindings.Time) (bool, error)
 	// UpdateFirmware answers update_firmware.
 	UpdateFirmware(ctx context.Context, firmwareUpdateRequest types.SystemFirmwareUpdateRequest) (types.SystemUpdateFirmwareResponse, error)
 	// UploadLogs answers upload_logs.
@@ -58,7 +58,7 @@ func Register(implementation *everest.Provided, provider Provider) {
 		return nil, provider.Reset(ctx, arguments.Type, arguments.Scheduled)
 	})
 	everest.Handle(implementation, "set_system_time", func(ctx context.Context, arguments struct {
-		Timestamp binding.Time `json:"timestamp"`
+		Timestamp bindings.Time `json:"timestamp"`
 	}) (bool, error) {
 		return provider.SetSystemTime(ctx, arguments.Timestamp)
 	})
@@ -120,7 +120,7 @@ func (c Client) Reset(ctx context.Context, typeArgument types.SystemResetType, s
 }
 
 // SetSystemTime calls set_system_time.
-func (c Client) SetSystemTime(ctx context.Context, timestamp binding.Time) (bool, error) {
+func (c Client) SetSystemTime(ctx context.Context, timestamp bindings.Time) (bool, error) {
 	return everest.Call[bool](ctx, c.connection, "set_system_time", map[string]any{"timestamp": timestamp})
 }
 

@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // AuthorizationAuthorizationStatus is an enumeration.
@@ -103,13 +103,13 @@ type AuthorizationCustomIdToken struct {
 // MarshalJSON implements json.Marshaler.
 func (v AuthorizationCustomIdToken) MarshalJSON() ([]byte, error) {
 	type plain AuthorizationCustomIdToken
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *AuthorizationCustomIdToken) UnmarshalJSON(data []byte) error {
 	type plain AuthorizationCustomIdToken
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"value", "type"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"value", "type"}, nil)
 }
 
 // AuthorizationIdToken is an object.
@@ -119,7 +119,7 @@ type AuthorizationIdToken struct {
 	// Type is the property type.
 	Type AuthorizationIdTokenType `json:"type"`
 	// AdditionalInfo is the property additional_info.
-	AdditionalInfo binding.List[AuthorizationCustomIdToken] `json:"additional_info,omitzero"`
+	AdditionalInfo bindings.List[AuthorizationCustomIdToken] `json:"additional_info,omitzero"`
 
 	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -128,13 +128,13 @@ type AuthorizationIdToken struct {
 // MarshalJSON implements json.Marshaler.
 func (v AuthorizationIdToken) MarshalJSON() ([]byte, error) {
 	type plain AuthorizationIdToken
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *AuthorizationIdToken) UnmarshalJSON(data []byte) error {
 	type plain AuthorizationIdToken
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"value", "type"}, []string{"additional_info"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"value", "type"}, []string{"additional_info"})
 }
 
 // AuthorizationIdTokenType is an enumeration.
@@ -175,13 +175,13 @@ type AuthorizationProvidedIdToken struct {
 	// AuthorizationType is the property authorization_type.
 	AuthorizationType AuthorizationAuthorizationType `json:"authorization_type"`
 	// Connectors is the property connectors.
-	Connectors binding.List[int] `json:"connectors,omitzero"`
+	Connectors bindings.List[int] `json:"connectors,omitzero"`
 	// Prevalidated is the property prevalidated.
 	Prevalidated *bool `json:"prevalidated,omitzero"`
 	// Certificate is the property certificate. Constraints: maxLength 5500.
 	Certificate *string `json:"certificate,omitzero"`
 	// Iso15118CertificateHashData is the property iso15118CertificateHashData. Constraints: minItems 1, maxItems 4.
-	Iso15118CertificateHashData binding.List[Iso15118CertificateHashDataInfo] `json:"iso15118CertificateHashData,omitzero"`
+	Iso15118CertificateHashData bindings.List[Iso15118CertificateHashDataInfo] `json:"iso15118CertificateHashData,omitzero"`
 
 	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -190,13 +190,13 @@ type AuthorizationProvidedIdToken struct {
 // MarshalJSON implements json.Marshaler.
 func (v AuthorizationProvidedIdToken) MarshalJSON() ([]byte, error) {
 	type plain AuthorizationProvidedIdToken
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *AuthorizationProvidedIdToken) UnmarshalJSON(data []byte) error {
 	type plain AuthorizationProvidedIdToken
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id_token", "authorization_type"}, []string{"request_id", "parent_id_token", "connectors", "prevalidated", "certificate", "iso15118CertificateHashData"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id_token", "authorization_type"}, []string{"request_id", "parent_id_token", "connectors", "prevalidated", "certificate", "iso15118CertificateHashData"})
 }
 
 // AuthorizationTokenValidationStatus is an enumeration.
@@ -232,7 +232,7 @@ type AuthorizationTokenValidationStatusMessage struct {
 	// Status is the property status.
 	Status AuthorizationTokenValidationStatus `json:"status"`
 	// Messages is the property messages.
-	Messages binding.List[TextMessageMessageContent] `json:"messages,omitzero"`
+	Messages bindings.List[TextMessageMessageContent] `json:"messages,omitzero"`
 
 	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -241,13 +241,13 @@ type AuthorizationTokenValidationStatusMessage struct {
 // MarshalJSON implements json.Marshaler.
 func (v AuthorizationTokenValidationStatusMessage) MarshalJSON() ([]byte, error) {
 	type plain AuthorizationTokenValidationStatusMessage
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *AuthorizationTokenValidationStatusMessage) UnmarshalJSON(data []byte) error {
 	type plain AuthorizationTokenValidationStatusMessage
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"token", "status"}, []string{"messages"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"token", "status"}, []string{"messages"})
 }
 
 // AuthorizationValidationResult is an object.
@@ -257,17 +257,17 @@ type AuthorizationValidationResult struct {
 	// CertificateStatus is the property certificate_status.
 	CertificateStatus AuthorizationCertificateStatus `json:"certificate_status,omitzero"`
 	// TariffMessages is the property tariff_messages.
-	TariffMessages binding.List[TextMessageMessageContent] `json:"tariff_messages"`
+	TariffMessages bindings.List[TextMessageMessageContent] `json:"tariff_messages"`
 	// ExpiryTime is the property expiry_time. Constraints: format "date-time".
-	ExpiryTime binding.Time `json:"expiry_time,omitzero"`
+	ExpiryTime bindings.Time `json:"expiry_time,omitzero"`
 	// ParentIDToken is the property parent_id_token.
 	ParentIDToken *AuthorizationIdToken `json:"parent_id_token,omitzero"`
 	// EvseIds is the property evse_ids.
-	EvseIds binding.List[int] `json:"evse_ids,omitzero"`
+	EvseIds bindings.List[int] `json:"evse_ids,omitzero"`
 	// ReservationID is the property reservation_id.
 	ReservationID *int `json:"reservation_id,omitzero"`
 	// AllowedEnergyTransferModes is the property allowed_energy_transfer_modes. Constraints: minItems 1.
-	AllowedEnergyTransferModes binding.List[Iso15118EnergyTransferMode] `json:"allowed_energy_transfer_modes,omitzero"`
+	AllowedEnergyTransferModes bindings.List[Iso15118EnergyTransferMode] `json:"allowed_energy_transfer_modes,omitzero"`
 
 	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -276,13 +276,13 @@ type AuthorizationValidationResult struct {
 // MarshalJSON implements json.Marshaler.
 func (v AuthorizationValidationResult) MarshalJSON() ([]byte, error) {
 	type plain AuthorizationValidationResult
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *AuthorizationValidationResult) UnmarshalJSON(data []byte) error {
 	type plain AuthorizationValidationResult
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"authorization_status", "tariff_messages"}, []string{"certificate_status", "expiry_time", "parent_id_token", "evse_ids", "reservation_id", "allowed_energy_transfer_modes"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"authorization_status", "tariff_messages"}, []string{"certificate_status", "expiry_time", "parent_id_token", "evse_ids", "reservation_id", "allowed_energy_transfer_modes"})
 }
 
 // AuthorizationWithdrawAuthorizationRequest is an object.
@@ -299,13 +299,13 @@ type AuthorizationWithdrawAuthorizationRequest struct {
 // MarshalJSON implements json.Marshaler.
 func (v AuthorizationWithdrawAuthorizationRequest) MarshalJSON() ([]byte, error) {
 	type plain AuthorizationWithdrawAuthorizationRequest
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *AuthorizationWithdrawAuthorizationRequest) UnmarshalJSON(data []byte) error {
 	type plain AuthorizationWithdrawAuthorizationRequest
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"evse_id", "id_token"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"evse_id", "id_token"})
 }
 
 // AuthorizationWithdrawAuthorizationResult is an enumeration.

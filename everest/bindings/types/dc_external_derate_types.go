@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // DcExternalDerateExternalDerating is an object.
@@ -26,11 +26,11 @@ type DcExternalDerateExternalDerating struct {
 // MarshalJSON implements json.Marshaler.
 func (v DcExternalDerateExternalDerating) MarshalJSON() ([]byte, error) {
 	type plain DcExternalDerateExternalDerating
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *DcExternalDerateExternalDerating) UnmarshalJSON(data []byte) error {
 	type plain DcExternalDerateExternalDerating
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"max_export_current_A", "max_import_current_A", "max_export_power_W", "max_import_power_W"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"max_export_current_A", "max_import_current_A", "max_export_power_W", "max_import_power_W"})
 }

@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // DisplayMessageClearDisplayMessageRequest is an object.
@@ -20,13 +20,13 @@ type DisplayMessageClearDisplayMessageRequest struct {
 // MarshalJSON implements json.Marshaler.
 func (v DisplayMessageClearDisplayMessageRequest) MarshalJSON() ([]byte, error) {
 	type plain DisplayMessageClearDisplayMessageRequest
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *DisplayMessageClearDisplayMessageRequest) UnmarshalJSON(data []byte) error {
 	type plain DisplayMessageClearDisplayMessageRequest
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id"}, nil)
 }
 
 // DisplayMessageClearDisplayMessageResponse is an object.
@@ -43,13 +43,13 @@ type DisplayMessageClearDisplayMessageResponse struct {
 // MarshalJSON implements json.Marshaler.
 func (v DisplayMessageClearDisplayMessageResponse) MarshalJSON() ([]byte, error) {
 	type plain DisplayMessageClearDisplayMessageResponse
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *DisplayMessageClearDisplayMessageResponse) UnmarshalJSON(data []byte) error {
 	type plain DisplayMessageClearDisplayMessageResponse
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"status"}, []string{"status_info"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"status"}, []string{"status_info"})
 }
 
 // DisplayMessageClearMessageResponseEnum is an enumeration.
@@ -82,9 +82,9 @@ type DisplayMessageDisplayMessage struct {
 	// State is the property state.
 	State DisplayMessageMessageStateEnum `json:"state,omitzero"`
 	// TimestampFrom is the property timestamp_from. Constraints: format "date-time".
-	TimestampFrom binding.Time `json:"timestamp_from,omitzero"`
+	TimestampFrom bindings.Time `json:"timestamp_from,omitzero"`
 	// TimestampTo is the property timestamp_to. Constraints: format "date-time".
-	TimestampTo binding.Time `json:"timestamp_to,omitzero"`
+	TimestampTo bindings.Time `json:"timestamp_to,omitzero"`
 	// IdentifierID is the property identifier_id. Constraints: minLength 0, maxLength 36.
 	IdentifierID *string `json:"identifier_id,omitzero"`
 	// IdentifierType is the property identifier_type.
@@ -101,13 +101,13 @@ type DisplayMessageDisplayMessage struct {
 // MarshalJSON implements json.Marshaler.
 func (v DisplayMessageDisplayMessage) MarshalJSON() ([]byte, error) {
 	type plain DisplayMessageDisplayMessage
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *DisplayMessageDisplayMessage) UnmarshalJSON(data []byte) error {
 	type plain DisplayMessageDisplayMessage
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"message"}, []string{"id", "priority", "state", "timestamp_from", "timestamp_to", "identifier_id", "identifier_type", "qr_code"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"message"}, []string{"id", "priority", "state", "timestamp_from", "timestamp_to", "identifier_id", "identifier_type", "qr_code"})
 }
 
 // DisplayMessageDisplayMessageStatusEnum is an enumeration.
@@ -138,7 +138,7 @@ func (v DisplayMessageDisplayMessageStatusEnum) Valid() bool {
 // DisplayMessageGetDisplayMessageRequest is an object.
 type DisplayMessageGetDisplayMessageRequest struct {
 	// ID is the property id.
-	ID binding.List[int] `json:"id,omitzero"`
+	ID bindings.List[int] `json:"id,omitzero"`
 	// Priority is the property priority.
 	Priority DisplayMessageMessagePriorityEnum `json:"priority,omitzero"`
 	// State is the property state.
@@ -151,13 +151,13 @@ type DisplayMessageGetDisplayMessageRequest struct {
 // MarshalJSON implements json.Marshaler.
 func (v DisplayMessageGetDisplayMessageRequest) MarshalJSON() ([]byte, error) {
 	type plain DisplayMessageGetDisplayMessageRequest
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *DisplayMessageGetDisplayMessageRequest) UnmarshalJSON(data []byte) error {
 	type plain DisplayMessageGetDisplayMessageRequest
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"id", "priority", "state"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"id", "priority", "state"})
 }
 
 // DisplayMessageGetDisplayMessageResponse is an object.
@@ -165,7 +165,7 @@ type DisplayMessageGetDisplayMessageResponse struct {
 	// StatusInfo is the property status_info.
 	StatusInfo *string `json:"status_info,omitzero"`
 	// Messages is the property messages.
-	Messages binding.List[DisplayMessageDisplayMessage] `json:"messages,omitzero"`
+	Messages bindings.List[DisplayMessageDisplayMessage] `json:"messages,omitzero"`
 
 	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -174,13 +174,13 @@ type DisplayMessageGetDisplayMessageResponse struct {
 // MarshalJSON implements json.Marshaler.
 func (v DisplayMessageGetDisplayMessageResponse) MarshalJSON() ([]byte, error) {
 	type plain DisplayMessageGetDisplayMessageResponse
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *DisplayMessageGetDisplayMessageResponse) UnmarshalJSON(data []byte) error {
 	type plain DisplayMessageGetDisplayMessageResponse
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"status_info", "messages"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"status_info", "messages"})
 }
 
 // DisplayMessageIdentifierType is an enumeration.
@@ -266,11 +266,11 @@ type DisplayMessageSetDisplayMessageResponse struct {
 // MarshalJSON implements json.Marshaler.
 func (v DisplayMessageSetDisplayMessageResponse) MarshalJSON() ([]byte, error) {
 	type plain DisplayMessageSetDisplayMessageResponse
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *DisplayMessageSetDisplayMessageResponse) UnmarshalJSON(data []byte) error {
 	type plain DisplayMessageSetDisplayMessageResponse
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"status"}, []string{"status_info"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"status"}, []string{"status_info"})
 }

@@ -5,13 +5,13 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // EnergyPriceInformationPricePerkWh is an object.
 type EnergyPriceInformationPricePerkWh struct {
 	// Timestamp is the property timestamp. Constraints: format "date-time".
-	Timestamp binding.Time `json:"timestamp"`
+	Timestamp bindings.Time `json:"timestamp"`
 	// Value is the property value.
 	Value float64 `json:"value"`
 	// Currency is the property currency. Constraints: minLength 3, maxLength 3.
@@ -24,11 +24,11 @@ type EnergyPriceInformationPricePerkWh struct {
 // MarshalJSON implements json.Marshaler.
 func (v EnergyPriceInformationPricePerkWh) MarshalJSON() ([]byte, error) {
 	type plain EnergyPriceInformationPricePerkWh
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EnergyPriceInformationPricePerkWh) UnmarshalJSON(data []byte) error {
 	type plain EnergyPriceInformationPricePerkWh
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"timestamp", "value", "currency"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"timestamp", "value", "currency"}, nil)
 }

@@ -5,13 +5,13 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // EnergyEnergyFlowRequest is an object.
 type EnergyEnergyFlowRequest struct {
 	// Children is the property children.
-	Children binding.List[EnergyEnergyFlowRequest] `json:"children"`
+	Children bindings.List[EnergyEnergyFlowRequest] `json:"children"`
 	// UUID is the property uuid.
 	UUID string `json:"uuid"`
 	// NodeType is the property node_type.
@@ -27,11 +27,11 @@ type EnergyEnergyFlowRequest struct {
 	// EnergyUsageLeaves is the property energy_usage_leaves.
 	EnergyUsageLeaves *PowermeterPowermeter `json:"energy_usage_leaves,omitzero"`
 	// ScheduleImport is the property schedule_import.
-	ScheduleImport binding.List[EnergyScheduleReqEntry] `json:"schedule_import"`
+	ScheduleImport bindings.List[EnergyScheduleReqEntry] `json:"schedule_import"`
 	// ScheduleExport is the property schedule_export.
-	ScheduleExport binding.List[EnergyScheduleReqEntry] `json:"schedule_export"`
+	ScheduleExport bindings.List[EnergyScheduleReqEntry] `json:"schedule_export"`
 	// ScheduleSetpoints is the property schedule_setpoints.
-	ScheduleSetpoints binding.List[EnergyScheduleSetpointEntry] `json:"schedule_setpoints"`
+	ScheduleSetpoints bindings.List[EnergyScheduleSetpointEntry] `json:"schedule_setpoints"`
 
 	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -40,13 +40,13 @@ type EnergyEnergyFlowRequest struct {
 // MarshalJSON implements json.Marshaler.
 func (v EnergyEnergyFlowRequest) MarshalJSON() ([]byte, error) {
 	type plain EnergyEnergyFlowRequest
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EnergyEnergyFlowRequest) UnmarshalJSON(data []byte) error {
 	type plain EnergyEnergyFlowRequest
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"children", "uuid", "node_type", "schedule_import", "schedule_export", "schedule_setpoints"}, []string{"priority_request", "evse_state", "optimizer_target", "energy_usage_root", "energy_usage_leaves"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"children", "uuid", "node_type", "schedule_import", "schedule_export", "schedule_setpoints"}, []string{"priority_request", "evse_state", "optimizer_target", "energy_usage_root", "energy_usage_leaves"})
 }
 
 // EnergyEnforcedLimits is an object.
@@ -58,7 +58,7 @@ type EnergyEnforcedLimits struct {
 	// LimitsRootSide is the property limits_root_side.
 	LimitsRootSide EnergyLimitsRes `json:"limits_root_side"`
 	// Schedule is the property schedule.
-	Schedule binding.List[EnergyScheduleResEntry] `json:"schedule"`
+	Schedule bindings.List[EnergyScheduleResEntry] `json:"schedule"`
 
 	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -67,13 +67,13 @@ type EnergyEnforcedLimits struct {
 // MarshalJSON implements json.Marshaler.
 func (v EnergyEnforcedLimits) MarshalJSON() ([]byte, error) {
 	type plain EnergyEnforcedLimits
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EnergyEnforcedLimits) UnmarshalJSON(data []byte) error {
 	type plain EnergyEnforcedLimits
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"uuid", "valid_for", "limits_root_side", "schedule"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"uuid", "valid_for", "limits_root_side", "schedule"}, nil)
 }
 
 // EnergyEvseState is an enumeration.
@@ -118,13 +118,13 @@ type EnergyFrequencyWattPoint struct {
 // MarshalJSON implements json.Marshaler.
 func (v EnergyFrequencyWattPoint) MarshalJSON() ([]byte, error) {
 	type plain EnergyFrequencyWattPoint
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EnergyFrequencyWattPoint) UnmarshalJSON(data []byte) error {
 	type plain EnergyFrequencyWattPoint
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"frequency_Hz", "total_power_W"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"frequency_Hz", "total_power_W"}, nil)
 }
 
 // EnergyIntegerWithSource is an object.
@@ -141,13 +141,13 @@ type EnergyIntegerWithSource struct {
 // MarshalJSON implements json.Marshaler.
 func (v EnergyIntegerWithSource) MarshalJSON() ([]byte, error) {
 	type plain EnergyIntegerWithSource
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EnergyIntegerWithSource) UnmarshalJSON(data []byte) error {
 	type plain EnergyIntegerWithSource
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"value", "source"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"value", "source"}, nil)
 }
 
 // EnergyLimitsReq is an object.
@@ -174,13 +174,13 @@ type EnergyLimitsReq struct {
 // MarshalJSON implements json.Marshaler.
 func (v EnergyLimitsReq) MarshalJSON() ([]byte, error) {
 	type plain EnergyLimitsReq
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EnergyLimitsReq) UnmarshalJSON(data []byte) error {
 	type plain EnergyLimitsReq
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"total_power_W", "ac_max_current_A", "ac_min_current_A", "ac_max_phase_count", "ac_min_phase_count", "ac_supports_changing_phases_during_charging", "ac_number_of_active_phases"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"total_power_W", "ac_max_current_A", "ac_min_current_A", "ac_max_phase_count", "ac_min_phase_count", "ac_supports_changing_phases_during_charging", "ac_number_of_active_phases"})
 }
 
 // EnergyLimitsRes is an object.
@@ -199,13 +199,13 @@ type EnergyLimitsRes struct {
 // MarshalJSON implements json.Marshaler.
 func (v EnergyLimitsRes) MarshalJSON() ([]byte, error) {
 	type plain EnergyLimitsRes
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EnergyLimitsRes) UnmarshalJSON(data []byte) error {
 	type plain EnergyLimitsRes
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"total_power_W", "ac_max_current_A", "ac_max_phase_count"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"total_power_W", "ac_max_current_A", "ac_max_phase_count"})
 }
 
 // EnergyNodeType is an enumeration.
@@ -244,13 +244,13 @@ type EnergyNumberWithSource struct {
 // MarshalJSON implements json.Marshaler.
 func (v EnergyNumberWithSource) MarshalJSON() ([]byte, error) {
 	type plain EnergyNumberWithSource
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EnergyNumberWithSource) UnmarshalJSON(data []byte) error {
 	type plain EnergyNumberWithSource
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"value", "source"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"value", "source"}, nil)
 }
 
 // EnergyOptimizerTarget is an object.
@@ -275,19 +275,19 @@ type EnergyOptimizerTarget struct {
 // MarshalJSON implements json.Marshaler.
 func (v EnergyOptimizerTarget) MarshalJSON() ([]byte, error) {
 	type plain EnergyOptimizerTarget
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EnergyOptimizerTarget) UnmarshalJSON(data []byte) error {
 	type plain EnergyOptimizerTarget
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"energy_amount_needed", "charge_to_max_percent", "car_battery_soc", "leave_time", "price_limit", "full_autonomy"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"energy_amount_needed", "charge_to_max_percent", "car_battery_soc", "leave_time", "price_limit", "full_autonomy"})
 }
 
 // EnergyScheduleReqEntry is an object.
 type EnergyScheduleReqEntry struct {
 	// Timestamp is the property timestamp. Constraints: format "date-time".
-	Timestamp binding.Time `json:"timestamp"`
+	Timestamp bindings.Time `json:"timestamp"`
 	// LimitsToRoot is the property limits_to_root.
 	LimitsToRoot EnergyLimitsReq `json:"limits_to_root"`
 	// LimitsToLeaves is the property limits_to_leaves.
@@ -304,19 +304,19 @@ type EnergyScheduleReqEntry struct {
 // MarshalJSON implements json.Marshaler.
 func (v EnergyScheduleReqEntry) MarshalJSON() ([]byte, error) {
 	type plain EnergyScheduleReqEntry
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EnergyScheduleReqEntry) UnmarshalJSON(data []byte) error {
 	type plain EnergyScheduleReqEntry
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"timestamp", "limits_to_root", "limits_to_leaves"}, []string{"conversion_efficiency", "price_per_kwh"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"timestamp", "limits_to_root", "limits_to_leaves"}, []string{"conversion_efficiency", "price_per_kwh"})
 }
 
 // EnergyScheduleResEntry is an object.
 type EnergyScheduleResEntry struct {
 	// Timestamp is the property timestamp. Constraints: format "date-time".
-	Timestamp binding.Time `json:"timestamp"`
+	Timestamp bindings.Time `json:"timestamp"`
 	// LimitsToRoot is the property limits_to_root.
 	LimitsToRoot EnergyLimitsRes `json:"limits_to_root"`
 	// PricePerKwh is the property price_per_kwh.
@@ -329,19 +329,19 @@ type EnergyScheduleResEntry struct {
 // MarshalJSON implements json.Marshaler.
 func (v EnergyScheduleResEntry) MarshalJSON() ([]byte, error) {
 	type plain EnergyScheduleResEntry
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EnergyScheduleResEntry) UnmarshalJSON(data []byte) error {
 	type plain EnergyScheduleResEntry
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"timestamp", "limits_to_root"}, []string{"price_per_kwh"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"timestamp", "limits_to_root"}, []string{"price_per_kwh"})
 }
 
 // EnergyScheduleSetpointEntry is an object.
 type EnergyScheduleSetpointEntry struct {
 	// Timestamp is the property timestamp. Constraints: format "date-time".
-	Timestamp binding.Time `json:"timestamp"`
+	Timestamp bindings.Time `json:"timestamp"`
 	// Setpoint is the property setpoint.
 	Setpoint *EnergySetpointType `json:"setpoint,omitzero"`
 
@@ -352,13 +352,13 @@ type EnergyScheduleSetpointEntry struct {
 // MarshalJSON implements json.Marshaler.
 func (v EnergyScheduleSetpointEntry) MarshalJSON() ([]byte, error) {
 	type plain EnergyScheduleSetpointEntry
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EnergyScheduleSetpointEntry) UnmarshalJSON(data []byte) error {
 	type plain EnergyScheduleSetpointEntry
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"timestamp"}, []string{"setpoint"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"timestamp"}, []string{"setpoint"})
 }
 
 // EnergySetpointType is an object.
@@ -368,7 +368,7 @@ type EnergySetpointType struct {
 	// TotalPowerW is the property total_power_W.
 	TotalPowerW *float64 `json:"total_power_W,omitzero"`
 	// FrequencyTable is the property frequency_table.
-	FrequencyTable binding.List[EnergyFrequencyWattPoint] `json:"frequency_table,omitzero"`
+	FrequencyTable bindings.List[EnergyFrequencyWattPoint] `json:"frequency_table,omitzero"`
 	// Priority is the property priority. Constraints: minimum 0, maximum 1000.
 	Priority int `json:"priority"`
 	// Source is the property source.
@@ -381,11 +381,11 @@ type EnergySetpointType struct {
 // MarshalJSON implements json.Marshaler.
 func (v EnergySetpointType) MarshalJSON() ([]byte, error) {
 	type plain EnergySetpointType
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EnergySetpointType) UnmarshalJSON(data []byte) error {
 	type plain EnergySetpointType
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"priority", "source"}, []string{"ac_current_A", "total_power_W", "frequency_table"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"priority", "source"}, []string{"ac_current_A", "total_power_W", "frequency_table"})
 }

@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // EvseBoardSupportHardwareCapabilitiesConnectorType is an enumeration.
@@ -63,13 +63,13 @@ type EvseBoardSupportHardwareCapabilities struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseBoardSupportHardwareCapabilities) MarshalJSON() ([]byte, error) {
 	type plain EvseBoardSupportHardwareCapabilities
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseBoardSupportHardwareCapabilities) UnmarshalJSON(data []byte) error {
 	type plain EvseBoardSupportHardwareCapabilities
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"max_current_A_import", "min_current_A_import", "max_phase_count_import", "min_phase_count_import", "max_current_A_export", "min_current_A_export", "max_phase_count_export", "min_phase_count_export", "supports_changing_phases_during_charging", "supports_cp_state_E", "connector_type"}, []string{"max_plug_temperature_C"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"max_current_A_import", "min_current_A_import", "max_phase_count_import", "min_phase_count_import", "max_current_A_export", "min_current_A_export", "max_phase_count_export", "min_phase_count_export", "supports_changing_phases_during_charging", "supports_cp_state_E", "connector_type"}, []string{"max_plug_temperature_C"})
 }
 
 // EvseBoardSupportTelemetry is an object.
@@ -94,11 +94,11 @@ type EvseBoardSupportTelemetry struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseBoardSupportTelemetry) MarshalJSON() ([]byte, error) {
 	type plain EvseBoardSupportTelemetry
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseBoardSupportTelemetry) UnmarshalJSON(data []byte) error {
 	type plain EvseBoardSupportTelemetry
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"evse_temperature_C", "fan_rpm", "supply_voltage_12V", "supply_voltage_minus_12V", "relais_on"}, []string{"plug_temperature_C"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"evse_temperature_C", "fan_rpm", "supply_voltage_12V", "supply_voltage_minus_12V", "relais_on"}, []string{"plug_temperature_C"})
 }

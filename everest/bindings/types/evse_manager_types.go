@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // EvseManagerAuthorizationEvent is an object.
@@ -20,13 +20,13 @@ type EvseManagerAuthorizationEvent struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerAuthorizationEvent) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerAuthorizationEvent
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerAuthorizationEvent) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerAuthorizationEvent
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"meter_value"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"meter_value"}, nil)
 }
 
 // EvseManagerCarManufacturer is an enumeration.
@@ -54,7 +54,7 @@ func (v EvseManagerCarManufacturer) Valid() bool {
 // EvseManagerChargingPausedEVSEReasons is an object.
 type EvseManagerChargingPausedEVSEReasons struct {
 	// Reasons is the property reasons. Constraints: minItems 1, maxItems 3.
-	Reasons binding.List[EvseManagerPauseChargingEVSEReasonEnum] `json:"reasons"`
+	Reasons bindings.List[EvseManagerPauseChargingEVSEReasonEnum] `json:"reasons"`
 
 	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -63,13 +63,13 @@ type EvseManagerChargingPausedEVSEReasons struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerChargingPausedEVSEReasons) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerChargingPausedEVSEReasons
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerChargingPausedEVSEReasons) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerChargingPausedEVSEReasons
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"reasons"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"reasons"}, nil)
 }
 
 // EvseManagerChargingStateChangedEvent is an object.
@@ -84,13 +84,13 @@ type EvseManagerChargingStateChangedEvent struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerChargingStateChangedEvent) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerChargingStateChangedEvent
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerChargingStateChangedEvent) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerChargingStateChangedEvent
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"meter_value"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"meter_value"}, nil)
 }
 
 // EvseManagerConnector is an object.
@@ -107,13 +107,13 @@ type EvseManagerConnector struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerConnector) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerConnector
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerConnector) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerConnector
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id"}, []string{"type"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id"}, []string{"type"})
 }
 
 // EvseManagerConnectorTypeEnum is an enumeration.
@@ -179,11 +179,11 @@ type EvseManagerEVInfo struct {
 	// MaximumPowerLimit is the property maximum_power_limit.
 	MaximumPowerLimit *float64 `json:"maximum_power_limit,omitzero"`
 	// EstimatedTimeFull is the property estimated_time_full. Constraints: format "date-time".
-	EstimatedTimeFull binding.Time `json:"estimated_time_full,omitzero"`
+	EstimatedTimeFull bindings.Time `json:"estimated_time_full,omitzero"`
 	// DepartureTime is the property departure_time. Constraints: format "date-time".
-	DepartureTime binding.Time `json:"departure_time,omitzero"`
+	DepartureTime bindings.Time `json:"departure_time,omitzero"`
 	// EstimatedTimeBulk is the property estimated_time_bulk. Constraints: format "date-time".
-	EstimatedTimeBulk binding.Time `json:"estimated_time_bulk,omitzero"`
+	EstimatedTimeBulk bindings.Time `json:"estimated_time_bulk,omitzero"`
 	// EvccID is the property evcc_id. Constraints: pattern "^[A-Fa-f0-9]{2}(:[A-Fa-f0-9]{2}){5}$".
 	EvccID *string `json:"evcc_id,omitzero"`
 	// RemainingEnergyNeeded is the property remaining_energy_needed.
@@ -220,13 +220,13 @@ type EvseManagerEVInfo struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerEVInfo) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerEVInfo
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerEVInfo) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerEVInfo
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"soc", "present_voltage", "present_current", "target_voltage", "target_current", "maximum_current_limit", "minimum_current_limit", "maximum_voltage_limit", "maximum_power_limit", "estimated_time_full", "departure_time", "estimated_time_bulk", "evcc_id", "remaining_energy_needed", "battery_capacity", "battery_full_soc", "battery_bulk_soc", "target_energy_request", "max_energy_request", "min_energy_request", "ac_max_charge_power", "ac_min_charge_power", "ac_max_discharge_power", "ac_min_discharge_power", "ac_present_active_power", "ac_present_reactive_power"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"soc", "present_voltage", "present_current", "target_voltage", "target_current", "maximum_current_limit", "minimum_current_limit", "maximum_voltage_limit", "maximum_power_limit", "estimated_time_full", "departure_time", "estimated_time_bulk", "evcc_id", "remaining_energy_needed", "battery_capacity", "battery_full_soc", "battery_bulk_soc", "target_energy_request", "max_energy_request", "min_energy_request", "ac_max_charge_power", "ac_min_charge_power", "ac_max_discharge_power", "ac_min_discharge_power", "ac_present_active_power", "ac_present_reactive_power"})
 }
 
 // EvseManagerEnableDisableSourceEnableSource is an enumeration.
@@ -294,13 +294,13 @@ type EvseManagerEnableDisableSource struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerEnableDisableSource) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerEnableDisableSource
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerEnableDisableSource) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerEnableDisableSource
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"enable_source", "enable_state", "enable_priority"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"enable_source", "enable_state", "enable_priority"}, nil)
 }
 
 // EvseManagerEvse is an object.
@@ -308,7 +308,7 @@ type EvseManagerEvse struct {
 	// ID is the property id. Constraints: minimum 1, maximum 128.
 	ID int `json:"id"`
 	// Connectors is the property connectors. Constraints: minItems 1, maxItems 128.
-	Connectors binding.List[EvseManagerConnector] `json:"connectors"`
+	Connectors bindings.List[EvseManagerConnector] `json:"connectors"`
 
 	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -317,13 +317,13 @@ type EvseManagerEvse struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerEvse) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerEvse
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerEvse) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerEvse
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id", "connectors"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id", "connectors"}, nil)
 }
 
 // EvseManagerHlcSessionFailedEvent is an object.
@@ -340,13 +340,13 @@ type EvseManagerHlcSessionFailedEvent struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerHlcSessionFailedEvent) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerHlcSessionFailedEvent
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerHlcSessionFailedEvent) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerHlcSessionFailedEvent
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"uuid", "reason"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"uuid", "reason"}, nil)
 }
 
 // EvseManagerHlcSessionFailedReasonEnum is an enumeration.
@@ -391,13 +391,13 @@ type EvseManagerLimits struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerLimits) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerLimits
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerLimits) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerLimits
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"max_current", "nr_of_phases_available"}, []string{"uuid"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"max_current", "nr_of_phases_available"}, []string{"uuid"})
 }
 
 // EvseManagerPauseChargingEVSEReasonEnum is an enumeration.
@@ -438,13 +438,13 @@ type EvseManagerPlugAndChargeConfiguration struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerPlugAndChargeConfiguration) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerPlugAndChargeConfiguration
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerPlugAndChargeConfiguration) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerPlugAndChargeConfiguration
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"pnc_enabled", "central_contract_validation_allowed", "contract_certificate_installation_enabled"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"pnc_enabled", "central_contract_validation_allowed", "contract_certificate_installation_enabled"})
 }
 
 // EvseManagerSessionEvent is an object.
@@ -452,7 +452,7 @@ type EvseManagerSessionEvent struct {
 	// UUID is the property uuid.
 	UUID string `json:"uuid"`
 	// Timestamp is the property timestamp. Constraints: format "date-time".
-	Timestamp binding.Time `json:"timestamp"`
+	Timestamp bindings.Time `json:"timestamp"`
 	// ConnectorID is the property connector_id.
 	ConnectorID *int `json:"connector_id,omitzero"`
 	// Event is the property event.
@@ -481,13 +481,13 @@ type EvseManagerSessionEvent struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerSessionEvent) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerSessionEvent
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerSessionEvent) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerSessionEvent
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"uuid", "timestamp", "event"}, []string{"connector_id", "session_started", "session_finished", "transaction_started", "transaction_finished", "charging_paused_evse", "charging_state_changed_event", "authorization_event", "source"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"uuid", "timestamp", "event"}, []string{"connector_id", "session_started", "session_finished", "transaction_started", "transaction_finished", "charging_paused_evse", "charging_state_changed_event", "authorization_event", "source"})
 }
 
 // EvseManagerSessionEventEnum is an enumeration.
@@ -541,13 +541,13 @@ type EvseManagerSessionFinished struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerSessionFinished) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerSessionFinished
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerSessionFinished) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerSessionFinished
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"meter_value"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"meter_value"}, nil)
 }
 
 // EvseManagerSessionStarted is an object.
@@ -572,13 +572,13 @@ type EvseManagerSessionStarted struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerSessionStarted) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerSessionStarted
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerSessionStarted) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerSessionStarted
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"reason", "meter_value"}, []string{"id_tag", "signed_meter_value", "reservation_id", "logging_path"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"reason", "meter_value"}, []string{"id_tag", "signed_meter_value", "reservation_id", "logging_path"})
 }
 
 // EvseManagerStartSessionReason is an enumeration.
@@ -657,13 +657,13 @@ type EvseManagerStopTransactionRequest struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerStopTransactionRequest) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerStopTransactionRequest
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerStopTransactionRequest) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerStopTransactionRequest
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"reason"}, []string{"id_tag"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"reason"}, []string{"id_tag"})
 }
 
 // EvseManagerTransactionFinished is an object.
@@ -686,13 +686,13 @@ type EvseManagerTransactionFinished struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerTransactionFinished) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerTransactionFinished
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerTransactionFinished) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerTransactionFinished
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"meter_value"}, []string{"start_signed_meter_value", "signed_meter_value", "reason", "id_tag"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"meter_value"}, []string{"start_signed_meter_value", "signed_meter_value", "reason", "id_tag"})
 }
 
 // EvseManagerTransactionStarted is an object.
@@ -713,13 +713,13 @@ type EvseManagerTransactionStarted struct {
 // MarshalJSON implements json.Marshaler.
 func (v EvseManagerTransactionStarted) MarshalJSON() ([]byte, error) {
 	type plain EvseManagerTransactionStarted
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerTransactionStarted) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerTransactionStarted
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id_tag", "meter_value"}, []string{"signed_meter_value", "reservation_id"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id_tag", "meter_value"}, []string{"signed_meter_value", "reservation_id"})
 }
 
 // EvseManagerUpdateAllowedEnergyTransferModesResult is an enumeration.

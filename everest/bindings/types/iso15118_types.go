@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // Iso15118ACChargingParameters is an object.
@@ -26,13 +26,13 @@ type Iso15118ACChargingParameters struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118ACChargingParameters) MarshalJSON() ([]byte, error) {
 	type plain Iso15118ACChargingParameters
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118ACChargingParameters) UnmarshalJSON(data []byte) error {
 	type plain Iso15118ACChargingParameters
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"energy_amount", "ev_min_current", "ev_max_current", "ev_max_voltage"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"energy_amount", "ev_min_current", "ev_max_current", "ev_max_voltage"}, nil)
 }
 
 // Iso15118AppProtocol is an object.
@@ -55,19 +55,19 @@ type Iso15118AppProtocol struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118AppProtocol) MarshalJSON() ([]byte, error) {
 	type plain Iso15118AppProtocol
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118AppProtocol) UnmarshalJSON(data []byte) error {
 	type plain Iso15118AppProtocol
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"protocol_namespace", "version_number_major", "version_number_minor", "schema_id", "priority"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"protocol_namespace", "version_number_major", "version_number_minor", "schema_id", "priority"}, nil)
 }
 
 // Iso15118AppProtocols is an object.
 type Iso15118AppProtocols struct {
 	// Protocols is the property Protocols. Constraints: minItems 1, maxItems 20.
-	Protocols binding.List[Iso15118AppProtocol] `json:"Protocols"`
+	Protocols bindings.List[Iso15118AppProtocol] `json:"Protocols"`
 
 	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -76,13 +76,13 @@ type Iso15118AppProtocols struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118AppProtocols) MarshalJSON() ([]byte, error) {
 	type plain Iso15118AppProtocols
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118AppProtocols) UnmarshalJSON(data []byte) error {
 	type plain Iso15118AppProtocols
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"Protocols"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"Protocols"}, nil)
 }
 
 // Iso15118CertificateActionEnum is an enumeration.
@@ -148,13 +148,13 @@ type Iso15118CertificateHashDataInfo struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118CertificateHashDataInfo) MarshalJSON() ([]byte, error) {
 	type plain Iso15118CertificateHashDataInfo
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118CertificateHashDataInfo) UnmarshalJSON(data []byte) error {
 	type plain Iso15118CertificateHashDataInfo
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"hashAlgorithm", "issuerNameHash", "issuerKeyHash", "serialNumber", "responderURL"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"hashAlgorithm", "issuerNameHash", "issuerKeyHash", "serialNumber", "responderURL"}, nil)
 }
 
 // Iso15118ChargingNeeds is an object.
@@ -172,7 +172,7 @@ type Iso15118ChargingNeeds struct {
 	// V2xChargingParameters is the property v2x_charging_parameters.
 	V2xChargingParameters *Iso15118V2XChargingParameters `json:"v2x_charging_parameters,omitzero"`
 	// AvailableEnergyTransfer is the property available_energy_transfer. Constraints: minItems 1.
-	AvailableEnergyTransfer binding.List[Iso15118EnergyTransferMode] `json:"available_energy_transfer,omitzero"`
+	AvailableEnergyTransfer bindings.List[Iso15118EnergyTransferMode] `json:"available_energy_transfer,omitzero"`
 	// ControlMode is the property control_mode.
 	ControlMode Iso15118ControlMode `json:"control_mode,omitzero"`
 	// MobilityNeedsMode is the property mobility_needs_mode.
@@ -187,13 +187,13 @@ type Iso15118ChargingNeeds struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118ChargingNeeds) MarshalJSON() ([]byte, error) {
 	type plain Iso15118ChargingNeeds
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118ChargingNeeds) UnmarshalJSON(data []byte) error {
 	type plain Iso15118ChargingNeeds
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"requested_energy_transfer"}, []string{"ac_charging_parameters", "der_charging_parameters", "ev_energy_offer", "dc_charging_parameters", "v2x_charging_parameters", "available_energy_transfer", "control_mode", "mobility_needs_mode", "departure_time"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"requested_energy_transfer"}, []string{"ac_charging_parameters", "der_charging_parameters", "ev_energy_offer", "dc_charging_parameters", "v2x_charging_parameters", "available_energy_transfer", "control_mode", "mobility_needs_mode", "departure_time"})
 }
 
 // Iso15118ControlMode is an enumeration.
@@ -243,19 +243,19 @@ type Iso15118DCChargingParameters struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118DCChargingParameters) MarshalJSON() ([]byte, error) {
 	type plain Iso15118DCChargingParameters
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118DCChargingParameters) UnmarshalJSON(data []byte) error {
 	type plain Iso15118DCChargingParameters
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"ev_max_current", "ev_max_voltage"}, []string{"ev_max_power", "ev_energy_capacity", "energy_amount", "state_of_charge", "full_soc", "bulk_soc"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"ev_max_current", "ev_max_voltage"}, []string{"ev_max_power", "ev_energy_capacity", "energy_amount", "state_of_charge", "full_soc", "bulk_soc"})
 }
 
 // Iso15118DERChargingParameters is an object.
 type Iso15118DERChargingParameters struct {
 	// EvSupportedDercontrol is the property ev_supported_dercontrol. Constraints: minItems 1.
-	EvSupportedDercontrol binding.List[Iso15118DERControl] `json:"ev_supported_dercontrol,omitzero"`
+	EvSupportedDercontrol bindings.List[Iso15118DERControl] `json:"ev_supported_dercontrol,omitzero"`
 	// EvOverExcitedMaxDischargePower is the property ev_over_excited_max_discharge_power.
 	EvOverExcitedMaxDischargePower *float64 `json:"ev_over_excited_max_discharge_power,omitzero"`
 	// EvOverExcitedPowerFactor is the property ev_over_excited_power_factor.
@@ -321,7 +321,7 @@ type Iso15118DERChargingParameters struct {
 	// EvInverterHwVersion is the property ev_inverter_hw_version.
 	EvInverterHwVersion *string `json:"ev_inverter_hw_version,omitzero"`
 	// EvIslandingDetectionMethod is the property ev_islanding_detection_method. Constraints: minItems 1.
-	EvIslandingDetectionMethod binding.List[Iso15118IslandingDetection] `json:"ev_islanding_detection_method,omitzero"`
+	EvIslandingDetectionMethod bindings.List[Iso15118IslandingDetection] `json:"ev_islanding_detection_method,omitzero"`
 	// EvIslandingTripTime is the property ev_islanding_trip_time.
 	EvIslandingTripTime *float64 `json:"ev_islanding_trip_time,omitzero"`
 	// EvMaximumLevel1dcinjection is the property ev_maximum_level1dcinjection.
@@ -344,13 +344,13 @@ type Iso15118DERChargingParameters struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118DERChargingParameters) MarshalJSON() ([]byte, error) {
 	type plain Iso15118DERChargingParameters
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118DERChargingParameters) UnmarshalJSON(data []byte) error {
 	type plain Iso15118DERChargingParameters
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"ev_supported_dercontrol", "ev_over_excited_max_discharge_power", "ev_over_excited_power_factor", "ev_under_excited_max_discharge_power", "ev_under_excited_power_factor", "max_apparent_power", "max_charge_apparent_power", "max_charge_apparent_power_l2", "max_charge_apparent_power_l3", "max_discharge_apparent_power", "max_discharge_apparent_power_l2", "max_discharge_apparent_power_l3", "max_charge_reactive_power", "max_charge_reactive_power_l2", "max_charge_reactive_power_l3", "min_charge_reactive_power", "min_charge_reactive_power_l2", "min_charge_reactive_power_l3", "max_discharge_reactive_power", "max_discharge_reactive_power_l2", "max_discharge_reactive_power_l3", "min_discharge_reactive_power", "min_discharge_reactive_power_l2", "min_discharge_reactive_power_l3", "nominal_voltage", "nominal_voltage_offset", "max_nominal_voltage", "min_nominal_voltage", "ev_inverter_manufacturer", "ev_inverter_model", "ev_inverter_serial_number", "ev_inverter_sw_version", "ev_inverter_hw_version", "ev_islanding_detection_method", "ev_islanding_trip_time", "ev_maximum_level1dcinjection", "ev_duration_level1dcinjection", "ev_maximum_level2dcinjection", "ev_duration_level2dcinjection", "ev_reactive_susceptance", "ev_session_total_discharge_energy_available"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"ev_supported_dercontrol", "ev_over_excited_max_discharge_power", "ev_over_excited_power_factor", "ev_under_excited_max_discharge_power", "ev_under_excited_power_factor", "max_apparent_power", "max_charge_apparent_power", "max_charge_apparent_power_l2", "max_charge_apparent_power_l3", "max_discharge_apparent_power", "max_discharge_apparent_power_l2", "max_discharge_apparent_power_l3", "max_charge_reactive_power", "max_charge_reactive_power_l2", "max_charge_reactive_power_l3", "min_charge_reactive_power", "min_charge_reactive_power_l2", "min_charge_reactive_power_l3", "max_discharge_reactive_power", "max_discharge_reactive_power_l2", "max_discharge_reactive_power_l3", "min_discharge_reactive_power", "min_discharge_reactive_power_l2", "min_discharge_reactive_power_l3", "nominal_voltage", "nominal_voltage_offset", "max_nominal_voltage", "min_nominal_voltage", "ev_inverter_manufacturer", "ev_inverter_model", "ev_inverter_serial_number", "ev_inverter_sw_version", "ev_inverter_hw_version", "ev_islanding_detection_method", "ev_islanding_trip_time", "ev_maximum_level1dcinjection", "ev_duration_level1dcinjection", "ev_maximum_level2dcinjection", "ev_duration_level2dcinjection", "ev_reactive_susceptance", "ev_session_total_discharge_energy_available"})
 }
 
 // Iso15118DERControl is an enumeration.
@@ -401,7 +401,7 @@ type Iso15118EVAbsolutePriceSchedule struct {
 	// Currency is the property currency.
 	Currency string `json:"currency"`
 	// EvAbsolutePriceScheduleEntries is the property ev_absolute_price_schedule_entries. Constraints: minItems 1, maxItems 1024.
-	EvAbsolutePriceScheduleEntries binding.List[Iso15118EVAbsolutePriceScheduleEntry] `json:"ev_absolute_price_schedule_entries"`
+	EvAbsolutePriceScheduleEntries bindings.List[Iso15118EVAbsolutePriceScheduleEntry] `json:"ev_absolute_price_schedule_entries"`
 	// PriceAlgorithm is the property price_algorithm.
 	PriceAlgorithm string `json:"price_algorithm"`
 
@@ -412,13 +412,13 @@ type Iso15118EVAbsolutePriceSchedule struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118EVAbsolutePriceSchedule) MarshalJSON() ([]byte, error) {
 	type plain Iso15118EVAbsolutePriceSchedule
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118EVAbsolutePriceSchedule) UnmarshalJSON(data []byte) error {
 	type plain Iso15118EVAbsolutePriceSchedule
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"time_anchor", "currency", "ev_absolute_price_schedule_entries", "price_algorithm"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"time_anchor", "currency", "ev_absolute_price_schedule_entries", "price_algorithm"}, nil)
 }
 
 // Iso15118EVAbsolutePriceScheduleEntry is an object.
@@ -426,7 +426,7 @@ type Iso15118EVAbsolutePriceScheduleEntry struct {
 	// Duration is the property duration.
 	Duration int `json:"duration"`
 	// EvPriceRule is the property ev_price_rule. Constraints: minItems 1, maxItems 8.
-	EvPriceRule binding.List[Iso15118EVPriceRule] `json:"ev_price_rule"`
+	EvPriceRule bindings.List[Iso15118EVPriceRule] `json:"ev_price_rule"`
 
 	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -435,13 +435,13 @@ type Iso15118EVAbsolutePriceScheduleEntry struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118EVAbsolutePriceScheduleEntry) MarshalJSON() ([]byte, error) {
 	type plain Iso15118EVAbsolutePriceScheduleEntry
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118EVAbsolutePriceScheduleEntry) UnmarshalJSON(data []byte) error {
 	type plain Iso15118EVAbsolutePriceScheduleEntry
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"duration", "ev_price_rule"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"duration", "ev_price_rule"}, nil)
 }
 
 // Iso15118EVEnergyOffer is an object.
@@ -458,19 +458,19 @@ type Iso15118EVEnergyOffer struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118EVEnergyOffer) MarshalJSON() ([]byte, error) {
 	type plain Iso15118EVEnergyOffer
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118EVEnergyOffer) UnmarshalJSON(data []byte) error {
 	type plain Iso15118EVEnergyOffer
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"ev_power_schedule"}, []string{"ev_absolute_price_schedule"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"ev_power_schedule"}, []string{"ev_absolute_price_schedule"})
 }
 
 // Iso15118EVPowerSchedule is an object.
 type Iso15118EVPowerSchedule struct {
 	// EvPowerScheduleEntries is the property ev_power_schedule_entries. Constraints: minItems 1, maxItems 1024.
-	EvPowerScheduleEntries binding.List[Iso15118EVPowerScheduleEntry] `json:"ev_power_schedule_entries"`
+	EvPowerScheduleEntries bindings.List[Iso15118EVPowerScheduleEntry] `json:"ev_power_schedule_entries"`
 	// TimeAnchor is the property time_anchor.
 	TimeAnchor string `json:"time_anchor"`
 
@@ -481,13 +481,13 @@ type Iso15118EVPowerSchedule struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118EVPowerSchedule) MarshalJSON() ([]byte, error) {
 	type plain Iso15118EVPowerSchedule
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118EVPowerSchedule) UnmarshalJSON(data []byte) error {
 	type plain Iso15118EVPowerSchedule
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"ev_power_schedule_entries", "time_anchor"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"ev_power_schedule_entries", "time_anchor"}, nil)
 }
 
 // Iso15118EVPowerScheduleEntry is an object.
@@ -504,13 +504,13 @@ type Iso15118EVPowerScheduleEntry struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118EVPowerScheduleEntry) MarshalJSON() ([]byte, error) {
 	type plain Iso15118EVPowerScheduleEntry
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118EVPowerScheduleEntry) UnmarshalJSON(data []byte) error {
 	type plain Iso15118EVPowerScheduleEntry
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"duration", "power"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"duration", "power"}, nil)
 }
 
 // Iso15118EVPriceRule is an object.
@@ -527,13 +527,13 @@ type Iso15118EVPriceRule struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118EVPriceRule) MarshalJSON() ([]byte, error) {
 	type plain Iso15118EVPriceRule
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118EVPriceRule) UnmarshalJSON(data []byte) error {
 	type plain Iso15118EVPriceRule
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"energy_fee", "power_range_start"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"energy_fee", "power_range_start"}, nil)
 }
 
 // Iso15118EnergyTransferMode is an enumeration.
@@ -596,13 +596,13 @@ type Iso15118EvInformation struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118EvInformation) MarshalJSON() ([]byte, error) {
 	type plain Iso15118EvInformation
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118EvInformation) UnmarshalJSON(data []byte) error {
 	type plain Iso15118EvInformation
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"supported_protocols", "selected_protocol", "evcc_id"}, []string{"tls_leaf_certificate", "tls_sub_ca_1_certificate", "tls_sub_ca_2_certificate", "tls_root_certificate"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"supported_protocols", "selected_protocol", "evcc_id"}, []string{"tls_leaf_certificate", "tls_sub_ca_1_certificate", "tls_sub_ca_2_certificate", "tls_root_certificate"})
 }
 
 // Iso15118IslandingDetection is an enumeration.
@@ -676,13 +676,13 @@ type Iso15118RequestExiStreamSchema struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118RequestExiStreamSchema) MarshalJSON() ([]byte, error) {
 	type plain Iso15118RequestExiStreamSchema
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118RequestExiStreamSchema) UnmarshalJSON(data []byte) error {
 	type plain Iso15118RequestExiStreamSchema
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"exi_request", "iso15118_schema_version", "certificate_action"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"exi_request", "iso15118_schema_version", "certificate_action"}, nil)
 }
 
 // Iso15118ResponseExiStreamStatusStatus is an enumeration.
@@ -722,13 +722,13 @@ type Iso15118ResponseExiStreamStatus struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118ResponseExiStreamStatus) MarshalJSON() ([]byte, error) {
 	type plain Iso15118ResponseExiStreamStatus
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118ResponseExiStreamStatus) UnmarshalJSON(data []byte) error {
 	type plain Iso15118ResponseExiStreamStatus
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"status", "certificate_action"}, []string{"exi_response"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"status", "certificate_action"}, []string{"exi_response"})
 }
 
 // Iso15118V2XChargingParameters is an object.
@@ -789,11 +789,11 @@ type Iso15118V2XChargingParameters struct {
 // MarshalJSON implements json.Marshaler.
 func (v Iso15118V2XChargingParameters) MarshalJSON() ([]byte, error) {
 	type plain Iso15118V2XChargingParameters
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *Iso15118V2XChargingParameters) UnmarshalJSON(data []byte) error {
 	type plain Iso15118V2XChargingParameters
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"min_charge_power", "min_charge_power_l2", "min_charge_power_l3", "max_charge_power", "max_charge_power_l2", "max_charge_power_l3", "min_discharge_power", "min_discharge_power_l2", "min_discharge_power_l3", "max_discharge_power", "max_discharge_power_l2", "max_discharge_power_l3", "min_charge_current", "max_charge_current", "min_discharge_current", "max_discharge_current", "min_voltage", "max_voltage", "ev_target_energy_request", "ev_min_energy_request", "ev_max_energy_request", "ev_min_v2xenergy_request", "ev_max_v2xenergy_request", "target_soc"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"min_charge_power", "min_charge_power_l2", "min_charge_power_l3", "max_charge_power", "max_charge_power_l2", "max_charge_power_l3", "min_discharge_power", "min_discharge_power_l2", "min_discharge_power_l3", "max_discharge_power", "max_discharge_power_l2", "max_discharge_power_l3", "min_charge_current", "max_charge_current", "min_discharge_current", "max_discharge_current", "min_voltage", "max_voltage", "ev_target_energy_request", "ev_min_energy_request", "ev_max_energy_request", "ev_min_v2xenergy_request", "ev_max_v2xenergy_request", "target_soc"})
 }

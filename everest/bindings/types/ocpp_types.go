@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // OcppCustomData is an object.
@@ -22,13 +22,13 @@ type OcppCustomData struct {
 // MarshalJSON implements json.Marshaler.
 func (v OcppCustomData) MarshalJSON() ([]byte, error) {
 	type plain OcppCustomData
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *OcppCustomData) UnmarshalJSON(data []byte) error {
 	type plain OcppCustomData
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"vendor_id", "data"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"vendor_id", "data"}, nil)
 }
 
 // OcppDataTransferRequest is an object.
@@ -49,13 +49,13 @@ type OcppDataTransferRequest struct {
 // MarshalJSON implements json.Marshaler.
 func (v OcppDataTransferRequest) MarshalJSON() ([]byte, error) {
 	type plain OcppDataTransferRequest
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *OcppDataTransferRequest) UnmarshalJSON(data []byte) error {
 	type plain OcppDataTransferRequest
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"vendor_id"}, []string{"message_id", "data", "custom_data"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"vendor_id"}, []string{"message_id", "data", "custom_data"})
 }
 
 // OcppDataTransferResponse is an object.
@@ -74,13 +74,13 @@ type OcppDataTransferResponse struct {
 // MarshalJSON implements json.Marshaler.
 func (v OcppDataTransferResponse) MarshalJSON() ([]byte, error) {
 	type plain OcppDataTransferResponse
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *OcppDataTransferResponse) UnmarshalJSON(data []byte) error {
 	type plain OcppDataTransferResponse
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"status"}, []string{"data", "custom_data"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"status"}, []string{"data", "custom_data"})
 }
 
 // OcppDataTransferStatus is an enumeration.

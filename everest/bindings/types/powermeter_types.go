@@ -5,13 +5,13 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // PowermeterPowermeter is an object.
 type PowermeterPowermeter struct {
 	// Timestamp is the property timestamp. Constraints: format "date-time".
-	Timestamp binding.Time `json:"timestamp"`
+	Timestamp bindings.Time `json:"timestamp"`
 	// MeterID is the property meter_id.
 	MeterID *string `json:"meter_id,omitzero"`
 	// PhaseSeqError is the property phase_seq_error.
@@ -47,7 +47,7 @@ type PowermeterPowermeter struct {
 	// SignedMeterValue is the property signed_meter_value.
 	SignedMeterValue *UnitsSignedSignedMeterValue `json:"signed_meter_value,omitzero"`
 	// Temperatures is the property temperatures.
-	Temperatures binding.List[TemperatureTemperature] `json:"temperatures,omitzero"`
+	Temperatures bindings.List[TemperatureTemperature] `json:"temperatures,omitzero"`
 
 	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -56,11 +56,11 @@ type PowermeterPowermeter struct {
 // MarshalJSON implements json.Marshaler.
 func (v PowermeterPowermeter) MarshalJSON() ([]byte, error) {
 	type plain PowermeterPowermeter
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *PowermeterPowermeter) UnmarshalJSON(data []byte) error {
 	type plain PowermeterPowermeter
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"timestamp", "energy_Wh_import"}, []string{"meter_id", "phase_seq_error", "energy_Wh_export", "power_W", "voltage_V", "VAR", "current_A", "frequency_Hz", "energy_Wh_import_signed", "energy_Wh_export_signed", "power_W_signed", "voltage_V_signed", "VAR_signed", "current_A_signed", "frequency_Hz_signed", "signed_meter_value", "temperatures"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"timestamp", "energy_Wh_import"}, []string{"meter_id", "phase_seq_error", "energy_Wh_export", "power_W", "voltage_V", "VAR", "current_A", "frequency_Hz", "energy_Wh_import_signed", "energy_Wh_export_signed", "power_W_signed", "voltage_V_signed", "VAR_signed", "current_A_signed", "frequency_Hz_signed", "signed_meter_value", "temperatures"})
 }

@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // SystemBootReason is an enumeration.
@@ -47,9 +47,9 @@ type SystemFirmwareUpdateRequest struct {
 	// Location is the property location.
 	Location string `json:"location"`
 	// RetrieveTimestamp is the property retrieve_timestamp. Constraints: format "date-time".
-	RetrieveTimestamp binding.Time `json:"retrieve_timestamp,omitzero"`
+	RetrieveTimestamp bindings.Time `json:"retrieve_timestamp,omitzero"`
 	// InstallTimestamp is the property install_timestamp. Constraints: format "date-time".
-	InstallTimestamp binding.Time `json:"install_timestamp,omitzero"`
+	InstallTimestamp bindings.Time `json:"install_timestamp,omitzero"`
 	// SigningCertificate is the property signing_certificate.
 	SigningCertificate *string `json:"signing_certificate,omitzero"`
 	// Signature is the property signature.
@@ -62,13 +62,13 @@ type SystemFirmwareUpdateRequest struct {
 // MarshalJSON implements json.Marshaler.
 func (v SystemFirmwareUpdateRequest) MarshalJSON() ([]byte, error) {
 	type plain SystemFirmwareUpdateRequest
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *SystemFirmwareUpdateRequest) UnmarshalJSON(data []byte) error {
 	type plain SystemFirmwareUpdateRequest
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"request_id", "location"}, []string{"retries", "retry_interval_s", "retrieve_timestamp", "install_timestamp", "signing_certificate", "signature"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"request_id", "location"}, []string{"retries", "retry_interval_s", "retrieve_timestamp", "install_timestamp", "signing_certificate", "signature"})
 }
 
 // SystemFirmwareUpdateStatus is an object.
@@ -85,13 +85,13 @@ type SystemFirmwareUpdateStatus struct {
 // MarshalJSON implements json.Marshaler.
 func (v SystemFirmwareUpdateStatus) MarshalJSON() ([]byte, error) {
 	type plain SystemFirmwareUpdateStatus
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *SystemFirmwareUpdateStatus) UnmarshalJSON(data []byte) error {
 	type plain SystemFirmwareUpdateStatus
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"firmware_update_status", "request_id"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"firmware_update_status", "request_id"}, nil)
 }
 
 // SystemFirmwareUpdateStatusEnum is an enumeration.
@@ -141,13 +141,13 @@ type SystemLogStatus struct {
 // MarshalJSON implements json.Marshaler.
 func (v SystemLogStatus) MarshalJSON() ([]byte, error) {
 	type plain SystemLogStatus
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *SystemLogStatus) UnmarshalJSON(data []byte) error {
 	type plain SystemLogStatus
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"log_status", "request_id"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"log_status", "request_id"}, nil)
 }
 
 // SystemLogStatusEnum is an enumeration.
@@ -230,9 +230,9 @@ type SystemUploadLogsRequest struct {
 	// RetryIntervalS is the property retry_interval_s.
 	RetryIntervalS *int `json:"retry_interval_s,omitzero"`
 	// OldestTimestamp is the property oldest_timestamp. Constraints: format "date-time".
-	OldestTimestamp binding.Time `json:"oldest_timestamp,omitzero"`
+	OldestTimestamp bindings.Time `json:"oldest_timestamp,omitzero"`
 	// LatestTimestamp is the property latest_timestamp. Constraints: format "date-time".
-	LatestTimestamp binding.Time `json:"latest_timestamp,omitzero"`
+	LatestTimestamp bindings.Time `json:"latest_timestamp,omitzero"`
 	// Location is the property location.
 	Location string `json:"location"`
 	// Type is the property type.
@@ -247,13 +247,13 @@ type SystemUploadLogsRequest struct {
 // MarshalJSON implements json.Marshaler.
 func (v SystemUploadLogsRequest) MarshalJSON() ([]byte, error) {
 	type plain SystemUploadLogsRequest
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *SystemUploadLogsRequest) UnmarshalJSON(data []byte) error {
 	type plain SystemUploadLogsRequest
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"location"}, []string{"retries", "retry_interval_s", "oldest_timestamp", "latest_timestamp", "type", "request_id"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"location"}, []string{"retries", "retry_interval_s", "oldest_timestamp", "latest_timestamp", "type", "request_id"})
 }
 
 // SystemUploadLogsResponse is an object.
@@ -270,13 +270,13 @@ type SystemUploadLogsResponse struct {
 // MarshalJSON implements json.Marshaler.
 func (v SystemUploadLogsResponse) MarshalJSON() ([]byte, error) {
 	type plain SystemUploadLogsResponse
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *SystemUploadLogsResponse) UnmarshalJSON(data []byte) error {
 	type plain SystemUploadLogsResponse
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"upload_logs_status"}, []string{"file_name"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"upload_logs_status"}, []string{"file_name"})
 }
 
 // SystemUploadLogsStatus is an enumeration.

@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // TemperatureTemperature is an object.
@@ -24,11 +24,11 @@ type TemperatureTemperature struct {
 // MarshalJSON implements json.Marshaler.
 func (v TemperatureTemperature) MarshalJSON() ([]byte, error) {
 	type plain TemperatureTemperature
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *TemperatureTemperature) UnmarshalJSON(data []byte) error {
 	type plain TemperatureTemperature
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"temperature"}, []string{"identification", "location"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"temperature"}, []string{"identification", "location"})
 }

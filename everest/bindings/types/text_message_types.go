@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // TextMessageMessageContent is an object.
@@ -24,13 +24,13 @@ type TextMessageMessageContent struct {
 // MarshalJSON implements json.Marshaler.
 func (v TextMessageMessageContent) MarshalJSON() ([]byte, error) {
 	type plain TextMessageMessageContent
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *TextMessageMessageContent) UnmarshalJSON(data []byte) error {
 	type plain TextMessageMessageContent
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"content"}, []string{"format", "language"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"content"}, []string{"format", "language"})
 }
 
 // TextMessageMessageFormat is an enumeration.

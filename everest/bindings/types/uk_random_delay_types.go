@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // UkRandomDelayCountDown is an object.
@@ -17,7 +17,7 @@ type UkRandomDelayCountDown struct {
 	// CurrentLimitDuringDelayA is the property current_limit_during_delay_A.
 	CurrentLimitDuringDelayA float64 `json:"current_limit_during_delay_A"`
 	// StartTime is the property start_time. Constraints: format "date-time".
-	StartTime binding.Time `json:"start_time,omitzero"`
+	StartTime bindings.Time `json:"start_time,omitzero"`
 
 	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -26,11 +26,11 @@ type UkRandomDelayCountDown struct {
 // MarshalJSON implements json.Marshaler.
 func (v UkRandomDelayCountDown) MarshalJSON() ([]byte, error) {
 	type plain UkRandomDelayCountDown
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *UkRandomDelayCountDown) UnmarshalJSON(data []byte) error {
 	type plain UkRandomDelayCountDown
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"countdown_s", "current_limit_after_delay_A", "current_limit_during_delay_A"}, []string{"start_time"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"countdown_s", "current_limit_after_delay_A", "current_limit_during_delay_A"}, []string{"start_time"})
 }

@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // UnitsSignedCurrent is an object.
@@ -28,13 +28,13 @@ type UnitsSignedCurrent struct {
 // MarshalJSON implements json.Marshaler.
 func (v UnitsSignedCurrent) MarshalJSON() ([]byte, error) {
 	type plain UnitsSignedCurrent
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *UnitsSignedCurrent) UnmarshalJSON(data []byte) error {
 	type plain UnitsSignedCurrent
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"DC", "L1", "L2", "L3", "N"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"DC", "L1", "L2", "L3", "N"})
 }
 
 // UnitsSignedEnergy is an object.
@@ -55,13 +55,13 @@ type UnitsSignedEnergy struct {
 // MarshalJSON implements json.Marshaler.
 func (v UnitsSignedEnergy) MarshalJSON() ([]byte, error) {
 	type plain UnitsSignedEnergy
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *UnitsSignedEnergy) UnmarshalJSON(data []byte) error {
 	type plain UnitsSignedEnergy
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"total", "L1", "L2", "L3"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"total", "L1", "L2", "L3"})
 }
 
 // UnitsSignedFrequency is an object.
@@ -80,13 +80,13 @@ type UnitsSignedFrequency struct {
 // MarshalJSON implements json.Marshaler.
 func (v UnitsSignedFrequency) MarshalJSON() ([]byte, error) {
 	type plain UnitsSignedFrequency
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *UnitsSignedFrequency) UnmarshalJSON(data []byte) error {
 	type plain UnitsSignedFrequency
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"L1", "L2", "L3"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"L1", "L2", "L3"})
 }
 
 // UnitsSignedPower is an object.
@@ -107,13 +107,13 @@ type UnitsSignedPower struct {
 // MarshalJSON implements json.Marshaler.
 func (v UnitsSignedPower) MarshalJSON() ([]byte, error) {
 	type plain UnitsSignedPower
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *UnitsSignedPower) UnmarshalJSON(data []byte) error {
 	type plain UnitsSignedPower
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"total", "L1", "L2", "L3"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"total", "L1", "L2", "L3"})
 }
 
 // UnitsSignedReactivePower is an object.
@@ -134,13 +134,13 @@ type UnitsSignedReactivePower struct {
 // MarshalJSON implements json.Marshaler.
 func (v UnitsSignedReactivePower) MarshalJSON() ([]byte, error) {
 	type plain UnitsSignedReactivePower
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *UnitsSignedReactivePower) UnmarshalJSON(data []byte) error {
 	type plain UnitsSignedReactivePower
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"total", "L1", "L2", "L3"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"total", "L1", "L2", "L3"})
 }
 
 // UnitsSignedSignedMeterValue is an object.
@@ -154,7 +154,7 @@ type UnitsSignedSignedMeterValue struct {
 	// PublicKey is the property public_key.
 	PublicKey *string `json:"public_key,omitzero"`
 	// Timestamp is the property timestamp. Constraints: format "date-time".
-	Timestamp binding.Time `json:"timestamp,omitzero"`
+	Timestamp bindings.Time `json:"timestamp,omitzero"`
 
 	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -163,13 +163,13 @@ type UnitsSignedSignedMeterValue struct {
 // MarshalJSON implements json.Marshaler.
 func (v UnitsSignedSignedMeterValue) MarshalJSON() ([]byte, error) {
 	type plain UnitsSignedSignedMeterValue
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *UnitsSignedSignedMeterValue) UnmarshalJSON(data []byte) error {
 	type plain UnitsSignedSignedMeterValue
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"signed_meter_data", "signing_method", "encoding_method"}, []string{"public_key", "timestamp"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"signed_meter_data", "signing_method", "encoding_method"}, []string{"public_key", "timestamp"})
 }
 
 // UnitsSignedVoltage is an object.
@@ -190,11 +190,11 @@ type UnitsSignedVoltage struct {
 // MarshalJSON implements json.Marshaler.
 func (v UnitsSignedVoltage) MarshalJSON() ([]byte, error) {
 	type plain UnitsSignedVoltage
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *UnitsSignedVoltage) UnmarshalJSON(data []byte) error {
 	type plain UnitsSignedVoltage
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"DC", "L1", "L2", "L3"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"DC", "L1", "L2", "L3"})
 }

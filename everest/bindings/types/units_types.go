@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // UnitsCurrent is an object.
@@ -28,13 +28,13 @@ type UnitsCurrent struct {
 // MarshalJSON implements json.Marshaler.
 func (v UnitsCurrent) MarshalJSON() ([]byte, error) {
 	type plain UnitsCurrent
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *UnitsCurrent) UnmarshalJSON(data []byte) error {
 	type plain UnitsCurrent
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"DC", "L1", "L2", "L3", "N"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"DC", "L1", "L2", "L3", "N"})
 }
 
 // UnitsEnergy is an object.
@@ -55,13 +55,13 @@ type UnitsEnergy struct {
 // MarshalJSON implements json.Marshaler.
 func (v UnitsEnergy) MarshalJSON() ([]byte, error) {
 	type plain UnitsEnergy
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *UnitsEnergy) UnmarshalJSON(data []byte) error {
 	type plain UnitsEnergy
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"total"}, []string{"L1", "L2", "L3"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"total"}, []string{"L1", "L2", "L3"})
 }
 
 // UnitsFrequency is an object.
@@ -80,13 +80,13 @@ type UnitsFrequency struct {
 // MarshalJSON implements json.Marshaler.
 func (v UnitsFrequency) MarshalJSON() ([]byte, error) {
 	type plain UnitsFrequency
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *UnitsFrequency) UnmarshalJSON(data []byte) error {
 	type plain UnitsFrequency
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"L1"}, []string{"L2", "L3"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"L1"}, []string{"L2", "L3"})
 }
 
 // UnitsPower is an object.
@@ -107,13 +107,13 @@ type UnitsPower struct {
 // MarshalJSON implements json.Marshaler.
 func (v UnitsPower) MarshalJSON() ([]byte, error) {
 	type plain UnitsPower
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *UnitsPower) UnmarshalJSON(data []byte) error {
 	type plain UnitsPower
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"total"}, []string{"L1", "L2", "L3"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"total"}, []string{"L1", "L2", "L3"})
 }
 
 // UnitsReactivePower is an object.
@@ -134,13 +134,13 @@ type UnitsReactivePower struct {
 // MarshalJSON implements json.Marshaler.
 func (v UnitsReactivePower) MarshalJSON() ([]byte, error) {
 	type plain UnitsReactivePower
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *UnitsReactivePower) UnmarshalJSON(data []byte) error {
 	type plain UnitsReactivePower
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"total"}, []string{"L1", "L2", "L3"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"total"}, []string{"L1", "L2", "L3"})
 }
 
 // UnitsVoltage is an object.
@@ -161,11 +161,11 @@ type UnitsVoltage struct {
 // MarshalJSON implements json.Marshaler.
 func (v UnitsVoltage) MarshalJSON() ([]byte, error) {
 	type plain UnitsVoltage
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *UnitsVoltage) UnmarshalJSON(data []byte) error {
 	type plain UnitsVoltage
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"DC", "L1", "L2", "L3"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"DC", "L1", "L2", "L3"})
 }

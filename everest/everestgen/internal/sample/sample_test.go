@@ -13,7 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 	"github.com/remotechargeport/remotechargeport/everest/everestgen/internal/sample/lamp"
 	"github.com/remotechargeport/remotechargeport/everest/everestgen/internal/sample/types"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
@@ -26,12 +26,12 @@ const manifest = "description: a lamp\nmetadata: {license: 'https://example.org'
 // bulb implements the generated provider.
 type bulb struct{ switched chan types.LightColoursColour }
 
-func (b bulb) Switch(_ context.Context, on bool, colour types.LightColoursColour, typeArgument lamp.SwitchType, ids binding.List[int]) (types.LampOutcome, error) {
+func (b bulb) Switch(_ context.Context, on bool, colour types.LightColoursColour, typeArgument lamp.SwitchType, ids bindings.List[int]) (types.LampOutcome, error) {
 	if !on || typeArgument != lamp.SwitchTypeFast || len(ids) != 0 {
 		return types.LampOutcome{Status: types.LampOutcomeStatusRefused}, nil
 	}
 	b.switched <- colour
-	return types.LampOutcome{Status: types.LampOutcomeStatusDone, At: binding.At(time.UnixMilli(1000)), Colour: &colour}, nil
+	return types.LampOutcome{Status: types.LampOutcomeStatusDone, At: bindings.At(time.UnixMilli(1000)), Colour: &colour}, nil
 }
 
 func (b bulb) Blink(context.Context) error { return errors.New("it is broken") }
@@ -83,12 +83,12 @@ func TestBindingsTalk(t *testing.T) {
 			t.Fatal(err)
 		}
 		// A list that was never filled in arrives as an empty one.
-		red.Parts = binding.List[float64]{}
-		ignoreText := cmpopts.IgnoreUnexported(binding.Time{})
+		red.Parts = bindings.List[float64]{}
+		ignoreText := cmpopts.IgnoreUnexported(bindings.Time{})
 		if diff := cmp.Diff(red, <-b.switched, ignoreText); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff(types.LampOutcome{Status: types.LampOutcomeStatusDone, At: binding.At(time.UnixMilli(1000).UTC()), Colour: &red}, outcome, ignoreText); diff != "" {
+		if diff := cmp.Diff(types.LampOutcome{Status: types.LampOutcomeStatusDone, At: bindings.At(time.UnixMilli(1000).UTC()), Colour: &red}, outcome, ignoreText); diff != "" {
 			t.Error(diff)
 		}
 		var failed *everest.CommandError

@@ -12,7 +12,7 @@ import (
 	"encoding/json"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 	"github.com/remotechargeport/remotechargeport/everest/everestgen/internal/sample/types"
 )
 
@@ -45,13 +45,13 @@ type MeasureResult struct {
 // MarshalJSON implements json.Marshaler.
 func (v MeasureResult) MarshalJSON() ([]byte, error) {
 	type plain MeasureResult
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *MeasureResult) UnmarshalJSON(data []byte) error {
 	type plain MeasureResult
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"watts"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"watts"}, nil)
 }
 
 // SwitchType is an enumeration.
@@ -119,7 +119,7 @@ type Provider interface {
 	// Switch answers switch.
 	//
 	// Switches the lamp
-	Switch(ctx context.Context, on bool, colour types.LightColoursColour, typeArgument SwitchType, ids binding.List[int]) (types.LampOutcome, error)
+	Switch(ctx context.Context, on bool, colour types.LightColoursColour, typeArgument SwitchType, ids bindings.List[int]) (types.LampOutcome, error)
 }
 
 // Register has the provider answer all commands of an implementation.
@@ -137,7 +137,7 @@ func Register(implementation *everest.Provided, provider Provider) {
 		On     bool                     `json:"on"`
 		Colour types.LightColoursColour `json:"colour"`
 		Type   SwitchType               `json:"type"`
-		Ids    binding.List[int]        `json:"ids"`
+		Ids    bindings.List[int]       `json:"ids"`
 	}) (types.LampOutcome, error) {
 		return provider.Switch(ctx, arguments.On, arguments.Colour, arguments.Type, arguments.Ids)
 	})
@@ -159,7 +159,7 @@ func (p Publisher) Brightness(ctx context.Context, value int) error {
 // Colours publishes colours.
 //
 // all that there are
-func (p Publisher) Colours(ctx context.Context, value binding.List[types.LightColoursColour]) error {
+func (p Publisher) Colours(ctx context.Context, value bindings.List[types.LightColoursColour]) error {
 	return p.implementation.Publish(ctx, "colours", value)
 }
 
@@ -210,7 +210,7 @@ func (c Client) Measure(ctx context.Context) (MeasureResult, error) {
 // Switch calls switch.
 //
 // Switches the lamp
-func (c Client) Switch(ctx context.Context, on bool, colour types.LightColoursColour, typeArgument SwitchType, ids binding.List[int]) (types.LampOutcome, error) {
+func (c Client) Switch(ctx context.Context, on bool, colour types.LightColoursColour, typeArgument SwitchType, ids bindings.List[int]) (types.LampOutcome, error) {
 	return everest.Call[types.LampOutcome](ctx, c.connection, "switch", map[string]any{"on": on, "colour": colour, "type": typeArgument, "ids": ids})
 }
 
@@ -224,7 +224,7 @@ func (c Client) SubscribeBrightness(handler func(ctx context.Context, value int)
 // SubscribeColours hears colours, as everest.Subscribe does.
 //
 // all that there are
-func (c Client) SubscribeColours(handler func(ctx context.Context, value binding.List[types.LightColoursColour]), options ...everest.SubscribeOption) {
+func (c Client) SubscribeColours(handler func(ctx context.Context, value bindings.List[types.LightColoursColour]), options ...everest.SubscribeOption) {
 	everest.Subscribe(c.connection, "colours", handler, options...)
 }
 

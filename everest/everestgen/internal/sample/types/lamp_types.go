@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // LampBranch is an object.
@@ -19,7 +19,7 @@ type LampBranch struct {
 	// Children is the property children.
 	//
 	// its branches
-	Children binding.List[LampBranch] `json:"children"`
+	Children bindings.List[LampBranch] `json:"children"`
 	// Watts is the property watts.
 	//
 	// its power
@@ -32,13 +32,13 @@ type LampBranch struct {
 // MarshalJSON implements json.Marshaler.
 func (v LampBranch) MarshalJSON() ([]byte, error) {
 	type plain LampBranch
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *LampBranch) UnmarshalJSON(data []byte) error {
 	type plain LampBranch
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id", "children"}, []string{"watts"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id", "children"}, []string{"watts"})
 }
 
 // LampOutcomeStatus is an enumeration.
@@ -80,13 +80,13 @@ type LampOutcomeDetail struct {
 // MarshalJSON implements json.Marshaler.
 func (v LampOutcomeDetail) MarshalJSON() ([]byte, error) {
 	type plain LampOutcomeDetail
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *LampOutcomeDetail) UnmarshalJSON(data []byte) error {
 	type plain LampOutcomeDetail
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"code"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"code"})
 }
 
 // LampOutcome is an object.
@@ -100,7 +100,7 @@ type LampOutcome struct {
 	// At is the property at. Constraints: format "date-time".
 	//
 	// when
-	At binding.Time `json:"at"`
+	At bindings.Time `json:"at"`
 	// Colour is the property colour.
 	//
 	// then
@@ -117,13 +117,13 @@ type LampOutcome struct {
 // MarshalJSON implements json.Marshaler.
 func (v LampOutcome) MarshalJSON() ([]byte, error) {
 	type plain LampOutcome
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *LampOutcome) UnmarshalJSON(data []byte) error {
 	type plain LampOutcome
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"status", "at"}, []string{"colour", "detail"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"status", "at"}, []string{"colour", "detail"})
 }
 
 // LampWatts is another name of what it stands for.

@@ -5,7 +5,7 @@ package types
 import (
 	"encoding/json"
 
-	"github.com/remotechargeport/remotechargeport/everest/binding"
+	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
 // LightColoursAlias is another name of what it stands for.
@@ -24,7 +24,7 @@ type LightColoursColour struct {
 	// Parts is the property parts.
 	//
 	// its parts
-	Parts binding.List[float64] `json:"parts"`
+	Parts bindings.List[float64] `json:"parts"`
 	// Shade is the property shade.
 	//
 	// its shade
@@ -32,7 +32,7 @@ type LightColoursColour struct {
 	// Since is the property since. Constraints: format "date-time".
 	//
 	// since when
-	Since binding.Time `json:"since,omitzero"`
+	Since bindings.Time `json:"since,omitzero"`
 	// Opacity is the property opacity.
 	//
 	// how much
@@ -65,13 +65,13 @@ type LightColoursColour struct {
 // MarshalJSON implements json.Marshaler.
 func (v LightColoursColour) MarshalJSON() ([]byte, error) {
 	type plain LightColoursColour
-	return binding.Marshal(plain(v), v.Extra)
+	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *LightColoursColour) UnmarshalJSON(data []byte) error {
 	type plain LightColoursColour
-	return binding.Unmarshal(data, (*plain)(v), &v.Extra, []string{"name", "parts"}, []string{"shade", "since", "opacity", "hidden", "Hidden", "extra", "note", "labels"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"name", "parts"}, []string{"shade", "since", "opacity", "hidden", "Hidden", "extra", "note", "labels"})
 }
 
 // LightColoursShade is an enumeration.
