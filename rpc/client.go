@@ -33,7 +33,7 @@ func (s State) String() string {
 // Client calls the functions of one server over one connection. All methods may be used from many goroutines at once, and
 // calls do not wait for one another: replies may come in any order.
 //
-// The waiting caller reads its own reply where that can be; see reader.go.
+// The waiting caller reads its own reply where that can be; see client_reader.go.
 type Client struct {
 	conn   net.Conn
 	config Config

@@ -140,12 +140,12 @@ func float(head msgpack.Head) (float64, bool) {
 }
 
 func skip(b []byte) ([]byte, error) {
-	size, err := msgpack.Size(b, unlimited)
+	size, err := msgpack.Skip(b)
 	return b[size:], err
 }
 
 func decodeRaw(b []byte, raw *Raw) ([]byte, error) {
-	size, err := msgpack.Size(b, unlimited)
+	size, err := msgpack.Skip(b)
 	if err != nil {
 		return b, err
 	}
@@ -289,7 +289,7 @@ func decodeStruct(b []byte, head msgpack.Head, target reflect.Value) ([]byte, er
 	if head.Kind != msgpack.Array && head.Kind != msgpack.Map && head.Kind != msgpack.Extension {
 		return b, mismatch(head, target.Type())
 	}
-	size, err := msgpack.Size(b, unlimited)
+	size, err := msgpack.Skip(b)
 	if err != nil {
 		return b, err
 	}

@@ -148,6 +148,35 @@ func ExampleServer_Handle() {
 	// rpc: swap answered the error: rpclib: client error C0002: Function 'swap' was called with an invalid number of arguments. Expected: 1, got: 2
 }
 
+// A Reader takes a message apart without a Go value for each part. Here it reads readings of [number, name] that follow a
+// version, and skips what a later version has added.
+func ExampleReader() {
+	message, err := rpc.Encode([]any{2, []any{[]any{7, "voltage"}, []any{8, "current"}}, "added later"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	const maxReadings = 100
+	r := rpc.NewReader(message)
+	members := r.Array()
+	version := r.Uint()
+	readings := r.Array()
+	if version != 2 || readings > maxReadings {
+		log.Fatal("unexpected answer")
+	}
+	for range readings {
+		r.Array()
+		fmt.Printf("%d %s\n", r.Uint(), r.Bytes())
+	}
+	for range members - 2 {
+		r.Skip()
+	}
+	fmt.Println(len(r.Rest()), r.Err())
+	// Output:
+	// 7 voltage
+	// 8 current
+	// 0 <nil>
+}
+
 // A function that never waits may run on the goroutine that reads the connection.
 func ExampleNonBlocking() {
 	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})

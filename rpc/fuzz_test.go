@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"context"
 	"io"
+	"runtime"
 	"testing"
 	"time"
 
@@ -55,4 +56,13 @@ func FuzzServer(f *testing.F) {
 		must(t, server.Close())
 		must(t, <-served)
 	})
+}
+
+// allocated returns how many bytes of memory f allocates.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }

@@ -29,8 +29,8 @@ func (r Raw) Minimal() (Raw, error) {
 
 // Decode decodes the value into what dst points to, by the rules of Client.Call for its reply.
 func (r Raw) Decode(dst any) error {
-	if _, err := msgpack.Size(r, unlimited); err != nil {
-		return fmt.Errorf("rpc: raw value: %w", scanError(err))
+	if _, err := msgpack.Skip(r); err != nil {
+		return malformed(err)
 	}
 	if _, err := decode(r, dst); err != nil {
 		return fmt.Errorf("rpc: %w", err)
@@ -41,9 +41,9 @@ func (r Raw) Decode(dst any) error {
 // Split answers the first value of r and what follows it. It fails with ErrProtocol when r does not begin with a complete
 // value.
 func (r Raw) Split() (first, rest Raw, err error) {
-	size, err := msgpack.Size(r, unlimited)
+	size, err := msgpack.Skip(r)
 	if err != nil {
-		return nil, r, fmt.Errorf("rpc: raw value: %w", scanError(err))
+		return nil, r, malformed(err)
 	}
 	return r[:size:size], r[size:], nil
 }

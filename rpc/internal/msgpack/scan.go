@@ -157,3 +157,33 @@ func Size(b []byte, limits Limits) (int, error) {
 	}
 	return size, err
 }
+
+// Skip returns the length of the first value of b. It has no limits, needs no memory and does not recurse. It fails with
+// io.ErrUnexpectedEOF when b ends inside the value, and with ErrReserved.
+func Skip(b []byte) (int, error) {
+	position := 0
+	for lacking := uint64(1); lacking > 0; lacking-- {
+		head, err := ReadHead(b[position:])
+		if err != nil {
+			return 0, err
+		}
+		position += head.Size
+		left := uint64(len(b) - position)
+		switch head.Kind {
+		case String, Binary, Extension:
+			if head.Bits > left {
+				return 0, io.ErrUnexpectedEOF
+			}
+			position += int(head.Bits)
+		case Array:
+			lacking += head.Bits
+		case Map:
+			lacking += 2 * head.Bits
+		}
+		// Each value takes at least a byte, so a count that cannot be true ends the loop here.
+		if lacking-1 > left {
+			return 0, io.ErrUnexpectedEOF
+		}
+	}
+	return position, nil
+}
