@@ -207,3 +207,40 @@ func TestRoundsFollowEachOtherUntilTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// On a busy machine a link can be away for a moment without -flap: a repeated
+// command that is answered without the satellite meanwhile is no fault, and
+// counted. While the link stands such an answer is one.
+func TestCommandAnsweredWhileTheLinkIsAway(t *testing.T) {
+	for name, test := range map[string]struct {
+		status Status
+		want   error
+	}{
+		"away":    {Status{State: "Resuming"}, nil},
+		"resumed": {Status{State: stateWorking, Resumes: 1}, nil},
+		"stands":  {Status{State: stateWorking}, errUnbalanced},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				called, _, answered := limitsCall(1, "a", digestNull)
+				boards := goodBoards(false)
+				play := boards.onOrder
+				boards.onOrder = func(board string, do Do) []Event {
+					events := play(board, do)
+					if do == DoFinish {
+						status := Report{Kind: KindStatus, Satellite: 1, Status: &test.status}
+						events = append([]Event{reportOf(board, called), reportOf(board, answered), reportOf(board, status)}, events...)
+					}
+					return events
+				}
+				summary, err := conduct(t, boards, Flags{Once: true})
+				if !errors.Is(err, test.want) {
+					t.Errorf("error %v, want %v: %s", err, test.want, summary)
+				}
+				if counted := strings.Contains(summary, "1 calls of commands that are repeated"); counted != (test.want == nil) {
+					t.Errorf("counted: %v in %s", counted, summary)
+				}
+			})
+		})
+	}
+}

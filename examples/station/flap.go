@@ -83,7 +83,7 @@ func (b *boardState) resumesOf(satellite int) uint64 { return b.resumed + b.link
 // describeCuts says how often the links were cut and went on.
 func (s *Station) describeCuts() string {
 	var kinds [outages]int
-	total, resumes, withoutLink := 0, uint64(0), 0
+	total, resumes := 0, uint64(0)
 	for _, link := range s.flapping {
 		for kind, count := range link.cuts {
 			kinds[kind] += count
@@ -93,19 +93,13 @@ func (s *Station) describeCuts() string {
 	for _, board := range s.boards {
 		if number := board.config.Satellite; number > 0 {
 			resumes += board.resumesOf(number)
-			withoutLink += s.totals[number].WithoutLink
 		}
 	}
 	var each []string
 	for kind, count := range kinds {
 		each = append(each, fmt.Sprintf("%d %v", count, Outage(kind)))
 	}
-	text := fmt.Sprintf("The links were cut %d times (%s) for %v each, and resumed %d times.", total, strings.Join(each, ", "), outageOf(s.flags.Flap), resumes)
-	if withoutLink > 0 {
-		text += fmt.Sprintf("\n%d calls of commands that are repeated every second came while a link was away and were answered at once,\n"+
-			"as the link's protocol says; nobody waits for those.", withoutLink)
-	}
-	return text
+	return fmt.Sprintf("The links were cut %d times (%s) for %v each, and resumed %d times.", total, strings.Join(each, ", "), outageOf(s.flags.Flap), resumes)
 }
 
 // OpenWires puts a wire in front of every agent, and returns their ports.

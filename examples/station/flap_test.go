@@ -100,7 +100,10 @@ func TestLedgerOfFlappingLinks(t *testing.T) {
 		"the link is steady":       {[]Report{called1, answered1, called2, served2, answered2}, true, 0, "1 of 2 missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ledger := NewLedger(!test.steady)
+			ledger := NewLedger()
+			if !test.steady {
+				ledger.LinkAway(1)
+			}
 			for _, report := range test.reports {
 				ledger.Add(report)
 			}
@@ -117,7 +120,8 @@ func TestLedgerOfFlappingLinks(t *testing.T) {
 		})
 	}
 	other := Report{Satellite: 1, Label: "call", Name: "reserve", Call: 1, Kind: KindCalled}
-	ledger := NewLedger(true)
+	ledger := NewLedger()
+	ledger.LinkAway(1)
 	ledger.Add(other)
 	other.Kind, other.Answer = KindAnswered, null
 	ledger.Add(other)

@@ -15,8 +15,8 @@ type Ledger struct {
 	streams map[streamKey]*Stream
 	calls   map[streamKey]*calls
 	totals  map[int]*Totals
-	// flapping says that links are cut: see withoutLink.
-	flapping bool
+	// away are the satellites whose link was away in the round: see withoutLink.
+	away map[int]bool
 }
 
 // streamKey is one flow of one thing between one satellite and the main board.
@@ -36,10 +36,13 @@ const (
 	flowAnswers   flow = "answer of"
 )
 
-// NewLedger is an empty ledger; flapping says that the links are cut in the round.
-func NewLedger(flapping bool) *Ledger {
-	return &Ledger{flapping: flapping, streams: map[streamKey]*Stream{}, calls: map[streamKey]*calls{}, totals: map[int]*Totals{}}
+// NewLedger returns an empty ledger.
+func NewLedger() *Ledger {
+	return &Ledger{away: map[int]bool{}, streams: map[streamKey]*Stream{}, calls: map[streamKey]*calls{}, totals: map[int]*Totals{}}
 }
+
+// LinkAway records that the satellite's link was away in the round.
+func (l *Ledger) LinkAway(satellite int) { l.away[satellite] = true }
 
 // Add takes a report. Kinds that are not about traffic are ignored.
 func (l *Ledger) Add(report Report) {
@@ -95,7 +98,7 @@ func (l *Ledger) Totals(satellite int) *Totals {
 func (l *Ledger) stream(report Report, flow flow) *Stream {
 	key := streamKey{report.Satellite, flow, report.Name}
 	if l.streams[key] == nil {
-		l.streams[key] = &Stream{Skips: l.mayBeWithoutLink(key)}
+		l.streams[key] = &Stream{Skips: key.repeated()}
 	}
 	return l.streams[key]
 }
@@ -114,7 +117,7 @@ func (l *Ledger) Balanced() bool {
 		if key.Flow == flowAnswers && l.mayBeWithoutLink(key) {
 			continue // judged with its commands
 		}
-		if !stream.Balanced() && (!stream.Skips || !stream.balancedBy(l.answersOf(key))) {
+		if !stream.Balanced() && (!l.mayBeWithoutLink(key) || !stream.balancedBy(l.answersOf(key))) {
 			return false
 		}
 	}

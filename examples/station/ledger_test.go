@@ -43,7 +43,7 @@ func session() []Report {
 }
 
 func TestLedgerBalances(t *testing.T) {
-	ledger := NewLedger(false)
+	ledger := NewLedger()
 	for _, report := range session() {
 		ledger.Add(report)
 	}
@@ -66,7 +66,7 @@ func TestLedgerBalances(t *testing.T) {
 // being served; other answers are not excused.
 func TestLedgerCountsCommandsToAKilledBoardAsLost(t *testing.T) {
 	for answer, excused := range map[string]bool{Digest(json.RawMessage("null")): true, Digest(json.RawMessage("true")): false} {
-		ledger := NewLedger(false)
+		ledger := NewLedger()
 		command := Report{Satellite: 1, Label: "call", Name: "enforce_limits", Call: 1, Kind: KindCalled}
 		ledger.Add(command)
 		command.Kind, command.Answer = KindAnswered, answer
@@ -84,7 +84,7 @@ func TestLedgerCountsCommandsToAKilledBoardAsLost(t *testing.T) {
 func TestLedgerMissesEveryReport(t *testing.T) {
 	reports := session()
 	for without, missing := range reports {
-		ledger := NewLedger(false)
+		ledger := NewLedger()
 		for i, report := range reports {
 			if i != without {
 				ledger.Add(report)
@@ -125,7 +125,7 @@ func TestLedgerNamesWhatIsWrong(t *testing.T) {
 		"answer to none":   {changed(KindAnswered, func(r *Report) { r.Call = 9 }), "1 calls without an answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ledger := NewLedger(false)
+			ledger := NewLedger()
 			for _, report := range test.reports {
 				ledger.Add(report)
 			}
@@ -138,7 +138,7 @@ func TestLedgerNamesWhatIsWrong(t *testing.T) {
 
 func TestLedgerCountsWhatAKilledBoardHeld(t *testing.T) {
 	reports := session()
-	ledger := NewLedger(false)
+	ledger := NewLedger()
 	for _, report := range reports[:1] { // published, never arrived
 		ledger.Add(report)
 	}

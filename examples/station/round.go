@@ -35,7 +35,7 @@ func (s *Station) beginRound() {
 		return
 	}
 	s.closeInterrupted()
-	s.round = round{number: s.round.number + 1, phase: phasePlaying, ledger: NewLedger(s.flags.Flap > 0), played: map[int]bool{}}
+	s.round = round{number: s.round.number + 1, phase: phasePlaying, ledger: NewLedger(), played: map[int]bool{}}
 	number := s.round.number
 	s.agenda.add(time.Now().Add(scale(s.length, s.flags.Speed)+roundSlack), func() {
 		if s.round.number == number && (s.round.phase == phasePlaying || s.round.phase == phaseFinishing) {
@@ -79,6 +79,11 @@ func (s *Station) takeTraffic(board *boardState, report Report) {
 	s.round.ledger.Add(report)
 	s.round.lastReport = time.Now()
 	switch {
+	case report.Kind == KindStatus:
+		// Without -flap a link can be away, too: a busy machine may keep it waiting for longer than its timeout.
+		if linkWasAway(board.links[report.Satellite], *report.Status) {
+			s.round.ledger.LinkAway(report.Satellite)
+		}
 	case report.Kind == KindPlayed && s.round.phase == phasePlaying:
 		s.round.played[board.config.Satellite] = true
 		if len(s.round.played) == s.flags.Satellites {

@@ -29,6 +29,12 @@ func newLogger(to io.Writer, level string) (*zap.Logger, error) {
 // stateWorking is the state of a link as it should be.
 var stateWorking = handshake.Working.String()
 
+// linkWasAway reports whether the link was away at the second of two statuses, or
+// between them.
+func linkWasAway(before, now Status) bool {
+	return now.State == handshake.Resuming.String() || now.Resumes > before.Resumes
+}
+
 // withStatus runs a module of the link and reports its status whenever that has
 // changed. It says so, where that is not nil, when the link first works.
 func withStatus(ctx context.Context, report *Reporter, satellite int, name string, run func(context.Context) error, status func() Status, working func()) error {

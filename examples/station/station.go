@@ -186,6 +186,7 @@ func (s *Station) takeReport(board *boardState, report Report) {
 		s.beginRound()
 		return
 	case KindStatus:
+		s.takeTraffic(board, report)
 		board.links[report.Satellite] = *report.Status
 		return
 	case KindCost:

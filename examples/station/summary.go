@@ -12,7 +12,7 @@ var summaryColumns = []string{"satellite", "variables", "to satellite", "errors 
 func writeSummary(w io.Writer, s *Station) {
 	fmt.Fprintf(w, "\n%d of %d rounds played to their end\n\n", s.rounds, s.round.number)
 	var rows [][]string
-	lost, unknown, raised := 0, 0, 0
+	lost, unknown, raised, withoutLink := 0, 0, 0, 0
 	for _, board := range s.boards {
 		totals := s.totals[board.config.Satellite]
 		if totals == nil {
@@ -21,6 +21,7 @@ func writeSummary(w io.Writer, s *Station) {
 		lost += totals.Lost
 		unknown += totals.Unknown
 		raised += totals.Raised
+		withoutLink += totals.WithoutLink
 		rows = append(rows, []string{
 			board.config.Name,
 			fmt.Sprintf("%d/%d", totals.Arrived, totals.Published),
@@ -39,6 +40,10 @@ func writeSummary(w io.Writer, s *Station) {
 	fmt.Fprintln(w, "\nEach pair is what arrived of what was sent.")
 	if s.flags.Flap > 0 {
 		fmt.Fprintln(w, s.describeCuts())
+	}
+	if withoutLink > 0 {
+		fmt.Fprintf(w, "%d calls of commands that are repeated every second came while a link was away and were answered at once,\n"+
+			"as the link's protocol says; nobody waits for those.\n", withoutLink)
 	}
 	if unknown > 0 {
 		fmt.Fprintf(w, "Beside the %d errors, %d of types that EVerest does not know were raised; the main board cannot raise those.\n", raised, unknown)

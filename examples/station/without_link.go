@@ -25,10 +25,16 @@ var repeatedCommands = sync.OnceValue(func() map[string]bool {
 	return repeated
 })
 
-// mayBeWithoutLink says whether some of a stream's calls may never come to the
+// repeated reports whether the stream is that of a repeated command, or of its
+// answers.
+func (k streamKey) repeated() bool {
+	return (k.Flow == flowCommands || k.Flow == flowAnswers) && repeatedCommands()[k.Name]
+}
+
+// mayBeWithoutLink reports whether some of a stream's calls may never come to the
 // satellite although nothing is lost.
 func (l *Ledger) mayBeWithoutLink(key streamKey) bool {
-	return l.flapping && (key.Flow == flowCommands || key.Flow == flowAnswers) && repeatedCommands()[key.Name]
+	return l.away[key.Satellite] && key.repeated()
 }
 
 // answersOf is the stream of the answers to a stream of calls.
