@@ -20,6 +20,10 @@ type Controller struct {
 	// suspended: agreed in v2, without a connection. isolated: the port is out
 	// of service. initDone: InitDone was given.
 	suspended, isolated, initDone bool
+	// progress: link_events was answered on this connection. fruitless counts
+	// the agreements in a row that were given up without that.
+	progress  bool
+	fruitless uint8
 	// why the link was lost last, or why the process ends.
 	why Reason
 }
@@ -129,6 +133,7 @@ func (c *Controller) answered(e Answered) []Action {
 		return c.agree()
 	case e.Function == Events && c.dialect == V2:
 		if c.state == Agreed || c.state == Working {
+			c.progress, c.fruitless = true, 0
 			return []Action{StartTimer{AnswerTimer, c.config.Silence}}
 		}
 	case e.Function == Retrieve && c.polling:
@@ -151,7 +156,12 @@ func (c *Controller) failed(function Function) []Action {
 	case function == Hello && c.state == Greeting:
 		return c.notUnderstood()
 	case function == Events && c.dialect == V2 && (c.state == Agreed || c.state == Working):
-		return c.lost(CallRefused)
+		if c.progress {
+			return c.lost(CallRefused)
+		}
+		// Another connection to an agent that hands nothing over would end the same way.
+		c.fruitless = min(c.fruitless+1, maxFruitless)
+		return append([]Action{StopTimer{AnswerTimer}}, c.giveUp(CallRefused)...)
 	case function == Retrieve && (c.state == Agreed || c.state == Working):
 		return c.lost(CallRefused)
 	case function == Exit && c.state == Leaving:
@@ -246,8 +256,11 @@ func (c *Controller) connect() []Action {
 func (c *Controller) pause() []Action {
 	c.state = Pausing
 	retry := c.config.Retry
-	if c.suspended {
+	switch {
+	case c.suspended:
 		retry = c.config.ResumeRetry
+	case c.fruitless > 0:
+		retry <<= c.fruitless - 1
 	}
 	return []Action{StopTimer{CallTimer}, Disconnect{c.link}, StartTimer{RetryTimer, retry}}
 }

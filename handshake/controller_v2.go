@@ -61,7 +61,7 @@ func (c *Controller) agree() []Action {
 		c.initDone = true
 		actions = append(actions, InitDone{})
 	}
-	c.isolated = false
+	c.isolated, c.progress = false, false
 	if c.dialect == V2 {
 		actions = append(actions, StartTimer{AnswerTimer, c.config.Silence})
 	}
@@ -91,7 +91,7 @@ func (c *Controller) refused() []Action {
 }
 
 func (c *Controller) resume() []Action {
-	c.suspended = false
+	c.suspended, c.progress = false, false
 	actions := []Action{
 		StopTimer{CallTimer}, StopTimer{ResumeTimer}, Resume{c.link}, StartTimer{AnswerTimer, c.config.Silence},
 	}
@@ -102,6 +102,10 @@ func (c *Controller) resume() []Action {
 	return actions
 }
 
+// maxFruitless bounds the pause before the next attempt at an agent that
+// agrees and then hands nothing over: Retry doubles up to 64 times itself.
+const maxFruitless = 7
+
 // giveUp follows the policy: the peer that was agreed with is lost for good.
 func (c *Controller) giveUp(reason Reason) []Action {
 	c.suspended, c.why = false, reason
@@ -110,6 +114,9 @@ func (c *Controller) giveUp(reason Reason) []Action {
 	case c.config.OnLoss == Isolated:
 		c.isolated, c.firmware, c.reset = true, false, false
 		c.session++
+		if c.fruitless > 0 {
+			return append(append(stop, Isolate{reason}), c.pause()...)
+		}
 		actions := append(stop, Disconnect{c.link}, Isolate{reason})
 		return append(actions, c.connect()...)
 	case c.DisconnectExpected():
