@@ -1,139 +1,115 @@
 package handshake
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
-// Action is what a machine tells its shell to do. The set is closed: the
-// types of this file.
-type Action interface {
-	fmt.Stringer
-	action()
-}
+// Action is what a machine asks its shell to do. The set is closed: the types
+// of this file.
+type Action interface{ action() }
 
-// StartTimer starts a timer or replaces the running one of this kind (both).
+// StartTimer starts a timer, or replaces the running one of this kind (both).
 type StartTimer struct {
 	Timer Timer
 	After time.Duration
 }
 
-// StopTimer stops a timer; nothing happens if it does not run (both).
+// StopTimer stops a timer; it has no effect on one that does not run (both).
 type StopTimer struct{ Timer Timer }
 
-// InitDone ends the module's init: both sides have agreed (both). From here
-// on the controller's shell may call work functions, until [Disconnect].
+// InitDone ends the module's init: both sides have agreed (both). From here on
+// the controller's shell may call work functions, until [Disconnect].
 type InitDone struct{}
 
-// ExitProcess ends the module, and nothing follows (both). With Status 0 Run
-// returns nil, otherwise an error that names the reason: the process exits
-// with the status, the manager takes the board's EVerest down and the system
-// manager restarts it.
+// ExitProcess ends the module, and no action follows (both). With Status 0 Run
+// returns nil. Otherwise Run returns an error with the reason: the process exits
+// with the status, the manager ends the board's EVerest, and the system manager
+// restarts it.
 type ExitProcess struct {
 	Status int
 	Reason Reason
 }
 
-// Connect makes a new connection, without a time-out of its own; the shell
-// answers [Connected] or [ConnectFailed] (controller).
-type Connect struct{ Link Link }
+// Connect makes a new connection, without a timeout of its own (controller).
+// The shell sends [Connected] or [ConnectFailed].
+type Connect struct{ Conn ConnID }
 
-// Disconnect closes a connection or abandons the attempt, without waiting for
-// the peer (controller). No event of it need follow.
-type Disconnect struct{ Link Link }
+// Disconnect closes a connection, or abandons the attempt to make it, without
+// waiting for the peer (controller). The shell need not send an event for it.
+type Disconnect struct{ Conn ConnID }
 
-// Call calls a function without arguments; the shell answers [Answered],
-// [CallFailed] or [LinkLost] (controller). At most one call of each function
-// is open.
+// Call calls a function (controller). The shell sends [Replied],
+// [HelloReplied], [CallFailed] or [Disconnected]. At most one call of each
+// function is open.
 type Call struct {
-	Link     Link
+	Conn     ConnID
 	Function Function
 }
 
+// Establish puts the port in service (controller): the shell may call work
+// functions on the connection until [Disconnect]. In v2 it starts from the first
+// event, keeps a call of Events open, and sends [Replied] of it from time to
+// time. [InitDone] follows where init has not ended. A legacy link that ends
+// init comes with InitDone alone.
+type Establish struct {
+	Conn    ConnID
+	Dialect Dialect
+}
+
+// Resume continues a v2 link on a new connection: the shell repeats the calls
+// that have no reply (controller).
+type Resume struct{ Conn ConnID }
+
+// Isolate takes the port out of service until [Establish] (controller). It comes
+// only with the policy [IsolateOnLoss].
+type Isolate struct{ Reason Reason }
+
 // OpenServer opens the port with the functions i_am_here, i_am_ready and exit
-// only (agent).
+// only, and link_hello where v2 is spoken (agent).
 type OpenServer struct{}
 
 // RegisterWork registers the work functions (agent). They must be callable
 // before the next action is carried out.
 type RegisterWork struct{}
 
-// Answer answers the calls of a function that wait in a session (agent).
-// Known is the answer of i_am_here; the other functions are answered nil.
-type Answer struct {
-	Session  Session
+// Reply replies to the calls of a function that wait on a connection (agent).
+// Known is the reply of i_am_here and part of that of link_hello; the other
+// functions reply nil.
+type Reply struct {
+	Conn     ConnID
 	Function Function
 	Known    bool
 }
 
-// CloseSession ends a session once the answers given to it are on the wire
+// CloseAfterReply closes a connection once the replies given to it are sent
 // (agent).
-type CloseSession struct{ Session Session }
+type CloseAfterReply struct{ Conn ConnID }
 
-// StopServer closes the port for good and every session (agent). Answers
+// CloseNow closes a connection at once (agent).
+type CloseNow struct{ Conn ConnID }
+
+// StopServer closes the port and every connection, for good (agent). Replies
 // given before are sent first; the shell bounds that wait and does not let it
-// hold up the machine.
+// block the machine.
 type StopServer struct{}
 
 // ResetSystem asks the board's own system for a soft, unscheduled reset
-// (agent). It is given only to an agent that has a system; the shell does not
-// wait for its answer, and sends [ResetRefused] if it is an error.
+// (agent). Only an agent that has a system gets it. The shell does not wait for
+// the result, and sends [ResetRefused] if that is an error.
 type ResetSystem struct{ Reason Reason }
 
-func (StartTimer) action()   {}
-func (StopTimer) action()    {}
-func (InitDone) action()     {}
-func (ExitProcess) action()  {}
-func (Connect) action()      {}
-func (Disconnect) action()   {}
-func (Call) action()         {}
-func (OpenServer) action()   {}
-func (RegisterWork) action() {}
-func (Answer) action()       {}
-func (CloseSession) action() {}
-func (StopServer) action()   {}
-func (ResetSystem) action()  {}
-
-// String returns the action as one word or a few.
-func (a StartTimer) String() string { return fmt.Sprintf("StartTimer %v %v", a.Timer, a.After) }
-
-// String returns the action as one word or a few.
-func (a StopTimer) String() string { return fmt.Sprintf("StopTimer %v", a.Timer) }
-
-// String returns the action as one word or a few.
-func (InitDone) String() string { return "InitDone" }
-
-// String returns the action as one word or a few.
-func (a ExitProcess) String() string { return fmt.Sprintf("ExitProcess %d (%v)", a.Status, a.Reason) }
-
-// String returns the action as one word or a few.
-func (a Connect) String() string { return fmt.Sprintf("Connect link=%d", a.Link) }
-
-// String returns the action as one word or a few.
-func (a Disconnect) String() string { return fmt.Sprintf("Disconnect link=%d", a.Link) }
-
-// String returns the action as one word or a few.
-func (a Call) String() string { return fmt.Sprintf("Call link=%d %v", a.Link, a.Function) }
-
-// String returns the action as one word or a few.
-func (OpenServer) String() string { return "OpenServer" }
-
-// String returns the action as one word or a few.
-func (RegisterWork) String() string { return "RegisterWork" }
-
-// String returns the action as one word or a few.
-func (a Answer) String() string {
-	if a.Function == IAmHere {
-		return fmt.Sprintf("Answer session=%d %v %v", a.Session, a.Function, a.Known)
-	}
-	return fmt.Sprintf("Answer session=%d %v", a.Session, a.Function)
-}
-
-// String returns the action as one word or a few.
-func (a CloseSession) String() string { return fmt.Sprintf("CloseSession session=%d", a.Session) }
-
-// String returns the action as one word or a few.
-func (StopServer) String() string { return "StopServer" }
-
-// String returns the action as one word or a few.
-func (a ResetSystem) String() string { return fmt.Sprintf("ResetSystem (%v)", a.Reason) }
+func (StartTimer) action()      {}
+func (StopTimer) action()       {}
+func (InitDone) action()        {}
+func (ExitProcess) action()     {}
+func (Connect) action()         {}
+func (Disconnect) action()      {}
+func (Call) action()            {}
+func (Establish) action()       {}
+func (Resume) action()          {}
+func (Isolate) action()         {}
+func (OpenServer) action()      {}
+func (RegisterWork) action()    {}
+func (Reply) action()           {}
+func (CloseAfterReply) action() {}
+func (CloseNow) action()        {}
+func (StopServer) action()      {}
+func (ResetSystem) action()     {}

@@ -7,26 +7,25 @@ import "slices"
 type Agent struct {
 	config AgentConfig
 	state  State
-	// early are the sessions that called i_am_ready before anybody called
-	// i_am_here: calls that were sent in one go may be seen in either order.
-	// The slice is replaced, never changed, so that a copy of an Agent is
-	// independent.
-	early      []Session
+	// early are the connections on which i_am_ready was called before any
+	// i_am_here: calls that were sent together may be seen in either order. The
+	// slice is replaced, never changed, so that a copy of an Agent is independent.
+	early      []ConnID
 	boardReady bool
-	// firmware: an update was accepted, so losing the controller is no fault.
+	// firmware: an update was accepted, so losing the controller is expected.
 	firmware bool
-	// asked: this agent has asked its system for the reset it waits for.
-	asked bool
+	// resetAsked: this agent has asked its system for the reset it waits for.
+	resetAsked bool
 	// reason is why the link was lost last, or why the board restarts.
 	reason Reason
 
 	dialect Dialect
-	// peer is who was met in v2, link the session on which that peer is, 0
-	// while it is away.
+	// peer is the controller that was met in v2. conn is its connection, 0 while
+	// it has none.
 	peer Peer
-	link Session
-	// greetings are the sessions that greeted; replaced, never changed.
-	greetings []Greeted
+	conn ConnID
+	// hellos are the calls of link_hello by connection; replaced, never changed.
+	hellos []HelloCalled
 }
 
 // NewAgent returns an agent in state [Idle].
@@ -34,7 +33,7 @@ func NewAgent(config AgentConfig) *Agent {
 	return &Agent{config: config.withDefaults()}
 }
 
-// State returns where the agent stands.
+// State returns the agent's state.
 func (a *Agent) State() State {
 	if a.away() {
 		return Resuming
@@ -42,27 +41,23 @@ func (a *Agent) State() State {
 	return a.state
 }
 
-// Dialect returns what is spoken with the controller that was met.
+// Dialect returns the dialect of the controller that was met.
 func (a *Agent) Dialect() Dialect { return a.dialect }
 
-// Link returns the session on which v2's work functions may be called: that of
-// the controller that was agreed with, 0 while there is none.
-func (a *Agent) Link() Session {
+// Conn returns the connection on which v2's work functions may be called: that
+// of the controller that was agreed with, 0 while it has none.
+func (a *Agent) Conn() ConnID {
 	if a.agreed() {
-		return a.link
+		return a.conn
 	}
 	return 0
 }
 
-// Peer returns who was met in v2.
+// Peer returns the controller that was met in v2.
 func (a *Agent) Peer() Peer { return a.peer }
 
-// DisconnectExpected tells whether a lost controller is taken as part of an
-// update or of a good-bye.
-func (a *Agent) DisconnectExpected() bool { return a.firmware || a.state == Resetting }
-
 // Reason returns why the link was lost last, or why the board restarts or the
-// process ends; 0 before any of it.
+// process ends; 0 before any of these.
 func (a *Agent) Reason() Reason { return a.reason }
 
 // Step takes one event and returns what the shell has to do, in order.
@@ -78,10 +73,10 @@ func (a *Agent) Step(event Event) []Action {
 		}
 	case Called:
 		return a.called(e)
-	case Greeted:
-		return a.greeted(e)
-	case SessionEnded:
-		return a.sessionEnded(e.Session)
+	case HelloCalled:
+		return a.helloCalled(e)
+	case Disconnected:
+		return a.disconnected(e.Conn)
 	case BoardReady:
 		a.boardReady = true
 		if a.state == Agreed {
@@ -91,9 +86,9 @@ func (a *Agent) Step(event Event) []Action {
 		a.firmware = true
 	case FirmwareFailed:
 		a.firmware = false
-	case ResetPassedOn:
+	case ResetForwarded:
 		if a.serving() && a.config.HasSystem {
-			return append(a.leave(e.Session, ResetRequested), a.wait())
+			return append(a.leave(e.Conn, ResetRequested), a.waitForReset())
 		}
 	case JournalFull:
 		if a.controllerKnown() && !a.firmware {
@@ -119,102 +114,102 @@ func (a *Agent) called(e Called) []Action {
 	case IAmHere:
 		switch {
 		case !a.controllerKnown():
-			return a.meet(e.Session)
-		case a.isPeer(e.Session):
-			return a.meetAgain(e.Session)
+			return a.meet(e.Conn)
+		case a.isPeer(e.Conn):
+			return a.meetAgain(e.Conn)
 		}
-		return a.knownAlready(e.Session)
+		return a.knownAlready(e.Conn)
 	case IAmReady:
-		return a.agree(e.Session)
+		return a.agree(e.Conn)
 	case Retrieve:
 		if a.state == Working && a.dialect == Legacy {
-			return []Action{a.watch()}
+			return []Action{a.awaitHeartbeat()}
 		}
 	case Events:
-		if a.agreed() && a.dialect == V2 && e.Session == a.link {
-			return []Action{a.watch()}
+		if a.agreed() && a.dialect == V2 && e.Conn == a.conn {
+			return []Action{a.awaitHeartbeat()}
 		}
 	case Exit:
-		actions := append([]Action{Answer{Session: e.Session, Function: Exit}}, a.leave(e.Session, PeerLeft)...)
-		return append(actions, StartTimer{ResetTimer, a.config.ResetDelay})
+		actions := append([]Action{Reply{Conn: e.Conn, Function: Exit}}, a.leave(e.Conn, PeerLeft)...)
+		return append(actions, StartTimer{resetDelayTimer, a.config.ResetDelay})
 	}
 	return nil
 }
 
-// meet lets the first controller in. The work functions exist before it is
-// told so, hence no call of it can come too early.
-func (a *Agent) meet(session Session) []Action {
+// meet accepts the first controller. The work functions exist before the reply,
+// hence no call of them can come too early.
+func (a *Agent) meet(conn ConnID) []Action {
 	a.state = Met
-	if greeting, ok := a.greeting(session); ok {
-		a.dialect, a.peer, a.link = V2, greeting.Peer, session
+	if hello, ok := a.hello(conn); ok {
+		a.dialect, a.peer, a.conn = V2, hello.Peer, conn
 	}
-	actions := []Action{RegisterWork{}, Answer{Session: session, Function: IAmHere}}
+	actions := []Action{RegisterWork{}, Reply{Conn: conn, Function: IAmHere}}
 	early := a.early
 	a.early = nil
-	for _, s := range early {
-		actions = append(actions, a.agree(s)...)
+	for _, c := range early {
+		actions = append(actions, a.agree(c)...)
 	}
 	return actions
 }
 
-// agree answers i_am_ready; only the first answer ends init.
-func (a *Agent) agree(session Session) []Action {
+// agree replies to i_am_ready; only the first reply ends init.
+func (a *Agent) agree(conn ConnID) []Action {
 	switch a.state {
 	case Waiting:
-		a.early = append(without(a.early, session), session)
+		a.early = append(without(a.early, conn), conn)
 		return nil
 	case Met:
-		if a.dialect == V2 && !a.isPeer(session) {
+		if a.dialect == V2 && !a.isPeer(conn) {
 			break // a stranger's call changes nothing
 		}
 		a.state = Agreed
-		actions := []Action{Answer{Session: session, Function: IAmReady}, InitDone{}}
+		actions := []Action{Reply{Conn: conn, Function: IAmReady}, InitDone{}}
 		if a.dialect == V2 {
-			actions = append(actions, a.take(session)...)
+			actions = append(actions, a.take(conn)...)
 		}
 		if a.boardReady {
 			actions = append(actions, a.work()...)
 		}
 		return actions
 	}
-	return []Action{Answer{Session: session, Function: IAmReady}}
+	return []Action{Reply{Conn: conn, Function: IAmReady}}
 }
 
-// knownAlready answers a controller that this agent cannot serve: it was
-// started with another one, or with an earlier life of this one, and only a
-// fresh start of both makes them agree.
-func (a *Agent) knownAlready(session Session) []Action {
-	actions := append([]Action{Answer{Session: session, Function: IAmHere, Known: true}}, a.leave(session, PeerRestarted)...)
+// knownAlready replies to a controller that this agent cannot serve: it started
+// with another one, or with an earlier process of this one. Only a restart of
+// both makes them agree.
+func (a *Agent) knownAlready(conn ConnID) []Action {
+	actions := append([]Action{Reply{Conn: conn, Function: IAmHere, Known: true}}, a.leave(conn, PeerRestarted)...)
 	if !a.config.HasSystem {
-		return append(actions, a.wait())
+		return append(actions, a.waitForReset())
 	}
-	return append(actions, StartTimer{ResetTimer, a.config.ResetDelay})
+	return append(actions, StartTimer{resetDelayTimer, a.config.ResetDelay})
 }
 
 func (a *Agent) fired(timer Timer) []Action {
 	switch timer {
-	case SilenceTimer:
+	case heartbeatTimer:
 		if a.dialect == V2 {
-			return a.silent()
+			return a.heartbeatMissed()
 		}
 		if a.state != Working {
 			return nil
 		}
 		if a.firmware {
-			return []Action{a.watch()}
+			return []Action{a.awaitHeartbeat()}
 		}
-		return append([]Action{StopServer{}}, a.reset(PeerSilent)...)
-	case ResumeTimer:
-		return a.windowOver()
-	case ResetTimer:
-		if a.state == Resetting && !a.asked {
+		return append([]Action{StopServer{}}, a.reset(HeartbeatTimeout)...)
+	case resumeTimer:
+		return a.resumeWindowOver()
+	case resetDelayTimer:
+		if a.state == Resetting && !a.resetAsked {
 			return a.reset(a.reason)
 		}
-	case PatienceTimer:
+	case resetTimer:
 		switch {
 		case a.state != Resetting:
 			return nil
-		case a.asked:
+		case a.resetAsked:
 			return a.end(1, ResetFailed)
 		}
 		return a.reset(a.reason)
@@ -222,14 +217,14 @@ func (a *Agent) fired(timer Timer) []Action {
 	return nil
 }
 
-// leave ends the session and the server after the answer.
-func (a *Agent) leave(session Session, reason Reason) []Action {
+// leave ends the connection and the server after the reply.
+func (a *Agent) leave(conn ConnID, reason Reason) []Action {
 	a.state, a.reason = Resetting, reason
-	actions := []Action{StopTimer{SilenceTimer}}
+	actions := []Action{StopTimer{heartbeatTimer}}
 	if a.dialect == V2 {
-		actions = append(actions, StopTimer{ResumeTimer})
+		actions = append(actions, StopTimer{resumeTimer})
 	}
-	return append(actions, CloseSession{session}, StopServer{})
+	return append(actions, CloseAfterReply{conn}, StopServer{})
 }
 
 // reset restarts the board by its system or, without one, by ending the process.
@@ -237,8 +232,8 @@ func (a *Agent) reset(reason Reason) []Action {
 	if !a.config.HasSystem {
 		return a.end(1, reason)
 	}
-	a.state, a.reason, a.asked = Resetting, reason, true
-	return []Action{ResetSystem{reason}, a.wait()}
+	a.state, a.reason, a.resetAsked = Resetting, reason, true
+	return []Action{ResetSystem{reason}, a.waitForReset()}
 }
 
 func (a *Agent) stop() []Action {
@@ -258,24 +253,24 @@ func (a *Agent) work() []Action {
 	if a.dialect == V2 {
 		return nil
 	}
-	return []Action{a.watch()}
+	return []Action{a.awaitHeartbeat()}
 }
 
-func (a *Agent) watch() Action {
+func (a *Agent) awaitHeartbeat() Action {
 	if a.dialect == V2 {
-		return StartTimer{SilenceTimer, a.peer.Silence}
+		return StartTimer{heartbeatTimer, a.peer.HeartbeatTimeout}
 	}
-	return StartTimer{SilenceTimer, a.config.Silence}
+	return StartTimer{heartbeatTimer, a.config.HeartbeatTimeout}
 }
 
-func (a *Agent) wait() Action { return StartTimer{PatienceTimer, a.config.Patience} }
+func (a *Agent) waitForReset() Action { return StartTimer{resetTimer, a.config.ResetTimeout} }
 
 func (a *Agent) serving() bool { return a.state == Waiting || a.controllerKnown() }
 
-func (a *Agent) controllerKnown() bool {
-	return a.state == Met || a.state == Agreed || a.state == Working
-}
+func (a *Agent) controllerKnown() bool { return a.state == Met || a.agreed() }
 
-func without(sessions []Session, session Session) []Session {
-	return slices.DeleteFunc(slices.Clone(sessions), func(s Session) bool { return s == session })
+func (a *Agent) agreed() bool { return a.state == Agreed || a.state == Working }
+
+func without(conns []ConnID, conn ConnID) []ConnID {
+	return slices.DeleteFunc(slices.Clone(conns), func(c ConnID) bool { return c == conn })
 }

@@ -7,36 +7,36 @@ import "time"
 type Controller struct {
 	config     ControllerConfig
 	state      State
-	link       Link
+	conn       ConnID
 	boardReady bool
-	// polling: a poll is unanswered.
+	// polling: a poll has no reply yet.
 	polling bool
-	// firmware and reset: why losing the agent would be no fault.
+	// firmware and reset: why losing the agent is expected.
 	firmware, reset bool
 
 	dialect Dialect
-	// session counts the agreements that v2 tries, agent is who answers.
-	session, agent uint64
+	// epoch counts the agreements that v2 tries. agent is the instance id of the
+	// agent that was agreed with.
+	epoch, agent uint64
 	// suspended: agreed in v2, without a connection. isolated: the port is out
-	// of service. initDone: InitDone was given.
+	// of service. initDone: InitDone was returned.
 	suspended, isolated, initDone bool
-	// progress: link_events was answered on this connection. fruitless counts
-	// the agreements in a row that were given up without that.
+	// progress: a call of Events had a reply on this connection. fruitless counts
+	// the agreements in a row that were given up without one.
 	progress  bool
 	fruitless uint8
-	// why the link was lost last, or why the process ends.
-	why Reason
+	// reason is why the link was lost last, or why the process ends.
+	reason Reason
 }
 
 // NewController returns a controller in state [Idle].
 func NewController(config ControllerConfig) *Controller {
-	return &Controller{config: config.withDefaults(), session: 1}
+	return &Controller{config: config.withDefaults(), epoch: 1}
 }
 
-// State returns where the controller stands.
+// State returns the controller's state.
 func (c *Controller) State() State {
-	switch c.state {
-	case Connecting, Pausing, Greeting, Announcing, Agreeing:
+	if c.starting() {
 		switch {
 		case c.suspended:
 			return Resuming
@@ -47,23 +47,28 @@ func (c *Controller) State() State {
 	return c.state
 }
 
-// Dialect returns what is spoken on the latest connection, as far as it is
-// known.
+// starting reports whether the controller tries to agree or to resume.
+func (c *Controller) starting() bool { return c.state == Pausing || c.connecting() }
+
+// connecting reports whether callTimer limits an attempt to agree or to resume.
+func (c *Controller) connecting() bool {
+	return c.state == Connecting || c.state == Greeting || c.state == Announcing || c.state == Agreeing
+}
+
+func (c *Controller) agreed() bool { return c.state == Agreed || c.state == Working }
+
+// Dialect returns the dialect of the latest connection, as far as it is known.
 func (c *Controller) Dialect() Dialect { return c.dialect }
 
-// Session returns the number of the agreement that v2 keeps or tries.
-func (c *Controller) Session() uint64 { return c.session }
-
-// Link returns the number of the latest connection, 0 before the first.
-func (c *Controller) Link() Link { return c.link }
-
-// DisconnectExpected tells whether a lost agent is taken as part of an update
-// or of a reset.
-func (c *Controller) DisconnectExpected() bool { return c.firmware || c.reset }
+// Epoch returns the number of the agreement that v2 keeps or tries.
+func (c *Controller) Epoch() uint64 { return c.epoch }
 
 // Reason returns why the link was lost last, or why the process ends; 0 before
 // either.
-func (c *Controller) Reason() Reason { return c.why }
+func (c *Controller) Reason() Reason { return c.reason }
+
+// lossExpected reports whether losing the agent is part of an update or a reset.
+func (c *Controller) lossExpected() bool { return c.firmware || c.reset }
 
 // Step takes one event and returns what the shell has to do, in order.
 func (c *Controller) Step(event Event) []Action {
@@ -73,30 +78,30 @@ func (c *Controller) Step(event Event) []Action {
 	switch e := event.(type) {
 	case Start:
 		if c.state == Idle {
-			return append(c.connect(), c.hold()...)
+			return append(c.connect(), c.limitInit()...)
 		}
 	case Connected:
-		if e.Link == c.link && c.state == Connecting {
+		if e.Conn == c.conn && c.state == Connecting {
 			return c.connected()
 		}
-	case Welcomed:
-		if e.Link == c.link && c.state == Greeting {
-			return c.welcomed(e)
+	case HelloReplied:
+		if e.Conn == c.conn && c.state == Greeting {
+			return c.helloReplied(e)
 		}
 	case ConnectFailed:
-		if e.Link == c.link && c.state == Connecting {
-			return c.refused()
+		if e.Conn == c.conn && c.state == Connecting {
+			return c.connectFailed()
 		}
-	case Answered:
-		if e.Link == c.link {
-			return c.answered(e)
+	case Replied:
+		if e.Conn == c.conn {
+			return c.replied(e)
 		}
 	case CallFailed:
-		if e.Link == c.link {
+		if e.Conn == c.conn {
 			return c.failed(e.Function)
 		}
-	case LinkLost:
-		if e.Link == c.link {
+	case Disconnected:
+		if e.Conn == c.conn {
 			return c.lost(ConnectionLost)
 		}
 	case BoardReady:
@@ -108,10 +113,10 @@ func (c *Controller) Step(event Event) []Action {
 		c.firmware = true
 	case FirmwareFailed:
 		c.firmware = false
-	case ResetPassedOn:
-		if c.state == Agreed || c.state == Working {
+	case ResetForwarded:
+		if c.agreed() {
 			c.reset = true
-			return []Action{StartTimer{ExpectTimer, c.config.ResetWindow}}
+			return []Action{StartTimer{resetWindowTimer, c.config.ResetWindow}}
 		}
 	case TimerFired:
 		return c.fired(e.Timer)
@@ -121,25 +126,25 @@ func (c *Controller) Step(event Event) []Action {
 	return nil
 }
 
-func (c *Controller) answered(e Answered) []Action {
+func (c *Controller) replied(e Replied) []Action {
 	switch {
 	case e.Function == IAmHere && c.state == Announcing:
 		if e.Known {
 			return c.pause()
 		}
 		c.state = Agreeing
-		return c.call(IAmReady, CallTimer, c.config.CallTimeout)
+		return c.call(IAmReady, callTimer, c.config.CallTimeout)
 	case e.Function == IAmReady && c.state == Agreeing:
 		return c.agree()
 	case e.Function == Events && c.dialect == V2:
-		if c.state == Agreed || c.state == Working {
+		if c.agreed() {
 			c.progress, c.fruitless = true, 0
-			return []Action{StartTimer{AnswerTimer, c.config.Silence}}
+			return []Action{StartTimer{replyTimer, c.config.HeartbeatTimeout}}
 		}
 	case e.Function == Retrieve && c.polling:
 		c.polling = false
-		if c.state == Agreed || c.state == Working {
-			return []Action{StopTimer{AnswerTimer}, c.nextPoll()}
+		if c.agreed() {
+			return []Action{StopTimer{replyTimer}, c.nextPoll()}
 		}
 	case e.Function == Exit && c.state == Leaving:
 		return c.end(0, Stopped)
@@ -147,22 +152,22 @@ func (c *Controller) answered(e Answered) []Action {
 	return nil
 }
 
-// failed handles an error in place of an answer. During the start the peer
-// may be something else than an agent, or one that is going down: ask again.
+// failed handles an error in place of a reply. During the start the peer may be
+// no agent, or one that is about to end: the controller tries again.
 func (c *Controller) failed(function Function) []Action {
 	switch {
 	case function == IAmHere && c.state == Announcing, function == IAmReady && c.state == Agreeing:
 		return c.pause()
 	case function == Hello && c.state == Greeting:
-		return c.notUnderstood()
-	case function == Events && c.dialect == V2 && (c.state == Agreed || c.state == Working):
+		return c.helloUnknown()
+	case function == Events && c.dialect == V2 && c.agreed():
 		if c.progress {
 			return c.lost(CallRefused)
 		}
-		// Another connection to an agent that hands nothing over would end the same way.
+		// Another connection to an agent that sends no events would end the same way.
 		c.fruitless = min(c.fruitless+1, maxFruitless)
-		return append([]Action{StopTimer{AnswerTimer}}, c.giveUp(CallRefused)...)
-	case function == Retrieve && (c.state == Agreed || c.state == Working):
+		return append([]Action{StopTimer{replyTimer}}, c.giveUp(CallRefused)...)
+	case function == Retrieve && c.agreed():
 		return c.lost(CallRefused)
 	case function == Exit && c.state == Leaving:
 		return c.end(0, Stopped)
@@ -170,59 +175,39 @@ func (c *Controller) failed(function Function) []Action {
 	return nil
 }
 
-func (c *Controller) lost(reason Reason) []Action {
-	switch c.state {
-	case Connecting, Greeting, Announcing, Agreeing:
-		return c.pause()
-	case Agreed, Working:
-		if c.dialect == V2 {
-			return c.suspend(reason)
-		}
-		if !c.DisconnectExpected() {
-			return c.end(1, reason)
-		}
-		c.why = reason
-		return c.part()
-	case Leaving:
-		return c.end(0, Stopped)
-	}
-	return nil
-}
-
 func (c *Controller) fired(timer Timer) []Action {
 	switch timer {
-	case CallTimer:
-		switch c.state {
-		case Connecting, Greeting, Announcing, Agreeing:
-			actions := []Action{Disconnect{c.link}} // before connect counts on
+	case callTimer:
+		if c.connecting() {
+			actions := []Action{Disconnect{c.conn}} // before connect increments it
 			return append(actions, c.connect()...)
 		}
-	case RetryTimer:
+	case retryTimer:
 		if c.state == Pausing {
 			return c.connect()
 		}
-	case PollTimer:
-		if (c.state == Agreed || c.state == Working) && !c.polling {
+	case pollTimer:
+		if c.agreed() && !c.polling {
 			c.polling = true
-			return c.call(Retrieve, AnswerTimer, c.config.AnswerTimeout)
+			return c.call(Retrieve, replyTimer, c.config.ReplyTimeout)
 		}
-	case AnswerTimer:
-		if c.state == Agreed || c.state == Working {
-			return c.lost(PeerSilent)
+	case replyTimer:
+		if c.agreed() {
+			return c.lost(HeartbeatTimeout)
 		}
-	case ExpectTimer:
+	case resetWindowTimer:
 		c.reset = c.reset && c.state == Parted
-	case ResumeTimer:
+	case resumeTimer:
 		if c.suspended {
-			return c.giveUp(c.why)
+			return c.giveUp(c.reason)
 		}
-	case HoldTimer:
-		return c.holdNoLonger()
-	case AbsenceTimer:
+	case initTimer:
+		return c.startWithoutPeer()
+	case absenceTimer:
 		if c.state == Parted {
 			return c.end(1, PeerAbsent)
 		}
-	case GoodbyeTimer:
+	case exitTimer:
 		if c.state == Leaving {
 			return c.end(0, Stopped)
 		}
@@ -230,8 +215,8 @@ func (c *Controller) fired(timer Timer) []Action {
 	return nil
 }
 
-// stop says good-bye to an agent that may know this controller. One that
-// installs firmware is left alone: exit would reset its board.
+// stop calls exit of an agent that may know this controller. It does not while
+// the agent installs firmware: exit would reset its board.
 func (c *Controller) stop() []Action {
 	switch c.state {
 	case Announcing, Agreeing, Agreed, Working:
@@ -239,30 +224,16 @@ func (c *Controller) stop() []Action {
 			return c.end(0, Stopped)
 		}
 		c.state = Leaving
-		actions := []Action{StopTimer{CallTimer}, StopTimer{PollTimer}, StopTimer{AnswerTimer}, StopTimer{ExpectTimer}}
-		return append(actions, c.call(Exit, GoodbyeTimer, c.config.Goodbye)...)
+		actions := []Action{StopTimer{callTimer}, StopTimer{pollTimer}, StopTimer{replyTimer}, StopTimer{resetWindowTimer}}
+		return append(actions, c.call(Exit, exitTimer, c.config.ExitTimeout)...)
 	case Leaving:
 		return nil
 	}
 	return c.end(0, Stopped)
 }
 
-func (c *Controller) connect() []Action {
-	c.state = Connecting
-	c.link++
-	return []Action{Connect{c.link}, StartTimer{CallTimer, c.callTimeout()}}
-}
-
-func (c *Controller) pause() []Action {
-	c.state = Pausing
-	retry := c.config.Retry
-	switch {
-	case c.suspended:
-		retry = c.config.ResumeRetry
-	case c.fruitless > 0:
-		retry <<= c.fruitless - 1
-	}
-	return []Action{StopTimer{CallTimer}, Disconnect{c.link}, StartTimer{RetryTimer, retry}}
+func (c *Controller) call(function Function, timer Timer, limit time.Duration) []Action {
+	return []Action{Call{c.conn, function}, StartTimer{timer, limit}}
 }
 
 func (c *Controller) work() []Action {
@@ -273,23 +244,18 @@ func (c *Controller) work() []Action {
 	return []Action{c.nextPoll()}
 }
 
-func (c *Controller) call(function Function, timer Timer, limit time.Duration) []Action {
-	return []Action{Call{c.link, function}, StartTimer{timer, limit}}
-}
-
 func (c *Controller) nextPoll() Action {
 	if c.state == Working {
-		return StartTimer{PollTimer, c.config.PollPause}
+		return StartTimer{pollTimer, c.config.PollPause}
 	}
-	return StartTimer{PollTimer, c.config.KeepAlive}
+	return StartTimer{pollTimer, c.config.KeepAlive}
 }
 
 func (c *Controller) end(status int, reason Reason) []Action {
 	var actions []Action
-	switch c.state {
-	case Connecting, Greeting, Announcing, Agreeing, Agreed, Working, Leaving:
-		actions = append(actions, Disconnect{c.link})
+	if c.connecting() || c.agreed() || c.state == Leaving {
+		actions = append(actions, Disconnect{c.conn})
 	}
-	c.state, c.why = Ended, reason
+	c.state, c.reason = Ended, reason
 	return append(actions, ExitProcess{status, reason})
 }

@@ -1,48 +1,44 @@
-// Package handshake is the start-up and loss-of-peer protocol of the two
-// boards of a charging station, as two pure state machines: [Agent] runs on
-// the satellite board and serves, [Controller] runs on the main board and
-// calls.
+// Package handshake is the protocol by which the two boards of a charging
+// station start together and handle the loss of each other. It is two pure state
+// machines: [Agent] runs on the satellite board and serves, [Controller] runs on
+// the main board and calls.
 //
-// A machine is a value without goroutine, clock, socket or logger. Its shell
-// tells it what happened and does what it answers:
+// A machine is a value without goroutine, clock, socket or logger. Its shell owns
+// those, passes each event to Step, and carries out the actions in order:
 //
-//	for _, action := range machine.Step(event) {
-//		switch action := action.(type) { ... }
-//	}
+//	controller            the link             agent
+//	Connecting        ---- connect ----------> Waiting
+//	Greeting          ---- link_hello -------> Waiting     where v2 is spoken
+//	Announcing        ---- i_am_here --------> Met         work functions exist
+//	Agreeing          ---- i_am_ready -------> Agreed      init ends
+//	Agreed            <--- heartbeats -------> Agreed      the board is not ready
+//	Working           <--- heartbeats -------> Working
+//	Resuming          ---- link_hello -------> Resuming    v2, connection lost
+//	OutOfService      ---- connect ...         Resetting   peer lost for good
 //
-// What the pair promises, whatever the link does and whoever crashes:
+// The pair promises, whatever the network does and whichever board crashes:
 //
-//   - No work function is called before both sides agreed on each other:
-//     i_am_here answered false, then i_am_ready answered.
-//   - Both boards go to ready, or neither: each module's init is held until
-//     the agreement, and an agreement of which only one side knows ends in a
-//     restart of both.
-//   - A side that crashed or lost its memory never joins a peer that has not:
-//     both start afresh together.
-//   - Something leads out of every state: the peer, a timer, or the own board.
+//   - No work function is called before both sides have agreed.
+//   - Both boards become ready, or neither. An agreement that only one side knows
+//     ends in a restart of both.
+//   - A process that restarted never joins a peer that did not: both restart.
+//   - Every state is left by the peer, by a timer or by the own board.
+//   - In v2, two living processes find each other again within the resume window.
+//     With [Ledger], [Sequence] and [Inbox] their shells lose and repeat no event
+//     and execute no command twice.
 //
-// Two Go modules may speak a second dialect, [V2], in which a lost connection is
-// resumed instead: see doc/link-v2.md. Both machines then promise besides that
-// as long as both processes live, whatever the link does, they come back to
-// each other within the resume window; and with [Ledger], [Numbers] and [Inbox]
-// the shells promise that no event is lost or comes twice and no command is
-// executed twice. A machine speaks v2 only where its configuration says so.
+// The limit: on a legacy link a lost connection restarts both boards. The explorer
+// in this package's tests checks the promises over every interleaving of both
+// machines, a faulty link and crashes; testdata shows the protocol as transcripts.
+// The wire is described in doc/link.md and doc/link-v2.md of this repository.
 //
-// The explorer in this package's tests checks these over every
-// interleaving of both machines, a faulty link and crashes of both sides;
-// testdata tells the same protocol as readable stories. The functions on the
-// wire are described in doc/link.md of this repository.
+// # Duties of a shell
 //
-// # What a shell owes a machine
-//
-// One goroutine calls Step, one event at a time, and carries out the actions
-// in the order in which they are returned before the next event. The first
-// event is [Start]. A timer has one deadline: [StartTimer] replaces a pending
-// one of the same kind, [StopTimer] of one that does not run does nothing,
-// and an expiry that was replaced or stopped is never delivered (the
-// channels of time.Timer behave so since Go 1.23). After [ExitProcess]
-// nothing follows and every further event is ignored. Events of an abandoned
-// connection may be delivered at any time: they carry its number and are
-// ignored. An event that a state does not expect is ignored too; Step never
-// panics.
+// One goroutine calls Step with one event at a time, and carries out all actions
+// before the next event. The first event is [Start]. [StartTimer] replaces a
+// pending timer of the same kind; the expiry of a timer that was replaced or
+// stopped is never delivered. After [ExitProcess] every event is ignored. Events
+// of an abandoned connection may be delivered at any time: a machine ignores them
+// by their number. A machine also ignores an event that its state does not
+// expect; Step never panics.
 package handshake

@@ -1,94 +1,117 @@
 package handshake
 
-import "fmt"
+import "time"
 
-// Link numbers the connections of a [Controller], from 1, in the order of its
-// [Connect] actions.
-type Link uint64
+// ConnID numbers a connection. A [Controller] numbers its [Connect] actions
+// from 1. An agent's shell numbers the connections that its server accepts,
+// from 1, and uses no number twice.
+type ConnID uint64
 
-// Session numbers the connections that an [Agent]'s server accepted. The
-// shell chooses the numbers; none is used for two sessions of one server.
-type Session uint64
+// Event is the input of a machine. The set is closed: the types of this file.
+// A machine ignores the events of the other role.
+type Event interface{ event() }
 
-// Event is what a shell tells a machine. The set is closed: the types of this
-// file. Events of the other role are ignored.
-type Event interface {
-	fmt.Stringer
-	event()
-}
-
-// Start begins the protocol (both). The agent's shell sends it once
-// everything that the agent collects is subscribed.
+// Start begins the protocol (both). The agent's shell sends it once it is
+// subscribed to everything that the agent collects.
 type Start struct{}
 
-// Stop asks for an orderly end (both): SIGTERM, or the context of Run ended.
+// Stop asks for an orderly end, for example after SIGTERM (both).
 type Stop struct{}
 
-// BoardReady says that the own EVerest system is ready (both).
+// BoardReady reports that the own EVerest system is ready (both).
 type BoardReady struct{}
 
-// TimerFired says that a timer ran out (both).
+// TimerFired reports that a timer expired (both).
 type TimerFired struct{ Timer Timer }
 
-// FirmwareAccepted says that the satellite accepted a firmware update: from
-// now on a lost peer is expected (both). The agent's shell sends it before
-// the answer goes out, the controller's when the answer comes in.
+// FirmwareAccepted reports that the satellite accepted a firmware update
+// (both). From now on a lost peer is expected. The agent's shell sends it
+// before the reply goes out, the controller's when the reply comes in.
 type FirmwareAccepted struct{}
 
-// FirmwareFailed says that an accepted firmware update came to a final status
-// other than success: a lost peer is no longer expected because of it (both).
-// A shell that does not watch the status never sends it.
+// FirmwareFailed reports that an accepted firmware update ended without success
+// (both). A lost peer is no longer expected because of the update. A shell that
+// does not watch the update's status never sends this event.
 type FirmwareFailed struct{}
 
-// ResetPassedOn says that a reset command goes to the satellite's board
-// (both). The controller's shell sends it before it sends the call, since the
-// answer is often lost; the agent's when its system was told, before the
-// answer goes out. Session is the agent's only.
-type ResetPassedOn struct{ Session Session }
+// ResetForwarded reports that a reset command goes to the satellite's board
+// (both). The controller's shell sends it before the call, because the reply is
+// often lost. The agent's shell sends it after its system was called and before
+// the reply goes out. Only the agent uses Conn.
+type ResetForwarded struct{ Conn ConnID }
 
-// Connected says that a connection stands (controller).
-type Connected struct{ Link Link }
+// Connected reports that a connection is established (controller).
+type Connected struct{ Conn ConnID }
 
-// ConnectFailed says that a connection was refused or could not be made, for
-// any reason but CallTimer (controller).
-type ConnectFailed struct{ Link Link }
+// ConnectFailed reports that a connection was refused or could not be made
+// (controller). The expiry of the call timer is no such event.
+type ConnectFailed struct{ Conn ConnID }
 
-// Answered says that a call was answered without an error (controller). Known
-// is the answer of i_am_here: true if the agent already knew a controller.
-type Answered struct {
-	Link     Link
+// Replied reports a call's reply without an error (controller). Known is the
+// reply of i_am_here: whether the agent already knew a controller.
+type Replied struct {
+	Conn     ConnID
 	Function Function
 	Known    bool
 }
 
-// CallFailed says that the peer answered a call with an error, or with a
-// value of the wrong type (controller). A call that ends because its
-// connection did is a [LinkLost].
+// HelloReplied reports the reply of link_hello (controller): the agent's
+// instance id, and whether the agent has already met this controller's instance
+// id and epoch.
+type HelloReplied struct {
+	Conn       ConnID
+	InstanceID uint64
+	Known      bool
+}
+
+// CallFailed reports that the reply of a call was an error, or a value of the
+// wrong type (controller). A call that ends because its connection ended is
+// reported by [Disconnected] alone.
 type CallFailed struct {
-	Link     Link
+	Conn     ConnID
 	Function Function
 }
 
-// LinkLost says that a connection ended (controller).
-type LinkLost struct{ Link Link }
+// Disconnected reports that a connection ended, whichever side closed it (both).
+type Disconnected struct{ Conn ConnID }
 
-// Called says that a controller called a function (agent). Of i_am_here,
-// i_am_ready and exit the machine decides the answer: the shell holds the
-// call until [Answer] names it, or until its session or the server ends.
-// Retrieve and Events are answered by the shell alone; Events may be told of
-// less often than it is called, but several times within [Peer].Silence.
+// Called reports a call by a controller (agent). The machine decides the reply
+// of IAmHere, IAmReady and Exit: the shell holds the call until [Reply] names
+// it, or until its connection or the server ends. The shell alone replies to
+// Retrieve and Events. It may report fewer calls of Events than come, but
+// several within [Peer.HeartbeatTimeout].
 type Called struct {
-	Session  Session
+	Conn     ConnID
 	Function Function
 }
 
-// SessionEnded says that a session ended, whoever ended it (agent).
-type SessionEnded struct{ Session Session }
+// HelloCalled reports a call of link_hello (agent). The shell holds the call
+// until [Reply] names it, or until its connection or the server ends.
+type HelloCalled struct {
+	Conn ConnID
+	Peer Peer
+}
 
-// JournalFull says that more was collected than the journal holds (agent).
+// Peer is a controller's process as it presents itself in link_hello.
+type Peer struct {
+	// InstanceID is drawn at random by each process, and never 0.
+	InstanceID uint64
+	// Epoch counts the process's agreements from 1.
+	Epoch uint64
+	// HeartbeatTimeout is how long the controller may not call before it counts
+	// as gone. ResumeWindow is how long it may then take to come back.
+	HeartbeatTimeout, ResumeWindow time.Duration
+}
+
+func (p Peer) is(other Peer) bool {
+	return p.InstanceID != 0 && p.InstanceID == other.InstanceID && p.Epoch == other.Epoch
+}
+
+// JournalFull reports that more events were collected than the journal holds
+// (agent).
 type JournalFull struct{}
 
-// ResetRefused says that [ResetSystem] could not be carried out (agent).
+// ResetRefused reports that [ResetSystem] failed (agent).
 type ResetRefused struct{}
 
 func (Start) event()            {}
@@ -97,71 +120,14 @@ func (BoardReady) event()       {}
 func (TimerFired) event()       {}
 func (FirmwareAccepted) event() {}
 func (FirmwareFailed) event()   {}
-func (ResetPassedOn) event()    {}
+func (ResetForwarded) event()   {}
 func (Connected) event()        {}
 func (ConnectFailed) event()    {}
-func (Answered) event()         {}
+func (Replied) event()          {}
+func (HelloReplied) event()     {}
 func (CallFailed) event()       {}
-func (LinkLost) event()         {}
+func (Disconnected) event()     {}
 func (Called) event()           {}
-func (SessionEnded) event()     {}
+func (HelloCalled) event()      {}
 func (JournalFull) event()      {}
 func (ResetRefused) event()     {}
-
-// String returns the event as one word or a few.
-func (Start) String() string { return "Start" }
-
-// String returns the event as one word or a few.
-func (Stop) String() string { return "Stop" }
-
-// String returns the event as one word or a few.
-func (BoardReady) String() string { return "BoardReady" }
-
-// String returns the event as one word or a few.
-func (e TimerFired) String() string { return fmt.Sprintf("TimerFired %v", e.Timer) }
-
-// String returns the event as one word or a few.
-func (FirmwareAccepted) String() string { return "FirmwareAccepted" }
-
-// String returns the event as one word or a few.
-func (FirmwareFailed) String() string { return "FirmwareFailed" }
-
-// String returns the event as one word or a few.
-func (e ResetPassedOn) String() string {
-	if e.Session == 0 {
-		return "ResetPassedOn"
-	}
-	return fmt.Sprintf("ResetPassedOn session=%d", e.Session)
-}
-
-// String returns the event as one word or a few.
-func (e Connected) String() string { return fmt.Sprintf("Connected link=%d", e.Link) }
-
-// String returns the event as one word or a few.
-func (e ConnectFailed) String() string { return fmt.Sprintf("ConnectFailed link=%d", e.Link) }
-
-// String returns the event as one word or a few.
-func (e Answered) String() string {
-	if e.Function == IAmHere {
-		return fmt.Sprintf("Answered link=%d %v %v", e.Link, e.Function, e.Known)
-	}
-	return fmt.Sprintf("Answered link=%d %v", e.Link, e.Function)
-}
-
-// String returns the event as one word or a few.
-func (e CallFailed) String() string { return fmt.Sprintf("CallFailed link=%d %v", e.Link, e.Function) }
-
-// String returns the event as one word or a few.
-func (e LinkLost) String() string { return fmt.Sprintf("LinkLost link=%d", e.Link) }
-
-// String returns the event as one word or a few.
-func (e Called) String() string { return fmt.Sprintf("Called session=%d %v", e.Session, e.Function) }
-
-// String returns the event as one word or a few.
-func (e SessionEnded) String() string { return fmt.Sprintf("SessionEnded session=%d", e.Session) }
-
-// String returns the event as one word or a few.
-func (JournalFull) String() string { return "JournalFull" }
-
-// String returns the event as one word or a few.
-func (ResetRefused) String() string { return "ResetRefused" }

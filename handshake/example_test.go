@@ -11,62 +11,65 @@ func ExampleController() {
 	controller := handshake.NewController(handshake.ControllerConfig{})
 	for _, event := range []handshake.Event{
 		handshake.Start{},
-		handshake.Connected{Link: 1},
-		handshake.Answered{Link: 1, Function: handshake.IAmHere, Known: false},
-		handshake.Answered{Link: 1, Function: handshake.IAmReady},
+		handshake.Connected{Conn: 1},
+		handshake.Replied{Conn: 1, Function: handshake.IAmHere, Known: false},
+		handshake.Replied{Conn: 1, Function: handshake.IAmReady},
 	} {
-		fmt.Println(event)
+		fmt.Printf("%T%+v\n", event, event)
 		for _, action := range controller.Step(event) {
-			fmt.Println("  ->", action)
+			fmt.Printf("  -> %T%+v\n", action, action)
 		}
 	}
 	fmt.Println(controller.State())
 	// Output:
-	// Start
-	//   -> Connect link=1
-	//   -> StartTimer CallTimer 5s
-	// Connected link=1
-	//   -> Call link=1 i_am_here
-	//   -> StartTimer CallTimer 5s
-	// Answered link=1 i_am_here false
-	//   -> Call link=1 i_am_ready
-	//   -> StartTimer CallTimer 5s
-	// Answered link=1 i_am_ready
-	//   -> StopTimer CallTimer
-	//   -> InitDone
-	//   -> StartTimer PollTimer 20s
+	// handshake.Start{}
+	//   -> handshake.Connect{Conn:1}
+	//   -> handshake.StartTimer{Timer:call After:5s}
+	// handshake.Connected{Conn:1}
+	//   -> handshake.Call{Conn:1 Function:IAmHere}
+	//   -> handshake.StartTimer{Timer:call After:5s}
+	// handshake.Replied{Conn:1 Function:IAmHere Known:false}
+	//   -> handshake.Call{Conn:1 Function:IAmReady}
+	//   -> handshake.StartTimer{Timer:call After:5s}
+	// handshake.Replied{Conn:1 Function:IAmReady Known:false}
+	//   -> handshake.StopTimer{Timer:call}
+	//   -> handshake.InitDone{}
+	//   -> handshake.StartTimer{Timer:poll After:20s}
 	// Agreed
 }
 
-// An agent that is announced to for a second time restarts its board.
+// An agent that gets a second announcement restarts its board.
 func ExampleAgent() {
 	agent := handshake.NewAgent(handshake.AgentConfig{HasSystem: true})
-	for _, event := range []handshake.Event{
-		handshake.Start{},
-		handshake.Called{Session: 1, Function: handshake.IAmHere},
-		handshake.Called{Session: 2, Function: handshake.IAmHere},
-		handshake.TimerFired{Timer: handshake.ResetTimer},
-	} {
-		fmt.Println(event)
+	var last handshake.Timer
+	step := func(event handshake.Event) {
+		fmt.Printf("%T%+v\n", event, event)
 		for _, action := range agent.Step(event) {
-			fmt.Println("  ->", action)
+			fmt.Printf("  -> %T%+v\n", action, action)
+			if start, ok := action.(handshake.StartTimer); ok {
+				last = start.Timer
+			}
 		}
 	}
+	step(handshake.Start{})
+	step(handshake.Called{Conn: 1, Function: handshake.IAmHere})
+	step(handshake.Called{Conn: 2, Function: handshake.IAmHere})
+	step(handshake.TimerFired{Timer: last})
 	fmt.Println(agent.State())
 	// Output:
-	// Start
-	//   -> OpenServer
-	// Called session=1 i_am_here
-	//   -> RegisterWork
-	//   -> Answer session=1 i_am_here false
-	// Called session=2 i_am_here
-	//   -> Answer session=2 i_am_here true
-	//   -> StopTimer SilenceTimer
-	//   -> CloseSession session=2
-	//   -> StopServer
-	//   -> StartTimer ResetTimer 250ms
-	// TimerFired ResetTimer
-	//   -> ResetSystem (peer restarted)
-	//   -> StartTimer PatienceTimer 1m0s
+	// handshake.Start{}
+	//   -> handshake.OpenServer{}
+	// handshake.Called{Conn:1 Function:IAmHere}
+	//   -> handshake.RegisterWork{}
+	//   -> handshake.Reply{Conn:1 Function:IAmHere Known:false}
+	// handshake.Called{Conn:2 Function:IAmHere}
+	//   -> handshake.Reply{Conn:2 Function:IAmHere Known:true}
+	//   -> handshake.StopTimer{Timer:heartbeat}
+	//   -> handshake.CloseAfterReply{Conn:2}
+	//   -> handshake.StopServer{}
+	//   -> handshake.StartTimer{Timer:reset delay After:250ms}
+	// handshake.TimerFired{Timer:reset delay}
+	//   -> handshake.ResetSystem{Reason:peer restarted}
+	//   -> handshake.StartTimer{Timer:reset After:1m0s}
 	// Resetting
 }

@@ -50,7 +50,7 @@ func TestExploreFinds(t *testing.T) {
 				if len(actions) == 0 {
 					return actions
 				}
-				if a, ok := actions[0].(Answer); ok && a.Known {
+				if a, ok := actions[0].(Reply); ok && a.Known {
 					w.agent.state = Waiting
 					return w.agent.Step(event)
 				}
@@ -75,7 +75,7 @@ func TestExploreFinds(t *testing.T) {
 					case ResetSystem, ExitProcess:
 						return true
 					case StartTimer:
-						return a.Timer == PatienceTimer
+						return a.Timer == resetTimer
 					}
 					return false
 				})

@@ -11,7 +11,7 @@ type pairing struct {
 	name       string
 	agent      Dialects
 	controller Dialects
-	onLoss     OnLoss
+	onLoss     LossPolicy
 	hasSystem  bool
 	// events and commands that each life of the boards makes.
 	events, commands int
@@ -22,7 +22,7 @@ func (p pairing) world() *world {
 	w := newWorld(p.hasSystem)
 	w.agentConfig.Dialects = p.agent
 	w.controllerConfig.Dialects = p.controller
-	w.controllerConfig.OnLoss = p.onLoss
+	w.controllerConfig.LossPolicy = p.onLoss
 	w.v2.events, w.v2.commands = p.events, p.commands
 	return w
 }
@@ -36,13 +36,13 @@ func TestExplorePairings(t *testing.T) {
 	for _, p := range []pairing{
 		{name: "legacy agent", controller: AnyDialect, hasSystem: true, faults: *exploredFaults},
 		{name: "legacy controller", agent: AnyDialect, hasSystem: true, faults: *exploredFaults},
-		{name: "legacy agent, isolating controller", controller: AnyDialect, onLoss: Isolated, hasSystem: true, faults: *exploredFaults - 1},
+		{name: "legacy agent, isolating controller", controller: AnyDialect, onLoss: IsolateOnLoss, hasSystem: true, faults: *exploredFaults - 1},
 		{name: "v2", agent: AnyDialect, controller: AnyDialect, hasSystem: true, faults: *exploredFaults},
 		{name: "v2 without system", agent: AnyDialect, controller: AnyDialect, faults: *exploredFaults - 1},
-		{name: "v2, isolating", agent: AnyDialect, controller: AnyDialect, onLoss: Isolated, hasSystem: true, faults: *exploredFaults - 1},
+		{name: "v2, isolating", agent: AnyDialect, controller: AnyDialect, onLoss: IsolateOnLoss, hasSystem: true, faults: *exploredFaults - 1},
 		{name: "v2 with events", agent: AnyDialect, controller: AnyDialect, hasSystem: true, events: 2, faults: *exploredFaults - 1},
 		{name: "v2 with commands", agent: AnyDialect, controller: AnyDialect, hasSystem: true, commands: 1, faults: *exploredFaults - 1},
-		{name: "v2 with both, isolating", agent: AnyDialect, controller: AnyDialect, onLoss: Isolated, hasSystem: true, events: 1, commands: 1, faults: *exploredFaults - 2},
+		{name: "v2 with both, isolating", agent: AnyDialect, controller: AnyDialect, onLoss: IsolateOnLoss, hasSystem: true, events: 1, commands: 1, faults: *exploredFaults - 2},
 	} {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
@@ -76,7 +76,7 @@ func TestExplorePairingsFinds(t *testing.T) {
 		{
 			name: "agent forgets its results at a resume",
 			twist: func(w *world, event Event, actions []Action) []Action {
-				if _, ok := event.(Greeted); ok {
+				if _, ok := event.(HelloCalled); ok {
 					w.v2.ledger = Ledger[byte]{}
 				}
 				return actions
@@ -86,7 +86,7 @@ func TestExplorePairingsFinds(t *testing.T) {
 		{
 			name: "agent forgets its journal at a resume",
 			twist: func(w *world, event Event, actions []Action) []Action {
-				if _, ok := event.(Greeted); ok && w.agent.agreed() {
+				if _, ok := event.(HelloCalled); ok && w.agent.agreed() {
 					w.v2.journal = ""
 				}
 				return actions
@@ -97,9 +97,9 @@ func TestExplorePairingsFinds(t *testing.T) {
 			name: "agent never knows the controller again",
 			twist: func(w *world, event Event, actions []Action) []Action {
 				for i, action := range actions {
-					if a, ok := action.(Answer); ok && a.Function == IAmHere && a.Known {
+					if a, ok := action.(Reply); ok && a.Function == IAmHere && a.Known {
 						w.agent.state = Met
-						actions = []Action{Answer{Session: a.Session, Function: IAmHere}}
+						actions = []Action{Reply{Conn: a.Conn, Function: IAmHere}}
 						return actions[:i+1]
 					}
 				}
@@ -126,7 +126,7 @@ func TestExplorePairingsFinds(t *testing.T) {
 
 // TestExplorePairingsRecover lets time pass from every state of v2.
 func TestExplorePairingsRecover(t *testing.T) {
-	for _, onLoss := range []OnLoss{Restart, Isolated} {
+	for _, onLoss := range []LossPolicy{RestartOnLoss, IsolateOnLoss} {
 		x := explore(pairing{agent: AnyDialect, controller: AnyDialect, onLoss: onLoss, hasSystem: true}.world(), max(1, *exploredFaults-2))
 		if x.broken >= 0 {
 			t.Fatalf("the shortest story:\n%s", x.story())

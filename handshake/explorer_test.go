@@ -10,8 +10,8 @@ import (
 // lost is the rule that is broken by a state without a way out.
 const lost = "nothing leads from here to both boards working together"
 
-// stranger is the session of somebody who is not the controller.
-const stranger Session = 99
+// stranger is the connection of a peer that is not the controller.
+const stranger ConnID = 99
 
 // choice is one thing that can happen in a world.
 type choice struct {
@@ -22,9 +22,9 @@ type choice struct {
 
 // timers are the kinds each side uses.
 var (
-	controllerTimers = []Timer{CallTimer, RetryTimer, PollTimer, AnswerTimer, GoodbyeTimer, ExpectTimer, AbsenceTimer, ResumeTimer, HoldTimer}
-	// The agent's PollTimer is its shell's: the heartbeat of link_events.
-	agentTimers = []Timer{PollTimer, SilenceTimer, ResumeTimer, ResetTimer, PatienceTimer}
+	controllerTimers = []Timer{callTimer, retryTimer, pollTimer, replyTimer, exitTimer, resetWindowTimer, absenceTimer, resumeTimer, initTimer}
+	// The agent's pollTimer is its shell's: the heartbeat of link_events.
+	agentTimers = []Timer{pollTimer, heartbeatTimer, resumeTimer, resetDelayTimer, resetTimer}
 )
 
 // choices lists everything that can happen next. Faults are offered while
@@ -72,13 +72,13 @@ func (w *world) timerChoices(busy bool) []choice {
 	for _, t := range controllerTimers {
 		// The pauses of a start repeat for ever: a longer timer elsewhere
 		// runs out meanwhile.
-		if a := w.main.alarms[t]; a.after > 0 && t != CallTimer && t != RetryTimer {
+		if a := w.main.alarms[t]; a.after > 0 && t != callTimer && t != retryTimer {
 			quickest = min(quickest, a.after)
 		}
 	}
 	for _, t := range agentTimers {
 		// So does the watchdog while the controller's absence is expected.
-		if a := w.satellite.alarms[t]; a.after > 0 && !((t == SilenceTimer || t == ResumeTimer) && w.agent.firmware) {
+		if a := w.satellite.alarms[t]; a.after > 0 && !((t == heartbeatTimer || t == resumeTimer) && w.agent.firmware) {
 			quickest = min(quickest, a.after)
 		}
 	}
@@ -124,27 +124,27 @@ func (w *world) faultChoices() []choice {
 	if w.serving {
 		add("a second controller announces itself and leaves", func(w *world) {
 			w.stepAgent(Called{stranger, IAmHere})
-			w.stepAgent(SessionEnded{stranger})
+			w.stepAgent(Disconnected{stranger})
 		})
 		add("somebody says good-bye", func(w *world) { w.stepAgent(Called{stranger, Exit}) })
 	}
-	if w.ofLink(w.controller.Link()) != nil && (w.controller.state == Agreed || w.controller.state == Working) {
+	if w.ofController(w.controller.conn) != nil && (w.controller.state == Agreed || w.controller.state == Working) {
 		add("a firmware update is sent", func(w *world) { w.passOn(callFirmware) })
 		add("a reset is passed on", func(w *world) {
-			w.stepController(ResetPassedOn{})
+			w.stepController(ResetForwarded{})
 			w.passOn(callReset)
 		})
 	}
 	for i, c := range w.connections {
 		if !strings.HasSuffix(c.toController, ".") && !c.silent {
-			add(fmt.Sprintf("connection %d is cut", c.link), func(w *world) { w.cut(i) })
-			add(fmt.Sprintf("connection %d falls silent", c.link), func(w *world) { w.stall(i) })
+			add(fmt.Sprintf("connection %d is cut", c.controllerConn), func(w *world) { w.cut(i) })
+			add(fmt.Sprintf("connection %d falls silent", c.controllerConn), func(w *world) { w.stall(i) })
 		}
 	}
 	return list
 }
 
-// key names a state. Numbers that only grow are left out: lives and links
+// key names a state. Sequence that only grow are left out: lives and links
 // matter only where they are the present ones.
 func (w *world) key() string {
 	b := make([]byte, 0, 64)
@@ -159,10 +159,10 @@ func (w *world) key() string {
 	}
 	a, c := &w.agent, &w.controller
 	b = append(b, byte(w.faults), byte(a.state), byte(c.state), byte(a.reason))
-	flag(w.satellite.up, w.satellite.init, w.satellite.ready, w.serving, w.working, w.resetting, a.firmware, a.asked)
+	flag(w.satellite.up, w.satellite.init, w.satellite.ready, w.serving, w.working, w.resetting, a.firmware, a.resetAsked)
 	flag(w.main.up, w.main.init, w.main.ready, c.polling, c.firmware, c.reset, a.boardReady, c.boardReady)
 	flag(w.satellite.partner == 0, w.satellite.partner == w.main.life,
-		w.main.partner == 0, w.main.partner == w.satellite.life, w.main.alarms[PollTimer].after > time.Second)
+		w.main.partner == 0, w.main.partner == w.satellite.life, w.main.alarms[pollTimer].after > time.Second)
 	for _, t := range controllerTimers {
 		flag(w.main.alarms[t].after > 0)
 	}
@@ -173,8 +173,8 @@ func (w *world) key() string {
 	for i := range w.connections {
 		n := &w.connections[i]
 		b = w.keyConnectionV2(b, n)
-		flag(n.controllerOpen, n.agentOpen, n.silent, n.link == c.link && n.controllerLife == w.main.life,
-			n.controllerLife == w.main.life, n.agentLife == w.satellite.life, slices.Contains(a.early, n.session))
+		flag(n.controllerOpen, n.agentOpen, n.silent, n.controllerConn == c.conn && n.controllerLife == w.main.life,
+			n.controllerLife == w.main.life, n.agentLife == w.satellite.life, slices.Contains(a.early, n.agentConn))
 		b = append(b, n.toAgent...)
 		b = append(b, '|')
 		b = append(b, n.toController...)

@@ -16,8 +16,8 @@ func (w *world) deliverToAgent(i int) {
 			c.sendToController(refused)
 			return
 		}
-		w.sessions++
-		c.session, c.agentOpen, c.agentLife = w.sessions, true, w.satellite.life
+		w.accepted++
+		c.agentConn, c.agentOpen, c.agentLife = w.accepted, true, w.satellite.life
 		c.sendToController(accepted)
 	case callHere:
 		w.called(c, IAmHere)
@@ -28,7 +28,7 @@ func (w *world) deliverToAgent(i int) {
 	case callPoll:
 		w.checkWork(c)
 		c.sendToController(pollOK)
-		w.stepAgent(Called{c.session, Retrieve})
+		w.stepAgent(Called{c.agentConn, Retrieve})
 	case callFirmware:
 		w.checkWork(c)
 		c.sendToController(firmOK)
@@ -37,19 +37,19 @@ func (w *world) deliverToAgent(i int) {
 		w.checkWork(c)
 		c.sendToController(resetOK)
 		w.resetting = w.agentConfig.HasSystem
-		w.stepAgent(ResetPassedOn{c.session})
+		w.stepAgent(ResetForwarded{c.agentConn})
 	case callHello, callEvents, callCommand:
 		w.agentGetsV2(c, message)
 	case eof:
 		c.agentOpen, c.held, c.commands = false, false, ""
-		w.stepAgent(SessionEnded{c.session})
+		w.stepAgent(Disconnected{c.agentConn})
 	}
 	w.sweep()
 }
 
 func (w *world) called(c *connection, function Function) {
 	c.unanswered += string(rune(calls[function]))
-	w.stepAgent(Called{c.session, function})
+	w.stepAgent(Called{c.agentConn, function})
 }
 
 // checkWork is the first promise: a work function is called only by the
@@ -63,42 +63,42 @@ func (w *world) checkWork(c *connection) {
 // deliverToController hands the oldest message of a connection to the main board.
 func (w *world) deliverToController(i int) {
 	c := &w.connections[i]
-	message, link := c.toController[0], c.link
+	message, conn := c.toController[0], c.controllerConn
 	c.toController = c.toController[1:]
 	switch message {
 	case accepted:
-		w.stepController(Connected{link})
+		w.stepController(Connected{conn})
 	case refused:
 		c.controllerOpen = false
-		w.stepController(ConnectFailed{link})
+		w.stepController(ConnectFailed{conn})
 	case known:
-		w.stepController(Answered{link, IAmHere, true})
+		w.stepController(Replied{conn, IAmHere, true})
 	case fresh:
-		w.stepController(Answered{link, IAmHere, false})
+		w.stepController(Replied{conn, IAmHere, false})
 	case readyOK:
 		w.main.partner = c.agentLife
-		w.stepController(Answered{Link: link, Function: IAmReady})
+		w.stepController(Replied{Conn: conn, Function: IAmReady})
 		if w.main.init && w.main.partner != c.agentLife {
 			w.breaks("the controller agrees with a second agent")
 		}
 	case pollOK:
-		w.stepController(Answered{Link: link, Function: Retrieve})
+		w.stepController(Replied{Conn: conn, Function: Retrieve})
 	case exitOK:
-		w.stepController(Answered{Link: link, Function: Exit})
+		w.stepController(Replied{Conn: conn, Function: Exit})
 	case helloKnown, helloUnknown, helloMissing, eventsOK, eventsRefused, commandOK, commandRefused:
 		w.controllerGetsV2(c, message)
 	case firmOK:
 		w.stepController(FirmwareAccepted{})
 	case eof:
 		c.controllerOpen = false
-		w.stepController(LinkLost{link})
+		w.stepController(Disconnected{conn})
 	}
 	w.sweep()
 }
 
 func (w *world) fireAgent(timer Timer) {
 	w.satellite.alarms[timer] = alarm{}
-	if timer == PollTimer {
+	if timer == pollTimer {
 		w.heartbeat()
 		return
 	}
@@ -125,7 +125,7 @@ func (w *world) passOn(message byte) {
 	if !w.main.init {
 		w.breaks("the controller calls a work function before the agreement")
 	}
-	if c := w.ofLink(w.controller.Link()); c != nil {
+	if c := w.ofController(w.controller.conn); c != nil {
 		c.sendToAgent(message)
 	}
 }
@@ -155,9 +155,9 @@ func (w *world) together() bool {
 	if !w.satellite.ready || !w.main.ready || w.resetting ||
 		w.agent.State() != Working || w.controller.State() != Working ||
 		w.satellite.partner != w.main.life || w.main.partner != w.satellite.life ||
-		w.satellite.alarms[SilenceTimer] == (alarm{}) || !w.caughtUp() {
+		w.satellite.alarms[heartbeatTimer] == (alarm{}) || !w.caughtUp() {
 		return false
 	}
-	c := w.ofLink(w.controller.Link())
+	c := w.ofController(w.controller.conn)
 	return c != nil && c.agentOpen && !c.silent && !strings.ContainsAny(c.toController+c.toAgent, ".z")
 }

@@ -1,37 +1,33 @@
 package handshake
 
-// Verdict is what a [Ledger] says about a command that came.
+// Verdict is what to do with a numbered command.
 type Verdict uint8
 
 const (
-	// Execute: it came for the first time. The shell executes it, once.
+	// Execute: the command came for the first time. The shell executes it, once.
 	Execute Verdict = iota + 1
-	// Running: it is being executed; its result is to be waited for.
+	// Running: the command is being executed; its result is awaited.
 	Running
-	// Finished: it has been executed and its result is remembered.
+	// Finished: the command was executed, and the ledger has its result.
 	Finished
-	// Forgotten: its result was acknowledged, or it was cancelled before it
-	// came. It is not executed.
+	// Forgotten: the result was acknowledged, or the command was cancelled before
+	// it came. It is not executed.
 	Forgotten
-	// Refused: too many results are remembered. It may be asked for again.
+	// Refused: the ledger is full. The command may be sent again.
 	Refused
 )
 
-// String returns the constant's name.
-func (v Verdict) String() string {
-	return name([]string{"", "Execute", "Running", "Finished", "Forgotten", "Refused"}, int(v), "Verdict")
-}
-
-// Bounds of what a ledger remembers.
+// A ledger refuses new commands while it holds maxResults commands or results of
+// maxResultBytes in all.
 const (
 	maxResults     = 4096
 	maxResultBytes = 8 << 20
 )
 
-// Ledger is the agent's memory of numbered commands: it lets each be executed
-// once, however often it comes, and keeps the results until the controller does
-// not want them any more. It is a pure value without lock. The zero value is
-// empty.
+// Ledger is the agent's record of numbered commands. Each command is executed
+// once, however often it comes, and its result is kept until the controller
+// acknowledges it. It is a pure value, not safe for concurrent use. The zero
+// value is empty.
 type Ledger[R any] struct {
 	floor   uint64
 	bytes   int
@@ -44,7 +40,7 @@ type ledgerEntry[R any] struct {
 	size                int
 }
 
-// Begin tells what to do about a command; the result is that of a Finished one.
+// Begin returns what to do with a command, and the result of a Finished one.
 func (l *Ledger[R]) Begin(number uint64) (R, Verdict) {
 	var none R
 	entry, known := l.entries[number]
@@ -58,31 +54,24 @@ func (l *Ledger[R]) Begin(number uint64) (R, Verdict) {
 	case len(l.entries) >= maxResults, l.bytes >= maxResultBytes:
 		return none, Refused
 	}
-	if l.entries == nil {
-		l.entries = make(map[uint64]ledgerEntry[R])
-	}
-	l.entries[number] = ledgerEntry[R]{}
+	l.set(number, ledgerEntry[R]{})
 	return none, Execute
 }
 
-// Finish remembers a result of so many bytes. One that nobody wants any more
-// is dropped.
+// Finish keeps a result of size bytes. It drops the result of a command that was
+// acknowledged meanwhile.
 func (l *Ledger[R]) Finish(number uint64, result R, size int) {
 	if entry, known := l.entries[number]; known && !entry.finished {
-		l.entries[number] = ledgerEntry[R]{finished: true, result: result, size: size}
+		l.set(number, ledgerEntry[R]{finished: true, result: result, size: size})
 		l.bytes += size
 	}
 }
 
 // Cancel keeps a command that has not come yet from being executed.
 func (l *Ledger[R]) Cancel(number uint64) {
-	if _, known := l.entries[number]; known || number < l.floor || len(l.entries) >= maxResults {
-		return
+	if _, known := l.entries[number]; !known && number >= l.floor && len(l.entries) < maxResults {
+		l.set(number, ledgerEntry[R]{cancelled: true})
 	}
-	if l.entries == nil {
-		l.entries = make(map[uint64]ledgerEntry[R])
-	}
-	l.entries[number] = ledgerEntry[R]{cancelled: true}
 }
 
 // Acknowledge forgets every command below the floor, which never falls.
@@ -99,44 +88,51 @@ func (l *Ledger[R]) Acknowledge(floor uint64) {
 	}
 }
 
-// Len returns how many commands are remembered.
+func (l *Ledger[R]) set(number uint64, entry ledgerEntry[R]) {
+	if l.entries == nil {
+		l.entries = make(map[uint64]ledgerEntry[R])
+	}
+	l.entries[number] = entry
+}
+
+// Len returns how many commands the ledger holds.
 func (l *Ledger[R]) Len() int { return len(l.entries) }
 
-// Numbers gives the controller's commands their numbers, from 1, and knows the
-// floor: the lowest one whose result is still wanted. It is a pure value without
-// lock. The zero value is ready.
-type Numbers struct {
+// Sequence numbers the controller's commands from 1, and knows its floor: the
+// lowest number whose result is still wanted. It is a pure value, not safe for
+// concurrent use. The zero value is ready.
+type Sequence struct {
 	last uint64
 	open map[uint64]bool
 }
 
 // Next returns the number of a new command.
-func (n *Numbers) Next() uint64 {
-	if n.open == nil {
-		n.open = make(map[uint64]bool)
+func (s *Sequence) Next() uint64 {
+	if s.open == nil {
+		s.open = make(map[uint64]bool)
 	}
-	n.last++
-	n.open[n.last] = true
-	return n.last
+	s.last++
+	s.open[s.last] = true
+	return s.last
 }
 
-// Done says that a command's result came, or that nobody waits for it.
-func (n *Numbers) Done(number uint64) { delete(n.open, number) }
+// Done ends a command: its result came, or is not wanted any more.
+func (s *Sequence) Done(number uint64) { delete(s.open, number) }
 
-// Floor returns the lowest number whose result is wanted, or the next one.
-func (n *Numbers) Floor() uint64 {
-	floor := n.last + 1
-	for number := range n.open {
+// Floor returns the lowest number whose result is wanted, or the next number.
+func (s *Sequence) Floor() uint64 {
+	floor := s.last + 1
+	for number := range s.open {
 		floor = min(floor, number)
 	}
 	return floor
 }
 
-// Inbox is how far the controller has come in the agent's numbered events. It
-// is a pure value without lock. The zero value has seen none.
+// Inbox is the controller's position in the agent's numbered events. It is a
+// pure value, not safe for concurrent use. The zero value has received none.
 type Inbox struct{ received, published uint64 }
 
-// Accept tells whether an event is new.
+// Accept records an event as received, and reports whether it is new.
 func (i *Inbox) Accept(number uint64) bool {
 	if number <= i.received {
 		return false
@@ -145,9 +141,9 @@ func (i *Inbox) Accept(number uint64) bool {
 	return true
 }
 
-// Published says that everything up to the number has gone on.
+// Published records that every event up to the number was published.
 func (i *Inbox) Published(number uint64) { i.published = max(i.published, number) }
 
-// Progress returns the numbers of the last event that was received, and up to
-// which all have gone on.
-func (i *Inbox) Progress() (received, published uint64) { return i.received, i.published }
+// Position returns the number of the last event received, and the number up to
+// which all were published.
+func (i *Inbox) Position() (received, published uint64) { return i.received, i.published }

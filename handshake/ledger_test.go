@@ -94,7 +94,7 @@ func TestLedgerCancelsWhatHasNotCome(t *testing.T) {
 }
 
 func TestNumbersKnowTheFloor(t *testing.T) {
-	var numbers Numbers
+	var numbers Sequence
 	if floor := numbers.Floor(); floor != 1 {
 		t.Errorf("floor %d before the first command, want 1", floor)
 	}
@@ -118,7 +118,7 @@ func TestInboxDropsWhatItHas(t *testing.T) {
 	}
 	inbox.Published(5)
 	inbox.Published(3)
-	if received, published := inbox.Progress(); received != 5 || published != 5 {
+	if received, published := inbox.Position(); received != 5 || published != 5 {
 		t.Errorf("received %d, published %d, want 5 and 5", received, published)
 	}
 }

@@ -9,13 +9,13 @@ import (
 // everything is one event of each type and of each value that matters.
 func everything() []Event {
 	events := []Event{
-		Start{}, Stop{}, BoardReady{}, FirmwareAccepted{}, FirmwareFailed{}, ResetPassedOn{1},
-		Connected{1}, ConnectFailed{1}, LinkLost{1}, SessionEnded{1}, JournalFull{}, ResetRefused{},
+		Start{}, Stop{}, BoardReady{}, FirmwareAccepted{}, FirmwareFailed{}, ResetForwarded{1},
+		Connected{1}, ConnectFailed{1}, Disconnected{1}, Disconnected{1}, JournalFull{}, ResetRefused{},
 	}
 	for f := IAmHere; f <= Exit; f++ {
-		events = append(events, Answered{1, f, false}, Answered{1, f, true}, CallFailed{1, f}, Called{1, f})
+		events = append(events, Replied{1, f, false}, Replied{1, f, true}, CallFailed{1, f}, Called{1, f})
 	}
-	for timer := CallTimer; timer <= PatienceTimer; timer++ {
+	for timer := callTimer; timer <= resetTimer; timer++ {
 		events = append(events, TimerFired{timer})
 	}
 	return events
@@ -66,13 +66,13 @@ func TestStaleLink(t *testing.T) {
 	c := NewController(ControllerConfig{})
 	c.Step(Start{})
 	c.Step(ConnectFailed{1})
-	c.Step(TimerFired{RetryTimer})
-	if c.Link() != 2 || c.State() != Connecting {
-		t.Fatalf("link %d in state %v, want 2 in Connecting", c.Link(), c.State())
+	c.Step(TimerFired{retryTimer})
+	if c.conn != 2 || c.State() != Connecting {
+		t.Fatalf("connection %d in state %v, want 2 in Connecting", c.conn, c.State())
 	}
 	before := *c
 	for _, event := range []Event{
-		Connected{1}, ConnectFailed{1}, LinkLost{1}, Answered{1, IAmHere, false}, CallFailed{1, IAmHere},
+		Connected{1}, ConnectFailed{1}, Disconnected{1}, Replied{1, IAmHere, false}, CallFailed{1, IAmHere},
 	} {
 		if actions := c.Step(event); len(actions) > 0 || *c != before {
 			t.Errorf("%v: %v, state %v", event, actions, c.State())
@@ -83,7 +83,7 @@ func TestStaleLink(t *testing.T) {
 func TestDisconnectExpected(t *testing.T) {
 	agreed := func() *Controller {
 		c := NewController(ControllerConfig{})
-		for _, event := range []Event{Start{}, Connected{1}, Answered{1, IAmHere, false}, Answered{1, IAmReady, false}} {
+		for _, event := range []Event{Start{}, Connected{1}, Replied{1, IAmHere, false}, Replied{1, IAmReady, false}} {
 			c.Step(event)
 		}
 		return c
@@ -95,18 +95,18 @@ func TestDisconnectExpected(t *testing.T) {
 		{nil, false},
 		{[]Event{FirmwareAccepted{}}, true},
 		{[]Event{FirmwareAccepted{}, FirmwareFailed{}}, false},
-		{[]Event{ResetPassedOn{}}, true},
-		{[]Event{ResetPassedOn{}, TimerFired{ExpectTimer}}, false},
-		{[]Event{ResetPassedOn{}, FirmwareAccepted{}, TimerFired{ExpectTimer}}, true},
+		{[]Event{ResetForwarded{}}, true},
+		{[]Event{ResetForwarded{}, TimerFired{resetWindowTimer}}, false},
+		{[]Event{ResetForwarded{}, FirmwareAccepted{}, TimerFired{resetWindowTimer}}, true},
 	} {
 		c := agreed()
 		for _, event := range test.events {
 			c.Step(event)
 		}
-		if got := c.DisconnectExpected(); got != test.want {
+		if got := c.lossExpected(); got != test.want {
 			t.Errorf("after %v: %v, want %v", test.events, got, test.want)
 		}
-		c.Step(LinkLost{1})
+		c.Step(Disconnected{1})
 		if got := c.State() == Parted; got != test.want {
 			t.Errorf("after %v a lost link leads to %v", test.events, c.State())
 		}
@@ -118,7 +118,7 @@ func TestNames(t *testing.T) {
 	for set, texts := range map[string][]string{
 		"State":    texts(Idle, Ended),
 		"Function": texts(IAmHere, Exit),
-		"Timer":    texts(CallTimer, PatienceTimer),
+		"Timer":    texts(callTimer, resetTimer),
 		"Reason":   texts(Stopped, ResetFailed),
 	} {
 		seen := map[string]bool{}

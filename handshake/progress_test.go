@@ -15,7 +15,7 @@ func refusedEvents(t *testing.T, config ControllerConfig, rounds int) (passed ti
 	for range rounds {
 		if len(queue) == 0 {
 			passed += retry
-			queue = append(queue, TimerFired{RetryTimer})
+			queue = append(queue, TimerFired{retryTimer})
 		}
 		event := queue[0]
 		queue = queue[1:]
@@ -23,20 +23,20 @@ func refusedEvents(t *testing.T, config ControllerConfig, rounds int) (passed ti
 			switch action := action.(type) {
 			case Connect:
 				connects++
-				queue = append(queue, Connected{action.Link})
+				queue = append(queue, Connected{action.Conn})
 			case Call:
 				switch action.Function {
 				case Hello:
-					queue = append(queue, Welcomed{action.Link, 1, c.suspended})
+					queue = append(queue, HelloReplied{action.Conn, 1, c.suspended})
 				case IAmHere, IAmReady:
-					queue = append(queue, Answered{action.Link, action.Function, false})
+					queue = append(queue, Replied{action.Conn, action.Function, false})
 				}
-			case Join:
-				queue = append(queue, CallFailed{action.Link, Events})
+			case Establish:
+				queue = append(queue, CallFailed{action.Conn, Events})
 			case Resume:
-				queue = append(queue, CallFailed{action.Link, Events})
+				queue = append(queue, CallFailed{action.Conn, Events})
 			case StartTimer:
-				if action.Timer == RetryTimer {
+				if action.Timer == retryTimer {
 					retry = action.After
 				}
 			}
@@ -53,7 +53,7 @@ func TestALinkWithoutProgressIsLost(t *testing.T) {
 	if _, connects, last := refusedEvents(t, ControllerConfig{Dialects: AnyDialect}, 1000); last != Ended || connects > 2 {
 		t.Errorf("restart: state %v after %d connections, want Ended after at most 2", last, connects)
 	}
-	passed, connects, _ := refusedEvents(t, ControllerConfig{Dialects: AnyDialect, OnLoss: Isolated}, 1000)
+	passed, connects, _ := refusedEvents(t, ControllerConfig{Dialects: AnyDialect, LossPolicy: IsolateOnLoss}, 1000)
 	if passed < time.Duration(connects-1)*time.Second {
 		t.Errorf("isolate: %d connections within %v, want a pause of at least 1 s before each", connects, passed)
 	}
@@ -63,8 +63,8 @@ func TestALinkWithoutProgressIsLost(t *testing.T) {
 func TestALinkWithProgressIsResumed(t *testing.T) {
 	c := NewController(ControllerConfig{Dialects: AnyDialect})
 	for _, event := range []Event{
-		Start{}, BoardReady{}, Connected{1}, Welcomed{1, 1, false}, Answered{1, IAmHere, false}, Answered{1, IAmReady, false},
-		Answered{1, Events, false}, CallFailed{1, Events},
+		Start{}, BoardReady{}, Connected{1}, HelloReplied{1, 1, false}, Replied{1, IAmHere, false}, Replied{1, IAmReady, false},
+		Replied{1, Events, false}, CallFailed{1, Events},
 	} {
 		c.Step(event)
 	}

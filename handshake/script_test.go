@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -94,58 +95,56 @@ func play(script string) (string, error) {
 // refused over and over, and counts them.
 func (p *player) routine(text string) bool {
 	switch {
-	case strings.Contains(text, "TimerFired RetryTimer => Connecting"),
-		strings.Contains(text, "TimerFired RetryTimer: Connect"), strings.Contains(text, "TimerFired CallTimer: Disconnect") && p.controller.suspended:
+	case strings.Contains(text, "TimerFired{Timer:retry} => Connecting"), strings.Contains(text, "TimerFired{Timer:retry}: Connect"),
+		strings.Contains(text, "TimerFired{Timer:call}: Disconnect") && p.controller.suspended:
 		p.attempts++
 		return p.attempts > 1
 	case strings.Contains(text, "ConnectFailed"):
 		return p.attempts > 1
 	case strings.Contains(text, "=>"):
 		return false
-	case strings.Contains(text, "TimerFired PollTimer: Call"):
+	case strings.Contains(text, "TimerFired{Timer:poll}: Call"):
 		p.polls++
 		return true
 	}
-	if strings.Contains(text, " link_events: StartTimer") {
-		return true
-	}
-	return strings.Contains(text, " retrieve_vars_and_errors: St") || strings.HasSuffix(text, " retrieve_vars_and_errors")
+	heartbeat := regexp.MustCompile(`(Called|Replied)\{Conn:\d+ Function:(Retrieve|Events)( Known:false)?\}`).FindStringIndex(text)
+	return heartbeat != nil && (heartbeat[1] == len(text) || strings.HasPrefix(text[heartbeat[1]:], ": St"))
 }
 
 // verbs are the commands without an argument.
 var verbs = map[string]func(*player){
-	"start agent":                    func(p *player) { p.endAgent(); p.startAgent() },
-	"start controller":               func(p *player) { p.endController(); p.startController() },
-	"both work":                      (*player).bothWork,
-	"agent gets":                     func(p *player) { p.oldest(true) },
-	"controller gets":                func(p *player) { p.oldest(false) },
-	"agent without system":           func(p *player) { p.agentConfig.HasSystem = false },
-	"crash agent":                    func(p *player) { p.endAgent() },
-	"crash controller":               func(p *player) { p.endController() },
-	"stop agent":                     func(p *player) { p.stepAgent(Stop{}) },
-	"stop controller":                func(p *player) { p.stepController(Stop{}) },
-	"satellite board ready":          func(p *player) { p.agentReady() },
-	"main board ready":               func(p *player) { p.controllerReady() },
-	"hold messages":                  func(p *player) { p.held = true },
-	"release messages":               func(p *player) { p.held = false },
-	"firmware update":                func(p *player) { p.passOn(callFirmware) },
-	"firmware fails on agent":        func(p *player) { p.stepAgent(FirmwareFailed{}) },
-	"firmware fails on controller":   func(p *player) { p.stepController(FirmwareFailed{}) },
-	"pass on reset":                  func(p *player) { p.stepController(ResetPassedOn{}); p.passOn(callReset) },
-	"system refuses reset":           func(p *player) { p.resetting = false; p.stepAgent(ResetRefused{}) },
-	"journal overflows":              func(p *player) { p.stepAgent(JournalFull{}) },
-	"second controller announces":    func(p *player) { p.stepAgent(Called{100, IAmHere}) },
-	"second controller is ready":     func(p *player) { p.stepAgent(Called{100, IAmReady}) },
-	"second controller says exit":    func(p *player) { p.stepAgent(Called{100, Exit}) },
-	"second controller leaves":       func(p *player) { p.stepAgent(SessionEnded{100}) },
-	"third controller announces":     func(p *player) { p.stepAgent(Called{101, IAmHere}) },
-	"third controller is ready":      func(p *player) { p.stepAgent(Called{101, IAmReady}) },
-	"i_am_here is answered nonsense": func(p *player) { p.refuse(IAmHere) },
-	"i_am_ready is answered nonsense": func(p *player) {
+	"start agent":                   func(p *player) { p.endAgent(); p.startAgent() },
+	"start controller":              func(p *player) { p.endController(); p.startController() },
+	"both work":                     (*player).bothWork,
+	"agent gets":                    func(p *player) { p.oldest(true) },
+	"controller gets":               func(p *player) { p.oldest(false) },
+	"agent without system":          func(p *player) { p.agentConfig.HasSystem = false },
+	"crash agent":                   func(p *player) { p.endAgent() },
+	"crash controller":              func(p *player) { p.endController() },
+	"stop agent":                    func(p *player) { p.stepAgent(Stop{}) },
+	"stop controller":               func(p *player) { p.stepController(Stop{}) },
+	"satellite board ready":         func(p *player) { p.agentReady() },
+	"main board ready":              func(p *player) { p.controllerReady() },
+	"hold messages":                 func(p *player) { p.held = true },
+	"release messages":              func(p *player) { p.held = false },
+	"firmware update":               func(p *player) { p.passOn(callFirmware) },
+	"firmware fails on agent":       func(p *player) { p.stepAgent(FirmwareFailed{}) },
+	"firmware fails on controller":  func(p *player) { p.stepController(FirmwareFailed{}) },
+	"forward reset":                 func(p *player) { p.stepController(ResetForwarded{}); p.passOn(callReset) },
+	"system refuses reset":          func(p *player) { p.resetting = false; p.stepAgent(ResetRefused{}) },
+	"journal overflows":             func(p *player) { p.stepAgent(JournalFull{}) },
+	"second controller announces":   func(p *player) { p.stepAgent(Called{100, IAmHere}) },
+	"second controller is ready":    func(p *player) { p.stepAgent(Called{100, IAmReady}) },
+	"second controller calls exit":  func(p *player) { p.stepAgent(Called{100, Exit}) },
+	"second controller disconnects": func(p *player) { p.stepAgent(Disconnected{100}) },
+	"third controller announces":    func(p *player) { p.stepAgent(Called{101, IAmHere}) },
+	"third controller is ready":     func(p *player) { p.stepAgent(Called{101, IAmReady}) },
+	"i_am_here gets an error":       func(p *player) { p.refuse(IAmHere) },
+	"i_am_ready gets an error": func(p *player) {
 		p.refuse(IAmReady)
 	},
-	"poll is answered nonsense": func(p *player) { p.refuse(Retrieve) },
-	"exit is answered nonsense": func(p *player) { p.refuse(Exit) },
+	"poll gets an error": func(p *player) { p.refuse(Retrieve) },
+	"exit gets an error": func(p *player) { p.refuse(Exit) },
 	"cut": func(p *player) {
 		for i := range p.connections {
 			p.cut(i)
@@ -161,7 +160,7 @@ var verbs = map[string]func(*player){
 	"controller speaks v2":      func(p *player) { p.controllerConfig.Dialects = AnyDialect },
 	"controller speaks only v2": func(p *player) { p.controllerConfig.Dialects = OnlyV2 },
 	"agent speaks v2":           func(p *player) { p.agentConfig.Dialects = AnyDialect },
-	"controller isolates":       func(p *player) { p.controllerConfig.OnLoss = Isolated },
+	"controller isolates":       func(p *player) { p.controllerConfig.LossPolicy = IsolateOnLoss },
 	"satellite publishes":       func(p *player) { p.publish(); p.tell() },
 	"main board asks":           func(p *player) { p.ask(); p.deliver(); p.tell() },
 	"satellite carries out":     func(p *player) { p.carryOut(); p.deliver(); p.tell() },
@@ -221,9 +220,9 @@ func (p *player) oldest(toAgent bool) {
 
 // refuse puts an error in the place of a call's answer.
 func (p *player) refuse(function Function) {
-	c := p.ofLink(p.controller.Link())
+	c := p.ofController(p.controller.conn)
 	c.toAgent, c.toController = "", ""
-	p.stepController(CallFailed{c.link, function})
+	p.stepController(CallFailed{c.controllerConn, function})
 }
 
 // deliver hands over every message, oldest connection first.

@@ -28,13 +28,13 @@ var calls = map[Function]byte{IAmHere: callHere, IAmReady: callReady, Retrieve: 
 // connection has an end at each board. An end that is not open neither sends
 // nor receives any more; a silent connection carries nothing and tells nobody.
 type connection struct {
-	link                      Link
-	session                   Session
+	controllerConn            ConnID
+	agentConn                 ConnID
 	controllerLife, agentLife int
 	controllerOpen, agentOpen bool
 	toAgent, toController     string
 	silent                    bool
-	// unanswered are the calls that wait for an Answer of the agent.
+	// unanswered are the calls that wait for a Reply of the agent.
 	unanswered string
 	// held: a call of link_events after that number waits. commands wait for
 	// their results.
@@ -55,7 +55,7 @@ type board struct {
 	ready bool
 	// partner is the life of the peer that this one agreed with.
 	partner int
-	alarms  [PatienceTimer + 1]alarm
+	alarms  [resetTimer + 1]alarm
 }
 
 type world struct {
@@ -72,7 +72,7 @@ type world struct {
 	resetting   bool // the satellite's system was asked for a reset
 	blackHole   bool // new connections get no answer
 	connections []connection
-	sessions    Session
+	accepted    ConnID
 	faults      int
 	v2          v2data
 	broken      string // the first broken rule
@@ -179,7 +179,7 @@ func (w *world) sweep() {
 	}
 	w.connections = kept
 	if w.holding() == nil {
-		w.satellite.alarms[PollTimer] = alarm{}
+		w.satellite.alarms[pollTimer] = alarm{}
 	}
 }
 
@@ -192,14 +192,14 @@ func (w *world) find(match func(*connection) bool) *connection {
 	return nil
 }
 
-func (w *world) ofLink(link Link) *connection {
+func (w *world) ofController(conn ConnID) *connection {
 	return w.find(func(c *connection) bool {
-		return c.link == link && c.controllerLife == w.main.life && c.controllerOpen
+		return c.controllerConn == conn && c.controllerLife == w.main.life && c.controllerOpen
 	})
 }
 
-func (w *world) ofSession(session Session) *connection {
-	return w.find(func(c *connection) bool { return c.session == session && c.agentOpen })
+func (w *world) ofAgent(conn ConnID) *connection {
+	return w.find(func(c *connection) bool { return c.agentConn == conn && c.agentOpen })
 }
 
 // stepAgent tells the agent an event and carries out its actions.
@@ -229,19 +229,19 @@ func (w *world) agentAction(action Action) {
 		w.serving = true
 	case RegisterWork:
 		w.working = true
-	case Answer:
+	case Reply:
 		w.answer(a)
 	case InitDone:
 		if w.satellite.init {
 			w.breaks("the agent's init ends twice")
 		}
 		w.satellite.init = true
-	case DropSession:
-		if c := w.ofSession(a.Session); c != nil {
+	case CloseNow:
+		if c := w.ofAgent(a.Conn); c != nil {
 			w.closeAgentEnd(c)
 		}
-	case CloseSession:
-		if c := w.ofSession(a.Session); c != nil {
+	case CloseAfterReply:
+		if c := w.ofAgent(a.Conn); c != nil {
 			w.closeAgentEnd(c)
 		}
 	case StopServer:
@@ -258,8 +258,8 @@ func (w *world) agentAction(action Action) {
 	}
 }
 
-func (w *world) answer(a Answer) {
-	c := w.ofSession(a.Session)
+func (w *world) answer(a Reply) {
+	c := w.ofAgent(a.Conn)
 	if c == nil {
 		return // a stranger of a script
 	}
@@ -318,15 +318,15 @@ func (w *world) controllerAction(action Action) {
 	case StopTimer:
 		w.main.alarms[a.Timer] = alarm{}
 	case Connect:
-		c := connection{link: a.Link, controllerLife: w.main.life, controllerOpen: true, silent: w.blackHole}
+		c := connection{controllerConn: a.Conn, controllerLife: w.main.life, controllerOpen: true, silent: w.blackHole}
 		c.sendToAgent(dial)
 		w.connections = append(w.connections, c)
 	case Disconnect:
-		if c := w.ofLink(a.Link); c != nil {
+		if c := w.ofController(a.Conn); c != nil {
 			w.closeControllerEnd(c)
 		}
 	case Call:
-		c := w.ofLink(a.Link)
+		c := w.ofController(a.Conn)
 		if c == nil {
 			w.breaks("the controller calls %v on a connection that it has closed", a.Function)
 			return
@@ -336,7 +336,7 @@ func (w *world) controllerAction(action Action) {
 		}
 		c.sendToAgent(calls[a.Function])
 		if a.Function == Hello {
-			c.sendToAgent(byte(w.controller.session))
+			c.sendToAgent(byte(w.controller.epoch))
 		}
 	case InitDone:
 		if w.main.init {
@@ -354,15 +354,20 @@ func (b *board) start(now time.Duration, a StartTimer) {
 	b.alarms[a.Timer] = alarm{a.After, now + a.After}
 }
 
+// text returns an event or an action as a story shows it.
+func text(v any) string {
+	return strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%T%+v", v, v), "handshake."), "{}")
+}
+
 func line(now time.Duration, who string, event Event, actions []Action, before, after State) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%8s  %-10s  %v", fmt.Sprintf("%.3fs", now.Seconds()), who, event)
+	fmt.Fprintf(&b, "%8s  %-10s  %s", fmt.Sprintf("%.3fs", now.Seconds()), who, text(event))
 	if after != before {
 		fmt.Fprintf(&b, " => %v", after)
 	}
 	for i, action := range actions {
 		b.WriteString([]string{": ", ", "}[min(i, 1)])
-		b.WriteString(action.String())
+		b.WriteString(text(action))
 	}
 	return b.String()
 }

@@ -9,7 +9,7 @@ import (
 // What v2 adds to the world: events that the satellite makes and commands that
 // the main board asks for, carried by the pure cores that the modules use.
 
-// Messages of v2. A call of link_hello carries the session, one of link_events
+// Messages of v2. A call of link_hello carries the epoch, one of link_events
 // three numbers, its answer a count and the numbers of events; a command its
 // number and the floor, its answer the number.
 const (
@@ -33,11 +33,11 @@ type v2data struct {
 
 	// The main board: last is the last event published, asked are the commands
 	// without an answer.
-	inbox   Inbox
-	last    byte
-	numbers Numbers
-	asked   string
-	joined  bool
+	inbox       Inbox
+	last        byte
+	numbers     Sequence
+	asked       string
+	established bool
 }
 
 func (d *v2data) clone() {
@@ -50,7 +50,7 @@ func (d *v2data) forgetSatellite() {
 }
 
 func (d *v2data) forgetMain() {
-	d.inbox, d.last, d.numbers, d.asked, d.joined = Inbox{}, 0, Numbers{}, "", false
+	d.inbox, d.last, d.numbers, d.asked, d.established = Inbox{}, 0, Sequence{}, "", false
 }
 
 func (w *world) agentSpeaksV2() bool { return w.agentConfig.Dialects != OnlyLegacy }
@@ -59,19 +59,19 @@ func (w *world) agentSpeaksV2() bool { return w.agentConfig.Dialects != OnlyLega
 func (w *world) agentGetsV2(c *connection, message byte) {
 	switch message {
 	case callHello:
-		session := c.pop()
+		epoch := c.pop()
 		if !w.agentSpeaksV2() {
 			c.sendToController(helloMissing)
 			return
 		}
 		c.unanswered += string(rune(callHello))
-		w.stepAgent(Greeted{c.session, Peer{
-			Identity: uint64(c.controllerLife), Session: uint64(session),
-			Silence: w.controller.config.Silence, Window: w.controller.config.Window,
+		w.stepAgent(HelloCalled{c.agentConn, Peer{
+			InstanceID: uint64(c.controllerLife), Epoch: uint64(epoch),
+			HeartbeatTimeout: w.controller.config.HeartbeatTimeout, ResumeWindow: w.controller.config.ResumeWindow,
 		}})
 	case callEvents:
 		after, published, floor := c.pop(), c.pop(), c.pop()
-		if w.agent.Link() != c.session {
+		if w.agent.Conn() != c.agentConn {
 			c.sendToController(eventsRefused)
 			return
 		}
@@ -79,12 +79,12 @@ func (w *world) agentGetsV2(c *connection, message byte) {
 		w.v2.journal = above(w.v2.journal, published)
 		w.v2.ledger.Acknowledge(uint64(floor))
 		c.held, c.after = true, after
-		w.satellite.start(w.now, StartTimer{PollTimer, w.agent.peer.Silence / 3})
-		w.stepAgent(Called{c.session, Events})
+		w.satellite.start(w.now, StartTimer{pollTimer, w.agent.peer.HeartbeatTimeout / 3})
+		w.stepAgent(Called{c.agentConn, Events})
 		w.push()
 	case callCommand:
 		number, floor := c.pop(), c.pop()
-		if w.agent.Link() != c.session {
+		if w.agent.Conn() != c.agentConn {
 			c.sendToController(commandRefused)
 			c.sendToController(number)
 			return
@@ -158,31 +158,31 @@ func (w *world) answerEvents(c *connection, numbers string) {
 	for i := range len(numbers) {
 		c.sendToController(numbers[i])
 	}
-	w.satellite.alarms[PollTimer] = alarm{}
+	w.satellite.alarms[pollTimer] = alarm{}
 }
 
 func (w *world) holding() *connection {
-	return w.find(func(c *connection) bool { return c.agentOpen && c.held && c.session == w.agent.Link() })
+	return w.find(func(c *connection) bool { return c.agentOpen && c.held && c.agentConn == w.agent.Conn() })
 }
 
 // controllerGetsV2 handles a message of v2 to the controller.
 func (w *world) controllerGetsV2(c *connection, message byte) {
-	link := c.link
+	conn := c.controllerConn
 	switch message {
 	case helloKnown, helloUnknown:
-		w.stepController(Welcomed{link, uint64(c.agentLife), message == helloKnown})
+		w.stepController(HelloReplied{conn, uint64(c.agentLife), message == helloKnown})
 	case helloMissing:
-		w.stepController(CallFailed{link, Hello})
+		w.stepController(CallFailed{conn, Hello})
 	case eventsOK:
 		for range c.popController() {
 			w.arrive(c.popController())
 		}
-		w.stepController(Answered{Link: link, Function: Events})
-		if c := w.ofLink(link); c != nil && w.v2.joined {
+		w.stepController(Replied{Conn: conn, Function: Events})
+		if c := w.ofController(conn); c != nil && w.v2.established {
 			w.callEvents(c)
 		}
 	case eventsRefused:
-		w.stepController(CallFailed{link, Events})
+		w.stepController(CallFailed{conn, Events})
 	case commandOK:
 		number := c.popController()
 		w.v2.asked = strings.ReplaceAll(w.v2.asked, string([]byte{number}), "")
@@ -205,7 +205,7 @@ func (w *world) arrive(number byte) {
 }
 
 func (w *world) callEvents(c *connection) {
-	received, published := w.v2.inbox.Progress()
+	received, published := w.v2.inbox.Position()
 	c.sendToAgent(callEvents)
 	c.sendToAgent(byte(received))
 	c.sendToAgent(byte(published))
@@ -215,7 +215,7 @@ func (w *world) callEvents(c *connection) {
 func (w *world) ask() {
 	number := byte(w.v2.numbers.Next())
 	w.v2.asked += string([]byte{number})
-	if c := w.ofLink(w.controller.Link()); c != nil && w.controller.State() != Resuming {
+	if c := w.ofController(w.controller.conn); c != nil && w.controller.State() != Resuming {
 		w.callCommand(c, number)
 	}
 }
@@ -229,24 +229,24 @@ func (w *world) callCommand(c *connection, number byte) {
 // controllerActionV2 carries out an action of v2 and tells whether it was one.
 func (w *world) controllerActionV2(action Action) bool {
 	switch a := action.(type) {
-	case Join:
+	case Establish:
 		w.v2.forgetMain()
-		w.v2.joined = a.Dialect == V2
-		if c := w.ofLink(a.Link); c != nil && w.v2.joined {
+		w.v2.established = a.Dialect == V2
+		if c := w.ofController(a.Conn); c != nil && w.v2.established {
 			w.callEvents(c)
 		}
 	case Resume:
-		if !w.v2.joined {
-			w.breaks("the controller resumes what it has not joined")
+		if !w.v2.established {
+			w.breaks("the controller resumes what it has not established")
 		}
-		if c := w.ofLink(a.Link); c != nil {
+		if c := w.ofController(a.Conn); c != nil {
 			w.callEvents(c)
 			for i := range len(w.v2.asked) {
 				w.callCommand(c, w.v2.asked[i])
 			}
 		}
 	case Isolate:
-		if w.controllerConfig.OnLoss != Isolated {
+		if w.controllerConfig.LossPolicy != IsolateOnLoss {
 			w.breaks("the controller isolates a port although that is not its policy")
 		}
 		w.v2.forgetMain()
@@ -281,7 +281,7 @@ func (w *world) choicesV2(add func(string, func(*world))) {
 	if w.satellite.up && w.serving && int(w.v2.made) < w.v2.events {
 		add("the satellite publishes an event", (*world).publish)
 	}
-	if w.v2.joined && int(w.v2.numbers.last) < w.v2.commands && w.controller.state != Leaving {
+	if w.v2.established && int(w.v2.numbers.last) < w.v2.commands && w.controller.state != Leaving {
 		add("the main board asks for a command", (*world).ask)
 	}
 	if w.v2.running != "" {
@@ -294,18 +294,18 @@ func (w *world) caughtUp() bool {
 	if w.controller.dialect == Legacy {
 		return true
 	}
-	return w.v2.joined && !w.controller.suspended && !w.controller.isolated && w.v2.last == w.v2.made && w.v2.asked == "" &&
-		w.ofLink(w.controller.Link()).session == w.agent.Link()
+	return w.v2.established && !w.controller.suspended && !w.controller.isolated && w.v2.last == w.v2.made && w.v2.asked == "" &&
+		w.ofController(w.controller.conn).agentConn == w.agent.Conn()
 }
 
 // keyV2 is what of v2 tells two states apart.
 func (w *world) keyV2(b []byte, flag func(...bool)) []byte {
 	a, c := &w.agent, &w.controller
-	flag(a.dialect == V2, a.peer.is(Peer{Identity: uint64(w.main.life), Session: c.session}),
-		a.peer.Identity == uint64(w.main.life), a.link == 0, c.dialect == V2, c.suspended, c.isolated, c.initDone)
-	received, published := w.v2.inbox.Progress()
-	flag(c.agent == uint64(w.satellite.life), w.v2.joined)
-	b = append(b, byte(c.session), w.v2.made, byte(received), byte(published), w.v2.last,
+	flag(a.dialect == V2, a.peer.is(Peer{InstanceID: uint64(w.main.life), Epoch: c.epoch}),
+		a.peer.InstanceID == uint64(w.main.life), a.conn == 0, c.dialect == V2, c.suspended, c.isolated, c.initDone)
+	received, published := w.v2.inbox.Position()
+	flag(c.agent == uint64(w.satellite.life), w.v2.established)
+	b = append(b, byte(c.epoch), w.v2.made, byte(received), byte(published), w.v2.last,
 		byte(w.v2.numbers.last), byte(w.v2.numbers.Floor()), byte(w.v2.ledger.floor))
 	for _, number := range slices.Sorted(maps.Keys(w.v2.ledger.entries)) {
 		b = append(b, byte(number), map[bool]byte{true: 'f', false: 'r'}[w.v2.ledger.entries[number].finished])
@@ -318,11 +318,11 @@ func (w *world) keyV2(b []byte, flag func(...bool)) []byte {
 }
 
 func (w *world) keyConnectionV2(b []byte, c *connection) []byte {
-	greeting, greeted := w.agent.greeting(c.session)
+	hello, greeted := w.agent.hello(c.agentConn)
 	var v byte
 	for i, f := range []bool{
-		c.session == w.agent.link, c.held, greeted, greeted && w.agent.peer.is(greeting.Peer),
-		greeted && greeting.Peer.Session == w.controller.session,
+		c.agentConn == w.agent.conn, c.held, greeted, greeted && w.agent.peer.is(hello.Peer),
+		greeted && hello.Peer.Epoch == w.controller.epoch,
 	} {
 		if f {
 			v |= 1 << i

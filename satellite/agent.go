@@ -238,16 +238,16 @@ func (a *Agent) perform(action handshake.Action) error {
 			return a.bindV2()
 		}
 		return a.bindWork()
-	case handshake.Answer:
+	case handshake.Reply:
 		if action.Function == handshake.Hello && action.Known {
 			a.resumed()
 		}
 		a.sessions.answer(action)
-	case handshake.DropSession:
+	case handshake.CloseNow:
 		a.log.Debug("connection dropped", zap.String("controller", a.status.controllerAddress()))
-		a.sessions.closeNow(action.Session)
-	case handshake.CloseSession:
-		a.sessions.closeAfterReply(action.Session)
+		a.sessions.closeNow(action.Conn)
+	case handshake.CloseAfterReply:
+		a.sessions.closeAfterReply(action.Conn)
 	case handshake.InitDone:
 		dialect := a.agreement.Dialect()
 		a.status.dialect.Store(ptr(dialect.String()))
@@ -281,7 +281,7 @@ func (a *Agent) openServer() error {
 		OnSession: a.come,
 		OnSessionEnd: func(session *rpc.Session, _ error) {
 			if a.gone(session) {
-				a.loop.post(handshake.SessionEnded{Session: a.sessions.end(session)})
+				a.loop.post(handshake.Disconnected{Conn: a.sessions.end(session)})
 			}
 		},
 	}

@@ -73,9 +73,9 @@ func (a *Agent) goodBye(ctx context.Context, request *rpc.Request) (any, error) 
 	return a.synchronisation(handshake.Exit)(ctx, request)
 }
 
-func calledFunction(function handshake.Function) func(handshake.Session) handshake.Event {
-	return func(number handshake.Session) handshake.Event {
-		return handshake.Called{Session: number, Function: function}
+func calledFunction(function handshake.Function) func(handshake.ConnID) handshake.Event {
+	return func(number handshake.ConnID) handshake.Event {
+		return handshake.Called{Conn: number, Function: function}
 	}
 }
 
@@ -159,7 +159,7 @@ func (a *Agent) afterCommand(ctx context.Context, route Route, command Command, 
 	case commandReset:
 		session := rpc.SessionFrom(ctx)
 		session.CloseAfterReply()
-		a.loop.postAndWait(handshake.ResetPassedOn{Session: a.sessions.number(session)})
+		a.loop.postAndWait(handshake.ResetForwarded{Conn: a.sessions.number(session)})
 	}
 }
 
@@ -229,7 +229,7 @@ func (a *Agent) retrieve(ctx context.Context, request *rpc.Request) (any, error)
 	}
 	session := a.sessions.number(rpc.SessionFrom(ctx))
 	a.pulse.beat(session, a.control.uptime())
-	a.loop.post(handshake.Called{Session: session, Function: handshake.Retrieve})
+	a.loop.post(handshake.Called{Conn: session, Function: handshake.Retrieve})
 	a.journalLock.Lock()
 	events := a.journal.Take(mostPerAnswer)
 	a.journalLock.Unlock()

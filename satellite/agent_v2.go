@@ -57,8 +57,8 @@ type execution struct {
 
 // settle follows the handshake after each of its steps.
 func (l *agentLink) settle(agreement *handshake.Agent) {
-	l.session.Store(uint64(agreement.Link()))
-	l.silence.Store(int64(agreement.Peer().Silence))
+	l.session.Store(uint64(agreement.Conn()))
+	l.silence.Store(int64(agreement.Peer().HeartbeatTimeout))
 }
 
 // newIdentity draws the number by which a process is recognised.
@@ -83,15 +83,15 @@ func (a *Agent) hello(ctx context.Context, request *rpc.Request) (any, error) {
 		return nil, rpc.ErrorValue{} // as if the function did not exist
 	}
 	peer := handshake.Peer{
-		Identity: identity, Session: session,
-		Silence: between(minSilence, silence, maxSilence), Window: between(minWindow, window, maxWindow),
+		InstanceID: identity, Epoch: session,
+		HeartbeatTimeout: between(minSilence, silence, maxSilence), ResumeWindow: between(minWindow, window, maxWindow),
 	}
 	if err := a.announced(rpc.SessionFrom(ctx)); err != nil {
 		return nil, err
 	}
 	a.status.controller.Store(ptr(rpc.SessionFrom(ctx).RemoteAddr().String()))
-	known, err := a.sessions.hold(ctx, handshake.Hello, a.loop, func(number handshake.Session) handshake.Event {
-		return handshake.Greeted{Session: number, Peer: peer}
+	known, err := a.sessions.hold(ctx, handshake.Hello, a.loop, func(number handshake.ConnID) handshake.Event {
+		return handshake.HelloCalled{Conn: number, Peer: peer}
 	})
 	if err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ func (a *Agent) bindV2() error {
 	return a.bindControl()
 }
 
-func (a *Agent) checkLink(ctx context.Context) (handshake.Session, error) {
+func (a *Agent) checkLink(ctx context.Context) (handshake.ConnID, error) {
 	number := a.sessions.number(rpc.SessionFrom(ctx))
 	if number == 0 || uint64(number) != a.v2.session.Load() {
 		return 0, errNotTheLink
@@ -216,12 +216,12 @@ func (a *Agent) nextEvent() <-chan struct{} {
 }
 
 // heard tells the handshake that the controller is alive, often enough.
-func (a *Agent) heard(session handshake.Session) {
+func (a *Agent) heard(session handshake.ConnID) {
 	uptime := a.control.uptime()
 	a.pulse.beat(session, uptime)
 	now, told := int64(uptime), a.v2.told.Load()
 	if now-told > a.v2.silence.Load()/8 && a.v2.told.CompareAndSwap(told, now) {
-		a.loop.post(handshake.Called{Session: session, Function: handshake.Events})
+		a.loop.post(handshake.Called{Conn: session, Function: handshake.Events})
 	}
 }
 
@@ -252,7 +252,7 @@ func (a *Agent) commandV2(route Route, command Command) rpc.Handler {
 		}
 		if command.Function == functionReset && a.connected(route.ID) {
 			rpc.SessionFrom(ctx).CloseAfterReply()
-			a.loop.postAndWait(handshake.ResetPassedOn{Session: session})
+			a.loop.postAndWait(handshake.ResetForwarded{Conn: session})
 		}
 		return string(value), nil
 	}

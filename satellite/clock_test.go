@@ -16,7 +16,7 @@ func TestPulseGoesByUptime(t *testing.T) {
 	}
 	p.beat(1, 10*time.Minute)
 	for _, test := range []struct {
-		session handshake.Session
+		session handshake.ConnID
 		later   time.Duration
 		want    bool
 	}{

@@ -57,13 +57,13 @@ type pulse struct {
 	at      atomic.Int64
 }
 
-func (p *pulse) beat(session handshake.Session, uptime time.Duration) {
+func (p *pulse) beat(session handshake.ConnID, uptime time.Duration) {
 	p.at.Store(int64(uptime))
 	p.session.Store(uint64(session))
 }
 
 // elsewhere tells whether the controller is alive on another connection.
-func (p *pulse) elsewhere(session handshake.Session, uptime, within time.Duration) bool {
+func (p *pulse) elsewhere(session handshake.ConnID, uptime, within time.Duration) bool {
 	heard := p.session.Load()
 	return heard != 0 && heard != uint64(session) && uptime-time.Duration(p.at.Load()) < within
 }

@@ -187,7 +187,7 @@ func (c *Controller) prepare() {
 		c.status.state.Store(uint32(state))
 		reportLink(c.module, state, "satellite", c.address())
 		c.logState(state)
-		c.session.Store(c.agreement.Session())
+		c.session.Store(c.agreement.Epoch())
 		c.links.settle(state, c.agreement.Dialect())
 	})
 	c.delivery.start()
@@ -205,12 +205,12 @@ func (c *Controller) initialise(ctx context.Context) error {
 func (c *Controller) perform(action handshake.Action) error {
 	switch action := action.(type) {
 	case handshake.Connect:
-		link := c.links.open(action.Link)
+		link := c.links.open(action.Conn)
 		c.background.Go(func() { c.connect(link) })
 	case handshake.Disconnect:
-		c.links.abandon(action.Link)
+		c.links.abandon(action.Conn)
 	case handshake.Call:
-		if link := c.links.of(action.Link); link != nil {
+		if link := c.links.of(action.Conn); link != nil {
 			c.background.Go(func() { c.call(link, action.Function) })
 		}
 	case handshake.InitDone:
@@ -221,7 +221,7 @@ func (c *Controller) perform(action handshake.Action) error {
 			}
 		}
 		close(c.agreed)
-	case handshake.Join:
+	case handshake.Establish:
 		c.join(action)
 	case handshake.Resume:
 		c.resume(action)

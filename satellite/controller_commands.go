@@ -107,7 +107,7 @@ func (c *Controller) passOn(ctx context.Context, route Route, command Command, a
 	}
 	client := way.client
 	if command.Function == functionReset {
-		c.loop.postAndWait(handshake.ResetPassedOn{})
+		c.loop.postAndWait(handshake.ResetForwarded{})
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.config.CommandTimeout)
 	defer cancel()

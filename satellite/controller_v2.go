@@ -22,7 +22,7 @@ import (
 type linkSession struct {
 	lock    sync.Mutex
 	inbox   handshake.Inbox
-	numbers handshake.Numbers
+	numbers handshake.Sequence
 }
 
 func (s *linkSession) published(number uint64) {
@@ -35,7 +35,7 @@ func (s *linkSession) published(number uint64) {
 func (s *linkSession) progress() (received, published, floor uint64) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	received, published = s.inbox.Progress()
+	received, published = s.inbox.Position()
 	return received, published, s.numbers.Floor()
 }
 
@@ -56,21 +56,21 @@ func (s *linkSession) accept(events []Event) []delivered {
 func (p controllerParameters) protocol(config handshake.ControllerConfig) (handshake.ControllerConfig, error) {
 	var err, err2 error
 	config.Dialects, err = dialectsOf(p.Dialect)
-	config.OnLoss, err2 = onLossOf(p.OnLoss)
-	if config.OnLoss == handshake.Isolated && config.Dialects == handshake.OnlyLegacy {
+	config.LossPolicy, err2 = onLossOf(p.OnLoss)
+	if config.LossPolicy == handshake.IsolateOnLoss && config.Dialects == handshake.OnlyLegacy {
 		err2 = errors.New("satellite: on_loss isolate needs link v2: set dialect to auto or v2")
 	}
-	if p.LinkTimeout > 0 && config.Silence == 0 {
-		config.Silence = time.Duration(p.LinkTimeout) * time.Millisecond
+	if p.LinkTimeout > 0 && config.HeartbeatTimeout == 0 {
+		config.HeartbeatTimeout = time.Duration(p.LinkTimeout) * time.Millisecond
 	}
-	if p.ResumeWindow > 0 && config.Window == 0 {
-		config.Window = time.Duration(p.ResumeWindow) * time.Second
+	if p.ResumeWindow > 0 && config.ResumeWindow == 0 {
+		config.ResumeWindow = time.Duration(p.ResumeWindow) * time.Second
 	}
-	if config.Silence <= 0 {
-		config.Silence = 1500 * time.Millisecond
+	if config.HeartbeatTimeout <= 0 {
+		config.HeartbeatTimeout = 1500 * time.Millisecond
 	}
-	if config.Window <= 0 {
-		config.Window = 30 * time.Second
+	if config.ResumeWindow <= 0 {
+		config.ResumeWindow = 30 * time.Second
 	}
 	return config, errors.Join(err, err2)
 }
@@ -80,42 +80,42 @@ func (c *Controller) greet(link *link) {
 	var answer []any
 	session := c.session.Load()
 	err := c.clientOf(link).Call(link.ctx, FunctionLinkHello, &answer, []any{linkVersion},
-		c.identity, session, c.protocol.Silence.Milliseconds(), c.protocol.Window.Milliseconds())
+		c.identity, session, c.protocol.HeartbeatTimeout.Milliseconds(), c.protocol.ResumeWindow.Milliseconds())
 	switch {
 	case errors.Is(err, net.ErrClosed), link.ctx.Err() != nil:
 		// The watch of the connection says so.
 	case errors.Is(err, rpc.ErrMethodNotFound):
 		c.log.Debug("the agent speaks the legacy dialect", zap.String("satellite", c.address()))
-		c.loop.post(handshake.CallFailed{Link: link.number, Function: handshake.Hello})
+		c.loop.post(handshake.CallFailed{Conn: link.number, Function: handshake.Hello})
 	case err != nil:
 		c.log.Warn("the agent answered an error", zap.String("function", FunctionLinkHello), zap.Error(err))
-		c.loop.post(handshake.LinkLost{Link: link.number})
+		c.loop.post(handshake.Disconnected{Conn: link.number})
 	default:
 		welcome, err := readWelcome(answer)
 		if err != nil {
 			c.log.Warn("the agent's answer cannot be read", zap.String("function", FunctionLinkHello), zap.Error(err))
-			c.loop.post(handshake.LinkLost{Link: link.number})
+			c.loop.post(handshake.Disconnected{Conn: link.number})
 			return
 		}
-		welcome.Link = link.number
+		welcome.Conn = link.number
 		c.loop.post(welcome)
 	}
 }
 
-func readWelcome(answer []any) (handshake.Welcomed, error) {
+func readWelcome(answer []any) (handshake.HelloReplied, error) {
 	if len(answer) < 3 {
-		return handshake.Welcomed{}, fmt.Errorf("%d members, want 3", len(answer))
+		return handshake.HelloReplied{}, fmt.Errorf("%d members, want 3", len(answer))
 	}
 	version, ok := unsigned(answer[0])
 	if !ok || version != linkVersion {
-		return handshake.Welcomed{}, fmt.Errorf("version %v, want %d", answer[0], linkVersion)
+		return handshake.HelloReplied{}, fmt.Errorf("version %v, want %d", answer[0], linkVersion)
 	}
 	agent, ok := unsigned(answer[1])
 	known, ok2 := answer[2].(bool)
 	if !ok || !ok2 || agent == 0 {
-		return handshake.Welcomed{}, fmt.Errorf("identity %v and known %v", answer[1], answer[2])
+		return handshake.HelloReplied{}, fmt.Errorf("identity %v and known %v", answer[1], answer[2])
 	}
-	return handshake.Welcomed{Agent: agent, Known: known}, nil
+	return handshake.HelloReplied{InstanceID: agent, Known: known}, nil
 }
 
 func unsigned(value any) (uint64, bool) {
@@ -135,7 +135,7 @@ func (c *Controller) clientOf(link *link) *rpc.Client {
 }
 
 // join puts the port in service.
-func (c *Controller) join(action handshake.Join) {
+func (c *Controller) join(action handshake.Establish) {
 	var session *linkSession
 	if action.Dialect == handshake.V2 {
 		session = &linkSession{}
@@ -185,7 +185,7 @@ func (c *Controller) isolate(action handshake.Isolate) {
 // pump keeps one call of link_events open on a connection, to its end.
 func (c *Controller) pump(link *link, session *linkSession) {
 	client := c.clientOf(link)
-	beat := c.protocol.Silence / 3
+	beat := c.protocol.HeartbeatTimeout / 3
 	var told time.Time
 	for link.ctx.Err() == nil {
 		most, wait := c.delivery.waitForRoom(link.ctx, beat), beat
@@ -208,12 +208,12 @@ func (c *Controller) pump(link *link, session *linkSession) {
 			return // the watch of the connection says so
 		case err != nil:
 			c.log.Warn("the agent's events cannot be had", zap.Error(err))
-			c.loop.post(handshake.CallFailed{Link: link.number, Function: handshake.Events})
+			c.loop.post(handshake.CallFailed{Conn: link.number, Function: handshake.Events})
 			return
 		}
-		if now := time.Now(); now.Sub(told) > c.protocol.Silence/8 {
+		if now := time.Now(); now.Sub(told) > c.protocol.HeartbeatTimeout/8 {
 			told = now
-			c.loop.post(handshake.Answered{Link: link.number, Function: handshake.Events})
+			c.loop.post(handshake.Replied{Conn: link.number, Function: handshake.Events})
 		}
 	}
 }
@@ -238,7 +238,7 @@ func (c *Controller) passOnV2(ctx context.Context, way passage, route Route, com
 		return nil, err
 	}
 	if command.Function == functionReset {
-		c.loop.postAndWait(handshake.ResetPassedOn{})
+		c.loop.postAndWait(handshake.ResetForwarded{})
 	}
 	var result string
 	function := c.once

@@ -20,12 +20,12 @@ func dialectsOf(key string) (handshake.Dialects, error) {
 }
 
 // onLossOf reads the configuration key on_loss; empty is its default.
-func onLossOf(key string) (handshake.OnLoss, error) {
+func onLossOf(key string) (handshake.LossPolicy, error) {
 	switch key {
 	case "", "restart":
-		return handshake.Restart, nil
+		return handshake.RestartOnLoss, nil
 	case "isolate":
-		return handshake.Isolated, nil
+		return handshake.IsolateOnLoss, nil
 	}
 	return 0, fmt.Errorf("satellite: the configuration key on_loss is %q: it must be restart or isolate", key)
 }

@@ -155,7 +155,7 @@ func TestExitEndsTheProcessWithoutASystem(t *testing.T) {
 }
 
 func TestASilentControllerRestartsTheBoard(t *testing.T) {
-	options := satelliteOptions{agent: satellite.AgentConfig{Handshake: handshake.AgentConfig{Silence: 200 * time.Millisecond}}}
+	options := satelliteOptions{agent: satellite.AgentConfig{Handshake: handshake.AgentConfig{HeartbeatTimeout: 200 * time.Millisecond}}}
 	s := startSatellite(t, everesttest.NewBroker(t), options)
 	meet(t, s)
 	s.expectReset(t)
@@ -204,7 +204,7 @@ func TestALostAgentEndsTheController(t *testing.T) {
 }
 
 func TestAnAgentThatInstallsFirmwareMayGo(t *testing.T) {
-	controller := satellite.ControllerConfig{Handshake: handshake.ControllerConfig{Window: time.Second}}
+	controller := satellite.ControllerConfig{Handshake: handshake.ControllerConfig{ResumeWindow: time.Second}}
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{controller: controller})
 	arguments := sampler{t, definitions(t)}
 	declared, _ := arguments.definitions.Interface("system")

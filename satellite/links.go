@@ -38,14 +38,14 @@ type links struct {
 
 // link is one connection, or the attempt to make it.
 type link struct {
-	number handshake.Link
+	number handshake.ConnID
 	// ctx ends when the link is abandoned.
 	ctx    context.Context
 	cancel context.CancelFunc
 	client *rpc.Client // set under the lock of links once it stands
 }
 
-func (l *links) open(number handshake.Link) *link {
+func (l *links) open(number handshake.ConnID) *link {
 	ctx, cancel := context.WithCancel(context.Background())
 	opened := &link{number: number, ctx: ctx, cancel: cancel}
 	l.lock.Lock()
@@ -56,7 +56,7 @@ func (l *links) open(number handshake.Link) *link {
 }
 
 // abandon ends the connection or the attempt.
-func (l *links) abandon(number handshake.Link) {
+func (l *links) abandon(number handshake.ConnID) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	if l.newest != nil && l.newest.number == number {
@@ -74,7 +74,7 @@ func (l *links) lastEnd() error {
 }
 
 // of returns the open link of that number, or nil.
-func (l *links) of(number handshake.Link) *link {
+func (l *links) of(number handshake.ConnID) *link {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	if l.newest == nil || l.newest.number != number {
@@ -205,7 +205,7 @@ func (c *Controller) connect(attempt *link) {
 		if attempt.ctx.Err() == nil {
 			c.logRefusal(err)
 		}
-		c.loop.post(handshake.ConnectFailed{Link: attempt.number})
+		c.loop.post(handshake.ConnectFailed{Conn: attempt.number})
 		return
 	}
 	defer client.Close()
@@ -214,12 +214,12 @@ func (c *Controller) connect(attempt *link) {
 	c.links.lock.Unlock()
 	// Trust that was withdrawn since the handshake has not found this connection.
 	c.recognise(client)
-	c.loop.post(handshake.Connected{Link: attempt.number})
+	c.loop.post(handshake.Connected{Conn: attempt.number})
 	select {
 	case <-client.Done():
 		c.connectionEnded(attempt, client.Err())
 		c.explainEnd(client.Err())
-		c.loop.post(handshake.LinkLost{Link: attempt.number})
+		c.loop.post(handshake.Disconnected{Conn: attempt.number})
 	case <-attempt.ctx.Done():
 	case <-c.loop.ended:
 	}
@@ -259,21 +259,26 @@ func (c *Controller) call(link *link, function handshake.Function) {
 	c.links.lock.Unlock()
 	var known bool
 	var events string
+	var name string
 	var reply any
 	switch function {
 	case handshake.IAmHere:
-		reply = &known
+		name, reply = FunctionIAmHere, &known
+	case handshake.IAmReady:
+		name = FunctionIAmReady
 	case handshake.Retrieve:
-		reply = &events
+		name, reply = FunctionRetrieve, &events
+	case handshake.Exit:
+		name = FunctionExit
 	}
 	began := time.Now()
-	err := client.Call(link.ctx, function.String(), reply)
+	err := client.Call(link.ctx, name, reply)
 	switch {
 	case errors.Is(err, net.ErrClosed), link.ctx.Err() != nil:
 		// The watch of the connection says so.
 	case err != nil:
-		c.log.Warn("the agent answered an error", zap.Stringer("function", function), zap.Error(err))
-		c.loop.post(handshake.CallFailed{Link: link.number, Function: function})
+		c.log.Warn("the agent answered an error", zap.String("function", name), zap.Error(err))
+		c.loop.post(handshake.CallFailed{Conn: link.number, Function: function})
 	default:
 		switch function {
 		case handshake.Retrieve:
@@ -282,6 +287,6 @@ func (c *Controller) call(link *link, function handshake.Function) {
 		case handshake.IAmReady:
 			c.offer(link, client)
 		}
-		c.loop.post(handshake.Answered{Link: link.number, Function: function, Known: known})
+		c.loop.post(handshake.Replied{Conn: link.number, Function: function, Known: known})
 	}
 }

@@ -14,8 +14,8 @@ import (
 // give. The zero value is empty.
 type sessions struct {
 	lock    sync.Mutex
-	last    handshake.Session
-	numbers map[*rpc.Session]handshake.Session
+	last    handshake.ConnID
+	numbers map[*rpc.Session]handshake.ConnID
 	held    []*heldCall
 	// answered wait for release: a session must know that it ends after its
 	// reply before the reply is sent.
@@ -26,7 +26,7 @@ type sessions struct {
 
 type heldCall struct {
 	session  *rpc.Session
-	number   handshake.Session
+	number   handshake.ConnID
 	function handshake.Function
 	known    bool
 	done     chan struct{}
@@ -37,14 +37,14 @@ func (s *sessions) begin(session *rpc.Session) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	if s.numbers == nil {
-		s.numbers = make(map[*rpc.Session]handshake.Session)
+		s.numbers = make(map[*rpc.Session]handshake.ConnID)
 	}
 	s.last++
 	s.numbers[session] = s.last
 }
 
 // end forgets a connection and returns the number that it had.
-func (s *sessions) end(session *rpc.Session) handshake.Session {
+func (s *sessions) end(session *rpc.Session) handshake.ConnID {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	number := s.numbers[session]
@@ -54,7 +54,7 @@ func (s *sessions) end(session *rpc.Session) handshake.Session {
 }
 
 // number returns the number of a connection.
-func (s *sessions) number(session *rpc.Session) handshake.Session {
+func (s *sessions) number(session *rpc.Session) handshake.ConnID {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	return s.numbers[session]
@@ -63,7 +63,7 @@ func (s *sessions) number(session *rpc.Session) handshake.Session {
 // hold announces a call to the handshake and waits for its answer, which for
 // i_am_here and link_hello says whether a controller was known already. Without an answer the
 // caller gets none: its connection ends.
-func (s *sessions) hold(ctx context.Context, function handshake.Function, loop *loop, event func(handshake.Session) handshake.Event) (known bool, err error) {
+func (s *sessions) hold(ctx context.Context, function handshake.Function, loop *loop, event func(handshake.ConnID) handshake.Event) (known bool, err error) {
 	call := &heldCall{session: rpc.SessionFrom(ctx), function: function, done: make(chan struct{})}
 	s.lock.Lock()
 	call.number = s.numbers[call.session]
@@ -99,11 +99,11 @@ func (s *sessions) forget(call *heldCall) {
 	s.held = slices.DeleteFunc(s.held, func(other *heldCall) bool { return other == call })
 }
 
-func (s *sessions) answer(action handshake.Answer) {
+func (s *sessions) answer(action handshake.Reply) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	s.held = slices.DeleteFunc(s.held, func(call *heldCall) bool {
-		if call.function != action.Function || call.number != action.Session {
+		if call.function != action.Function || call.number != action.Conn {
 			return false
 		}
 		call.known = action.Known
@@ -113,7 +113,7 @@ func (s *sessions) answer(action handshake.Answer) {
 }
 
 // closeAfterReply ends a session after the answers that were just given to it.
-func (s *sessions) closeAfterReply(number handshake.Session) {
+func (s *sessions) closeAfterReply(number handshake.ConnID) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	for _, call := range s.answered {
@@ -134,7 +134,7 @@ func (s *sessions) release() {
 }
 
 // closeNow ends a session without regard to what it still gets.
-func (s *sessions) closeNow(number handshake.Session) {
+func (s *sessions) closeNow(number handshake.ConnID) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	for session, other := range s.numbers {

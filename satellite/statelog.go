@@ -40,7 +40,7 @@ func (a *Agent) logState(state handshake.State) {
 		a.log.Info("working: this board is ready", controller, dialect)
 	case state == handshake.Resuming:
 		a.log.Warn("link lost: waiting for the controller to resume it", controller, reason,
-			zap.Duration("window", a.agreement.Peer().Window))
+			zap.Duration("window", a.agreement.Peer().ResumeWindow))
 	case state == handshake.Resetting:
 		a.log.Warn("this board has to restart", controller, reason)
 	case state == handshake.Ended && a.agreement.Reason() == handshake.Stopped:
@@ -72,7 +72,7 @@ func (c *Controller) logState(state handshake.State) {
 	case state == handshake.Working:
 		c.log.Info("working: this board is ready", satellite, dialect)
 	case state == handshake.Resuming:
-		c.log.Warn("link lost: trying to resume it", satellite, reason, zap.Duration("window", c.protocol.Window), zap.Error(c.links.lastEnd()))
+		c.log.Warn("link lost: trying to resume it", satellite, reason, zap.Duration("window", c.protocol.ResumeWindow), zap.Error(c.links.lastEnd()))
 	case state == handshake.OutOfService:
 		c.log.Error("the satellite is lost: its port is out of service", satellite, reason)
 	case state == handshake.Parted:

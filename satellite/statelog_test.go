@@ -122,22 +122,22 @@ func TestRestartsAreLoggedWithTheirReason(t *testing.T) {
 		main:       map[string]any{"resume_window_s": 1},
 	})
 	link.pull()
-	expectEnd(t, s.main.process, handshake.PeerSilent)
+	expectEnd(t, s.main.process, handshake.HeartbeatTimeout)
 	s.satellite.expectReset(t)
 	expectStates(t, "agent", agentLogs,
 		"info waiting for the controller",
 		"info a controller has come (v2)",
 		"info controller and agent agree (v2)",
 		"info working: this board is ready (v2)",
-		"warn link lost: waiting for the controller to resume it: peer silent",
-		"warn this board has to restart: peer silent",
+		"warn link lost: waiting for the controller to resume it: heartbeat timeout",
+		"warn this board has to restart: heartbeat timeout",
 	)
 	expectStates(t, "controller", controllerLogs,
 		"info waiting for the satellite",
 		"info controller and agent agree (v2)",
 		"info working: this board is ready (v2)",
-		"warn link lost: trying to resume it: peer silent",
-		"error this process ends, and this board restarts with it: peer silent",
+		"warn link lost: trying to resume it: heartbeat timeout",
+		"error this process ends, and this board restarts with it: heartbeat timeout",
 	)
 }
 

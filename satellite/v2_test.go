@@ -251,7 +251,7 @@ func TestALostSatelliteIsIsolated(t *testing.T) {
 func TestAnAbsentSatelliteDoesNotHoldTheStation(t *testing.T) {
 	port := freePort(t)
 	s := &station{arrivals: make(chan arrival, 100)}
-	config := satellite.ControllerConfig{Handshake: handshake.ControllerConfig{Hold: 100 * time.Millisecond, Retry: 50 * time.Millisecond}}
+	config := satellite.ControllerConfig{Handshake: handshake.ControllerConfig{InitTimeout: 100 * time.Millisecond, Retry: 50 * time.Millisecond}}
 	s.main = startMainWith(t, everesttest.NewBroker(t), port, config, map[string]any{"on_loss": "isolate"}, s.listen)
 	s.main.waitReady()
 	var evse struct{ ID int }
