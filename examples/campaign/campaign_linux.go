@@ -16,6 +16,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
@@ -35,7 +36,7 @@ type campaign struct {
 	fail        context.CancelCauseFunc
 
 	// events go from the satellite to the main board, pushes the other way.
-	events, pushes *Ledger
+	events, pushes *ledger.Epochs
 	commands       *Commands
 	// direct is the way between the boards, see Fault.
 	direct atomic.Bool
@@ -73,7 +74,7 @@ func runCampaign(ctx context.Context, flags Flags, output io.Writer) error {
 		}
 	}
 	c := &campaign{flags: flags, output: output, fail: cancel}
-	c.events, c.pushes = NewLedger("events", c.problem), NewLedger("variables for the satellite", c.problem)
+	c.events, c.pushes = ledger.NewEpochs("events", c.problem), ledger.NewEpochs("variables for the satellite", c.problem)
 	c.commands = NewCommands(c.problem)
 	if c.definitions, err = satellite.Definitions(); err != nil {
 		return err
@@ -198,7 +199,9 @@ func (c *campaign) makeFaults(ctx context.Context) ([]Outcome, error) {
 type marks struct{ events, pushes, commands int }
 
 func (c *campaign) marks() marks {
-	return marks{c.events.Published(), c.pushes.Published(), c.commands.Last()}
+	events, _, _ := c.events.Counts()
+	pushes, _, _ := c.pushes.Counts()
+	return marks{events, pushes, c.commands.Last()}
 }
 
 // atWork waits until something of each kind has got through that began after the marks.
@@ -240,8 +243,8 @@ func await(ctx context.Context, what string, progress func() (bool, <-chan struc
 func (c *campaign) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, recoveryLimit, errTooLong)
 	defer cancel()
-	for _, ledger := range []*Ledger{c.events, c.pushes} {
-		if err := await(ctx, "not everything arrives: "+ledger.name, func() (bool, <-chan struct{}) { return ledger.Progress(-1) }); err != nil {
+	for _, account := range []*ledger.Epochs{c.events, c.pushes} {
+		if err := await(ctx, "not everything arrives: "+account.Name(), func() (bool, <-chan struct{}) { return account.Progress(-1) }); err != nil {
 			return err
 		}
 	}

@@ -188,7 +188,7 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 	outcome.Pushes = len(c.pushes.TakeLost())
 	for _, lost := range c.events.TakeLost() {
 		outcome.Lost++
-		if before := killed.Sub(lost.at); before < 0 {
+		if before := killed.Sub(lost.At); before < 0 {
 			outcome.After++
 		} else {
 			outcome.Oldest = max(outcome.Oldest, before)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
 )
 
 // fakeBoards are boards without processes: a test says what they report.
@@ -56,6 +58,10 @@ func (f *fakeBoards) start(config BoardConfig) (boardProcess, error) {
 
 func reportOf(board string, report Report) Event { return Event{Board: board, Report: &report} }
 
+func recorded(board string, entry ledger.Entry) Event {
+	return reportOf(board, Report{Kind: KindEntry, Entry: &entry})
+}
+
 func ready(board string) []Event { return []Event{reportOf(board, Report{Kind: KindReady})} }
 
 // conduct runs a station with one satellite on fake boards.
@@ -73,17 +79,17 @@ func conduct(t *testing.T, boards *fakeBoards, flags Flags) (summary string, err
 // goodBoards play a round in which one variable is sent, and arrives unless it is
 // lost.
 func goodBoards(lost bool) *fakeBoards {
-	limits := Report{Kind: KindPublished, Satellite: 1, Label: "limits", Digest: "1"}
+	limits := ledger.Entry{Kind: ledger.Published, Satellite: 1, Label: "limits", Digest: "1"}
 	arrived := limits
-	arrived.Kind = KindArrived
+	arrived.Kind = ledger.Arrived
 	return &fakeBoards{
 		onStart: ready,
 		onOrder: func(board string, do Do) []Event {
 			switch {
 			case do == DoPlay && board != boardMain:
-				events := []Event{reportOf(board, limits), reportOf(board, Report{Kind: KindPlayed, Satellite: 1})}
+				events := []Event{recorded(board, limits), reportOf(board, Report{Kind: KindPlayed, Satellite: 1})}
 				if !lost {
-					events = slices.Insert(events, 1, reportOf(boardMain, arrived))
+					events = slices.Insert(events, 1, recorded(boardMain, arrived))
 				}
 				return events
 			case do == DoFinish:
@@ -222,14 +228,16 @@ func TestCommandAnsweredWhileTheLinkIsAway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				called, _, answered := limitsCall(1, "a", digestNull)
+				called := ledger.Entry{Kind: ledger.Called, Satellite: 1, Name: "enforce_limits", Label: "call", Call: 1, Digest: "a"}
+				answered := called
+				answered.Kind, answered.Answer = ledger.Answered, ledger.Digest([]byte("null"))
 				boards := goodBoards(false)
 				play := boards.onOrder
 				boards.onOrder = func(board string, do Do) []Event {
 					events := play(board, do)
 					if do == DoFinish {
 						status := Report{Kind: KindStatus, Satellite: 1, Status: &test.status}
-						events = append([]Event{reportOf(board, called), reportOf(board, answered), reportOf(board, status)}, events...)
+						events = append([]Event{recorded(board, called), recorded(board, answered), reportOf(board, status)}, events...)
 					}
 					return events
 				}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,71 +61,6 @@ func TestTimesOfFlap(t *testing.T) {
 		if outage, timeout := outageOf(test.interval), linkTimeoutOf(test.interval); outage != test.outage || timeout != test.timeout {
 			t.Errorf("-flap %v: outage %v, link timeout %v, want %v and %v", test.interval, outage, timeout, test.outage, test.timeout)
 		}
-	}
-}
-
-// limitsCall are the reports of one call of enforce_limits: called by the main
-// board, served by the satellite, answered to the main board.
-func limitsCall(number uint64, digest, answer string) (called, served, answered Report) {
-	called = Report{Satellite: 1, Label: "call", Name: "enforce_limits", Call: number, Kind: KindCalled, Digest: digest}
-	served = Report{Satellite: 1, Label: "call", Name: "enforce_limits", Kind: KindServed, Digest: digest, Answer: answer}
-	answered = Report{Satellite: 1, Label: "call", Name: "enforce_limits", Call: number, Kind: KindAnswered, Answer: answer}
-	return called, served, answered
-}
-
-// A call of a repeated command may be answered while the link is away, null and
-// without the satellite; every other one has to arrive, and in order.
-func TestLedgerOfFlappingLinks(t *testing.T) {
-	null := Digest(json.RawMessage("null"))
-	called1, served1, answered1 := limitsCall(1, "a", null)
-	called2, served2, answered2 := limitsCall(2, "b", null)
-	called3, served3, answered3 := limitsCall(3, "a", null)
-	for name, test := range map[string]struct {
-		reports  []Report
-		steady   bool
-		without  int
-		problems string
-	}{
-		"all served":               {[]Report{called1, served1, answered1, called2, answered2, served2}, false, 0, ""},
-		"one without link":         {[]Report{called1, answered1, called2, served2, answered2}, false, 1, ""},
-		"reported late":            {[]Report{called1, answered1, called2, served2, answered2, served3, called3, answered3}, false, 1, ""},
-		"the last one":             {[]Report{called1, served1, answered1, called2, answered2}, false, 1, ""},
-		"executed, answer lost":    {[]Report{called1, served1, answered1}, false, 0, ""},
-		"no answer, not served":    {[]Report{called1, called2, served2, answered2}, false, 0, "1 calls without an answer"},
-		"another answer":           {[]Report{called1, {Satellite: 1, Label: "call", Name: "enforce_limits", Call: 1, Kind: KindAnswered, Answer: "x"}}, false, 0, "1 of 1 missing"},
-		"served in another order":  {[]Report{called1, called2, served2, served1, answered1, answered2}, false, 0, "1 out of order"},
-		"served, never called":     {[]Report{called1, served1, served2, answered1}, false, 0, "1 changed on the way, twice, or never sent"},
-		"served, answer not there": {[]Report{called1, served1}, false, 0, "1 calls without an answer"},
-		"the link is steady":       {[]Report{called1, answered1, called2, served2, answered2}, true, 0, "1 of 2 missing"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			ledger := NewLedger()
-			if !test.steady {
-				ledger.LinkAway(1)
-			}
-			for _, report := range test.reports {
-				ledger.Add(report)
-			}
-			if balanced := ledger.Balanced(); balanced != (test.problems == "") {
-				t.Errorf("balanced: %v", balanced)
-			}
-			problems := strings.Join(ledger.Settle(false), "\n")
-			if (problems == "") != (test.problems == "") || !strings.Contains(problems, test.problems) {
-				t.Errorf("problems %q, want %q", problems, test.problems)
-			}
-			if got := ledger.Totals(1).WithoutLink; got != test.without {
-				t.Errorf("%d calls without a link, want %d", got, test.without)
-			}
-		})
-	}
-	other := Report{Satellite: 1, Label: "call", Name: "reserve", Call: 1, Kind: KindCalled}
-	ledger := NewLedger()
-	ledger.LinkAway(1)
-	ledger.Add(other)
-	other.Kind, other.Answer = KindAnswered, null
-	ledger.Add(other)
-	if ledger.Balanced() || ledger.Settle(false) == nil {
-		t.Error("a command that its caller does not repeat may not be missing")
 	}
 }
 

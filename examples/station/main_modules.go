@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 	"github.com/remotechargeport/remotechargeport/examples/internal/standin"
 )
@@ -41,23 +42,23 @@ func (c *caller) call(ctx context.Context, command string, arguments json.RawMes
 			return
 		}
 	}
-	report := Report{
-		Kind: KindCalled, Satellite: c.satellite, Name: command, Label: "call",
-		Digest: DigestArguments(byName), Call: c.calls.Add(1),
+	entry := ledger.Entry{
+		Kind: ledger.Called, Satellite: c.satellite, Name: command, Label: "call",
+		Digest: ledger.DigestArguments(byName), Call: c.calls.Add(1),
 	}
-	c.report.Report(report)
+	c.report.Record(entry)
 	var answer json.RawMessage
 	err := c.required.Call(ctx, command, arguments, &answer)
 	if ctx.Err() != nil {
 		return // the board ends, and nobody waits for the answer any more
 	}
-	report.Kind, report.Digest = KindAnswered, ""
+	entry.Kind, entry.Digest = ledger.Answered, ""
 	if err != nil {
-		report.Failure = err.Error()
+		entry.Failure = err.Error()
 	} else {
-		report.Answer = Digest(answer)
+		entry.Answer = ledger.Digest(answer)
 	}
-	c.report.Report(report)
+	c.report.Record(entry)
 }
 
 // energyManager stands in for the module that shares the power out.
@@ -91,7 +92,7 @@ func (b *mainBoard) api(module *everest.Module) error {
 		number := i + 1
 		queue := module.NewQueue(connectorName(number))
 		arrived := func(variable string, value json.RawMessage) {
-			b.report.Report(Report{Kind: KindArrived, Satellite: number, Label: Label(variable, value), Digest: Digest(value)})
+			b.report.Record(ledger.Variable(ledger.Arrived, number, variable, value))
 		}
 		for _, requirement := range []string{"evse_manager", "energy"} {
 			if err := standin.SubscribeAll(b.definitions, module.Requires(requirement)[i], queue, arrived); err != nil {
@@ -99,7 +100,7 @@ func (b *mainBoard) api(module *everest.Module) error {
 			}
 		}
 		module.Requires(interfaceSatellite)[i].SubscribeErrors(func(_ context.Context, event everest.ErrorEvent) {
-			b.report.Report(errorReport(KindErrorArrived, number, event.Error, event.Raised))
+			b.report.Record(ledger.ErrorEvent(ledger.ErrorArrived, number, event.Error, event.Raised))
 		})
 	}
 	return nil
@@ -180,10 +181,7 @@ func (b *mainBoard) push(ctx context.Context, main *everest.Provided, status jso
 	b.pushing.Lock()
 	defer b.pushing.Unlock()
 	for i := range b.config.Ports {
-		b.report.Report(Report{
-			Kind: KindPushed, Satellite: i + 1,
-			Label: Label("token_validation_status", status), Digest: Digest(status),
-		})
+		b.report.Record(ledger.Variable(ledger.Pushed, i+1, "token_validation_status", status))
 	}
 	return main.Publish(ctx, "token_validation_status", status)
 }

@@ -3,13 +3,15 @@ package main
 import (
 	"fmt"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
 )
 
 // round is one play of the recordings on all satellites at once.
 type round struct {
 	number int
 	phase  phase
-	ledger *Ledger
+	ledger *ledger.Ledger
 	played map[int]bool // satellites that have played everything
 	// lastReport is when something was last said about the traffic.
 	lastReport time.Time
@@ -35,7 +37,7 @@ func (s *Station) beginRound() {
 		return
 	}
 	s.closeInterrupted()
-	s.round = round{number: s.round.number + 1, phase: phasePlaying, ledger: NewLedger(), played: map[int]bool{}}
+	s.round = round{number: s.round.number + 1, phase: phasePlaying, ledger: ledger.New(), played: map[int]bool{}}
 	number := s.round.number
 	s.agenda.add(time.Now().Add(scale(s.length, s.flags.Speed)+roundSlack), func() {
 		if s.round.number == number && (s.round.phase == phasePlaying || s.round.phase == phaseFinishing) {
@@ -76,9 +78,10 @@ func (s *Station) takeTraffic(board *boardState, report Report) {
 	if s.round.ledger == nil {
 		return
 	}
-	s.round.ledger.Add(report)
 	s.round.lastReport = time.Now()
 	switch {
+	case report.Kind == KindEntry:
+		s.round.ledger.Add(*report.Entry)
 	case report.Kind == KindStatus:
 		// Without -flap a link can be away, too: a busy machine may keep it waiting for longer than its timeout.
 		if linkWasAway(board.links[report.Satellite], *report.Status) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 	"github.com/remotechargeport/remotechargeport/examples/internal/standin"
 	"github.com/remotechargeport/remotechargeport/satellite"
@@ -170,10 +171,7 @@ func (b *satelliteBoard) step(ctx context.Context, step Step) (waited time.Durat
 	if step.Error != nil {
 		return 0, b.raiseOrClear(ctx, provided, *step.Error)
 	}
-	b.report.Report(Report{
-		Kind: KindPublished, Satellite: b.config.Satellite,
-		Label: Label(step.Variable, step.Value), Digest: Digest(step.Value),
-	})
+	b.report.Record(ledger.Variable(ledger.Published, b.config.Satellite, step.Variable, step.Value))
 	return 0, provided.Publish(ctx, step.Variable, step.Value)
 }
 
@@ -195,33 +193,15 @@ func (b *satelliteBoard) awaitAuthorization(ctx context.Context) (time.Duration,
 }
 
 func (b *satelliteBoard) raiseOrClear(ctx context.Context, provided *everest.Provided, e everest.Error) error {
-	report := errorReport(KindError, b.config.Satellite, e, e.State == everest.StateActive)
+	entry := ledger.ErrorEvent(ledger.Error, b.config.Satellite, e, e.State == everest.StateActive)
 	if !b.known(e.Type) {
-		report.Kind = KindErrorUnknown
+		entry.Kind = ledger.ErrorUnknown
 	}
-	b.report.Report(report)
-	if report.Raised {
+	b.report.Record(entry)
+	if entry.Raised {
 		return provided.RaiseForwarded(ctx, e)
 	}
 	return provided.ClearForwarded(ctx, e)
-}
-
-// errorReport has an error's identity as name, so that each one's raises and
-// clears are compared in order.
-func errorReport(kind Kind, satellite int, e everest.Error, raised bool) Report {
-	origin := e.Origin.ModuleID + "/" + e.Origin.ImplementationID
-	if e.Origin.Mapping != nil {
-		origin += fmt.Sprintf(" of EVSE %d", e.Origin.Mapping.EVSE)
-	}
-	action := "cleared"
-	if raised {
-		action = "raised"
-	}
-	return Report{
-		Kind: kind, Satellite: satellite, Raised: raised, Digest: e.UUID,
-		Name:  fmt.Sprintf("%s, sub type %q, from %s", e.Type, e.SubType, origin),
-		Label: action,
-	}
 }
 
 func (b *satelliteBoard) implementation(module, implementation string) (*everest.Provided, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
 	"github.com/remotechargeport/remotechargeport/examples/internal/standin"
 )
 
@@ -37,10 +38,7 @@ func (b *satelliteBoard) reader(ctx context.Context, options everest.Options) er
 		b.provide(module, "main")
 		for _, auth := range module.Requires("auth") {
 			auth.Subscribe("token_validation_status", func(_ context.Context, value json.RawMessage) {
-				b.report.Report(Report{
-					Kind: KindPushArrived, Satellite: b.config.Satellite,
-					Label: Label("token_validation_status", value), Digest: Digest(value),
-				})
+				b.report.Record(ledger.Variable(ledger.PushArrived, b.config.Satellite, "token_validation_status", value))
 			})
 		}
 		return nil
@@ -72,9 +70,9 @@ func (b *satelliteBoard) portAnswer(command *everest.Command, arguments everest.
 	case "get_evse":
 		answer = json.RawMessage(fmt.Sprintf(`{"connectors":[{"id":1,"type":"Unknown"}],"id":%d}`, b.config.Satellite+1))
 	}
-	b.report.Report(Report{
-		Kind: KindServed, Satellite: b.config.Satellite,
-		Name: command.Name, Label: "call", Digest: DigestArguments(arguments), Answer: Digest(answer),
+	b.report.Record(ledger.Entry{
+		Kind: ledger.Served, Satellite: b.config.Satellite,
+		Name: command.Name, Label: "call", Digest: ledger.DigestArguments(arguments), Answer: ledger.Digest(answer),
 	})
 	return answer
 }

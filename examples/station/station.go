@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
 )
 
 const (
@@ -57,7 +59,7 @@ type Station struct {
 	boards  []*boardState
 	round   round
 	rounds  int // rounds played to their end
-	totals  map[int]*Totals
+	totals  map[int]*ledger.Totals
 	agenda  agenda
 	stop    error // why Run ends, nil while it does not
 	planned bool  // -kill is on the agenda
@@ -91,12 +93,12 @@ type boardState struct {
 func NewStation(flags Flags, boards []BoardConfig, length time.Duration, start func(BoardConfig) (boardProcess, error), events <-chan Event, view View) *Station {
 	s := &Station{
 		flags: flags, length: length, start: start, events: events, view: view,
-		began: time.Now(), totals: map[int]*Totals{}, round: round{phase: phaseWaiting},
+		began: time.Now(), totals: map[int]*ledger.Totals{}, round: round{phase: phaseWaiting},
 	}
 	for _, config := range boards {
 		s.boards = append(s.boards, &boardState{config: config, links: map[int]Status{}})
 		if config.Satellite > 0 {
-			s.totals[config.Satellite] = new(Totals)
+			s.totals[config.Satellite] = new(ledger.Totals)
 		}
 	}
 	return s
@@ -192,18 +194,26 @@ func (s *Station) takeReport(board *boardState, report Report) {
 	case KindCost:
 		s.costs.add(report)
 		return
-	case KindArrived:
-		if satellite := s.board(satelliteName(report.Satellite)); satellite != nil {
-			satellite.lastVariable = time.Unix(0, report.At)
-		}
-		if !s.relayed {
-			s.relayed = true
-			s.view.Line(fmt.Sprintf("the first variable was relayed %.2f s after the start", time.Since(s.began).Seconds()))
-		}
+	case KindEntry:
+		s.noteArrival(*report.Entry)
 	case KindProblem:
 		s.problem(board.config.Name + ": " + report.Label)
 	}
 	s.takeTraffic(board, report)
+}
+
+// noteArrival notes when a satellite's variable has arrived on the main board.
+func (s *Station) noteArrival(entry ledger.Entry) {
+	if entry.Kind != ledger.Arrived {
+		return
+	}
+	if satellite := s.board(satelliteName(entry.Satellite)); satellite != nil {
+		satellite.lastVariable = time.Unix(0, entry.At)
+	}
+	if !s.relayed {
+		s.relayed = true
+		s.view.Line(fmt.Sprintf("the first variable was relayed %.2f s after the start", time.Since(s.began).Seconds()))
+	}
 }
 
 // boardEnded restarts a board as systemd would.

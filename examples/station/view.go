@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
 )
 
 // Snapshot is what the station shows of itself.
@@ -44,7 +46,7 @@ func (s *Station) snapshot() Snapshot {
 		if number == 0 {
 			continue
 		}
-		var totals Totals
+		var totals ledger.Totals
 		totals.Add(s.totals[number])
 		if s.round.ledger != nil {
 			totals.Add(s.round.ledger.Totals(number))

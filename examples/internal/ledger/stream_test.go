@@ -1,4 +1,4 @@
-package main
+package ledger
 
 import (
 	"strings"
@@ -25,17 +25,17 @@ func TestStream(t *testing.T) {
 		balanced bool
 		problems string
 	}{
-		"in order":                {"+a +b -a -b", true, ""},
-		"arrivals reported first": {"-a -b +a +b", true, ""},
-		"nothing":                 {"", true, ""},
-		"the same twice":          {"+a +a -a -a", true, ""},
-		"missing at the end":      {"+a +b -a", false, "1 of 2 missing: b"},
-		"missing in between":      {"+a +b +c -a -c", false, "1 of 3 missing: b"},
-		"out of order":            {"+a +b -b -a", true, "1 out of order: a"},
-		"changed":                 {"+a +b1 +c -a -b2 -c", false, "1 of 3 missing: b; 1 changed on the way, twice, or never sent: b"},
-		"twice":                   {"+a -a -a", false, "1 changed on the way, twice, or never sent: a"},
-		"never sent":              {"-a", false, "1 changed on the way, twice, or never sent: a"},
-		"many missing":            {"+a +b +c +d +e +f +g", false, "7 of 7 missing: a, b, c, d, e and 2 more"},
+		"in order":               {"+a +b -a -b", true, ""},
+		"arrivals entryed first": {"-a -b +a +b", true, ""},
+		"nothing":                {"", true, ""},
+		"the same twice":         {"+a +a -a -a", true, ""},
+		"missing at the end":     {"+a +b -a", false, "1 of 2 missing: b"},
+		"missing in between":     {"+a +b +c -a -c", false, "1 of 3 missing: b"},
+		"out of order":           {"+a +b -b -a", true, "1 out of order: a"},
+		"changed":                {"+a +b1 +c -a -b2 -c", false, "1 of 3 missing: b; 1 changed on the way, twice, or never sent: b"},
+		"twice":                  {"+a -a -a", false, "1 changed on the way, twice, or never sent: a"},
+		"never sent":             {"-a", false, "1 changed on the way, twice, or never sent: a"},
+		"many missing":           {"+a +b +c +d +e +f +g", false, "7 of 7 missing: a, b, c, d, e and 2 more"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stream Stream
@@ -65,15 +65,15 @@ func TestStreamOfAKilledBoardOnlyMisses(t *testing.T) {
 	}
 }
 
-// However the reports of the two sides interleave, the result is the same.
-func TestStreamDoesNotCareHowReportsInterleave(t *testing.T) {
+// However the entries of the two sides interleave, the result is the same.
+func TestStreamDoesNotCareHowEntrysInterleave(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sent := rapid.SliceOfN(rapid.StringMatching(`[abc]`), 0, 12).Draw(t, "sent")
 		lost := rapid.IntRange(0, len(sent)).Draw(t, "arrives up to")
 		var stream Stream
 		from, to := sent, sent[:lost]
 		for len(from) > 0 || len(to) > 0 {
-			if len(to) == 0 || len(from) > 0 && rapid.Bool().Draw(t, "sender reports") {
+			if len(to) == 0 || len(from) > 0 && rapid.Bool().Draw(t, "sender entries") {
 				feed(&stream, "+"+from[0])
 				from = from[1:]
 			} else {
