@@ -16,6 +16,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/discovery"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // AgentConfig configures an Agent. What the zero value means is written at each
@@ -70,7 +71,7 @@ type Agent struct {
 
 	module     *everest.Module
 	parameters agentParameters
-	table      agentTable
+	table      route.Table
 	server     *rpc.Server
 	loop       *loop
 
@@ -154,7 +155,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.dialects, err = dialectsOf(a.parameters.Dialect); err != nil {
 		return err
 	}
-	if err := a.fit(interfacesOf(manifest.Requires, requiredInterface), options.Definitions); err != nil {
+	if err := a.resolve(requiredInterfaces(manifest), options.Definitions); err != nil {
 		return err
 	}
 	if err := a.secure(); err != nil {
@@ -163,9 +164,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.notice, err = a.announcement(); err != nil {
 		return err
 	}
-	a.prepare(a.connected(routeSystem))
+	a.prepare(a.connected(route.System))
 	a.collect()
-	a.answerOwn()
+	a.answerOwn(options.Definitions)
 	module.OnInit(a.initialise)
 	module.OnReady(func(context.Context) error {
 		// A standalone module becomes ready again after its broker was lost.
@@ -330,7 +331,7 @@ func (a *Agent) stopServer() {
 func (a *Agent) resetSystem() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	err := a.required(routeSystem)[0].Call(ctx, commandReset, map[string]any{"type": resetTypeSoft, "scheduled": false}, nil)
+	err := a.required(route.System)[0].Call(ctx, "reset", map[string]any{"type": "Soft", "scheduled": false}, nil)
 	switch {
 	case errors.Is(err, net.ErrClosed):
 		// EVerest's System ends itself instead of answering, and the manager then ends this module.

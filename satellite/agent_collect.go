@@ -8,6 +8,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // collect subscribes every variable of the route table whose requirement is
@@ -15,14 +16,14 @@ import (
 // journal numbers them in the order in which MQTT delivered them.
 func (a *Agent) collect() {
 	order := everest.OnQueue(a.module.NewQueue("journal"))
-	for _, route := range a.table.routes {
-		for _, required := range a.required(route.ID) {
-			for _, variable := range route.Variables {
+	for _, r := range a.table.Routes() {
+		for _, required := range a.required(r.ID) {
+			for _, variable := range r.Variables {
 				required.Subscribe(variable.Name, func(_ context.Context, value json.RawMessage) {
-					if route.ID == routeSystem && variable.Name == variableFirmware && firmwareFailed(value) {
+					if route.IsFailedUpdate(r.ID, variable.Name, value) {
 						a.loop.post(handshake.FirmwareFailed{})
 					}
-					a.record(Event{Interface: route.ID, Variable: variable.Name, Value: value, NewestOnly: variable.NewestOnly})
+					a.record(Event{Interface: r.ID, Variable: variable.Name, Value: value, NewestOnly: variable.NewestOnly})
 				}, order)
 			}
 		}
@@ -73,24 +74,24 @@ func (a *Agent) recordLocked(event Event) {
 
 // answerOwn answers the commands of the agent's own implementations, which
 // exist for their variables only.
-func (a *Agent) answerOwn() {
+func (a *Agent) answerOwn(definitions *everest.Definitions) {
 	for implementation, commands := range map[string]map[string]json.RawMessage{
-		routeAuth: {
+		route.Auth: {
 			"set_connection_timeout":   nil,
 			"set_master_pass_group_id": nil,
 			"withdraw_authorization":   json.RawMessage(`"Rejected"`),
 		},
-		routeSystem: {
-			commandFirmware:               json.RawMessage(`"Rejected"`),
+		route.System: {
+			"update_firmware":             json.RawMessage(`"Rejected"`),
 			"allow_firmware_installation": nil,
 			"upload_logs":                 json.RawMessage(`{"upload_logs_status":"Rejected"}`),
 			"is_reset_allowed":            json.RawMessage(`false`),
-			commandReset:                  nil,
+			"reset":                       nil,
 			"set_system_time":             json.RawMessage(`false`),
 			"get_boot_reason":             json.RawMessage(`"Unknown"`),
 		},
 	} {
-		declared, known := a.table.definitions.Interface(implementation)
+		declared, known := definitions.Interface(implementation)
 		for command, answer := range commands {
 			if known && declared.Commands[command] == nil {
 				continue // an older EVerest

@@ -12,6 +12,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // mostPerAnswer bounds one answer of retrieve_vars_and_errors well below the
@@ -82,9 +83,9 @@ func calledFunction(function handshake.Function) func(handshake.ConnID) handshak
 // bindWork registers the functions that exist once a controller has announced
 // itself: the route table's commands, push_var and retrieve_vars_and_errors.
 func (a *Agent) bindWork() error {
-	for _, route := range a.table.routes {
-		for _, command := range route.Commands {
-			if err := a.server.Handle(command.Function, a.commandFunction(route, command)); err != nil {
+	for _, r := range a.table.Routes() {
+		for _, command := range r.Commands {
+			if err := a.server.Handle(command.Function, a.commandFunction(r, command)); err != nil {
 				return err
 			}
 		}
@@ -92,7 +93,7 @@ func (a *Agent) bindWork() error {
 	if err := a.server.Handle(FunctionPushVar, a.pushVar); err != nil {
 		return err
 	}
-	if err := a.server.Handle(FunctionTunnel, a.answerOffer); err != nil {
+	if err := a.server.Handle(route.FunctionSummary, a.compareTables); err != nil {
 		return err
 	}
 	return a.server.Handle(FunctionRetrieve, a.retrieve)
@@ -100,23 +101,23 @@ func (a *Agent) bindWork() error {
 
 // commandFunction serves one row of the route table. A call waits until this
 // board's modules are ready, for before that a command may reach nobody.
-func (a *Agent) commandFunction(route Route, command Command) rpc.Handler {
+func (a *Agent) commandFunction(r route.Route, command route.Command) rpc.Handler {
 	return func(ctx context.Context, request *rpc.Request) (any, error) {
-		arguments, err := command.readArguments(request)
+		arguments, err := command.ReadArguments(request.Decode)
 		if err != nil {
 			return nil, err
 		}
 		a.status.commands.Add(1)
-		if command.Control && a.refuses(ctx, command.Function) {
-			return toWire(command.wireResult(), command.unavailable())
+		if command.Privileged && a.refuses(ctx, command.Function) {
+			return command.WriteResult(command.UnavailableResult())
 		}
-		required := a.required(route.ID)
-		if len(required) == 0 || command.missing {
-			answer, err := a.notHere(route, command)
+		required := a.required(r.ID)
+		if len(required) == 0 || command.Missing {
+			answer, err := a.notHere(r, command)
 			if err != nil {
 				return nil, toWireError(err)
 			}
-			return toWire(command.wireResult(), answer)
+			return command.WriteResult(answer)
 		}
 		ctx, cancel := context.WithTimeout(ctx, a.config.CommandTimeout)
 		defer cancel()
@@ -125,71 +126,37 @@ func (a *Agent) commandFunction(route Route, command Command) rpc.Handler {
 		}
 		var result json.RawMessage
 		err = required[0].Call(ctx, command.Name, arguments, &result)
-		if command.Function == functionReset && errors.Is(err, net.ErrClosed) {
+		if command.Effect == route.Resets && errors.Is(err, net.ErrClosed) {
 			// The board goes down with the reset, and takes the answer along.
 			a.log.Info("this board goes down with the reset", zap.Error(err))
 			return nil, nil
 		}
 		if err != nil {
 			a.status.commandErrors.Add(1)
-			a.log.Warn("command failed", zap.String("interface", route.ID), zap.String("command", command.Name), zap.Error(err))
+			a.log.Warn("command failed", zap.String("interface", r.ID), zap.String("command", command.Name), zap.Error(err))
 			return nil, toWireError(err)
 		}
-		answer, err := toWire(command.wireResult(), result)
+		answer, err := command.WriteResult(result)
 		if err != nil {
 			a.status.commandErrors.Add(1)
-			return nil, toWireError(fmt.Errorf("result of %s.%s: %w", route.Interface, command.Name, err))
+			return nil, toWireError(fmt.Errorf("result of %s.%s: %w", r.Interface, command.Name, err))
 		}
-		a.afterCommand(ctx, route, command, result)
+		a.afterCommand(ctx, command, result)
 		return answer, nil
 	}
 }
 
 // afterCommand tells the handshake of commands after which this board is about
 // to go down.
-func (a *Agent) afterCommand(ctx context.Context, route Route, command Command, result json.RawMessage) {
-	if route.ID != routeSystem {
-		return
-	}
-	switch command.Name {
-	case commandFirmware:
-		if firmwareIsComing(result) {
-			a.loop.postAndWait(handshake.FirmwareAccepted{})
-		}
-	case commandReset:
+func (a *Agent) afterCommand(ctx context.Context, command route.Command, result json.RawMessage) {
+	switch {
+	case command.AcceptsUpdate(result):
+		a.loop.postAndWait(handshake.FirmwareAccepted{})
+	case command.Effect == route.Resets:
 		session := rpc.SessionFrom(ctx)
 		session.CloseAfterReply()
 		a.loop.postAndWait(handshake.ResetForwarded{Conn: a.sessions.number(session)})
 	}
-}
-
-// readArguments reads the arguments of the command's function as EVerest values.
-func (c Command) readArguments(request *rpc.Request) (everest.Args, error) {
-	if c.Whole {
-		var text string
-		if err := request.Decode(&text); err != nil {
-			return nil, err
-		}
-		return objectOf([]byte(text))
-	}
-	declared := c.Arguments
-	targets := make([]any, len(declared))
-	values := make([]func() (json.RawMessage, error), len(declared))
-	for i, argument := range declared {
-		targets[i], values[i] = wireTarget(argument.Kind)
-	}
-	if err := request.Decode(targets...); err != nil {
-		return nil, err
-	}
-	arguments := make(everest.Args, len(declared))
-	for i, argument := range declared {
-		value, err := values[i]()
-		if err != nil {
-			return nil, fmt.Errorf("argument %s: %w", argument.Name, err)
-		}
-		arguments[argument.Name] = value
-	}
-	return arguments, nil
 }
 
 // pushVar publishes a variable of the main board on this one. What comes before
@@ -208,7 +175,7 @@ func (a *Agent) pushVar(ctx context.Context, request *rpc.Request) (any, error) 
 
 // publishPushed ignores what is not in the table of pushes.
 func (a *Agent) publishPushed(ctx context.Context, pushed variableEvent) error {
-	for _, push := range Pushes() {
+	for _, push := range route.Pushes() {
 		if push.ID != pushed.Interface || push.Variable != pushed.Variable {
 			continue
 		}

@@ -54,7 +54,6 @@ type agentCounters struct {
 	resumes                   atomic.Uint64
 	givenUp, delivered        atomic.Uint64
 	commands, commandErrors   atomic.Uint64
-	tunnel                    atomic.Pointer[[]string]
 }
 
 func (c *agentCounters) controllerAddress() string { return text(&c.controller) }
@@ -75,7 +74,7 @@ func (a *Agent) Status() AgentStatus {
 		Journal:       waiting, JournalBytes: bytes,
 		Collected: collected, GivenUp: a.status.givenUp.Load(), Delivered: a.status.delivered.Load(),
 		Commands: a.status.commands.Load(), CommandErrors: a.status.commandErrors.Load(),
-		Tunnel: list(&a.status.tunnel), Differences: list(&a.table.differences),
+		Tunnel: a.table.Extras(), Differences: a.table.Differences(),
 	}
 }
 
@@ -84,11 +83,4 @@ func text(pointer *atomic.Pointer[string]) string {
 		return *value
 	}
 	return ""
-}
-
-func list(pointer *atomic.Pointer[[]string]) []string {
-	if value := pointer.Load(); value != nil {
-		return *value
-	}
-	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 var (
@@ -113,14 +114,14 @@ func between(least time.Duration, milliseconds uint64, most time.Duration) time.
 // itself.
 func (a *Agent) bindV2() error {
 	functions := map[string]rpc.Handler{
-		FunctionLinkEvents: a.events,
-		FunctionLinkPush:   a.pushV2,
-		FunctionLinkCancel: a.cancel,
-		FunctionTunnel:     a.answerOffer,
+		FunctionLinkEvents:    a.events,
+		FunctionLinkPush:      a.pushV2,
+		FunctionLinkCancel:    a.cancel,
+		route.FunctionSummary: a.compareTables,
 	}
-	for _, route := range a.table.routes {
-		for _, command := range route.Commands {
-			functions[linkCommand(route, command)] = a.commandV2(route, command)
+	for _, r := range a.table.Routes() {
+		for _, command := range r.Commands {
+			functions[linkCommand(r, command)] = a.commandV2(r, command)
 		}
 	}
 	for name, handler := range functions {
@@ -226,7 +227,7 @@ func (a *Agent) heard(session handshake.ConnID) {
 }
 
 // commandV2 serves one command of the route table in v2.
-func (a *Agent) commandV2(route Route, command Command) rpc.Handler {
+func (a *Agent) commandV2(r route.Route, command route.Command) rpc.Handler {
 	return func(ctx context.Context, request *rpc.Request) (any, error) {
 		var number, floor, limit uint64
 		var text string
@@ -237,20 +238,20 @@ func (a *Agent) commandV2(route Route, command Command) rpc.Handler {
 		if err != nil {
 			return nil, err
 		}
-		arguments, err := objectOf([]byte(text))
+		arguments, err := route.ParseArguments(text)
 		if err != nil {
 			return nil, err
 		}
-		if command.Control && a.refuses(ctx, command.Function) {
-			return string(command.unavailable()), nil
+		if command.Privileged && a.refuses(ctx, command.Function) {
+			return string(command.UnavailableResult()), nil
 		}
 		value, err := a.once(ctx, number, floor, limit, func(ctx context.Context) (json.RawMessage, error) {
-			return a.command(ctx, route, command, arguments)
+			return a.command(ctx, r, command, arguments)
 		})
 		if err != nil {
 			return nil, err
 		}
-		if command.Function == functionReset && a.connected(route.ID) {
+		if command.Effect == route.Resets && a.connected(r.ID) {
 			rpc.SessionFrom(ctx).CloseAfterReply()
 			a.loop.postAndWait(handshake.ResetForwarded{Conn: session})
 		}
@@ -258,38 +259,30 @@ func (a *Agent) commandV2(route Route, command Command) rpc.Handler {
 	}
 }
 
-func objectOf(text []byte) (everest.Args, error) {
-	var arguments everest.Args
-	if err := json.Unmarshal(text, &arguments); err != nil {
-		return nil, fmt.Errorf("arguments %s are no JSON object: %w", clip(text), err)
-	}
-	return arguments, nil
-}
-
 // command executes a command on this board. It waits until the board's modules
 // are ready, for before that a command may reach nobody.
-func (a *Agent) command(ctx context.Context, route Route, command Command, arguments everest.Args) (json.RawMessage, error) {
+func (a *Agent) command(ctx context.Context, r route.Route, command route.Command, arguments everest.Args) (json.RawMessage, error) {
 	a.status.commands.Add(1)
-	required := a.required(route.ID)
-	if len(required) == 0 || command.missing {
-		return a.notHere(route, command)
+	required := a.required(r.ID)
+	if len(required) == 0 || command.Missing {
+		return a.notHere(r, command)
 	}
 	if err := waitFor(ctx, a.ready); err != nil {
 		return nil, &everest.CommandError{Type: everest.NotReady, Message: "the satellite's modules are not ready"}
 	}
 	var result json.RawMessage
 	err := required[0].Call(ctx, command.Name, arguments, &result)
-	if command.Function == functionReset && (errors.Is(err, net.ErrClosed) || a.life.Err() != nil) {
+	if command.Effect == route.Resets && (errors.Is(err, net.ErrClosed) || a.life.Err() != nil) {
 		// The board goes down with the reset, and takes the answer along.
 		a.log.Info("this board goes down with the reset", zap.Error(err))
 		return json.RawMessage("null"), nil
 	}
 	if err != nil {
 		a.status.commandErrors.Add(1)
-		a.log.Warn("command failed", zap.String("interface", route.ID), zap.String("command", command.Name), zap.Error(err))
+		a.log.Warn("command failed", zap.String("interface", r.ID), zap.String("command", command.Name), zap.Error(err))
 		return nil, err
 	}
-	if route.ID == routeSystem && command.Name == commandFirmware && firmwareIsComing(result) {
+	if command.AcceptsUpdate(result) {
 		a.loop.postAndWait(handshake.FirmwareAccepted{})
 	}
 	return result, nil
@@ -384,7 +377,7 @@ func (a *Agent) pushV2(ctx context.Context, request *rpc.Request) (any, error) {
 		return nil, err
 	}
 	if !json.Valid([]byte(text)) {
-		return nil, fmt.Errorf("value of %s.%s is not JSON: %s", implementation, variable, clip([]byte(text)))
+		return nil, fmt.Errorf("value of %s.%s is not JSON: %s", implementation, variable, route.Clip(text))
 	}
 	_, err := a.once(ctx, number, floor, limit, func(ctx context.Context) (json.RawMessage, error) {
 		return nil, a.publishPushed(ctx, variableEvent{Interface: implementation, Variable: variable, Value: json.RawMessage(text)})

@@ -19,6 +19,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // patience is generous: it only ends a test that would hang.
@@ -163,9 +164,9 @@ const (
 // those of the system apart: it is a module of its own.
 func implementationsOf(withSystem bool) map[string]string {
 	implementations := map[string]string{}
-	for _, route := range satellite.Routes() {
-		if (route.ID == "system") == withSystem {
-			implementations[route.ID] = route.Interface
+	for _, r := range route.Standard() {
+		if (r.ID == "system") == withSystem {
+			implementations[r.ID] = r.Interface
 		}
 	}
 	return implementations
@@ -213,16 +214,16 @@ func startSatellite(t testing.TB, broker everest.Broker, options satelliteOption
 		options.port = freePort(t)
 	}
 	connections := map[string][]everesttest.Connection{}
-	for _, route := range satellite.Routes() {
-		mandatory := route.ID == "energy" || route.ID == "evse_manager"
+	for _, r := range route.Standard() {
+		mandatory := r.ID == "energy" || r.ID == "evse_manager"
 		switch {
 		case options.onlyMandatory && !mandatory:
-		case route.ID == "system":
+		case r.ID == "system":
 			if !options.noSystem {
-				connections[route.ID] = []everesttest.Connection{{ModuleID: systemID, ImplementationID: "system"}}
+				connections[r.ID] = []everesttest.Connection{{ModuleID: systemID, ImplementationID: "system"}}
 			}
 		default:
-			connections[route.ID] = []everesttest.Connection{{ModuleID: portID, ImplementationID: route.ID}}
+			connections[r.ID] = []everesttest.Connection{{ModuleID: portID, ImplementationID: r.ID}}
 		}
 	}
 	if options.dialect == "" {
@@ -276,8 +277,8 @@ func startMainWith(t testing.TB, broker everest.Broker, port int, config satelli
 		fmt.Fprintf(&requires, "  %s: {interface: %s}\n", id, name)
 		connections[id] = []everesttest.Connection{{ModuleID: controllerID, ImplementationID: id}}
 	}
-	for _, route := range satellite.Routes() {
-		require(route.ID, route.Interface)
+	for _, r := range route.Standard() {
+		require(r.ID, r.Interface)
 	}
 	require("satellite", "satellite")
 	own := map[string]string{"auth": "auth", "aggregated": "system"}

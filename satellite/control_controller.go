@@ -12,6 +12,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // controlStatus is the controller's answer to GET /status. It asks the agent for its own.
@@ -52,7 +53,7 @@ func (c *Controller) activeErrors(ctx context.Context) *int {
 	defer cancel()
 	counted := make(chan int, 1)
 	c.background.Go(func() {
-		active := slices.DeleteFunc(c.module.Provides(routeSatellite).ActiveErrors(), func(e everest.Error) bool {
+		active := slices.DeleteFunc(c.module.Provides(route.Satellite).ActiveErrors(), func(e everest.Error) bool {
 			return e.Origin.ModuleID == c.module.ID()
 		})
 		counted <- len(active)

@@ -11,14 +11,15 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // controlled are the commands that the policy is about.
-func controlled(t *testing.T) map[string]satellite.Command {
-	commands := map[string]satellite.Command{}
-	for _, route := range satellite.Routes() {
-		for _, command := range route.Commands {
-			if command.Control {
+func controlled(t *testing.T) map[string]route.Command {
+	commands := map[string]route.Command{}
+	for _, r := range route.Standard() {
+		for _, command := range r.Commands {
+			if command.Privileged {
 				commands[command.Name] = command
 			}
 		}

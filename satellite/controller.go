@@ -14,6 +14,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // ControllerConfig configures a Controller. What the zero value means is written
@@ -68,7 +69,7 @@ type Controller struct {
 	module      *everest.Module
 	definitions *everest.Definitions
 	parameters  controllerParameters
-	table       controllerTable
+	table       route.Table
 	sinks       errorSinks
 	target      target
 	// finder is nil where hostname is no serial number.
@@ -144,10 +145,10 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 	address := c.address()
 	c.status.satellite.Store(&address)
-	if err := c.fit(interfacesOf(manifest.Provides, providedInterface)); err != nil {
+	if err := c.resolve(providedInterfaces(manifest)); err != nil {
 		return err
 	}
-	c.relay = newRelay(c.table.routes, module, &c.sinks, c.log, &c.status)
+	c.relay = newRelay(&c.table, module, &c.sinks, c.log, &c.status)
 	if c.protocol, err = c.parameters.protocol(c.config.Handshake); err != nil {
 		return err
 	}

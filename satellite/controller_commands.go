@@ -13,22 +13,23 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // provide answers every command of the controller's implementations: those of
 // the route table by the satellite, those of `satellite` itself.
 func (c *Controller) provide() {
-	for _, route := range c.table.routes {
-		for _, command := range route.Commands {
-			if command.missing {
+	for _, r := range c.table.Routes() {
+		for _, command := range r.Commands {
+			if command.Missing {
 				continue // nobody here can call it
 			}
-			c.module.Provides(route.ID).Handle(command.Name, func(ctx context.Context, arguments everest.Args) (any, error) {
-				return c.tunnel(ctx, route, command, arguments)
+			c.module.Provides(r.ID).Handle(command.Name, func(ctx context.Context, arguments everest.Args) (any, error) {
+				return c.tunnel(ctx, r, command, arguments)
 			})
 		}
 	}
-	satellite := c.module.Provides(routeSatellite)
+	satellite := c.module.Provides(route.Satellite)
 	satellite.Handle("get_local_endpoint_address", func(context.Context, everest.Args) (any, error) {
 		return c.localAddress(), nil
 	})
@@ -74,62 +75,59 @@ func (c *Controller) remoteAddress() string {
 
 // tunnel passes a command to the satellite. Arguments are checked first, since a
 // C++ agent ends with its whole board on a wrong one.
-func (c *Controller) tunnel(ctx context.Context, route Route, command Command, arguments everest.Args) (any, error) {
+func (c *Controller) tunnel(ctx context.Context, r route.Route, command route.Command, arguments everest.Args) (any, error) {
 	c.status.commands.Add(1)
-	result, err := c.passOn(ctx, route, command, arguments)
+	result, err := c.passOn(ctx, r, command, arguments)
 	if err != nil {
 		c.status.commandErrors.Add(1)
 		failed := fromWireError(err)
 		if !errors.Is(err, errNotThere) {
-			c.log.Warn("command failed", zap.String("interface", route.ID), zap.String("command", command.Name), zap.Error(failed))
+			c.log.Warn("command failed", zap.String("interface", r.ID), zap.String("command", command.Name), zap.Error(failed))
 		}
 		return nil, failed
 	}
 	return result, nil
 }
 
-func (c *Controller) passOn(ctx context.Context, route Route, command Command, arguments everest.Args) (json.RawMessage, error) {
-	if err := c.definitions.CheckReceivedArguments(route.Interface, command.Name, arguments); err != nil {
+func (c *Controller) passOn(ctx context.Context, r route.Route, command route.Command, arguments everest.Args) (json.RawMessage, error) {
+	if err := c.definitions.CheckReceivedArguments(r.Interface, command.Name, arguments); err != nil {
 		return nil, err
 	}
-	values, err := command.writeArguments(arguments)
+	values, err := command.WriteArguments(arguments)
 	if err != nil {
 		return nil, err
 	}
 	way := c.links.passage()
 	switch {
 	case way.isolated:
-		return c.negative(route, command)
+		return c.negative(r, command)
 	case way.session != nil:
-		return c.passOnV2(ctx, way, route, command, arguments)
+		return c.passOnV2(ctx, way, r, command, arguments)
 	case way.client == nil:
-		return c.withoutLink(route, command, c.notConnected())
+		return c.withoutLink(r, command, c.notConnected())
 	}
 	client := way.client
-	if command.Function == functionReset {
+	if command.Effect == route.Resets {
 		c.loop.postAndWait(handshake.ResetForwarded{})
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.config.CommandTimeout)
 	defer cancel()
-	target, value := wireTarget(command.wireResult())
+	target, value := command.ReadResult()
 	err = client.Call(ctx, command.Function, target, values...)
-	if command.Whole && errors.Is(err, rpc.ErrMethodNotFound) {
-		return nil, c.notThere(route, command)
+	if command.Derived && errors.Is(err, rpc.ErrMethodNotFound) {
+		return nil, c.notThere(r, command)
 	}
 	if errors.Is(err, net.ErrClosed) {
-		return c.withoutLink(route, command, fmt.Errorf("%s: %w", command.Function, err))
+		return c.withoutLink(r, command, fmt.Errorf("%s: %w", command.Function, err))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", command.Function, err)
 	}
 	result, err := value()
 	if err != nil {
-		return nil, fmt.Errorf("answer of %s: %w", command.Function, err)
+		return nil, fmt.Errorf("result of %s.%s: %w", r.Interface, command.Name, err)
 	}
-	if _, err := toWire(command.Result, result); err != nil {
-		return nil, fmt.Errorf("result of %s.%s: %w", route.Interface, command.Name, err)
-	}
-	if route.ID == routeSystem && command.Name == commandFirmware && firmwareIsComing(result) {
+	if command.AcceptsUpdate(result) {
 		c.loop.postAndWait(handshake.FirmwareAccepted{})
 	}
 	return result, nil
@@ -140,8 +138,8 @@ func (c *Controller) passOn(ctx context.Context, route Route, command Command, a
 // no use for the error, and EVerest's EnergyManager, which sets limits every
 // second, ends its whole board on one, while the satellite is away as expected.
 // A reset takes the link along anyway.
-func (c *Controller) withoutLink(route Route, command Command, cause error) (json.RawMessage, error) {
-	if command.Result != Null {
+func (c *Controller) withoutLink(r route.Route, command route.Command, cause error) (json.RawMessage, error) {
+	if command.Result != route.Null {
 		if errors.Is(cause, ErrNotConnected) {
 			cause = c.notConnected()
 		}
@@ -149,30 +147,8 @@ func (c *Controller) withoutLink(route Route, command Command, cause error) (jso
 	}
 	c.status.commandErrors.Add(1)
 	c.log.Warn("command did not reach the satellite, or took it along",
-		zap.String("interface", route.ID), zap.String("command", command.Name), zap.Error(cause))
+		zap.String("interface", r.ID), zap.String("command", command.Name), zap.Error(cause))
 	return json.RawMessage("null"), nil
-}
-
-// writeArguments turns the command's arguments into what its function takes.
-func (c Command) writeArguments(arguments everest.Args) ([]any, error) {
-	if c.Whole {
-		text, err := marshal(arguments)
-		return []any{string(text)}, err
-	}
-	declared := c.Arguments
-	values := make([]any, len(declared))
-	for i, argument := range declared {
-		raw, present := arguments[argument.Name]
-		if !present {
-			return nil, &everest.CommandError{Type: everest.SchemaValidationError, Message: "argument " + argument.Name + " is missing"}
-		}
-		value, err := toWire(argument.Kind, raw)
-		if err != nil {
-			return nil, &everest.CommandError{Type: everest.SchemaValidationError, Message: "argument " + argument.Name + ": " + err.Error()}
-		}
-		values[i] = value
-	}
-	return values, nil
 }
 
 // push sends the main board's variables of Pushes to the satellite, in the order
@@ -180,7 +156,7 @@ func (c Command) writeArguments(arguments everest.Args) ([]any, error) {
 // agreed waits for it.
 func (c *Controller) push() {
 	order := everest.OnQueue(c.module.NewQueue("push"))
-	for _, push := range Pushes() {
+	for _, push := range route.Pushes() {
 		for _, required := range c.module.Requires(push.ID) {
 			required.Subscribe(push.Variable, func(ctx context.Context, value json.RawMessage) {
 				if err := c.pushOne(ctx, push, value); err != nil && ctx.Err() == nil {
@@ -192,7 +168,7 @@ func (c *Controller) push() {
 	}
 }
 
-func (c *Controller) pushOne(ctx context.Context, push Push, value json.RawMessage) error {
+func (c *Controller) pushOne(ctx context.Context, push route.Push, value json.RawMessage) error {
 	if err := waitFor(ctx, c.agreed); err != nil {
 		return err
 	}
@@ -204,7 +180,7 @@ func (c *Controller) pushOne(ctx context.Context, push Push, value json.RawMessa
 		return ErrNotConnected
 	}
 	client := way.client
-	text, err := marshal(variableEvent{Interface: push.ID, Value: value, Variable: push.Variable})
+	text, err := route.Marshal(variableEvent{Interface: push.ID, Value: value, Variable: push.Variable})
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,6 @@ type controllerCounters struct {
 	lastVariable               atomic.Int64
 	commands, commandErrors    atomic.Uint64
 	pushed                     atomic.Uint64
-	tunnel                     atomic.Pointer[[]string]
 
 	resumes, isolations, givenUp atomic.Uint64
 }
@@ -86,7 +85,7 @@ func (c *Controller) Status() ControllerStatus {
 		Pushed:  c.status.pushed.Load(),
 		Resumes: c.status.resumes.Load(), Isolations: c.status.isolations.Load(), GivenUp: c.status.givenUp.Load(),
 		Backlog: c.delivery.len(),
-		Tunnel:  list(&c.status.tunnel), Differences: list(&c.table.differences),
+		Tunnel:  c.table.Extras(), Differences: c.table.Differences(),
 	}
 	if dialect, known := c.links.speaks(); known {
 		status.Dialect = dialect.String()

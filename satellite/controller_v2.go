@@ -16,6 +16,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // linkSession is one agreement in v2: it lives on while connections come and go.
@@ -144,7 +145,7 @@ func (c *Controller) join(action handshake.Establish) {
 	link := c.links.agree(session)
 	if c.status.isolations.Load() > 0 {
 		c.delivery.add(delivered{do: func(ctx context.Context) {
-			if err := c.module.Provides(routeSatellite).Clear(ctx, communicationFault, ""); err != nil {
+			if err := c.module.Provides(route.Satellite).Clear(ctx, communicationFault, ""); err != nil {
 				c.log.Error("cannot clear the communication fault", zap.Error(err))
 			}
 		}})
@@ -172,7 +173,7 @@ func (c *Controller) isolate(action handshake.Isolate) {
 	c.status.isolations.Add(1)
 	c.links.isolate()
 	c.delivery.add(delivered{do: func(ctx context.Context) {
-		err := c.module.Provides(routeSatellite).Raise(ctx, everest.Error{
+		err := c.module.Provides(route.Satellite).Raise(ctx, everest.Error{
 			Type: communicationFault, Severity: everest.SeverityHigh,
 			Message: "no link to the satellite at " + c.address() + ": " + action.Reason.String(),
 		})
@@ -232,42 +233,38 @@ func (c *Controller) takeEvents(session *linkSession, answer rpc.Raw) error {
 
 // passOnV2 has a command executed once, whatever becomes of the connection: it is
 // called again under its number on the connection that resumes the link.
-func (c *Controller) passOnV2(ctx context.Context, way passage, route Route, command Command, arguments everest.Args) (json.RawMessage, error) {
-	text, err := marshal(arguments)
+func (c *Controller) passOnV2(ctx context.Context, way passage, r route.Route, command route.Command, arguments everest.Args) (json.RawMessage, error) {
+	text, err := route.Marshal(arguments)
 	if err != nil {
 		return nil, err
 	}
-	if command.Function == functionReset {
+	if command.Effect == route.Resets {
 		c.loop.postAndWait(handshake.ResetForwarded{})
 	}
 	var result string
 	function := c.once
-	if command.Function == functionReset || command.Repeated {
+	if command.Effect == route.Resets || command.Repeated {
 		function = c.onceHere
 	}
-	err = function(ctx, way.session, linkCommand(route, command), &result, string(text))
+	err = function(ctx, way.session, linkCommand(r, command), &result, string(text))
 	switch {
-	case command.Whole && errors.Is(err, rpc.ErrMethodNotFound):
-		return nil, c.notThere(route, command)
+	case command.Derived && errors.Is(err, rpc.ErrMethodNotFound):
+		return nil, c.notThere(r, command)
 	case errors.Is(err, net.ErrClosed):
-		return c.withoutLink(route, command, err)
+		return c.withoutLink(r, command, err)
 	case errors.Is(err, errIsolated):
-		return c.negative(route, command)
+		return c.negative(r, command)
 	case err != nil:
-		return nil, fmt.Errorf("%s.%s: %w", route.ID, command.Name, err)
+		return nil, fmt.Errorf("%s.%s: %w", r.ID, command.Name, err)
 	}
-	value := json.RawMessage(result)
-	if !json.Valid(value) {
-		return nil, fmt.Errorf("answer of %s.%s is not JSON: %s", route.ID, command.Name, clip(value))
+	value, err := command.ParseResult(result)
+	if err != nil {
+		return nil, fmt.Errorf("result of %s.%s: %w", r.Interface, command.Name, err)
 	}
-	// What the other dialect refuses is refused here too.
-	if _, err := toWire(command.Result, value); err != nil {
-		return nil, fmt.Errorf("result of %s.%s: %w", route.Interface, command.Name, err)
-	}
-	if route.ID == routeSystem && command.Name == commandFirmware && firmwareIsComing(value) {
+	if command.AcceptsUpdate(value) {
 		c.loop.postAndWait(handshake.FirmwareAccepted{})
 	}
-	if route.ID == routeEVSE && command.Name == commandGetEVSE {
+	if command.Remembered {
 		c.evse.Store(&value)
 	}
 	return value, nil
@@ -370,7 +367,7 @@ func (c *Controller) cancel(client *rpc.Client, number uint64) {
 	}
 }
 
-func (c *Controller) pushOneV2(ctx context.Context, way passage, push Push, value json.RawMessage) error {
+func (c *Controller) pushOneV2(ctx context.Context, way passage, push route.Push, value json.RawMessage) error {
 	if err := c.once(ctx, way.session, FunctionLinkPush, nil, push.ID, push.Variable, string(value)); err != nil {
 		return err
 	}
@@ -383,15 +380,15 @@ func (c *Controller) notConnected() *everest.CommandError {
 }
 
 // negative answers for a port that is out of service.
-func (c *Controller) negative(route Route, command Command) (json.RawMessage, error) {
-	if answer := command.unavailable(); answer != nil {
+func (c *Controller) negative(r route.Route, command route.Command) (json.RawMessage, error) {
+	if answer := command.UnavailableResult(); answer != nil {
 		return answer, nil
 	}
-	if route.ID == routeEVSE && command.Name == commandGetEVSE {
+	if command.Remembered {
 		if last := c.evse.Load(); last != nil {
 			return *last, nil
 		}
-		if mapping := c.module.MappingOf(routeEVSE); mapping != nil {
+		if mapping := c.module.MappingOf(r.ID); mapping != nil {
 			connector := 1
 			if mapping.Connector != nil {
 				connector = *mapping.Connector

@@ -1,8 +1,20 @@
 package satellite
 
 import (
+	_ "embed" // the manifests and the interface are files of their own
+
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/definitions"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
+)
+
+var (
+	//go:embed manifests/SatelliteAgent.yaml
+	agentManifest []byte
+	//go:embed manifests/SatelliteController.yaml
+	controllerManifest []byte
+	//go:embed interfaces/satellite.yaml
+	satelliteInterface []byte
 )
 
 // Definitions returns EVerest's interface definitions and the project's own
@@ -12,5 +24,23 @@ func Definitions() (*everest.Definitions, error) {
 	if err != nil {
 		return nil, err
 	}
-	return known.WithInterface(routeSatellite, satelliteInterface)
+	return known.WithInterface(route.Satellite, satelliteInterface)
+}
+
+// requiredInterfaces returns the interfaces of a manifest's requirements, by id.
+func requiredInterfaces(manifest *everest.Manifest) map[string]string {
+	interfaces := make(map[string]string, len(manifest.Requires))
+	for id, required := range manifest.Requires {
+		interfaces[id] = required.Interface
+	}
+	return interfaces
+}
+
+// providedInterfaces returns the interfaces of a manifest's implementations, by id.
+func providedInterfaces(manifest *everest.Manifest) map[string]string {
+	interfaces := make(map[string]string, len(manifest.Provides))
+	for id, provided := range manifest.Provides {
+		interfaces[id] = provided.Interface
+	}
+	return interfaces
 }

@@ -4,6 +4,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
+)
+
+// Functions of the link itself, which no command stands behind.
+const (
+	FunctionIAmHere  = "i_am_here"
+	FunctionIAmReady = "i_am_ready"
+	FunctionExit     = "exit"
+	FunctionPushVar  = "push_var"
+	FunctionRetrieve = "retrieve_vars_and_errors"
+
+	errorActionRaise = "raise"
+	errorActionClear = "clear"
 )
 
 // retrieved is the JSON text that retrieve_vars_and_errors answers: two lists,
@@ -40,7 +54,7 @@ func encodeRetrieved(events []Event) (string, error) {
 			message.Errors = append(message.Errors, errorEvent{Action: errorActionClear, Error: event.Error})
 		}
 	}
-	text, err := marshal(message)
+	text, err := route.Marshal(message)
 	return string(text), err
 }
 
@@ -69,7 +83,7 @@ func decodeRetrieved(text string) ([]Event, error) {
 		var raised errorEvent
 		err := json.Unmarshal(entry, &raised)
 		if err != nil || len(raised.Error) == 0 || raised.Action != errorActionRaise && raised.Action != errorActionClear {
-			wrong = append(wrong, fmt.Errorf("error entry %s has no action raise or clear with an error", clip(entry)))
+			wrong = append(wrong, fmt.Errorf("error entry %s has no action raise or clear with an error", route.Clip(entry)))
 			continue
 		}
 		events = append(events, Event{Error: raised.Error, Raised: raised.Action == errorActionRaise})
@@ -81,10 +95,10 @@ func decodeRetrieved(text string) ([]Event, error) {
 func decodeVariable(text []byte) (variableEvent, error) {
 	var event variableEvent
 	if err := json.Unmarshal(text, &event); err != nil {
-		return event, fmt.Errorf("variable entry %s is not the expected JSON: %w", clip(text), err)
+		return event, fmt.Errorf("variable entry %s is not the expected JSON: %w", route.Clip(text), err)
 	}
 	if event.Interface == "" || event.Variable == "" || len(event.Value) == 0 {
-		return event, fmt.Errorf("variable entry %s lacks interface, var or value", clip(text))
+		return event, fmt.Errorf("variable entry %s lacks interface, var or value", route.Clip(text))
 	}
 	return event, nil
 }

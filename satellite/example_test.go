@@ -45,27 +45,6 @@ func ExampleController() {
 	}
 }
 
-// What is tunnelled is a table.
-func ExampleRoutes() {
-	for _, route := range satellite.Routes() {
-		if route.ID != "uk_random_delay" {
-			continue
-		}
-		for _, command := range route.Commands {
-			fmt.Println("command ", command.Name, "->", command.Function)
-		}
-		for _, variable := range route.Variables {
-			fmt.Println("variable", variable.Name)
-		}
-	}
-	// Output:
-	// command  enable -> uk_random_delay_enable
-	// command  disable -> uk_random_delay_disable
-	// command  cancel -> uk_random_delay_cancel
-	// command  set_duration_s -> uk_random_delay_set_duration_s
-	// variable countdown
-}
-
 // One answer on the wire has a list of variables and a list of errors. A journal
 // hands over only as much as the two lists can say in order.
 func ExampleJournal() {

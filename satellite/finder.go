@@ -15,6 +15,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/discovery"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 const (
@@ -102,7 +103,7 @@ func (c *Controller) raiseDuplicate(cause error) {
 	c.log.Error("the satellite is ambiguous: it is not connected to until it is not; a link that stands goes on",
 		zap.String("satellite", c.address()), zap.Error(cause))
 	c.delivery.add(delivered{do: func(ctx context.Context) {
-		err := c.module.Provides(routeSatellite).Raise(ctx, everest.Error{
+		err := c.module.Provides(route.Satellite).Raise(ctx, everest.Error{
 			Type: communicationFault, SubType: duplicateSerial, Severity: everest.SeverityHigh, Message: cause.Error(),
 		})
 		if err != nil {
@@ -114,7 +115,7 @@ func (c *Controller) raiseDuplicate(cause error) {
 func (c *Controller) clearDuplicate() {
 	c.log.Info("the satellite is not ambiguous any more", zap.String("satellite", c.address()))
 	c.delivery.add(delivered{do: func(ctx context.Context) {
-		if err := c.module.Provides(routeSatellite).Clear(ctx, communicationFault, duplicateSerial); err != nil {
+		if err := c.module.Provides(route.Satellite).Clear(ctx, communicationFault, duplicateSerial); err != nil {
 			c.log.Error("cannot clear the fault of an ambiguous satellite", zap.Error(err))
 		}
 	}})

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 var (
@@ -41,21 +42,21 @@ type errorSinks struct {
 }
 
 // open connects the sinks to the module's implementations. The zero value has none.
-func (s *errorSinks) open(module *everest.Module, routes []Route, definitions *everest.Definitions) {
+func (s *errorSinks) open(module *everest.Module, routes []route.Route, definitions *everest.Definitions) {
 	sink := func(id, name string) errorSink {
 		declared, _ := definitions.Interface(name)
 		return errorSink{module.Provides(id), declared}
 	}
-	s.self, s.satellite, s.extras = module.ID(), sink(routeSatellite, routeSatellite), make(map[string]errorSink)
-	for _, route := range routes {
-		if route.extra {
-			s.extras[route.ID] = sink(route.ID, route.Interface)
+	s.self, s.satellite, s.extras = module.ID(), sink(route.Satellite, route.Satellite), make(map[string]errorSink)
+	for _, r := range routes {
+		if r.Extra {
+			s.extras[r.ID] = sink(r.ID, r.Interface)
 		}
 	}
 }
 
 // follow takes from the agent's offer where the extras are tunnelled from.
-func (s *errorSinks) follow(theirs offer) {
+func (s *errorSinks) follow(theirs route.Summary) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	s.origins = make(map[everest.Origin]string)

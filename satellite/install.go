@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // Names of the modules, as EVerest configurations refer to them.
@@ -18,8 +19,8 @@ const (
 // option tunnel adds an optional requirement for each further interface that is to
 // be tunnelled.
 func AgentInstallation() everest.Installation {
-	return installation(agentModule, agentManifest, func(edit *everest.ManifestEdit, one extra) error {
-		return edit.Require(one.ID, one.Interface, 0, 1)
+	return installation(agentModule, agentManifest, func(edit *everest.ManifestEdit, extra route.Extra) error {
+		return edit.Require(extra.ID, extra.Interface, 0, 1)
 	})
 }
 
@@ -27,18 +28,18 @@ func AgentInstallation() everest.Installation {
 // installation. Its option tunnel adds an implementation for each further interface
 // that is to be tunnelled.
 func ControllerInstallation() everest.Installation {
-	return installation(controllerModule, controllerManifest, func(edit *everest.ManifestEdit, one extra) error {
-		return edit.Provide(one.ID, one.Interface, "Tunnelled from the satellite by its definition.")
+	return installation(controllerModule, controllerManifest, func(edit *everest.ManifestEdit, extra route.Extra) error {
+		return edit.Provide(extra.ID, extra.Interface, "Tunnelled from the satellite by its definition.")
 	})
 }
 
 // installation carries the interface `satellite` for both modules: the agent
 // does not need it, but either may be installed first.
-func installation(module string, manifest []byte, add func(*everest.ManifestEdit, extra) error) everest.Installation {
+func installation(module string, manifest []byte, add func(*everest.ManifestEdit, route.Extra) error) everest.Installation {
 	return everest.Installation{
 		Module:     module,
 		Manifest:   manifest,
-		Interfaces: map[string][]byte{routeSatellite: satelliteInterface},
+		Interfaces: map[string][]byte{route.Satellite: satelliteInterface},
 		Options: []everest.InstallOption{{
 			Name:  parameterTunnel,
 			Usage: "the names of further interfaces to tunnel, separated by commas",
@@ -51,27 +52,27 @@ func installation(module string, manifest []byte, add func(*everest.ManifestEdit
 
 // applyTunnel writes into the manifest what is to be tunnelled. Without the option
 // that is what was chosen before: a new release of the module must not take it away.
-func applyTunnel(edit *everest.ManifestEdit, value string, given bool, add func(*everest.ManifestEdit, extra) error) error {
+func applyTunnel(edit *everest.ManifestEdit, value string, given bool, add func(*everest.ManifestEdit, route.Extra) error) error {
 	if !given {
 		value = installedTunnel(edit.Installed())
 	}
-	extras, err := parseTunnel(value)
+	extras, err := route.ParseExtras(value)
 	if err != nil {
 		return err
 	}
 	kept := extras[:0:0]
-	for _, one := range extras {
-		if !edit.Target().Has(one.Interface) {
+	for _, extra := range extras {
+		if !edit.Target().Has(extra.Interface) {
 			if given {
-				return fmt.Errorf("this EVerest has no interface %s in share/everest/interfaces: put its definition there first", one.Interface)
+				return fmt.Errorf("this EVerest has no interface %s in share/everest/interfaces: put its definition there first", extra.Interface)
 			}
-			edit.Note("left out: tunnel %s (this EVerest has no interface %s any more)", one, one.Interface)
+			edit.Note("left out: tunnel %s (this EVerest has no interface %s any more)", extra, extra.Interface)
 			continue
 		}
-		if err := add(edit, one); err != nil {
+		if err := add(edit, extra); err != nil {
 			return err
 		}
-		kept = append(kept, one)
+		kept = append(kept, extra)
 	}
 	if len(kept) == 0 {
 		return nil
@@ -80,8 +81,8 @@ func applyTunnel(edit *everest.ManifestEdit, value string, given bool, add func(
 	if given {
 		choice = "as chosen"
 	}
-	edit.Note("tunnel: %s (%s)", formatTunnel(kept), choice)
-	return edit.SetDefault(parameterTunnel, formatTunnel(kept))
+	edit.Note("tunnel: %s (%s)", route.FormatExtras(kept), choice)
+	return edit.SetDefault(parameterTunnel, route.FormatExtras(kept))
 }
 
 // installedTunnel is what an installed manifest tunnels.

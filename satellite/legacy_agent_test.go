@@ -14,6 +14,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // scriptedAgent is the C++ agent as it was recorded: it answers each function
@@ -206,19 +207,19 @@ func (m *mainBoard) cause(t *testing.T, function string, recorded []any) {
 		}
 		return
 	}
-	for _, route := range satellite.Routes() {
-		for _, command := range route.Commands {
+	for _, r := range route.Standard() {
+		for _, command := range r.Commands {
 			if command.Function != function {
 				continue
 			}
 			arguments := map[string]json.RawMessage{}
 			for i, argument := range command.Arguments {
-				if argument.Kind != satellite.JSON {
+				if argument.Kind != route.JSON {
 					t.Fatalf("no argument of kind %d is in the recordings", argument.Kind)
 				}
 				arguments[argument.Name] = json.RawMessage(recorded[i].(string))
 			}
-			if err := m.required(route.ID).Call(t.Context(), command.Name, arguments, nil); err != nil {
+			if err := m.required(r.ID).Call(t.Context(), command.Name, arguments, nil); err != nil {
 				t.Fatalf("%s: %v", function, err)
 			}
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // exchange is one recorded call between the C++ controller and the C++ agent.
@@ -286,13 +287,13 @@ func newRecordedResults(t *testing.T, exchanges []exchange) *recordedResults {
 
 // answer answers a command of the charge port.
 func (r *recordedResults) answer(_ context.Context, call invocation) (any, error) {
-	for _, route := range satellite.Routes() {
-		for _, command := range route.Commands {
-			if route.ID != call.Implementation || command.Name != call.Command {
+	for _, routed := range route.Standard() {
+		for _, command := range routed.Commands {
+			if routed.ID != call.Implementation || command.Name != call.Command {
 				continue
 			}
 			result, _ := r.next(command.Function)
-			if text, isText := result.(string); isText && command.Result == satellite.JSON {
+			if text, isText := result.(string); isText && command.Result == route.JSON {
 				return json.RawMessage(text), nil
 			}
 			return result, nil

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // bareLink is an agent and a controller that speak v2 over TCP, without modules
@@ -54,9 +55,12 @@ func startBareLinkWith(t testing.TB, prepare func(*bareLink), publish func(value
 	if l.controller.protocol, err = l.controller.parameters.protocol(handshake.ControllerConfig{}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := l.controller.table.Resolve(map[string]string{route.EVSE: route.EVSE}, nil, ""); err != nil {
+		t.Fatal(err)
+	}
 	l.controller.relay = &relay{
 		log: zap.NewNop(), status: &l.controller.status, opened: make(chan struct{}), ready: true,
-		variables: map[string]map[string]bool{routeEVSE: {"evse_id": true}},
+		table: &l.controller.table,
 		publish: func(_ context.Context, _, _ string, value json.RawMessage) error {
 			publish(value)
 			return nil
@@ -105,7 +109,7 @@ func (l *bareLink) put(value json.RawMessage) {
 		}
 		time.Sleep(100 * time.Microsecond)
 	}
-	l.agent.record(Event{Interface: routeEVSE, Variable: "evse_id", Value: value})
+	l.agent.record(Event{Interface: route.EVSE, Variable: "evse_id", Value: value})
 }
 
 // BenchmarkLinkThroughput is the link alone: events of 500 bytes, as many as go.
@@ -165,7 +169,7 @@ func TestABareLinkCarriesEverything(t *testing.T) {
 		}
 	})
 	for i := range events {
-		value, err := marshal(i)
+		value, err := route.Marshal(i)
 		if err != nil {
 			t.Fatal(err)
 		}

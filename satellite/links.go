@@ -285,7 +285,7 @@ func (c *Controller) call(link *link, function handshake.Function) {
 			c.roundTrips.Add(time.Since(began))
 			c.deliver(events)
 		case handshake.IAmReady:
-			c.offer(link, client)
+			c.compareTables(link, client)
 		}
 		c.loop.post(handshake.Replied{Conn: link.number, Function: function, Known: known})
 	}

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // relay publishes the satellite's events on the main board, one after the other
@@ -19,19 +20,16 @@ type relay struct {
 	log    *zap.Logger
 	status *controllerCounters
 	// publish and forward are the ways to the main board's broker.
-	publish func(ctx context.Context, route, variable string, value json.RawMessage) error
+	publish func(ctx context.Context, id, variable string, value json.RawMessage) error
 	forward func(ctx context.Context, event Event) error
 	// replace makes the errors of a list the only ones that are forwarded.
 	replace func(ctx context.Context, active json.RawMessage) error
 	// rfid is where the satellite's reader stands, nil for no mapping.
-	rfid *everest.Mapping
-	// variables are those of the route table, by interface.
-	variables      map[string]map[string]bool
+	rfid           *everest.Mapping
+	table          *route.Table
 	firmwareFailed func()
 	// watch is told what was published.
 	watch func(Event)
-	// told are unknown variables that were reported.
-	told told
 
 	// opened is closed when the board is ready.
 	opened  chan struct{}
@@ -40,20 +38,13 @@ type relay struct {
 	waiting []Event
 }
 
-func newRelay(routes []Route, module *everest.Module, sinks *errorSinks, log *zap.Logger, status *controllerCounters) *relay {
-	variables := make(map[string]map[string]bool)
-	for _, route := range routes {
-		variables[route.ID] = make(map[string]bool)
-		for _, variable := range route.Variables {
-			variables[route.ID][variable.Name] = true
-		}
-	}
+func newRelay(table *route.Table, module *everest.Module, sinks *errorSinks, log *zap.Logger, status *controllerCounters) *relay {
 	return &relay{
-		log: log, status: status, variables: variables, opened: make(chan struct{}),
+		log: log, status: status, table: table, opened: make(chan struct{}),
 		watch: func(Event) {},
-		rfid:  module.MappingOf(routeRFID),
-		publish: func(ctx context.Context, route, variable string, value json.RawMessage) error {
-			return module.Provides(route).Publish(ctx, variable, value)
+		rfid:  module.MappingOf(route.RFID),
+		publish: func(ctx context.Context, id, variable string, value json.RawMessage) error {
+			return module.Provides(id).Publish(ctx, variable, value)
 		},
 		forward: sinks.forward,
 		replace: sinks.replace,
@@ -122,7 +113,7 @@ func (r *relay) event(ctx context.Context, event Event) {
 		r.log.Warn("error of the satellite is dropped", zap.Bool("raised", event.Raised), zap.Error(err))
 	case errors.Is(err, errUnknownVariable):
 		r.status.dropped.Add(1)
-		if r.told.first(event.Interface + "." + event.Variable) {
+		if r.table.First(event.Interface + "." + event.Variable) {
 			r.log.Warn("a variable of the satellite is unknown on this board: its values are dropped",
 				zap.String("interface", event.Interface), zap.String("variable", event.Variable))
 		}
@@ -141,18 +132,18 @@ func (r *relay) event(ctx context.Context, event Event) {
 }
 
 func (r *relay) variable(ctx context.Context, event Event) error {
-	if !r.variables[event.Interface][event.Variable] {
+	if !r.table.HasVariable(event.Interface, event.Variable) {
 		return errUnknownVariable
 	}
 	value := event.Value
 	switch {
-	case event.Interface == routeRFID && event.Variable == variableToken:
-		token, err := withConnectors(value, r.rfid)
+	case route.IsToken(event.Interface, event.Variable):
+		token, err := route.WithConnectors(value, r.rfid)
 		if err != nil {
 			return err
 		}
 		value = token
-	case event.Interface == routeSystem && event.Variable == variableFirmware && firmwareFailed(value):
+	case route.IsFailedUpdate(event.Interface, event.Variable, value):
 		r.firmwareFailed()
 	}
 	return r.publish(ctx, event.Interface, event.Variable, value)

@@ -13,6 +13,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 var hardReset = map[string]any{"type": "Hard", "scheduled": false}
@@ -54,16 +55,16 @@ func TestCommandsWhileTheSatelliteIsAway(t *testing.T) {
 	}
 	waitUntil(t, "the controller has parted", func() bool { return s.main.controller.Status().State == "Parted" })
 	samples := sampler{t, definitions(t)}
-	for _, route := range satellite.Routes() {
-		declared, _ := samples.definitions.Interface(route.Interface)
-		for _, command := range route.Commands {
-			err := s.main.required(route.ID).Call(t.Context(), command.Name, samples.arguments(declared.Commands[command.Name]), nil)
+	for _, r := range route.Standard() {
+		declared, _ := samples.definitions.Interface(r.Interface)
+		for _, command := range r.Commands {
+			err := s.main.required(r.ID).Call(t.Context(), command.Name, samples.arguments(declared.Commands[command.Name]), nil)
 			failed, ok := errors.AsType[*everest.CommandError](err)
 			switch {
-			case command.Result == satellite.Null && err != nil:
-				t.Errorf("%s.%s, which has no result: %v", route.ID, command.Name, err)
-			case command.Result != satellite.Null && (!ok || failed.Type != everest.NotReady):
-				t.Errorf("%s.%s: %v, want NotReady", route.ID, command.Name, err)
+			case command.Result == route.Null && err != nil:
+				t.Errorf("%s.%s, which has no result: %v", r.ID, command.Name, err)
+			case command.Result != route.Null && (!ok || failed.Type != everest.NotReady):
+				t.Errorf("%s.%s: %v, want NotReady", r.ID, command.Name, err)
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // arrival is something that the main board's modules saw of the satellite.
@@ -50,10 +51,10 @@ func startStation(t testing.TB, broker everest.Broker, options satelliteOptions)
 // listen puts all variables and errors of the controller on one queue.
 func (s *station) listen(main *standIn) {
 	order := everest.OnQueue(main.module.NewQueue("arrivals"))
-	for _, route := range satellite.Routes() {
-		for _, variable := range route.Variables {
-			main.module.Requires(route.ID)[0].Subscribe(variable.Name, func(_ context.Context, value json.RawMessage) {
-				s.arrivals <- arrival{route.ID, variable.Name, string(value)}
+	for _, r := range route.Standard() {
+		for _, variable := range r.Variables {
+			main.module.Requires(r.ID)[0].Subscribe(variable.Name, func(_ context.Context, value json.RawMessage) {
+				s.arrivals <- arrival{r.ID, variable.Name, string(value)}
 			}, order)
 		}
 	}
@@ -77,30 +78,30 @@ func TestEveryCommandCrossesTheTunnel(t *testing.T) {
 	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		s := startStation(t, broker, satelliteOptions{})
 		samples := sampler{t, definitions(t)}
-		for _, route := range satellite.Routes() {
-			declared, _ := samples.definitions.Interface(route.Interface)
-			for _, command := range route.Commands {
-				if route.ID == "system" && command.Name == "reset" {
+		for _, r := range route.Standard() {
+			declared, _ := samples.definitions.Interface(r.Interface)
+			for _, command := range r.Commands {
+				if r.ID == "system" && command.Name == "reset" {
 					continue // it ends the link: TestResetEndsTheSession
 				}
 				definition := declared.Commands[command.Name]
 				arguments := samples.arguments(definition)
 				var result json.RawMessage
-				if err := s.main.required(route.ID).Call(t.Context(), command.Name, arguments, &result); err != nil {
-					t.Errorf("%s.%s: %v", route.ID, command.Name, err)
+				if err := s.main.required(r.ID).Call(t.Context(), command.Name, arguments, &result); err != nil {
+					t.Errorf("%s.%s: %v", r.ID, command.Name, err)
 					continue
 				}
 				if want := samples.value(definition.Result); string(result) != want {
-					t.Errorf("%s.%s answered %s, want %s", route.ID, command.Name, result, want)
+					t.Errorf("%s.%s answered %s, want %s", r.ID, command.Name, result, want)
 				}
 				calls := s.satellite.port.calls
-				if route.ID == "system" {
+				if r.ID == "system" {
 					calls = s.satellite.system.calls
 				}
-				got := receive(t, calls, route.ID+"."+command.Name)
-				want := invocation{route.ID, command.Name, arguments}
+				got := receive(t, calls, r.ID+"."+command.Name)
+				want := invocation{r.ID, command.Name, arguments}
 				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("%s.%s (-want +got):\n%s", route.ID, command.Name, diff)
+					t.Errorf("%s.%s (-want +got):\n%s", r.ID, command.Name, diff)
 				}
 			}
 		}
@@ -115,21 +116,21 @@ func TestVariablesAndErrorsArriveInOrder(t *testing.T) {
 		samples := sampler{t, definitions(t)}
 		var want []arrival
 		for range 3 {
-			for _, route := range satellite.Routes() {
-				declared, _ := samples.definitions.Interface(route.Interface)
-				for _, variable := range route.Variables {
+			for _, r := range route.Standard() {
+				declared, _ := samples.definitions.Interface(r.Interface)
+				for _, variable := range r.Variables {
 					value := samples.value(declared.Variables[variable.Name].Schema)
 					provider := s.satellite.port
-					if route.ID == "system" {
+					if r.ID == "system" {
 						provider = s.satellite.system
 					}
-					if err := provider.module.Provides(route.ID).Publish(t.Context(), variable.Name, json.RawMessage(value)); err != nil {
+					if err := provider.module.Provides(r.ID).Publish(t.Context(), variable.Name, json.RawMessage(value)); err != nil {
 						t.Fatal(err)
 					}
-					if route.ID == "rfid_token_provider" {
+					if r.ID == "rfid_token_provider" {
 						value = value[:len(value)-1] + `,"connectors":[2]}`
 					}
-					want = append(want, arrival{route.ID, variable.Name, value})
+					want = append(want, arrival{r.ID, variable.Name, value})
 				}
 			}
 			provided := s.satellite.port.module.Provides("evse_manager")
@@ -182,7 +183,7 @@ func TestPushedVariablesReachTheSatellite(t *testing.T) {
 	s.satellite.waitReady()
 	s.main.waitReady()
 	var want, got []string
-	for _, push := range satellite.Pushes() {
+	for _, push := range route.Pushes() {
 		declared, _ := samples.definitions.Interface(push.Interface)
 		value := samples.value(declared.Variables[push.Variable].Schema)
 		implementation := map[string]string{"auth": "auth", "system": "aggregated"}[push.ID]
@@ -208,20 +209,20 @@ func TestPushedVariablesReachTheSatellite(t *testing.T) {
 func TestAbsentInterfacesAreAnswered(t *testing.T) {
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{onlyMandatory: true})
 	samples := sampler{t, definitions(t)}
-	for _, route := range satellite.Routes() {
-		if route.ID == "energy" || route.ID == "evse_manager" {
+	for _, r := range route.Standard() {
+		if r.ID == "energy" || r.ID == "evse_manager" {
 			continue
 		}
-		declared, _ := samples.definitions.Interface(route.Interface)
-		for _, command := range route.Commands {
+		declared, _ := samples.definitions.Interface(r.Interface)
+		for _, command := range r.Commands {
 			var result json.RawMessage
-			err := s.main.required(route.ID).Call(t.Context(), command.Name, samples.arguments(declared.Commands[command.Name]), &result)
+			err := s.main.required(r.ID).Call(t.Context(), command.Name, samples.arguments(declared.Commands[command.Name]), &result)
 			want := string(command.Absent)
 			if want == "" {
 				want = "null"
 			}
 			if err != nil || string(result) != want {
-				t.Errorf("%s.%s answered %s, %v, want %s", route.ID, command.Name, result, err, want)
+				t.Errorf("%s.%s answered %s, %v, want %s", r.ID, command.Name, result, err, want)
 			}
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // startCabled starts a station whose boards are connected by a cable.
@@ -208,16 +209,16 @@ func TestALostSatelliteIsIsolated(t *testing.T) {
 		t.Errorf("arrived: %v, want the communication fault", got)
 	}
 	samples := sampler{t, definitions(t)}
-	for _, route := range satellite.Routes() {
-		declared, _ := samples.definitions.Interface(route.Interface)
-		for _, command := range route.Commands {
+	for _, r := range route.Standard() {
+		declared, _ := samples.definitions.Interface(r.Interface)
+		for _, command := range r.Commands {
 			var result json.RawMessage
 			arguments := samples.arguments(declared.Commands[command.Name])
-			if err := s.main.required(route.ID).Call(t.Context(), command.Name, arguments, &result); err != nil {
-				t.Errorf("%s.%s: %v, want a negative answer", route.ID, command.Name, err)
+			if err := s.main.required(r.ID).Call(t.Context(), command.Name, arguments, &result); err != nil {
+				t.Errorf("%s.%s: %v, want a negative answer", r.ID, command.Name, err)
 			}
-			if command.Result == satellite.Boolean && string(result) != "false" {
-				t.Errorf("%s.%s answered %s, want false", route.ID, command.Name, result)
+			if command.Result == route.Boolean && string(result) != "false" {
+				t.Errorf("%s.%s answered %s, want false", r.ID, command.Name, result)
 			}
 		}
 	}

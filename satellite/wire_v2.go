@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // Functions of the link between two Go modules: doc/link-v2.md.
@@ -24,8 +25,8 @@ const (
 )
 
 // linkCommand returns the function of v2 that carries a command.
-func linkCommand(route Route, command Command) string {
-	return prefixLinkCommand + route.ID + "." + command.Name
+func linkCommand(r route.Route, command route.Command) string {
+	return prefixLinkCommand + r.ID + "." + command.Name
 }
 
 // The kinds of events.

@@ -18,8 +18,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
 // Ledger compares, for one round, what the boards sent with what arrived at the
@@ -29,9 +27,6 @@ type Ledger struct {
 	streams map[streamKey]*Stream
 	calls   map[streamKey]*calls
 	totals  map[int]*Totals
-	// repeated are the commands that a controller answers at once while its link
-	// is away, by name: their callers repeat them before long.
-	repeated map[string]bool
 	// away are the satellites whose link was away in the round: see withoutLink.
 	away map[int]bool
 }
@@ -55,18 +50,10 @@ const (
 
 // New returns an empty ledger.
 func New() *Ledger {
-	l := &Ledger{
+	return &Ledger{
 		streams: map[streamKey]*Stream{}, calls: map[streamKey]*calls{}, totals: map[int]*Totals{},
-		repeated: map[string]bool{}, away: map[int]bool{},
+		away: map[int]bool{},
 	}
-	for _, route := range satellite.Routes() {
-		for _, command := range route.Commands {
-			if command.Repeated {
-				l.repeated[command.Name] = true
-			}
-		}
-	}
-	return l
 }
 
 // LinkAway records that the satellite's link was away in the round.
@@ -123,7 +110,7 @@ func (l *Ledger) Totals(satellite int) *Totals {
 func (l *Ledger) stream(entry Entry, flow flow) *Stream {
 	key := streamKey{entry.Satellite, flow, entry.Name}
 	if l.streams[key] == nil {
-		l.streams[key] = &Stream{Skips: l.isRepeated(key)}
+		l.streams[key] = &Stream{Skips: key.isRepeated()}
 	}
 	return l.streams[key]
 }
@@ -235,16 +222,20 @@ func (c *calls) problems() []string {
 // digestNull is the digest of the answer of a command without a result.
 func digestNull() string { return Digest(json.RawMessage("null")) }
 
+// repeatedCommand is the one that a controller answers at once while its link is
+// away: its caller repeats it before long.
+const repeatedCommand = "enforce_limits"
+
 // isRepeated reports whether the stream is that of a repeated command, or of its
 // answers.
-func (l *Ledger) isRepeated(key streamKey) bool {
-	return (key.Flow == flowCommands || key.Flow == flowAnswers) && l.repeated[key.Name]
+func (key streamKey) isRepeated() bool {
+	return (key.Flow == flowCommands || key.Flow == flowAnswers) && key.Name == repeatedCommand
 }
 
 // mayBeWithoutLink reports whether some of a stream's calls may never come to the
 // satellite although nothing is lost.
 func (l *Ledger) mayBeWithoutLink(key streamKey) bool {
-	return l.away[key.Satellite] && l.isRepeated(key)
+	return l.away[key.Satellite] && key.isRepeated()
 }
 
 // answersOf returns the stream of the answers to a stream of calls.

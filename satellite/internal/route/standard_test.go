@@ -1,15 +1,12 @@
-package satellite
+package route
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/remotechargeport/remotechargeport/everest"
 )
 
 // The functions as the C++ agent registers them: name, arguments, result.
@@ -50,7 +47,7 @@ uk_random_delay_set_duration_s(Integer) Null
 func TestRoutesHaveTheFunctionsOfTheWire(t *testing.T) {
 	kinds := map[Kind]string{Null: "Null", JSON: "JSON", Text: "Text", Integer: "Integer", Boolean: "Boolean"}
 	var got []string
-	for _, route := range Routes() {
+	for _, route := range Standard() {
 		for _, command := range route.Commands {
 			var arguments []string
 			for _, argument := range command.Arguments {
@@ -67,11 +64,8 @@ func TestRoutesHaveTheFunctionsOfTheWire(t *testing.T) {
 
 // Every command, argument and variable of a tunnelled interface has its row.
 func TestRoutesCoverTheInterfaces(t *testing.T) {
-	known, err := Definitions()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, route := range Routes() {
+	known := builtIn(t)
+	for _, route := range Standard() {
 		declared, ok := known.Interface(route.Interface)
 		if !ok {
 			t.Errorf("interface %s is not defined", route.Interface)
@@ -119,15 +113,9 @@ func TestRoutesCoverTheInterfaces(t *testing.T) {
 // result, with the one exception that the C++ agent has too: null for get_display_messages
 // and upload_logs.
 func TestAbsentAnswersAreValidResults(t *testing.T) {
-	known, err := Definitions()
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest, err := everest.ParseManifest(agentManifest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, route := range Routes() {
+	known := builtIn(t)
+	manifest := manifestOf(t, "SatelliteAgent")
+	for _, route := range Standard() {
 		if manifest.Requires[route.ID].MinConnections > 0 {
 			continue
 		}
@@ -147,16 +135,9 @@ func TestAbsentAnswersAreValidResults(t *testing.T) {
 
 // The manifests offer and want exactly what the table tunnels.
 func TestManifestsFitTheRoutes(t *testing.T) {
-	agent, err := everest.ParseManifest(agentManifest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	controller, err := everest.ParseManifest(controllerManifest)
-	if err != nil {
-		t.Fatal(err)
-	}
+	agent, controller := manifestOf(t, "SatelliteAgent"), manifestOf(t, "SatelliteController")
 	wantRequires, wantProvides := map[string]string{}, map[string]string{"satellite": "satellite"}
-	for _, route := range Routes() {
+	for _, route := range Standard() {
 		wantRequires[route.ID], wantProvides[route.ID] = route.Interface, route.Interface
 	}
 	gotRequires, gotProvides := map[string]string{}, map[string]string{}
@@ -179,62 +160,5 @@ func TestManifestsFitTheRoutes(t *testing.T) {
 		if agent.Provides[push.ID].Interface != push.Interface || controller.Requires[push.ID].Interface != push.Interface {
 			t.Errorf("%s.%s goes nowhere", push.Interface, push.Variable)
 		}
-	}
-}
-
-func TestValuesCrossTheWireUnchanged(t *testing.T) {
-	for _, test := range []struct {
-		kind  Kind
-		value string
-		wire  any
-	}{
-		{JSON, `{"b":1.50,"a":[null,"<x>"]}`, `{"b":1.50,"a":[null,"<x>"]}`},
-		{JSON, `null`, `null`},
-		{Text, `"Soft"`, "Soft"},
-		{Text, `"<a\"b>"`, `<a"b>`},
-		{Integer, `-7`, int64(-7)},
-		{Boolean, `true`, true},
-		{Boolean, `false`, false},
-		{Null, `null`, nil},
-	} {
-		wire, err := toWire(test.kind, json.RawMessage(test.value))
-		if err != nil || wire != test.wire {
-			t.Errorf("toWire(%s) = %v, %v, want %v", test.value, wire, err, test.wire)
-			continue
-		}
-		target, value := wireTarget(test.kind)
-		switch target := target.(type) {
-		case *string:
-			*target = wire.(string)
-		case *int64:
-			*target = wire.(int64)
-		case *bool:
-			*target = wire.(bool)
-		}
-		if got, err := value(); err != nil || string(got) != test.value {
-			t.Errorf("%v came back as %s, %v, want %s", wire, got, err, test.value)
-		}
-	}
-}
-
-func TestValuesOfTheWrongTypeAreRefused(t *testing.T) {
-	for _, test := range []struct {
-		kind  Kind
-		value string
-	}{
-		{JSON, `{"a":`}, {JSON, ``}, {Text, `1`}, {Text, `null`}, {Integer, `1.5`}, {Integer, `"1"`}, {Integer, `1e300`},
-		{Boolean, `1`}, {Boolean, `null`}, {Kind(99), `1`},
-	} {
-		if wire, err := toWire(test.kind, json.RawMessage(test.value)); err == nil {
-			t.Errorf("toWire(kind %d, %s) = %v, want an error", test.kind, test.value, wire)
-		}
-	}
-	if wire, err := toWire(Integer, json.RawMessage(`5.0`)); err != nil || wire != int64(5) {
-		t.Errorf("toWire(Integer, 5.0) = %v, %v, want 5", wire, err)
-	}
-	target, value := wireTarget(JSON)
-	*target.(*string) = "{"
-	if _, err := value(); err == nil {
-		t.Error("a JSON text that is none was taken")
 	}
 }

@@ -1,22 +1,47 @@
-package satellite
+package route
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/definitions"
 )
 
-func hasAll(t *testing.T) map[string]string {
+// standardInterfaces are those of the controller's manifest.
+func standardInterfaces(t *testing.T) map[string]string {
 	t.Helper()
-	manifest, err := everest.ParseManifest(controllerManifest)
+	interfaces := map[string]string{}
+	for id, provided := range manifestOf(t, "SatelliteController").Provides {
+		interfaces[id] = provided.Interface
+	}
+	return interfaces
+}
+
+func manifestOf(t *testing.T, module string) *everest.Manifest {
+	t.Helper()
+	content, err := os.ReadFile("../../manifests/" + module + ".yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return interfacesOf(manifest.Provides, providedInterface)
+	manifest, err := everest.ParseManifest(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return manifest
+}
+
+func builtIn(t *testing.T) *everest.Definitions {
+	t.Helper()
+	known, err := definitions.EVerest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return known
 }
 
 func defined(t *testing.T, interfaces, types string) *everest.Definitions {
@@ -31,7 +56,7 @@ func defined(t *testing.T, interfaces, types string) *everest.Definitions {
 // rows writes what a route does other than the table of the wire.
 func rows(routes []Route) map[string]string {
 	table := map[string]Route{}
-	for _, route := range Routes() {
+	for _, route := range Standard() {
 		table[route.ID] = route
 	}
 	found := map[string]string{}
@@ -39,11 +64,11 @@ func rows(routes []Route) map[string]string {
 		var said []string
 		known := map[string]bool{}
 		for _, command := range route.Commands {
-			if command.missing {
+			if command.Missing {
 				said = append(said, "-"+command.Name)
 			}
-			if command.Whole {
-				said = append(said, "+"+command.Name+"="+string(command.unavailable()))
+			if command.Derived {
+				said = append(said, "+"+command.Name+"="+string(command.UnavailableResult()))
 			}
 		}
 		for _, variable := range table[route.ID].Variables {
@@ -67,18 +92,15 @@ func rows(routes []Route) map[string]string {
 	return found
 }
 
-func TestRoutesFitTheBoard(t *testing.T) {
-	full, err := Definitions()
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestRoutesResolveAgainstTheBoard(t *testing.T) {
+	full := builtIn(t)
 	without := func(id string) map[string]string {
-		has := hasAll(t)
+		has := standardInterfaces(t)
 		delete(has, id)
 		return has
 	}
 	with := func(id, name string) map[string]string {
-		has := hasAll(t)
+		has := standardInterfaces(t)
 		has[id] = name
 		return has
 	}
@@ -86,31 +108,31 @@ func TestRoutesFitTheBoard(t *testing.T) {
 		name        string
 		has         map[string]string
 		definitions *everest.Definitions
-		extras      []extra
+		extras      []Extra
 		want        map[string]string
 		problem     string
 	}{
-		{name: "the release that is built in", has: hasAll(t), definitions: full, want: map[string]string{}},
-		{name: "nothing is defined", has: hasAll(t), want: map[string]string{}},
+		{name: "the release that is built in", has: standardInterfaces(t), definitions: full, want: map[string]string{}},
+		{name: "nothing is defined", has: standardInterfaces(t), want: map[string]string{}},
 		{name: "without an interface", has: without("uk_random_delay"), definitions: full,
 			want: map[string]string{"uk_random_delay": "-enable -disable -cancel -set_duration_s -$countdown"}},
-		{name: "an older release", has: hasAll(t),
+		{name: "an older release", has: standardInterfaces(t),
 			definitions: defined(t, `"system":{"cmds":{"reset":{},"update_firmware":{},"upload_logs":{},"is_reset_allowed":{},"get_boot_reason":{}},"vars":{"log_status":{}}}`, ""),
 			want:        map[string]string{"system": "-allow_firmware_installation -set_system_time -$firmware_update_status"}},
-		{name: "a newer release", has: hasAll(t),
+		{name: "a newer release", has: standardInterfaces(t),
 			definitions: defined(t, `"uk_random_delay":{"cmds":{"enable":{},"disable":{},"cancel":{},"set_duration_s":{},"skip":{"result":{"type":"boolean"}}},"vars":{"countdown":{},"skipped":{}}}`, ""),
 			want:        map[string]string{"uk_random_delay": "+skip=false +$skipped"}},
-		{name: "an extra", has: with("meter", "powermeter"), definitions: full, extras: []extra{{"meter", "powermeter"}},
+		{name: "an extra", has: with("meter", "powermeter"), definitions: full, extras: []Extra{{"meter", "powermeter"}},
 			want: map[string]string{"meter": "+start_transaction= +stop_transaction= +$powermeter +$public_key_ocmf"}},
-		{name: "an extra that is not in the manifest", has: hasAll(t), definitions: full, extras: []extra{{"meter", "powermeter"}},
+		{name: "an extra that is not in the manifest", has: standardInterfaces(t), definitions: full, extras: []Extra{{"meter", "powermeter"}},
 			want: map[string]string{}, problem: "meter:powermeter is not tunnelled: the installed manifest does not have it; install again with -install PREFIX -tunnel meter:powermeter"},
-		{name: "an extra of another interface", has: with("meter", "kvs"), definitions: full, extras: []extra{{"meter", "powermeter"}},
+		{name: "an extra of another interface", has: with("meter", "kvs"), definitions: full, extras: []Extra{{"meter", "powermeter"}},
 			want: map[string]string{}, problem: "meter:powermeter is not tunnelled: in the installed manifest meter is of interface kvs; install again with -install PREFIX -tunnel meter:powermeter"},
-		{name: "an extra without definition", has: with("nobody_knows", "nobody_knows"), definitions: full, extras: []extra{{"nobody_knows", "nobody_knows"}},
+		{name: "an extra without definition", has: with("nobody_knows", "nobody_knows"), definitions: full, extras: []Extra{{"nobody_knows", "nobody_knows"}},
 			want: map[string]string{}, problem: "nobody_knows is not tunnelled: interface nobody_knows is not defined in share/everest/interfaces of the installation"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			routes, problems := fitRoutes(test.has, test.definitions, test.extras)
+			routes, problems := resolve(test.has, test.definitions, test.extras)
 			if diff := cmp.Diff(test.want, rows(routes)); diff != "" {
 				t.Errorf("what differs from the table (-want +got):\n%s", diff)
 			}
@@ -139,7 +161,7 @@ func TestNegativeAnswersComeFromTheResult(t *testing.T) {
 		`7`:  "",
 	} {
 		command := derive("id", &everest.Command{Name: "command", Result: json.RawMessage(result)}, known)
-		if got := string(command.unavailable()); got != want {
+		if got := string(command.UnavailableResult()); got != want {
 			t.Errorf("%s: negative answer %q, want %q", result, got, want)
 		}
 	}
@@ -154,7 +176,7 @@ func TestTunnelKey(t *testing.T) {
 		"powermeter,second:powermeter": "powermeter,second:powermeter",
 		"second:evse_manager":          "second:evse_manager",
 		"powermeter:powermeter":        "powermeter",
-		"powermeter,powermeter":        `! the id "powermeter" stands there twice: give the second one another, as in other:powermeter`,
+		"powermeter,powermeter":        `! the id "powermeter" is used twice: give the second one another, as in other:powermeter`,
 		"energy":                       `! "energy" is tunnelled or used already: give it another id, as in other:energy`,
 		"auth":                         `! "auth" is tunnelled or used already: give it another id, as in other:auth`,
 		"satellite:powermeter":         `! "satellite" is tunnelled or used already: give it another id, as in other:powermeter`,
@@ -163,8 +185,8 @@ func TestTunnelKey(t *testing.T) {
 		":powermeter":                  `! ":powermeter" is neither the name of an interface, such as powermeter, nor an id with one, such as output_meter:powermeter`,
 		"a/b":                          `! "a/b" is neither the name of an interface, such as powermeter, nor an id with one, such as output_meter:powermeter`,
 	} {
-		extras, err := parseTunnel(key)
-		got := formatTunnel(extras)
+		extras, err := ParseExtras(key)
+		got := FormatExtras(extras)
 		if err != nil {
 			got = "! " + err.Error()
 		}
@@ -174,7 +196,7 @@ func TestTunnelKey(t *testing.T) {
 	}
 }
 
-func TestDifferencesOfOffers(t *testing.T) {
+func TestDifferencesOfSummaries(t *testing.T) {
 	members := func(pairs ...string) map[string]string {
 		all := map[string]string{}
 		for i := 0; i < len(pairs); i += 2 {
@@ -184,35 +206,35 @@ func TestDifferencesOfOffers(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name         string
-		ours, theirs offer
+		ours, theirs Summary
 		want         []string
 	}{
 		{name: "nothing"},
-		{name: "the same", ours: offer{"a": {Interface: "i", Members: members("command x", "1")}}, theirs: offer{"a": {Interface: "i", Members: members("command x", "1")}}},
-		{name: "only here", ours: offer{"a": {Interface: "i"}}, want: []string{"a: the peer does not have it"}},
-		{name: "only there", theirs: offer{"a": {Interface: "i"}}, want: []string{"a: only the peer has it"}},
-		{name: "another interface", ours: offer{"a": {Interface: "i"}}, theirs: offer{"a": {Interface: "j"}}, want: []string{"a: interface i here, j on the peer"}},
+		{name: "the same", ours: Summary{"a": {Interface: "i", Members: members("command x", "1")}}, theirs: Summary{"a": {Interface: "i", Members: members("command x", "1")}}},
+		{name: "only here", ours: Summary{"a": {Interface: "i"}}, want: []string{"a: the peer does not have it"}},
+		{name: "only there", theirs: Summary{"a": {Interface: "i"}}, want: []string{"a: only the peer has it"}},
+		{name: "another interface", ours: Summary{"a": {Interface: "i"}}, theirs: Summary{"a": {Interface: "j"}}, want: []string{"a: interface i here, j on the peer"}},
 		{name: "members",
-			ours:   offer{"a": {Interface: "i", Members: members("command x", "1", "variable y", "2", "error e/E", "")}},
-			theirs: offer{"a": {Interface: "i", Members: members("command x", "3", "variable z", "2")}},
+			ours:   Summary{"a": {Interface: "i", Members: members("command x", "1", "variable y", "2", "error e/E", "")}},
+			theirs: Summary{"a": {Interface: "i", Members: members("command x", "3", "variable z", "2")}},
 			want: []string{
 				"a: command x is defined differently on the peer", "a: error e/E is unknown to the peer",
 				"a: variable y is unknown to the peer", "a: variable z is only known to the peer",
 			}},
-		{name: "no definitions", ours: offer{"a": {Interface: "i", Members: members("command x", "1")}}, theirs: offer{"a": {Interface: "i"}}},
+		{name: "no definitions", ours: Summary{"a": {Interface: "i", Members: members("command x", "1")}}, theirs: Summary{"a": {Interface: "i"}}},
 	} {
 		if diff := cmp.Diff(test.want, differences(test.ours, test.theirs, "the peer")); diff != "" {
 			t.Errorf("%s: differences (-want +got):\n%s", test.name, diff)
 		}
 	}
-	many := offer{}
+	many := Summary{}
 	for i := range 100 {
-		many[strings.Repeat("x", i+1)] = offered{}
+		many[strings.Repeat("x", i+1)] = Entry{}
 	}
-	if got := differences(many, nil, "the peer"); len(got) != mostDifferences+1 || got[mostDifferences] != "and 60 more" {
+	if got := differences(many, nil, "the peer"); len(got) != maxDifferences+1 || got[maxDifferences] != "and 60 more" {
 		t.Errorf("%d differences, the last is %s", len(got), got[len(got)-1])
 	}
-	if _, err := readOffer("[1]"); err == nil {
-		t.Error("an array is taken for an offer")
+	if _, err := ParseSummary("[1]"); err == nil {
+		t.Error("an array is taken for a summary")
 	}
 }

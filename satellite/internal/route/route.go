@@ -1,0 +1,211 @@
+package route
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+)
+
+// Route is one tunnelled interface.
+type Route struct {
+	// ID names the agent's requirement, the controller's implementation, and the field `interface` of events on the wire.
+	ID        string
+	Interface string
+	Commands  []Command
+	Variables []Variable
+	// Extra marks an interface of the configuration key tunnel.
+	Extra bool
+}
+
+// Command is the route of one command: from the implementation on the main board, through the RPC function, to the
+// requirement on the satellite.
+type Command struct {
+	Name      string
+	Function  string // of the legacy dialect
+	Arguments []Argument
+	Result    Kind
+	// Absent is the result where the satellite's optional requirement is not connected. nil stands for null.
+	Absent json.RawMessage
+	// Unavailable is the result while the satellite is isolated; see UnavailableResult.
+	Unavailable json.RawMessage
+	// Privileged marks a command that resets or updates the satellite's board, or sends its logs away.
+	Privileged bool
+	// Repeated marks a command that its caller repeats before long with a newer value. It does not wait for a link to be
+	// resumed.
+	Repeated bool
+	// Remembered marks a command whose last result is returned while the satellite is isolated.
+	Remembered bool
+	Effect     Effect
+	// Derived marks a command that comes from the interface's definition, not from Standard: its arguments travel by
+	// name, as one JSON object, and its result as JSON.
+	Derived bool
+	// Missing marks a command that this board's EVerest does not have.
+	Missing bool
+}
+
+// Argument is one argument of a command, at its position in the RPC function.
+type Argument struct {
+	Name string
+	Kind Kind
+}
+
+// Variable is the route of one variable from the satellite to the main board.
+type Variable struct {
+	Name string
+	// NewestOnly marks a variable of which only the newest value matters. Older ones are given up first.
+	NewestOnly bool
+}
+
+// Push is a variable that goes from the main board to the satellite. ID names the controller's requirement and the
+// agent's implementation.
+type Push struct {
+	ID        string
+	Interface string
+	Variable  string
+}
+
+// Effect is what a successful command does to the satellite's board.
+type Effect int
+
+const (
+	NoEffect Effect = iota
+	// Resets: the board goes down, perhaps before it has replied.
+	Resets
+	// UpdatesFirmware: the board goes down some time later, if the update was accepted.
+	UpdatesFirmware
+)
+
+// AcceptsUpdate reports whether the result of the command means that the board will go down for a firmware update.
+func (c Command) AcceptsUpdate(result json.RawMessage) bool {
+	var status string
+	return c.Effect == UpdatesFirmware && json.Unmarshal(result, &status) == nil &&
+		(status == "Accepted" || status == "AcceptedCanceled")
+}
+
+// AbsentResult is the result of a satellite that does not have the interface.
+func (c Command) AbsentResult() json.RawMessage {
+	if c.Absent == nil {
+		return json.RawMessage("null")
+	}
+	return c.Absent
+}
+
+// UnavailableResult is the negative result for an isolated satellite: Unavailable, else Absent, else false of a
+// Boolean and null of a Null. It is nil where none of these is a result of the command.
+func (c Command) UnavailableResult() json.RawMessage {
+	switch {
+	case c.Unavailable != nil:
+		return c.Unavailable
+	case c.Absent != nil:
+		return c.Absent
+	case c.Result == Boolean:
+		return json.RawMessage("false")
+	case c.Result == Null:
+		return json.RawMessage("null")
+	}
+	return nil
+}
+
+// WriteArguments converts EVerest's arguments into those of the legacy function. A missing or ill-typed argument is an
+// *everest.CommandError of type SchemaValidationError.
+func (c Command) WriteArguments(arguments everest.Args) ([]any, error) {
+	if c.Derived {
+		text, err := Marshal(arguments)
+		return []any{string(text)}, err
+	}
+	invalid := func(name string, cause error) error {
+		return &everest.CommandError{Type: everest.SchemaValidationError, Message: "argument " + name + cause.Error()}
+	}
+	values := make([]any, len(c.Arguments))
+	for i, argument := range c.Arguments {
+		raw, present := arguments[argument.Name]
+		if !present {
+			return nil, invalid(argument.Name, errors.New(" is missing"))
+		}
+		value, err := toWire(argument.Kind, raw)
+		if err != nil {
+			return nil, invalid(argument.Name, fmt.Errorf(": %w", err))
+		}
+		values[i] = value
+	}
+	return values, nil
+}
+
+// ReadArguments reads the arguments of the legacy function as EVerest's. decode stores the values received into the
+// targets, in order.
+func (c Command) ReadArguments(decode func(targets ...any) error) (everest.Args, error) {
+	if c.Derived {
+		var text string
+		if err := decode(&text); err != nil {
+			return nil, err
+		}
+		return ParseArguments(text)
+	}
+	targets := make([]any, len(c.Arguments))
+	values := make([]func() (json.RawMessage, error), len(c.Arguments))
+	for i, argument := range c.Arguments {
+		targets[i], values[i] = fromWire(argument.Kind)
+	}
+	if err := decode(targets...); err != nil {
+		return nil, err
+	}
+	arguments := make(everest.Args, len(c.Arguments))
+	for i, argument := range c.Arguments {
+		value, err := values[i]()
+		if err != nil {
+			return nil, fmt.Errorf("argument %s: %w", argument.Name, err)
+		}
+		arguments[argument.Name] = value
+	}
+	return arguments, nil
+}
+
+// ParseArguments reads arguments that travel by name, as one JSON object.
+func ParseArguments(text string) (everest.Args, error) {
+	var arguments everest.Args
+	if err := json.Unmarshal([]byte(text), &arguments); err != nil {
+		return nil, fmt.Errorf("arguments %s are not a JSON object: %w", Clip(text), err)
+	}
+	return arguments, nil
+}
+
+// WriteResult converts EVerest's result into that of the legacy function.
+func (c Command) WriteResult(result json.RawMessage) (any, error) {
+	return toWire(c.wireResult(), result)
+}
+
+// ReadResult returns a target to decode the legacy function's result into, and a function that then returns the result
+// as EVerest's. That function fails where the peer's value is not of the command's kind.
+func (c Command) ReadResult() (target any, result func() (json.RawMessage, error)) {
+	target, value := fromWire(c.wireResult())
+	if !c.Derived {
+		return target, value
+	}
+	return target, func() (json.RawMessage, error) {
+		result, err := value()
+		if err != nil {
+			return nil, err
+		}
+		return result, check(c.Result, result)
+	}
+}
+
+// ParseResult reads a result that travels as JSON text. It fails where the peer's text is not JSON, or is not of the
+// command's kind: what the legacy dialect refuses is refused in link v2 too.
+func (c Command) ParseResult(text string) (json.RawMessage, error) {
+	result, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return result, check(c.Result, result)
+}
+
+// wireResult is how the result travels in the legacy dialect.
+func (c Command) wireResult() Kind {
+	if c.Derived {
+		return JSON
+	}
+	return c.Result
+}

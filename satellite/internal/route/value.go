@@ -1,0 +1,143 @@
+package route
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// Kind is how one value travels as an argument or a result of a legacy RPC function.
+type Kind int
+
+const (
+	// Null carries no value: the function returns nil.
+	Null Kind = iota
+	// JSON is a msgpack string with the value's JSON text.
+	JSON
+	// Text is a msgpack string with the text of a JSON string, without quotes: enumerations and time stamps.
+	Text
+	// Integer is a msgpack integer.
+	Integer
+	// Boolean is a msgpack boolean.
+	Boolean
+)
+
+// toWire converts one JSON value of this board into what the RPC function takes. It checks the value whole, because a
+// C++ agent ends with its board on a wrong one.
+func toWire(kind Kind, value json.RawMessage) (any, error) {
+	value = bytes.TrimSpace(value)
+	switch kind {
+	case Null:
+		return nil, nil
+	case JSON:
+		if !json.Valid(value) {
+			return nil, fmt.Errorf("%q is not JSON", Clip(value))
+		}
+		return string(value), nil
+	case Text:
+		var text string
+		if err := json.Unmarshal(value, &text); err != nil || !isString(value) {
+			return nil, fmt.Errorf("%s is not a string", Clip(value))
+		}
+		return text, nil
+	case Integer:
+		return toInteger(value)
+	case Boolean:
+		return toBoolean(value)
+	}
+	return nil, fmt.Errorf("kind %d is unknown", kind)
+}
+
+// check reports whether a value that is known to be JSON is of a kind. It does not scan the value again.
+func check(kind Kind, value json.RawMessage) (err error) {
+	value = bytes.TrimSpace(value)
+	switch kind {
+	case Null, JSON:
+	case Text:
+		if !isString(value) {
+			err = fmt.Errorf("%s is not a string", Clip(value))
+		}
+	case Integer:
+		_, err = toInteger(value)
+	case Boolean:
+		_, err = toBoolean(value)
+	default:
+		err = fmt.Errorf("kind %d is unknown", kind)
+	}
+	return err
+}
+
+// toInteger also takes 5.0: EVerest's validation counts it as an integer.
+func toInteger(value json.RawMessage) (any, error) {
+	if number, err := strconv.ParseInt(string(value), 10, 64); err == nil {
+		return number, nil
+	}
+	number, err := strconv.ParseFloat(string(value), 64)
+	if err != nil || number != math.Trunc(number) || math.Abs(number) > 1<<53 {
+		return nil, fmt.Errorf("%s is not an integer", Clip(value))
+	}
+	return int64(number), nil
+}
+
+func toBoolean(value json.RawMessage) (any, error) {
+	switch string(value) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return nil, fmt.Errorf("%s is not a boolean", Clip(value))
+}
+
+// fromWire returns a target to decode a wire value of the kind into, and a function that then returns the value as
+// JSON.
+func fromWire(kind Kind) (target any, value func() (json.RawMessage, error)) {
+	switch kind {
+	case JSON:
+		text := new(string)
+		return text, func() (json.RawMessage, error) { return parse(*text) }
+	case Text:
+		text := new(string)
+		return text, func() (json.RawMessage, error) { return Marshal(*text) }
+	case Integer:
+		number := new(int64)
+		return number, func() (json.RawMessage, error) { return strconv.AppendInt(nil, *number, 10), nil }
+	case Boolean:
+		truth := new(bool)
+		return truth, func() (json.RawMessage, error) { return strconv.AppendBool(nil, *truth), nil }
+	}
+	return nil, func() (json.RawMessage, error) { return json.RawMessage("null"), nil }
+}
+
+// parse is the one place where a received text is checked for being JSON.
+func parse(text string) (json.RawMessage, error) {
+	value := json.RawMessage(text)
+	if !json.Valid(value) {
+		return nil, fmt.Errorf("%q is not JSON", Clip(value))
+	}
+	return value, nil
+}
+
+// Marshal is json.Marshal without the escapes for HTML, so that a text crosses the boards as it was written.
+func Marshal(value any) (json.RawMessage, error) {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), nil
+}
+
+func isString(value json.RawMessage) bool { return len(value) > 0 && value[0] == '"' }
+
+// Clip shortens a value to 80 bytes for an error text.
+func Clip[T ~string | ~[]byte](value T) string {
+	const max = 80
+	if len(value) <= max {
+		return string(value)
+	}
+	return string(value[:max]) + "..."
+}
