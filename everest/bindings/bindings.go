@@ -17,7 +17,7 @@
 //   - A required property that is missing is an error when a value is decoded.
 package bindings
 
-//go:generate go run ../everestgen -facts ../definitions -out . auth auth_token_provider dc_external_derate display_message energy evse_manager iso15118_extensions ocpp_data_transfer system uk_random_delay
+//go:generate go run ../everestgen -out . auth_token_provider evse_manager
 
 import (
 	"encoding/json"

@@ -2,23 +2,24 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// generator makes Go packages of interface definitions.
+// generator writes Go packages from interface definitions.
 type generator struct {
 	definitions *everest.Definitions
-	// importPath is that of the folder which the packages are written to.
+	// importPath is the import path of the output folder.
 	importPath string
 	typeNames  map[string]string // reference -> Go name
-	reached    map[string]bool   // references of types that are to be declared
+	reached    map[string]bool   // references of the types to declare
 }
 
-// generate returns the content of each file by its path below the output folder. The same definitions and names give the
-// same bytes.
+// generate returns the content of each file by its path below the output folder. Equal definitions and names give equal
+// bytes.
 func generate(definitions *everest.Definitions, importPath string, interfaces []string) (map[string][]byte, error) {
 	g := &generator{definitions: definitions, importPath: importPath, typeNames: map[string]string{}, reached: map[string]bool{}}
 	taken := names{}
@@ -52,34 +53,31 @@ func generate(definitions *everest.Definitions, importPath string, interfaces []
 		written[path] = content
 	}
 	if len(types) > 0 {
-		written["types/doc.go"] = []byte(header + "\n// Package types has the types of EVerest interfaces. A property that may be missing is a pointer, or an enumeration, list or\n" +
-			"// time that is left out when it is zero. Unknown values and properties survive decoding and encoding.\npackage types\n")
+		written["types/doc.go"] = []byte(header + "\n// Package types has the types of EVerest interfaces. An optional property is a pointer. An optional enumeration, list or time is\n" +
+			"// omitted when it is zero. Unknown values and properties survive decoding and encoding.\npackage types\n")
 	}
 	return written, nil
 }
 
-// declared is a type that other code refers to.
-type declared struct {
-	name string
-	kind kind
-}
-
-// reach notes that a type is in use.
-func (g *generator) reach(reference string) (declared, error) {
+// reach marks a type of a type file for declaration.
+func (g *generator) reach(reference string) (goType, error) {
 	name, ok := g.typeNames[reference]
 	if !ok {
-		return declared{}, fmt.Errorf("there is no type %s", reference)
+		return goType{}, fmt.Errorf("there is no type %s", reference)
 	}
 	g.reached[reference] = true
 	raw, _ := g.definitions.Type(reference)
 	kind, err := g.kindOf(raw, 32)
-	return declared{name, kind}, err
+	return goType{name, kind}, err
 }
 
 func (g *generator) kindOf(raw json.RawMessage, depth int) (kind, error) {
 	parsed, err := parseSchema(raw)
-	if err != nil || depth == 0 {
-		return 0, fmt.Errorf("a chain of references without end, or no schema: %w", err)
+	if err != nil {
+		return 0, err
+	}
+	if depth == 0 {
+		return 0, errors.New("a chain of references without end")
 	}
 	if parsed.Reference != "" {
 		referred, ok := g.definitions.Type(parsed.Reference)

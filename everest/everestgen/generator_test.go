@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"go/format"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,8 +57,7 @@ func TestCommittedBindingsAreUpToDate(t *testing.T) {
 		committed string
 		arguments []string
 	}{
-		{"../bindings", []string{"-import", modulePath + "bindings", "-facts", "../definitions", "auth", "auth_token_provider", "dc_external_derate", "display_message",
-			"energy", "evse_manager", "iso15118_extensions", "ocpp_data_transfer", "system", "uk_random_delay"}},
+		{"../bindings", []string{"-import", modulePath + "bindings", "auth_token_provider", "evse_manager"}},
 		{"internal/sample", append([]string{"-import", modulePath + "everestgen/internal/sample"}, fromYAML...)},
 	} {
 		if diff := cmp.Diff(read(t, test.committed), written(t, test.arguments...)); diff != "" {
@@ -66,7 +67,7 @@ func TestCommittedBindingsAreUpToDate(t *testing.T) {
 }
 
 func TestGeneratedCodeIsFormattedAndTheSameEachTime(t *testing.T) {
-	for _, input := range [][]string{{"-facts", "../definitions"}, fromYAML} {
+	for _, input := range [][]string{nil, fromYAML} {
 		arguments := append([]string{"-import", "example.org/x"}, input...)
 		first, second := written(t, arguments...), written(t, arguments...)
 		if diff := cmp.Diff(first, second); diff != "" {
@@ -78,6 +79,40 @@ func TestGeneratedCodeIsFormattedAndTheSameEachTime(t *testing.T) {
 				t.Errorf("%v: %s is not formatted: %v", input, path, err)
 			}
 		}
+	}
+}
+
+// The bindings of all built-in interfaces compile in a module of their own, and their types keep the values of a real station.
+func TestBindingsOfAllInterfaces(t *testing.T) {
+	repository, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	firmware := t.TempDir()
+	if err := os.CopyFS(firmware, os.DirFS("testdata/firmware")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		content, err := os.ReadFile(filepath.Join(repository, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "go.mod" {
+			ours := strings.TrimSuffix(modulePath, "/everest/")
+			content = bytes.Replace(content, []byte("module "+ours), []byte("module example.org/firmware"), 1)
+			content = fmt.Appendf(content, "require %s v0.0.0\nreplace %s => %s\n", ours, ours, repository)
+		}
+		if err := os.WriteFile(filepath.Join(firmware, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := run([]string{"-out", firmware}, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), "go", "test", "-mod=mod", "-trimpath", "-vet=off", "./...")
+	command.Dir = firmware
+	if output, err := command.CombinedOutput(); err != nil || bytes.Count(output, []byte("\n")) < 20 {
+		t.Errorf("%v: %s", err, output)
 	}
 }
 
@@ -129,9 +164,9 @@ func TestRunErrors(t *testing.T) {
 		arguments []string
 		want      string
 	}{
-		{nil, "-out and either -interfaces or -facts are needed"},
-		{[]string{"-out", out, "-facts", "a", "-interfaces", "b"}, "-out and either -interfaces or -facts are needed"},
-		{[]string{"-out", out, "-facts", "none"}, "interfaces.json"},
+		{nil, "-out is missing"},
+		{[]string{"-out", out, "-interfaces", out}, "no YAML files in " + out},
+		{[]string{"-out", out, "-interfaces", "testdata/interfaces"}, "interface lamp"},
 		{[]string{"-nonsense"}, "nonsense"},
 		{append([]string{"-out", out}, fromYAML...), "there is no go.mod above"},
 		{append(append([]string{"-out", out, "-import", "x"}, fromYAML...), "torch"), "there is no interface torch"},
@@ -151,7 +186,7 @@ func TestGenerateErrors(t *testing.T) {
 		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"type":"object","properties":{"p":{"$ref":"/t#/Gone"}}}}`, "type /t#/T: TT.p: there is no type"},
 		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"$ref":"/t#/T"}}`, "a chain of references without end"},
 		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"type":"object","properties":{"p,q":{}}}}`, `property "p,q" cannot be named`},
-		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"type":"object","properties":3}}`, "properties are no object"},
+		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"type":"object","properties":3}}`, "properties are not an object"},
 	} {
 		definitions, err := everest.LoadDefinitionsJSON([]byte(`{"interfaces":`+test.interfaces+`}`), []byte(`{"types":`+test.types+`}`), nil)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// command is a command with its Go types.
+// command is a command of an interface with its Go types.
 type command struct {
 	name, method string
 	declaration  *everest.Command
@@ -22,16 +22,16 @@ type argument struct {
 	name, parameter, expression string
 }
 
-// variable is a variable with its Go type.
+// variable is a variable of an interface with its Go type.
 type variable struct {
 	name, method, expression, description string
 }
 
-// interfaceFile writes the package of one interface.
+// interfaceFile returns the Go file of one interface.
 func (g *generator) interfaceFile(packageName string, definition *everest.Interface) ([]byte, error) {
 	f := g.newFile(packageName, "types.", namesBesides("Interface", "Provider", "Register", "Client", "NewClient", "Publisher", "NewPublisher"))
 	f.use("everest")
-	f.line("// Interface is the name of the interface.")
+	f.line("// Interface is the name of the interface in manifests.")
 	f.line("const Interface = %q", definition.Name)
 	f.line("")
 	f.errorConstants(definition)
@@ -46,8 +46,8 @@ func (g *generator) interfaceFile(packageName string, definition *everest.Interf
 	f.provider(definition, commands)
 	f.publisher(definition, variables)
 	f.client(definition, commands, variables)
-	comment := "// Package " + packageName + " has EVerest's interface " + definition.Name + ": for a module that provides it, Provider and Publisher, for one that\n" +
-		"// requires it, Client.\n"
+	comment := "// Package " + packageName + " has the typed binding of the EVerest interface " + definition.Name + ".\n" +
+		"// A module that provides the interface uses Provider and Publisher. A module that requires it uses Client.\n"
 	if described := wrap(definition.Description); len(described) > 0 {
 		comment += "//\n" + strings.Join(described, "\n") + "\n"
 	}
@@ -119,7 +119,7 @@ func (f *file) variables(definition *everest.Interface) ([]variable, error) {
 	return variables, nil
 }
 
-// signature is a command's parameters and results behind its method name.
+// signature returns the parameters and results of a command's method.
 func (c command) signature() string {
 	parameters := []string{"ctx context.Context"}
 	for _, a := range c.arguments {
@@ -132,9 +132,9 @@ func (c command) signature() string {
 	return "(" + strings.Join(parameters, ", ") + ") " + results
 }
 
-// comment explains a command's method.
-func (f *file) commandComment(first string, c command) {
-	f.line("// %s %s %s.", c.method, first, c.name)
+// commandComment writes the doc comment of a command's method.
+func (f *file) commandComment(verb string, c command) {
+	f.line("// %s %s the command %s.", c.method, verb, c.name)
 	if described := wrap(c.declaration.Description); len(described) > 0 {
 		f.line("//")
 		for _, line := range described {
@@ -148,15 +148,15 @@ func (f *file) provider(definition *everest.Interface, commands []command) {
 		return
 	}
 	f.use("context")
-	f.line("// Provider answers the commands of %s. An *everest.CommandError as the error chooses the type that the caller sees.", definition.Name)
+	f.line("// Provider handles the commands of %s. An error of type *everest.CommandError chooses the error type that the caller receives.", definition.Name)
 	f.line("type Provider interface {")
 	for _, c := range commands {
-		f.commandComment("answers", c)
+		f.commandComment("handles", c)
 		f.line("%s%s", c.method, c.signature())
 	}
 	f.line("}")
 	f.line("")
-	f.line("// Register has the provider answer all commands of an implementation.")
+	f.line("// Register makes provider handle all commands of implementation.")
 	f.line("func Register(implementation *everest.Provided, provider Provider) {")
 	for _, c := range commands {
 		fields, values := "", []string{"ctx"}
@@ -192,11 +192,11 @@ func (f *file) publisher(definition *everest.Interface, variables []variable) {
 	f.line("// Publisher publishes the variables of %s.", definition.Name)
 	f.line("type Publisher struct{ implementation *everest.Provided }")
 	f.line("")
-	f.line("// NewPublisher publishes for an implementation.")
+	f.line("// NewPublisher returns a Publisher for implementation.")
 	f.line("func NewPublisher(implementation *everest.Provided) Publisher { return Publisher{implementation} }")
 	f.line("")
 	for _, v := range variables {
-		f.variableComment(v.method+" publishes "+v.name+".", v)
+		f.variableComment(v.method+" publishes the variable "+v.name+".", v)
 		f.line("func (p Publisher) %s(ctx context.Context, value %s) error {", v.method, v.expression)
 		f.line("return p.implementation.Publish(ctx, %q, value)", v.name)
 		f.line("}")
@@ -215,13 +215,13 @@ func (f *file) variableComment(first string, v variable) {
 }
 
 func (f *file) client(definition *everest.Interface, commands []command, variables []variable) {
-	f.line("// Client calls the commands and hears the variables of a connected implementation of %s.", definition.Name)
+	f.line("// Client calls the commands and subscribes to the variables of a connected implementation of %s.", definition.Name)
 	f.line("type Client struct{ connection *everest.Required }")
 	f.line("")
-	f.line("// NewClient is the client of a connection.")
+	f.line("// NewClient returns a Client for connection.")
 	f.line("func NewClient(connection *everest.Required) Client { return Client{connection} }")
 	f.line("")
-	f.line("// Connection is what the client was made of; errors are subscribed there.")
+	f.line("// Connection returns the connection of the client, for example to subscribe to errors.")
 	f.line("func (c Client) Connection() *everest.Required { return c.connection }")
 	f.line("")
 	methods := namesBesides("Connection")
@@ -248,7 +248,7 @@ func (f *file) client(definition *everest.Interface, commands []command, variabl
 	for _, v := range variables {
 		f.use("context")
 		method := methods.unique("Subscribe" + v.method)
-		f.variableComment(method+" hears "+v.name+", as everest.Subscribe does.", v)
+		f.variableComment(method+" subscribes to the variable "+v.name+", as everest.Subscribe does.", v)
 		f.line("func (c Client) %s(handler func(ctx context.Context, value %s), options ...everest.SubscribeOption) {", method, v.expression)
 		f.line("everest.Subscribe(c.connection, %q, handler, options...)", v.name)
 		f.line("}")

@@ -1,16 +1,20 @@
-// Everestgen writes typed Go bindings of EVerest interfaces: a package for the types, and for each interface one with the
-// commands to answer or to call, the variables to publish or to hear, and the types of its errors.
+// Everestgen writes typed Go bindings of EVerest interfaces: one package with the types, and one package for each interface with
+// its commands, its variables and the types of its errors.
 //
-//	go run github.com/remotechargeport/remotechargeport/everest/everestgen -interfaces DIR -types DIR -errors DIR -out DIR [names...]
+//	go run github.com/remotechargeport/remotechargeport/everest/everestgen -out DIR [-interfaces DIR] [-types DIR -errors DIR] [names...]
 //
-// The folders are those of an EVerest installation (share/everest) or source tree. With -facts DIR instead, the definitions
-// come from files like those of package everest/definitions: interfaces.json, types.json and errors.json. Without names all
-// interfaces are generated. The import path of the folder -out is found by its go.mod, or given with -import.
+// Without -interfaces the definitions are those of EVerest 2026.02.0 (package everest/definitions). With -interfaces alone, the
+// YAML files of that folder may use EVerest's own types and errors. With -types or -errors as well, nothing is built in: the
+// folders are those of an EVerest installation (share/everest), of its source tree or of a vendor.
 //
-// Files that were generated into these packages before and are not any more are removed; others stay.
+// names selects interfaces. Without names everestgen writes all interfaces of -interfaces, or all that are built in. -import sets
+// the import path of -out. By default the import path follows from the go.mod above -out.
+//
+// Everestgen removes the files that an earlier run has generated into the same packages and this run has not. Other files stay.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -20,6 +24,7 @@ import (
 	"strings"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/definitions"
 )
 
 func main() {
@@ -32,19 +37,22 @@ func main() {
 func run(arguments []string, output io.Writer) error {
 	flags := flag.NewFlagSet("everestgen", flag.ContinueOnError)
 	flags.SetOutput(output)
-	interfaces := flags.String("interfaces", "", "folder with the interfaces' YAML files")
-	types := flags.String("types", "", "folder with the types' YAML files")
-	errorLists := flags.String("errors", "", "folder with the errors' YAML files")
-	facts := flags.String("facts", "", "folder with interfaces.json, types.json and errors.json, instead of the three above")
-	out := flags.String("out", "", "folder to write the packages to")
-	importPath := flags.String("import", "", "import path of -out; found by its go.mod when left out")
+	yaml := folders{}
+	for _, name := range []string{"interfaces", "types", "errors"} {
+		flags.Func(name, "`folder` with the YAML files of "+name, func(folder string) error {
+			yaml[name] = folder
+			return nil
+		})
+	}
+	out := flags.String("out", "", "`folder` to write the packages to")
+	importPath := flags.String("import", "", "import `path` of -out; by default it follows from the go.mod above -out")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
-	if *out == "" || (*facts == "") == (*interfaces == "") {
-		return fmt.Errorf("-out and either -interfaces or -facts are needed")
+	if *out == "" {
+		return errors.New("-out is missing; see -h")
 	}
-	definitions, err := load(*facts, folders{"interfaces": *interfaces, "types": *types, "errors": *errorLists})
+	loaded, names, err := load(yaml)
 	if err != nil {
 		return err
 	}
@@ -53,33 +61,49 @@ func run(arguments []string, output io.Writer) error {
 			return err
 		}
 	}
-	names := flags.Args()
-	if len(names) == 0 {
-		names = definitions.InterfaceNames()
+	if flags.NArg() > 0 {
+		names = flags.Args()
 	}
-	files, err := generate(definitions, *importPath, names)
+	files, err := generate(loaded, *importPath, names)
 	if err != nil {
 		return err
 	}
 	return write(*out, files)
 }
 
-func load(facts string, yaml folders) (*everest.Definitions, error) {
-	if facts == "" {
-		return everest.LoadDefinitionsYAML(yaml)
+// load returns the definitions in the folders, and the names of the interfaces to generate by default.
+func load(yaml folders) (*everest.Definitions, []string, error) {
+	if yaml["types"] != "" || yaml["errors"] != "" {
+		loaded, err := everest.LoadDefinitionsYAML(yaml)
+		return loaded, loaded.InterfaceNames(), err
 	}
-	contents := map[string][]byte{}
-	for _, name := range []string{"interfaces.json", "types.json", "errors.json"} {
-		content, err := os.ReadFile(filepath.Join(facts, name))
+	known, err := definitions.EVerest()
+	if err != nil || yaml["interfaces"] == "" {
+		return known, known.InterfaceNames(), err
+	}
+	paths, err := filepath.Glob(filepath.Join(yaml["interfaces"], "*.yaml"))
+	if err != nil {
+		return nil, nil, err
+	}
+	var names []string
+	for _, path := range paths {
+		content, err := os.ReadFile(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		contents[name] = content
+		name := strings.TrimSuffix(filepath.Base(path), ".yaml")
+		if known, err = known.WithInterface(name, content); err != nil {
+			return nil, nil, err
+		}
+		names = append(names, name)
 	}
-	return everest.LoadDefinitionsJSON(contents["interfaces.json"], contents["types.json"], contents["errors.json"])
+	if len(names) == 0 {
+		return nil, nil, fmt.Errorf("no YAML files in %s", yaml["interfaces"])
+	}
+	return known, names, nil
 }
 
-// folders puts folders from anywhere side by side. One that is empty is not there.
+// folders is a file system whose top folders lie anywhere. A folder without a path does not exist.
 type folders map[string]string
 
 // Open implements fs.FS.

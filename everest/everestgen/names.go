@@ -7,10 +7,10 @@ import (
 	"unicode"
 )
 
-// initialisms are written in capitals, as Go does.
+// initialisms are written in capitals, as is usual in Go.
 var initialisms = map[string]string{"id": "ID", "uuid": "UUID", "url": "URL", "uri": "URI", "ip": "IP", "json": "JSON"}
 
-// exported makes an exported Go name of a name on the wire: "energy_Wh_import" becomes EnergyWhImport.
+// exported returns the exported Go name for a name on the wire: EnergyWhImport for "energy_Wh_import".
 func exported(name string) string {
 	var out strings.Builder
 	for word := range strings.FieldsFuncSeq(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
@@ -32,7 +32,7 @@ func exported(name string) string {
 	return text
 }
 
-// part is the exported name as the rest of a longer one, which may begin with a digit.
+// part returns the exported name as the end of a longer name. Unlike a whole name, a part may begin with a digit.
 func part(name string) string {
 	if text := exported(name); text != "X"+strings.TrimPrefix(text, "X") || !unicode.IsDigit([]rune(text + "-")[1]) {
 		return text
@@ -41,11 +41,11 @@ func part(name string) string {
 	}
 }
 
-// parameter makes the name of a function's parameter.
+// parameter returns the Go name of a function's parameter.
 func parameter(name string) string {
 	text := exported(name)
 	runes := []rune(text)
-	// Of capitals in a row all become small but the one that begins the next word.
+	// In "URLPath" the capitals become lower case up to the one that begins the next word: "urlPath".
 	for i := range runes {
 		if i > 0 && i+1 < len(runes) && unicode.IsLower(runes[i+1]) || !unicode.IsUpper(runes[i]) {
 			break
@@ -63,7 +63,7 @@ func parameter(name string) string {
 	return text
 }
 
-// packageName makes a package of an interface's name: "evse_manager" becomes evsemanager.
+// packageName returns the package name for an interface: evsemanager for "evse_manager".
 func packageName(interfaceName string) string {
 	var out strings.Builder
 	for _, r := range strings.ToLower(interfaceName) {
@@ -78,7 +78,7 @@ func packageName(interfaceName string) string {
 	return text
 }
 
-// names gives every wire name a Go name of its own within one scope.
+// names is the set of Go names that are taken in one scope.
 type names map[string]bool
 
 func namesBesides(taken ...string) names {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// schema is a JSON schema as far as it decides on Go types and their comments.
+// schema is the part of a JSON schema that decides on Go types and their comments.
 type schema struct {
 	Description string            `json:"description"`
 	Reference   string            `json:"$ref"`
@@ -23,7 +23,7 @@ type schema struct {
 	constraints []string
 }
 
-// constraintKeywords go into comments.
+// constraintKeywords are the keywords whose values are written into comments.
 var constraintKeywords = []string{"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "pattern", "format", "minItems", "maxItems"}
 
 func parseSchema(raw json.RawMessage) (schema, error) {
@@ -35,7 +35,7 @@ func parseSchema(raw json.RawMessage) (schema, error) {
 	if err := json.Unmarshal(raw, &members); err != nil {
 		return schema{}, err
 	}
-	// What stands beside a reference does not count.
+	// JSON schema draft 7 ignores the keywords beside a $ref.
 	if parsed.Reference != "" {
 		return schema{Description: parsed.Description, Reference: parsed.Reference}, nil
 	}
@@ -47,15 +47,15 @@ func parseSchema(raw json.RawMessage) (schema, error) {
 	return parsed, nil
 }
 
-// typeName is the schema's type; empty where it has none or several.
+// typeName returns the type of the schema. It is empty where the schema has none or several.
 func (s schema) typeName() string {
 	var name string
-	// Several types are an array, which leaves the name empty.
+	// Several types are an array: decoding fails and leaves the name empty.
 	_ = json.Unmarshal(s.Type, &name)
 	return name
 }
 
-// enumValues returns the texts of an enum; false where it is none of texts.
+// enumValues returns the values of an enumeration of texts, and false for any other schema.
 func (s schema) enumValues() ([]string, bool) {
 	var values []string
 	for _, raw := range s.Enum {
@@ -86,7 +86,7 @@ func (s schema) properties() ([]property, error) {
 	}
 	decoder := json.NewDecoder(bytes.NewReader(s.Properties))
 	if opening, err := decoder.Token(); err != nil || opening != json.Delim('{') {
-		return nil, fmt.Errorf("properties are no object")
+		return nil, fmt.Errorf("properties are not an object")
 	}
 	var declared []property
 	for decoder.More() {

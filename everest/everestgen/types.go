@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// kind is how a Go type is left out when it is optional.
+// kind is how an optional property of a Go type is omitted.
 type kind int
 
 const (
 	byPointer  kind = iota // structs, texts, numbers: the zero value is a value
-	byOmission             // enums, lists, times: the zero value is none
+	byOmission             // enumerations, lists, times: the zero value means that there is none
 )
 
-// goType is a Go type as an expression.
+// goType is a Go type, written as an expression.
 type goType struct {
 	expression string
 	kind       kind
 }
 
-// typeOf returns the Go type for a schema; types that it has to declare for it are named name.
+// typeOf returns the Go type for a schema. A type that has to be declared for the schema is named name.
 func (f *file) typeOf(raw json.RawMessage, name string) (goType, error) {
 	parsed, err := parseSchema(raw)
 	if err != nil {
@@ -79,21 +79,17 @@ func (f *file) useIn(element goType) {
 	}
 }
 
-// referred returns the name of a declared type.
+// referred returns the Go type for a reference to a declared type.
 func (f *file) referred(reference string) (goType, error) {
 	declared, err := f.generator.reach(reference)
-	if err != nil {
-		return goType{}, err
-	}
-	expression := declared.name
 	if f.qualifier != "" {
-		expression = f.qualifier + expression
+		declared.expression = f.qualifier + declared.expression
 		f.use("types")
 	}
-	return goType{expression, declared.kind}, nil
+	return declared, err
 }
 
-// declareType declares a type of a type file under its name.
+// declareType declares a type of a type file.
 func (f *file) declareType(name string, raw json.RawMessage) error {
 	parsed, err := parseSchema(raw)
 	if err != nil {
@@ -112,13 +108,13 @@ func (f *file) declareType(name string, raw json.RawMessage) error {
 		return err
 	}
 	f.useIn(aliased)
-	f.comment(name+" is another name of what it stands for.", parsed)
+	f.comment(name+" is an alias.", parsed)
 	f.line("type %s = %s", name, aliased.expression)
 	f.line("")
 	return nil
 }
 
-// enumKind is by omission, unless the empty text is one of the values.
+// enumKind returns byOmission, unless the empty text is one of the values.
 func enumKind(values []string) kind {
 	if slices.Contains(values, "") {
 		return byPointer
@@ -140,10 +136,10 @@ func (f *file) declareEnum(name string, parsed schema, values []string) {
 	}
 	f.line(")")
 	f.line("")
-	f.line("// String is the value as it travels.")
+	f.line("// String returns the value as it is on the wire.")
 	f.line("func (v %s) String() string { return string(v) }", name)
 	f.line("")
-	f.line("// Valid reports whether the value is one of those above; a newer EVerest may have others.")
+	f.line("// Valid reports whether v is one of the constants above. A newer EVerest may have further values.")
 	f.line("func (v %s) Valid() bool {", name)
 	f.line("switch v {")
 	f.line("case %s:", strings.Join(constants, ", "))
@@ -159,7 +155,7 @@ func (f *file) declareStruct(name string, parsed schema) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	// Types that the fields need are declared while the struct is written, so its lines wait.
+	// Finding a field's type may declare further types in the same file, so the lines of this struct wait until all are known.
 	var body []string
 	var required, optional []string
 	fields := namesBesides("Extra", "MarshalJSON", "UnmarshalJSON")
@@ -170,7 +166,7 @@ func (f *file) declareStruct(name string, parsed schema) error {
 			return fmt.Errorf("%s.%s: %w", name, declared.name, err)
 		}
 		f.useIn(fieldType)
-		// The schema was parsed by typeOf already.
+		// The error is nil: typeOf has parsed this schema.
 		detail, _ := parseSchema(declared.schema)
 		expression, tag := fieldType.expression, declared.name
 		if parsed.requires(declared.name) {
@@ -193,7 +189,7 @@ func (f *file) declareStruct(name string, parsed schema) error {
 		f.line("%s", line)
 	}
 	f.line("")
-	f.line("// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.")
+	f.line("// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.")
 	f.line("Extra map[string]json.RawMessage `json:\"-\"`")
 	f.line("}")
 	f.line("")
@@ -223,7 +219,7 @@ func stringsLiteral(values []string) string {
 	return "[]string{" + strings.Join(quoted, ", ") + "}"
 }
 
-// typesFiles writes a file for each type file that the interfaces have reached.
+// typesFiles returns a Go file for each type file that the interfaces refer to.
 func (g *generator) typesFiles() (map[string][]byte, error) {
 	written := map[string][]byte{}
 	done := map[string]bool{}
@@ -232,7 +228,7 @@ func (g *generator) typesFiles() (map[string][]byte, error) {
 	for _, name := range g.typeNames {
 		scope[name] = true
 	}
-	// Declaring a type may reach others, so until there are no more.
+	// Declaring a type may reach further types.
 	for len(done) < len(g.reached) {
 		for _, reference := range slices.Sorted(maps.Keys(g.reached)) {
 			if done[reference] {

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// write puts the files below the folder and removes what an earlier run has left in the same packages.
+// write writes the files below the folder out and removes generated files of earlier runs from the same packages.
 func write(out string, files map[string][]byte) error {
 	packages := map[string]bool{}
 	for _, path := range slices.Sorted(maps.Keys(files)) {
@@ -57,7 +57,7 @@ func removeStale(out, folder string, files map[string][]byte) error {
 	return nil
 }
 
-// importPathOf finds the import path of a folder, which need not exist, by the go.mod above it.
+// importPathOf returns the import path of a folder by the go.mod above it. The folder need not exist.
 func importPathOf(folder string) (string, error) {
 	absolute, err := filepath.Abs(folder)
 	if err != nil {
@@ -77,7 +77,7 @@ func importPathOf(folder string) (string, error) {
 			}
 		}
 		if above == filepath.Dir(above) {
-			return "", fmt.Errorf("there is no go.mod above %s; name the import path with -import", folder)
+			return "", fmt.Errorf("there is no go.mod above %s: give the import path by -import", folder)
 		}
 	}
 }

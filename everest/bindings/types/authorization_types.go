@@ -27,10 +27,10 @@ const (
 	AuthorizationAuthorizationStatusTimeout            AuthorizationAuthorizationStatus = "Timeout"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v AuthorizationAuthorizationStatus) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v AuthorizationAuthorizationStatus) Valid() bool {
 	switch v {
 	case AuthorizationAuthorizationStatusAccepted, AuthorizationAuthorizationStatusBlocked, AuthorizationAuthorizationStatusConcurrentTx, AuthorizationAuthorizationStatusExpired, AuthorizationAuthorizationStatusInvalid, AuthorizationAuthorizationStatusNoCredit, AuthorizationAuthorizationStatusNotAllowedTypeEVSE, AuthorizationAuthorizationStatusNotAtThisLocation, AuthorizationAuthorizationStatusNotAtThisTime, AuthorizationAuthorizationStatusUnknown, AuthorizationAuthorizationStatusPinRequired, AuthorizationAuthorizationStatusTimeout:
@@ -51,10 +51,10 @@ const (
 	AuthorizationAuthorizationTypeBankCard      AuthorizationAuthorizationType = "BankCard"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v AuthorizationAuthorizationType) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v AuthorizationAuthorizationType) Valid() bool {
 	switch v {
 	case AuthorizationAuthorizationTypeOCPP, AuthorizationAuthorizationTypeRFID, AuthorizationAuthorizationTypeAutocharge, AuthorizationAuthorizationTypePlugAndCharge, AuthorizationAuthorizationTypeBankCard:
@@ -77,10 +77,10 @@ const (
 	AuthorizationCertificateStatusContractCancelled      AuthorizationCertificateStatus = "ContractCancelled"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v AuthorizationCertificateStatus) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v AuthorizationCertificateStatus) Valid() bool {
 	switch v {
 	case AuthorizationCertificateStatusAccepted, AuthorizationCertificateStatusSignatureError, AuthorizationCertificateStatusCertificateExpired, AuthorizationCertificateStatusCertificateRevoked, AuthorizationCertificateStatusNoCertificateAvailable, AuthorizationCertificateStatusCertChainError, AuthorizationCertificateStatusContractCancelled:
@@ -96,7 +96,7 @@ type AuthorizationCustomIdToken struct {
 	// Type is the property type. Constraints: minLength 0, maxLength 50.
 	Type string `json:"type"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -121,7 +121,7 @@ type AuthorizationIdToken struct {
 	// AdditionalInfo is the property additional_info.
 	AdditionalInfo bindings.List[AuthorizationCustomIdToken] `json:"additional_info,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -152,10 +152,10 @@ const (
 	AuthorizationIdTokenTypeNoAuthorization AuthorizationIdTokenType = "NoAuthorization"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v AuthorizationIdTokenType) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v AuthorizationIdTokenType) Valid() bool {
 	switch v {
 	case AuthorizationIdTokenTypeCentral, AuthorizationIdTokenTypeEMAID, AuthorizationIdTokenTypeMacAddress, AuthorizationIdTokenTypeISO14443, AuthorizationIdTokenTypeISO15693, AuthorizationIdTokenTypeKeyCode, AuthorizationIdTokenTypeLocal, AuthorizationIdTokenTypeNoAuthorization:
@@ -183,7 +183,7 @@ type AuthorizationProvidedIdToken struct {
 	// Iso15118CertificateHashData is the property iso15118CertificateHashData. Constraints: minItems 1, maxItems 4.
 	Iso15118CertificateHashData bindings.List[Iso15118CertificateHashDataInfo] `json:"iso15118CertificateHashData,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -197,57 +197,6 @@ func (v AuthorizationProvidedIdToken) MarshalJSON() ([]byte, error) {
 func (v *AuthorizationProvidedIdToken) UnmarshalJSON(data []byte) error {
 	type plain AuthorizationProvidedIdToken
 	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id_token", "authorization_type"}, []string{"request_id", "parent_id_token", "connectors", "prevalidated", "certificate", "iso15118CertificateHashData"})
-}
-
-// AuthorizationTokenValidationStatus is an enumeration.
-type AuthorizationTokenValidationStatus string
-
-// The values of AuthorizationTokenValidationStatus.
-const (
-	AuthorizationTokenValidationStatusProcessing  AuthorizationTokenValidationStatus = "Processing"
-	AuthorizationTokenValidationStatusAccepted    AuthorizationTokenValidationStatus = "Accepted"
-	AuthorizationTokenValidationStatusRejected    AuthorizationTokenValidationStatus = "Rejected"
-	AuthorizationTokenValidationStatusTimedOut    AuthorizationTokenValidationStatus = "TimedOut"
-	AuthorizationTokenValidationStatusUsedToStart AuthorizationTokenValidationStatus = "UsedToStart"
-	AuthorizationTokenValidationStatusUsedToStop  AuthorizationTokenValidationStatus = "UsedToStop"
-	AuthorizationTokenValidationStatusWithdrawn   AuthorizationTokenValidationStatus = "Withdrawn"
-)
-
-// String is the value as it travels.
-func (v AuthorizationTokenValidationStatus) String() string { return string(v) }
-
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
-func (v AuthorizationTokenValidationStatus) Valid() bool {
-	switch v {
-	case AuthorizationTokenValidationStatusProcessing, AuthorizationTokenValidationStatusAccepted, AuthorizationTokenValidationStatusRejected, AuthorizationTokenValidationStatusTimedOut, AuthorizationTokenValidationStatusUsedToStart, AuthorizationTokenValidationStatusUsedToStop, AuthorizationTokenValidationStatusWithdrawn:
-		return true
-	}
-	return false
-}
-
-// AuthorizationTokenValidationStatusMessage is an object.
-type AuthorizationTokenValidationStatusMessage struct {
-	// Token is the property token.
-	Token AuthorizationProvidedIdToken `json:"token"`
-	// Status is the property status.
-	Status AuthorizationTokenValidationStatus `json:"status"`
-	// Messages is the property messages.
-	Messages bindings.List[TextMessageMessageContent] `json:"messages,omitzero"`
-
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
-	Extra map[string]json.RawMessage `json:"-"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (v AuthorizationTokenValidationStatusMessage) MarshalJSON() ([]byte, error) {
-	type plain AuthorizationTokenValidationStatusMessage
-	return bindings.Marshal(plain(v), v.Extra)
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (v *AuthorizationTokenValidationStatusMessage) UnmarshalJSON(data []byte) error {
-	type plain AuthorizationTokenValidationStatusMessage
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"token", "status"}, []string{"messages"})
 }
 
 // AuthorizationValidationResult is an object.
@@ -269,7 +218,7 @@ type AuthorizationValidationResult struct {
 	// AllowedEnergyTransferModes is the property allowed_energy_transfer_modes. Constraints: minItems 1.
 	AllowedEnergyTransferModes bindings.List[Iso15118EnergyTransferMode] `json:"allowed_energy_transfer_modes,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -283,50 +232,4 @@ func (v AuthorizationValidationResult) MarshalJSON() ([]byte, error) {
 func (v *AuthorizationValidationResult) UnmarshalJSON(data []byte) error {
 	type plain AuthorizationValidationResult
 	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"authorization_status", "tariff_messages"}, []string{"certificate_status", "expiry_time", "parent_id_token", "evse_ids", "reservation_id", "allowed_energy_transfer_modes"})
-}
-
-// AuthorizationWithdrawAuthorizationRequest is an object.
-type AuthorizationWithdrawAuthorizationRequest struct {
-	// EvseID is the property evse_id.
-	EvseID *int `json:"evse_id,omitzero"`
-	// IDToken is the property id_token.
-	IDToken *AuthorizationIdToken `json:"id_token,omitzero"`
-
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
-	Extra map[string]json.RawMessage `json:"-"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (v AuthorizationWithdrawAuthorizationRequest) MarshalJSON() ([]byte, error) {
-	type plain AuthorizationWithdrawAuthorizationRequest
-	return bindings.Marshal(plain(v), v.Extra)
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (v *AuthorizationWithdrawAuthorizationRequest) UnmarshalJSON(data []byte) error {
-	type plain AuthorizationWithdrawAuthorizationRequest
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"evse_id", "id_token"})
-}
-
-// AuthorizationWithdrawAuthorizationResult is an enumeration.
-type AuthorizationWithdrawAuthorizationResult string
-
-// The values of AuthorizationWithdrawAuthorizationResult.
-const (
-	AuthorizationWithdrawAuthorizationResultAccepted              AuthorizationWithdrawAuthorizationResult = "Accepted"
-	AuthorizationWithdrawAuthorizationResultAuthorizationNotFound AuthorizationWithdrawAuthorizationResult = "AuthorizationNotFound"
-	AuthorizationWithdrawAuthorizationResultEvseNotFound          AuthorizationWithdrawAuthorizationResult = "EvseNotFound"
-	AuthorizationWithdrawAuthorizationResultRejected              AuthorizationWithdrawAuthorizationResult = "Rejected"
-)
-
-// String is the value as it travels.
-func (v AuthorizationWithdrawAuthorizationResult) String() string { return string(v) }
-
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
-func (v AuthorizationWithdrawAuthorizationResult) Valid() bool {
-	switch v {
-	case AuthorizationWithdrawAuthorizationResultAccepted, AuthorizationWithdrawAuthorizationResultAuthorizationNotFound, AuthorizationWithdrawAuthorizationResultEvseNotFound, AuthorizationWithdrawAuthorizationResultRejected:
-		return true
-	}
-	return false
 }

@@ -17,7 +17,7 @@ type EnergyPriceInformationPricePerkWh struct {
 	// Currency is the property currency. Constraints: minLength 3, maxLength 3.
 	Currency string `json:"currency"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 

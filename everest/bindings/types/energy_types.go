@@ -8,47 +8,6 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
-// EnergyEnergyFlowRequest is an object.
-type EnergyEnergyFlowRequest struct {
-	// Children is the property children.
-	Children bindings.List[EnergyEnergyFlowRequest] `json:"children"`
-	// UUID is the property uuid.
-	UUID string `json:"uuid"`
-	// NodeType is the property node_type.
-	NodeType EnergyNodeType `json:"node_type"`
-	// PriorityRequest is the property priority_request.
-	PriorityRequest *bool `json:"priority_request,omitzero"`
-	// EvseState is the property evse_state.
-	EvseState EnergyEvseState `json:"evse_state,omitzero"`
-	// OptimizerTarget is the property optimizer_target.
-	OptimizerTarget *EnergyOptimizerTarget `json:"optimizer_target,omitzero"`
-	// EnergyUsageRoot is the property energy_usage_root.
-	EnergyUsageRoot *PowermeterPowermeter `json:"energy_usage_root,omitzero"`
-	// EnergyUsageLeaves is the property energy_usage_leaves.
-	EnergyUsageLeaves *PowermeterPowermeter `json:"energy_usage_leaves,omitzero"`
-	// ScheduleImport is the property schedule_import.
-	ScheduleImport bindings.List[EnergyScheduleReqEntry] `json:"schedule_import"`
-	// ScheduleExport is the property schedule_export.
-	ScheduleExport bindings.List[EnergyScheduleReqEntry] `json:"schedule_export"`
-	// ScheduleSetpoints is the property schedule_setpoints.
-	ScheduleSetpoints bindings.List[EnergyScheduleSetpointEntry] `json:"schedule_setpoints"`
-
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
-	Extra map[string]json.RawMessage `json:"-"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (v EnergyEnergyFlowRequest) MarshalJSON() ([]byte, error) {
-	type plain EnergyEnergyFlowRequest
-	return bindings.Marshal(plain(v), v.Extra)
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (v *EnergyEnergyFlowRequest) UnmarshalJSON(data []byte) error {
-	type plain EnergyEnergyFlowRequest
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"children", "uuid", "node_type", "schedule_import", "schedule_export", "schedule_setpoints"}, []string{"priority_request", "evse_state", "optimizer_target", "energy_usage_root", "energy_usage_leaves"})
-}
-
 // EnergyEnforcedLimits is an object.
 type EnergyEnforcedLimits struct {
 	// UUID is the property uuid.
@@ -60,7 +19,7 @@ type EnergyEnforcedLimits struct {
 	// Schedule is the property schedule.
 	Schedule bindings.List[EnergyScheduleResEntry] `json:"schedule"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -76,57 +35,6 @@ func (v *EnergyEnforcedLimits) UnmarshalJSON(data []byte) error {
 	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"uuid", "valid_for", "limits_root_side", "schedule"}, nil)
 }
 
-// EnergyEvseState is an enumeration.
-type EnergyEvseState string
-
-// The values of EnergyEvseState.
-const (
-	EnergyEvseStateUnplugged       EnergyEvseState = "Unplugged"
-	EnergyEvseStateWaitForAuth     EnergyEvseState = "WaitForAuth"
-	EnergyEvseStateWaitForEnergy   EnergyEvseState = "WaitForEnergy"
-	EnergyEvseStatePrepareCharging EnergyEvseState = "PrepareCharging"
-	EnergyEvseStatePausedEV        EnergyEvseState = "PausedEV"
-	EnergyEvseStatePausedEVSE      EnergyEvseState = "PausedEVSE"
-	EnergyEvseStateCharging        EnergyEvseState = "Charging"
-	EnergyEvseStateFinished        EnergyEvseState = "Finished"
-	EnergyEvseStateDisabled        EnergyEvseState = "Disabled"
-)
-
-// String is the value as it travels.
-func (v EnergyEvseState) String() string { return string(v) }
-
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
-func (v EnergyEvseState) Valid() bool {
-	switch v {
-	case EnergyEvseStateUnplugged, EnergyEvseStateWaitForAuth, EnergyEvseStateWaitForEnergy, EnergyEvseStatePrepareCharging, EnergyEvseStatePausedEV, EnergyEvseStatePausedEVSE, EnergyEvseStateCharging, EnergyEvseStateFinished, EnergyEvseStateDisabled:
-		return true
-	}
-	return false
-}
-
-// EnergyFrequencyWattPoint is an object.
-type EnergyFrequencyWattPoint struct {
-	// FrequencyHz is the property frequency_Hz.
-	FrequencyHz float64 `json:"frequency_Hz"`
-	// TotalPowerW is the property total_power_W.
-	TotalPowerW float64 `json:"total_power_W"`
-
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
-	Extra map[string]json.RawMessage `json:"-"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (v EnergyFrequencyWattPoint) MarshalJSON() ([]byte, error) {
-	type plain EnergyFrequencyWattPoint
-	return bindings.Marshal(plain(v), v.Extra)
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (v *EnergyFrequencyWattPoint) UnmarshalJSON(data []byte) error {
-	type plain EnergyFrequencyWattPoint
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"frequency_Hz", "total_power_W"}, nil)
-}
-
 // EnergyIntegerWithSource is an object.
 type EnergyIntegerWithSource struct {
 	// Value is the property value.
@@ -134,7 +42,7 @@ type EnergyIntegerWithSource struct {
 	// Source is the property source.
 	Source string `json:"source"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -150,39 +58,6 @@ func (v *EnergyIntegerWithSource) UnmarshalJSON(data []byte) error {
 	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"value", "source"}, nil)
 }
 
-// EnergyLimitsReq is an object.
-type EnergyLimitsReq struct {
-	// TotalPowerW is the property total_power_W.
-	TotalPowerW *EnergyNumberWithSource `json:"total_power_W,omitzero"`
-	// AcMaxCurrentA is the property ac_max_current_A.
-	AcMaxCurrentA *EnergyNumberWithSource `json:"ac_max_current_A,omitzero"`
-	// AcMinCurrentA is the property ac_min_current_A.
-	AcMinCurrentA *EnergyNumberWithSource `json:"ac_min_current_A,omitzero"`
-	// AcMaxPhaseCount is the property ac_max_phase_count.
-	AcMaxPhaseCount *EnergyIntegerWithSource `json:"ac_max_phase_count,omitzero"`
-	// AcMinPhaseCount is the property ac_min_phase_count.
-	AcMinPhaseCount *EnergyIntegerWithSource `json:"ac_min_phase_count,omitzero"`
-	// AcSupportsChangingPhasesDuringCharging is the property ac_supports_changing_phases_during_charging.
-	AcSupportsChangingPhasesDuringCharging *bool `json:"ac_supports_changing_phases_during_charging,omitzero"`
-	// AcNumberOfActivePhases is the property ac_number_of_active_phases. Constraints: minimum 1, maximum 3.
-	AcNumberOfActivePhases *int `json:"ac_number_of_active_phases,omitzero"`
-
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
-	Extra map[string]json.RawMessage `json:"-"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (v EnergyLimitsReq) MarshalJSON() ([]byte, error) {
-	type plain EnergyLimitsReq
-	return bindings.Marshal(plain(v), v.Extra)
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (v *EnergyLimitsReq) UnmarshalJSON(data []byte) error {
-	type plain EnergyLimitsReq
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"total_power_W", "ac_max_current_A", "ac_min_current_A", "ac_max_phase_count", "ac_min_phase_count", "ac_supports_changing_phases_during_charging", "ac_number_of_active_phases"})
-}
-
 // EnergyLimitsRes is an object.
 type EnergyLimitsRes struct {
 	// TotalPowerW is the property total_power_W.
@@ -192,7 +67,7 @@ type EnergyLimitsRes struct {
 	// AcMaxPhaseCount is the property ac_max_phase_count.
 	AcMaxPhaseCount *EnergyIntegerWithSource `json:"ac_max_phase_count,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -208,28 +83,6 @@ func (v *EnergyLimitsRes) UnmarshalJSON(data []byte) error {
 	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"total_power_W", "ac_max_current_A", "ac_max_phase_count"})
 }
 
-// EnergyNodeType is an enumeration.
-type EnergyNodeType string
-
-// The values of EnergyNodeType.
-const (
-	EnergyNodeTypeUndefined EnergyNodeType = "Undefined"
-	EnergyNodeTypeEvse      EnergyNodeType = "Evse"
-	EnergyNodeTypeGeneric   EnergyNodeType = "Generic"
-)
-
-// String is the value as it travels.
-func (v EnergyNodeType) String() string { return string(v) }
-
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
-func (v EnergyNodeType) Valid() bool {
-	switch v {
-	case EnergyNodeTypeUndefined, EnergyNodeTypeEvse, EnergyNodeTypeGeneric:
-		return true
-	}
-	return false
-}
-
 // EnergyNumberWithSource is an object.
 type EnergyNumberWithSource struct {
 	// Value is the property value.
@@ -237,7 +90,7 @@ type EnergyNumberWithSource struct {
 	// Source is the property source.
 	Source string `json:"source"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -253,66 +106,6 @@ func (v *EnergyNumberWithSource) UnmarshalJSON(data []byte) error {
 	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"value", "source"}, nil)
 }
 
-// EnergyOptimizerTarget is an object.
-type EnergyOptimizerTarget struct {
-	// EnergyAmountNeeded is the property energy_amount_needed.
-	EnergyAmountNeeded *float64 `json:"energy_amount_needed,omitzero"`
-	// ChargeToMaxPercent is the property charge_to_max_percent.
-	ChargeToMaxPercent *float64 `json:"charge_to_max_percent,omitzero"`
-	// CarBatterySoc is the property car_battery_soc. Constraints: minimum 0, maximum 100.
-	CarBatterySoc *float64 `json:"car_battery_soc,omitzero"`
-	// LeaveTime is the property leave_time.
-	LeaveTime *string `json:"leave_time,omitzero"`
-	// PriceLimit is the property price_limit.
-	PriceLimit *float64 `json:"price_limit,omitzero"`
-	// FullAutonomy is the property full_autonomy.
-	FullAutonomy *bool `json:"full_autonomy,omitzero"`
-
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
-	Extra map[string]json.RawMessage `json:"-"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (v EnergyOptimizerTarget) MarshalJSON() ([]byte, error) {
-	type plain EnergyOptimizerTarget
-	return bindings.Marshal(plain(v), v.Extra)
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (v *EnergyOptimizerTarget) UnmarshalJSON(data []byte) error {
-	type plain EnergyOptimizerTarget
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"energy_amount_needed", "charge_to_max_percent", "car_battery_soc", "leave_time", "price_limit", "full_autonomy"})
-}
-
-// EnergyScheduleReqEntry is an object.
-type EnergyScheduleReqEntry struct {
-	// Timestamp is the property timestamp. Constraints: format "date-time".
-	Timestamp bindings.Time `json:"timestamp"`
-	// LimitsToRoot is the property limits_to_root.
-	LimitsToRoot EnergyLimitsReq `json:"limits_to_root"`
-	// LimitsToLeaves is the property limits_to_leaves.
-	LimitsToLeaves EnergyLimitsReq `json:"limits_to_leaves"`
-	// ConversionEfficiency is the property conversion_efficiency. Constraints: minimum 0, maximum 1.
-	ConversionEfficiency *float64 `json:"conversion_efficiency,omitzero"`
-	// PricePerKwh is the property price_per_kwh.
-	PricePerKwh *EnergyPriceInformationPricePerkWh `json:"price_per_kwh,omitzero"`
-
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
-	Extra map[string]json.RawMessage `json:"-"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (v EnergyScheduleReqEntry) MarshalJSON() ([]byte, error) {
-	type plain EnergyScheduleReqEntry
-	return bindings.Marshal(plain(v), v.Extra)
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (v *EnergyScheduleReqEntry) UnmarshalJSON(data []byte) error {
-	type plain EnergyScheduleReqEntry
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"timestamp", "limits_to_root", "limits_to_leaves"}, []string{"conversion_efficiency", "price_per_kwh"})
-}
-
 // EnergyScheduleResEntry is an object.
 type EnergyScheduleResEntry struct {
 	// Timestamp is the property timestamp. Constraints: format "date-time".
@@ -322,7 +115,7 @@ type EnergyScheduleResEntry struct {
 	// PricePerKwh is the property price_per_kwh.
 	PricePerKwh *EnergyPriceInformationPricePerkWh `json:"price_per_kwh,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -336,56 +129,4 @@ func (v EnergyScheduleResEntry) MarshalJSON() ([]byte, error) {
 func (v *EnergyScheduleResEntry) UnmarshalJSON(data []byte) error {
 	type plain EnergyScheduleResEntry
 	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"timestamp", "limits_to_root"}, []string{"price_per_kwh"})
-}
-
-// EnergyScheduleSetpointEntry is an object.
-type EnergyScheduleSetpointEntry struct {
-	// Timestamp is the property timestamp. Constraints: format "date-time".
-	Timestamp bindings.Time `json:"timestamp"`
-	// Setpoint is the property setpoint.
-	Setpoint *EnergySetpointType `json:"setpoint,omitzero"`
-
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
-	Extra map[string]json.RawMessage `json:"-"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (v EnergyScheduleSetpointEntry) MarshalJSON() ([]byte, error) {
-	type plain EnergyScheduleSetpointEntry
-	return bindings.Marshal(plain(v), v.Extra)
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (v *EnergyScheduleSetpointEntry) UnmarshalJSON(data []byte) error {
-	type plain EnergyScheduleSetpointEntry
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"timestamp"}, []string{"setpoint"})
-}
-
-// EnergySetpointType is an object.
-type EnergySetpointType struct {
-	// AcCurrentA is the property ac_current_A.
-	AcCurrentA *float64 `json:"ac_current_A,omitzero"`
-	// TotalPowerW is the property total_power_W.
-	TotalPowerW *float64 `json:"total_power_W,omitzero"`
-	// FrequencyTable is the property frequency_table.
-	FrequencyTable bindings.List[EnergyFrequencyWattPoint] `json:"frequency_table,omitzero"`
-	// Priority is the property priority. Constraints: minimum 0, maximum 1000.
-	Priority int `json:"priority"`
-	// Source is the property source.
-	Source string `json:"source"`
-
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
-	Extra map[string]json.RawMessage `json:"-"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (v EnergySetpointType) MarshalJSON() ([]byte, error) {
-	type plain EnergySetpointType
-	return bindings.Marshal(plain(v), v.Extra)
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (v *EnergySetpointType) UnmarshalJSON(data []byte) error {
-	type plain EnergySetpointType
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"priority", "source"}, []string{"ac_current_A", "total_power_W", "frequency_table"})
 }

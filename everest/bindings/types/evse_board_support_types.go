@@ -17,10 +17,10 @@ const (
 	EvseBoardSupportHardwareCapabilitiesConnectorTypeIEC62196Type2Socket EvseBoardSupportHardwareCapabilitiesConnectorType = "IEC62196Type2Socket"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v EvseBoardSupportHardwareCapabilitiesConnectorType) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v EvseBoardSupportHardwareCapabilitiesConnectorType) Valid() bool {
 	switch v {
 	case EvseBoardSupportHardwareCapabilitiesConnectorTypeIEC62196Type2Cable, EvseBoardSupportHardwareCapabilitiesConnectorTypeIEC62196Type2Socket:
@@ -56,7 +56,7 @@ type EvseBoardSupportHardwareCapabilities struct {
 	// ConnectorType is the property connector_type.
 	ConnectorType EvseBoardSupportHardwareCapabilitiesConnectorType `json:"connector_type"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -87,7 +87,7 @@ type EvseBoardSupportTelemetry struct {
 	// RelaisOn is the property relais_on.
 	RelaisOn bool `json:"relais_on"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 

@@ -13,7 +13,7 @@ type EvseManagerAuthorizationEvent struct {
 	// MeterValue is the property meter_value.
 	MeterValue PowermeterPowermeter `json:"meter_value"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -39,10 +39,10 @@ const (
 	EvseManagerCarManufacturerUnknown         EvseManagerCarManufacturer = "Unknown"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v EvseManagerCarManufacturer) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v EvseManagerCarManufacturer) Valid() bool {
 	switch v {
 	case EvseManagerCarManufacturerVolkswagenGroup, EvseManagerCarManufacturerTesla, EvseManagerCarManufacturerUnknown:
@@ -56,7 +56,7 @@ type EvseManagerChargingPausedEVSEReasons struct {
 	// Reasons is the property reasons. Constraints: minItems 1, maxItems 3.
 	Reasons bindings.List[EvseManagerPauseChargingEVSEReasonEnum] `json:"reasons"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -77,7 +77,7 @@ type EvseManagerChargingStateChangedEvent struct {
 	// MeterValue is the property meter_value.
 	MeterValue PowermeterPowermeter `json:"meter_value"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -100,7 +100,7 @@ type EvseManagerConnector struct {
 	// Type is the property type.
 	Type EvseManagerConnectorTypeEnum `json:"type,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -146,10 +146,10 @@ const (
 	EvseManagerConnectorTypeEnumUnknown         EvseManagerConnectorTypeEnum = "Unknown"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v EvseManagerConnectorTypeEnum) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v EvseManagerConnectorTypeEnum) Valid() bool {
 	switch v {
 	case EvseManagerConnectorTypeEnumCCCS1, EvseManagerConnectorTypeEnumCCCS2, EvseManagerConnectorTypeEnumCG105, EvseManagerConnectorTypeEnumCMCS, EvseManagerConnectorTypeEnumCTesla, EvseManagerConnectorTypeEnumCType1, EvseManagerConnectorTypeEnumCType2, EvseManagerConnectorTypeEnumS3091P16A, EvseManagerConnectorTypeEnumS3091P32A, EvseManagerConnectorTypeEnumS3093P16A, EvseManagerConnectorTypeEnumS3093P32A, EvseManagerConnectorTypeEnumSBS1361, EvseManagerConnectorTypeEnumSCEE77, EvseManagerConnectorTypeEnumSType2, EvseManagerConnectorTypeEnumSType3, EvseManagerConnectorTypeEnumOther1PhMax16A, EvseManagerConnectorTypeEnumOther1PhOver16A, EvseManagerConnectorTypeEnumOther3Ph, EvseManagerConnectorTypeEnumPan, EvseManagerConnectorTypeEnumWInductive, EvseManagerConnectorTypeEnumWResonant, EvseManagerConnectorTypeEnumUndetermined, EvseManagerConnectorTypeEnumUnknown:
@@ -213,7 +213,7 @@ type EvseManagerEVInfo struct {
 	// AcPresentReactivePower is the property ac_present_reactive_power.
 	AcPresentReactivePower *float64 `json:"ac_present_reactive_power,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -244,10 +244,10 @@ const (
 	EvseManagerEnableDisableSourceEnableSourceCSMS              EvseManagerEnableDisableSourceEnableSource = "CSMS"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v EvseManagerEnableDisableSourceEnableSource) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v EvseManagerEnableDisableSourceEnableSource) Valid() bool {
 	switch v {
 	case EvseManagerEnableDisableSourceEnableSourceUnspecified, EvseManagerEnableDisableSourceEnableSourceLocalAPI, EvseManagerEnableDisableSourceEnableSourceLocalKeyLock, EvseManagerEnableDisableSourceEnableSourceServiceTechnician, EvseManagerEnableDisableSourceEnableSourceRemoteKeyLock, EvseManagerEnableDisableSourceEnableSourceMobileApp, EvseManagerEnableDisableSourceEnableSourceFirmwareUpdate, EvseManagerEnableDisableSourceEnableSourceCSMS:
@@ -266,10 +266,10 @@ const (
 	EvseManagerEnableDisableSourceEnableStateEnable     EvseManagerEnableDisableSourceEnableState = "Enable"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v EvseManagerEnableDisableSourceEnableState) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v EvseManagerEnableDisableSourceEnableState) Valid() bool {
 	switch v {
 	case EvseManagerEnableDisableSourceEnableStateUnassigned, EvseManagerEnableDisableSourceEnableStateDisable, EvseManagerEnableDisableSourceEnableStateEnable:
@@ -287,7 +287,7 @@ type EvseManagerEnableDisableSource struct {
 	// EnablePriority is the property enable_priority. Constraints: minimum 0, maximum 10000.
 	EnablePriority int `json:"enable_priority"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -310,7 +310,7 @@ type EvseManagerEvse struct {
 	// Connectors is the property connectors. Constraints: minItems 1, maxItems 128.
 	Connectors bindings.List[EvseManagerConnector] `json:"connectors"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -333,7 +333,7 @@ type EvseManagerHlcSessionFailedEvent struct {
 	// Reason is the property reason.
 	Reason EvseManagerHlcSessionFailedReasonEnum `json:"reason"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -363,10 +363,10 @@ const (
 	EvseManagerHlcSessionFailedReasonEnumUnexpectedSessionEnd          EvseManagerHlcSessionFailedReasonEnum = "UnexpectedSessionEnd"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v EvseManagerHlcSessionFailedReasonEnum) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v EvseManagerHlcSessionFailedReasonEnum) Valid() bool {
 	switch v {
 	case EvseManagerHlcSessionFailedReasonEnumProtocolNegotiationFailed, EvseManagerHlcSessionFailedReasonEnumAuthorizationFailed, EvseManagerHlcSessionFailedReasonEnumChargingParametersNotAccepted, EvseManagerHlcSessionFailedReasonEnumEnergyTransferSetupFailed, EvseManagerHlcSessionFailedReasonEnumChargingInterrupted, EvseManagerHlcSessionFailedReasonEnumFailedTLSHandshake, EvseManagerHlcSessionFailedReasonEnumUnexpectedSessionEnd:
@@ -384,7 +384,7 @@ type EvseManagerLimits struct {
 	// NrOfPhasesAvailable is the property nr_of_phases_available. Constraints: minimum 1, maximum 3.
 	NrOfPhasesAvailable int `json:"nr_of_phases_available"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -410,10 +410,10 @@ const (
 	EvseManagerPauseChargingEVSEReasonEnumNoEnergy  EvseManagerPauseChargingEVSEReasonEnum = "NoEnergy"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v EvseManagerPauseChargingEVSEReasonEnum) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v EvseManagerPauseChargingEVSEReasonEnum) Valid() bool {
 	switch v {
 	case EvseManagerPauseChargingEVSEReasonEnumUserPause, EvseManagerPauseChargingEVSEReasonEnumError, EvseManagerPauseChargingEVSEReasonEnumNoEnergy:
@@ -431,7 +431,7 @@ type EvseManagerPlugAndChargeConfiguration struct {
 	// ContractCertificateInstallationEnabled is the property contract_certificate_installation_enabled.
 	ContractCertificateInstallationEnabled *bool `json:"contract_certificate_installation_enabled,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -474,7 +474,7 @@ type EvseManagerSessionEvent struct {
 	// Source is the property source.
 	Source *EvseManagerEnableDisableSource `json:"source,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -517,10 +517,10 @@ const (
 	EvseManagerSessionEventEnumSessionResumed      EvseManagerSessionEventEnum = "SessionResumed"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v EvseManagerSessionEventEnum) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v EvseManagerSessionEventEnum) Valid() bool {
 	switch v {
 	case EvseManagerSessionEventEnumAuthorized, EvseManagerSessionEventEnumDeauthorized, EvseManagerSessionEventEnumEnabled, EvseManagerSessionEventEnumDisabled, EvseManagerSessionEventEnumSessionStarted, EvseManagerSessionEventEnumAuthRequired, EvseManagerSessionEventEnumTransactionStarted, EvseManagerSessionEventEnumPrepareCharging, EvseManagerSessionEventEnumChargingStarted, EvseManagerSessionEventEnumChargingPausedEV, EvseManagerSessionEventEnumChargingPausedEVSE, EvseManagerSessionEventEnumStoppingCharging, EvseManagerSessionEventEnumChargingFinished, EvseManagerSessionEventEnumTransactionFinished, EvseManagerSessionEventEnumSessionFinished, EvseManagerSessionEventEnumReservationStart, EvseManagerSessionEventEnumReservationEnd, EvseManagerSessionEventEnumPluginTimeout, EvseManagerSessionEventEnumSwitchingPhases, EvseManagerSessionEventEnumSessionResumed:
@@ -534,7 +534,7 @@ type EvseManagerSessionFinished struct {
 	// MeterValue is the property meter_value.
 	MeterValue PowermeterPowermeter `json:"meter_value"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -565,7 +565,7 @@ type EvseManagerSessionStarted struct {
 	// LoggingPath is the property logging_path.
 	LoggingPath *string `json:"logging_path,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -590,10 +590,10 @@ const (
 	EvseManagerStartSessionReasonAuthorized  EvseManagerStartSessionReason = "Authorized"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v EvseManagerStartSessionReason) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v EvseManagerStartSessionReason) Valid() bool {
 	switch v {
 	case EvseManagerStartSessionReasonEVConnected, EvseManagerStartSessionReasonAuthorized:
@@ -631,10 +631,10 @@ const (
 	EvseManagerStopTransactionReasonReqEnergyTransferRejected EvseManagerStopTransactionReason = "ReqEnergyTransferRejected"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v EvseManagerStopTransactionReason) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v EvseManagerStopTransactionReason) Valid() bool {
 	switch v {
 	case EvseManagerStopTransactionReasonEmergencyStop, EvseManagerStopTransactionReasonEVDisconnected, EvseManagerStopTransactionReasonHardReset, EvseManagerStopTransactionReasonLocal, EvseManagerStopTransactionReasonOther, EvseManagerStopTransactionReasonPowerLoss, EvseManagerStopTransactionReasonReboot, EvseManagerStopTransactionReasonRemote, EvseManagerStopTransactionReasonSoftReset, EvseManagerStopTransactionReasonUnlockCommand, EvseManagerStopTransactionReasonDeAuthorized, EvseManagerStopTransactionReasonEnergyLimitReached, EvseManagerStopTransactionReasonGroundFault, EvseManagerStopTransactionReasonLocalOutOfCredit, EvseManagerStopTransactionReasonMasterPass, EvseManagerStopTransactionReasonOvercurrentFault, EvseManagerStopTransactionReasonPowerQuality, EvseManagerStopTransactionReasonSOCLimitReached, EvseManagerStopTransactionReasonStoppedByEV, EvseManagerStopTransactionReasonTimeLimitReached, EvseManagerStopTransactionReasonTimeout, EvseManagerStopTransactionReasonReqEnergyTransferRejected:
@@ -650,7 +650,7 @@ type EvseManagerStopTransactionRequest struct {
 	// IDTag is the property id_tag.
 	IDTag *AuthorizationProvidedIdToken `json:"id_tag,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -679,7 +679,7 @@ type EvseManagerTransactionFinished struct {
 	// IDTag is the property id_tag.
 	IDTag *AuthorizationProvidedIdToken `json:"id_tag,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -706,7 +706,7 @@ type EvseManagerTransactionStarted struct {
 	// ReservationID is the property reservation_id.
 	ReservationID *int `json:"reservation_id,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -733,10 +733,10 @@ const (
 	EvseManagerUpdateAllowedEnergyTransferModesResultNoHlc                      EvseManagerUpdateAllowedEnergyTransferModesResult = "NoHlc"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v EvseManagerUpdateAllowedEnergyTransferModesResult) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v EvseManagerUpdateAllowedEnergyTransferModesResult) Valid() bool {
 	switch v {
 	case EvseManagerUpdateAllowedEnergyTransferModesResultAccepted, EvseManagerUpdateAllowedEnergyTransferModesResultIncompatibleEnergyTransfer, EvseManagerUpdateAllowedEnergyTransferModesResultServiceRenegotiationFailed, EvseManagerUpdateAllowedEnergyTransferModesResultNoHlc:

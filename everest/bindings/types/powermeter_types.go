@@ -49,7 +49,7 @@ type PowermeterPowermeter struct {
 	// Temperatures is the property temperatures.
 	Temperatures bindings.List[TemperatureTemperature] `json:"temperatures,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 

@@ -17,7 +17,7 @@ type TextMessageMessageContent struct {
 	// Content is the property content.
 	Content string `json:"content"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -45,10 +45,10 @@ const (
 	TextMessageMessageFormatQRCODE TextMessageMessageFormat = "QRCODE"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v TextMessageMessageFormat) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v TextMessageMessageFormat) Valid() bool {
 	switch v {
 	case TextMessageMessageFormatASCII, TextMessageMessageFormatHTML, TextMessageMessageFormatURI, TextMessageMessageFormatUTF8, TextMessageMessageFormatQRCODE:

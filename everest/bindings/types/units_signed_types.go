@@ -21,7 +21,7 @@ type UnitsSignedCurrent struct {
 	// N is the property N.
 	N *UnitsSignedSignedMeterValue `json:"N,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -48,7 +48,7 @@ type UnitsSignedEnergy struct {
 	// L3 is the property L3.
 	L3 *UnitsSignedSignedMeterValue `json:"L3,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -73,7 +73,7 @@ type UnitsSignedFrequency struct {
 	// L3 is the property L3.
 	L3 *UnitsSignedSignedMeterValue `json:"L3,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -100,7 +100,7 @@ type UnitsSignedPower struct {
 	// L3 is the property L3.
 	L3 *UnitsSignedSignedMeterValue `json:"L3,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -127,7 +127,7 @@ type UnitsSignedReactivePower struct {
 	// L3 is the property L3.
 	L3 *UnitsSignedSignedMeterValue `json:"L3,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -156,7 +156,7 @@ type UnitsSignedSignedMeterValue struct {
 	// Timestamp is the property timestamp. Constraints: format "date-time".
 	Timestamp bindings.Time `json:"timestamp,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -183,7 +183,7 @@ type UnitsSignedVoltage struct {
 	// L3 is the property L3.
 	L3 *UnitsSignedSignedMeterValue `json:"L3,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 

@@ -21,7 +21,7 @@ type UnitsCurrent struct {
 	// N is the property N.
 	N *float64 `json:"N,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -48,7 +48,7 @@ type UnitsEnergy struct {
 	// L3 is the property L3.
 	L3 *float64 `json:"L3,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -73,7 +73,7 @@ type UnitsFrequency struct {
 	// L3 is the property L3.
 	L3 *float64 `json:"L3,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -100,7 +100,7 @@ type UnitsPower struct {
 	// L3 is the property L3.
 	L3 *float64 `json:"L3,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -127,7 +127,7 @@ type UnitsReactivePower struct {
 	// L3 is the property L3.
 	L3 *float64 `json:"L3,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -154,7 +154,7 @@ type UnitsVoltage struct {
 	// L3 is the property L3.
 	L3 *float64 `json:"L3,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 

@@ -25,7 +25,7 @@ type LampBranch struct {
 	// its power
 	Watts *LampWatts `json:"watts,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -52,10 +52,10 @@ const (
 	LampOutcomeStatusRefused LampOutcomeStatus = "Refused"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v LampOutcomeStatus) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v LampOutcomeStatus) Valid() bool {
 	switch v {
 	case LampOutcomeStatusDone, LampOutcomeStatusRefused:
@@ -73,7 +73,7 @@ type LampOutcomeDetail struct {
 	// a code
 	Code *int `json:"code,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -110,7 +110,7 @@ type LampOutcome struct {
 	// more
 	Detail *LampOutcomeDetail `json:"detail,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -126,7 +126,7 @@ func (v *LampOutcome) UnmarshalJSON(data []byte) error {
 	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"status", "at"}, []string{"colour", "detail"})
 }
 
-// LampWatts is another name of what it stands for.
+// LampWatts is an alias.
 //
 // a power
 type LampWatts = float64

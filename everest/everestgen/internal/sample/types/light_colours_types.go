@@ -8,7 +8,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
-// LightColoursAlias is another name of what it stands for.
+// LightColoursAlias is an alias.
 //
 // another name
 type LightColoursAlias = LightColoursColour
@@ -58,7 +58,7 @@ type LightColoursColour struct {
 	// by language
 	Labels map[string]string `json:"labels,omitzero"`
 
-	// Extra are the properties that are not among the fields, for example of a newer EVerest. They are written again.
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
@@ -85,10 +85,10 @@ const (
 	LightColoursShadeDark  LightColoursShade = "dark"
 )
 
-// String is the value as it travels.
+// String returns the value as it is on the wire.
 func (v LightColoursShade) String() string { return string(v) }
 
-// Valid reports whether the value is one of those above; a newer EVerest may have others.
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
 func (v LightColoursShade) Valid() bool {
 	switch v {
 	case LightColoursShadeLight, LightColoursShadeDark:

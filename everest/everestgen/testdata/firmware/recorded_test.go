@@ -1,4 +1,5 @@
-package bindings_test
+// Package firmware_test runs in a module of its own, with the bindings of all built-in interfaces: see TestBindingsOfAllInterfaces.
+package firmware_test
 
 import (
 	"bytes"
@@ -8,12 +9,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.org/firmware/types"
 	"github.com/remotechargeport/remotechargeport/everest/bindings"
-	"github.com/remotechargeport/remotechargeport/everest/bindings/types"
 	"github.com/remotechargeport/remotechargeport/everest/definitions"
 )
 
-// variables has the Go type of each variable that the recording holds and these bindings know.
+// variables has a Go type for the variables of the recording.
 var variables = map[string]func() any{
 	"car_manufacturer":                func() any { return new(types.EvseManagerCarManufacturer) },
 	"energy_flow_request":             func() any { return new(types.EnergyEnergyFlowRequest) },
@@ -29,7 +30,7 @@ var variables = map[string]func() any{
 	"token_validation_status":         func() any { return new(types.AuthorizationTokenValidationStatusMessage) },
 }
 
-// What a real station has published decodes and encodes to the same value.
+// The variables that a real station has published decode and encode to the same value.
 func TestRecordedVariablesSurvive(t *testing.T) {
 	content, err := os.ReadFile("testdata/variables.jsonl")
 	if err != nil {
@@ -76,7 +77,7 @@ func TestRecordedVariablesSurvive(t *testing.T) {
 	}
 }
 
-// Whatever the Go types write fits EVerest's definitions, lists that nobody has filled in included.
+// The Go types encode to values that EVerest's definitions accept, also with lists that are nil.
 func TestEncodedValuesFitTheDefinitions(t *testing.T) {
 	loaded, err := definitions.EVerest()
 	if err != nil {
