@@ -58,6 +58,7 @@ func TestCommittedBindingsAreUpToDate(t *testing.T) {
 		arguments []string
 	}{
 		{"../bindings", []string{"-import", modulePath + "bindings", "auth_token_provider", "evse_manager"}},
+		{"../../examples/module", []string{"-import", strings.TrimSuffix(modulePath, "everest/") + "examples/module", "-interfaces", "../../examples/module/interfaces"}},
 		{"internal/sample", append([]string{"-import", modulePath + "everestgen/internal/sample"}, fromYAML...)},
 	} {
 		if diff := cmp.Diff(read(t, test.committed), written(t, test.arguments...)); diff != "" {

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// newStation runs the module among fakes.
+// newStation runs the module with a fake for each requirement.
 func newStation(t *testing.T, config everesttest.StationConfig) *everesttest.Station {
 	t.Helper()
 	known, err := definitions.EVerest()
@@ -52,7 +52,7 @@ func TestEcho(t *testing.T) {
 	})
 }
 
-func TestEchoOfTheNext(t *testing.T) {
+func TestNextModuleEchoes(t *testing.T) {
 	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		station := newStation(t, everesttest.StationConfig{Broker: broker, Connections: map[string]int{"next": 1}})
 		station.Fake("next").Handle("echo", func(_ context.Context, arguments everest.Args) (any, error) {
@@ -61,7 +61,7 @@ func TestEchoOfTheNext(t *testing.T) {
 			return text + " and farewell", err
 		})
 		if err := station.TryCall("main", "echo", map[string]any{"text": 3}, nil); err == nil {
-			t.Error("a number is echoed")
+			t.Error("a number as the text is not an error")
 		}
 		var answer string
 		station.Call("main", "echo", map[string]any{"text": "sun"}, &answer)
@@ -74,7 +74,7 @@ func TestEchoOfTheNext(t *testing.T) {
 
 func TestInstall(t *testing.T) {
 	prefix := t.TempDir()
-	if err := start(t.Context(), []string{"-install", prefix}); err != nil {
+	if err := program.Main([]string{"-install", prefix}); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"libexec/everest/modules/EchoModule/EchoModule", "libexec/everest/modules/EchoModule/manifest.yaml", "share/everest/interfaces/echo.yaml"} {
@@ -82,7 +82,7 @@ func TestInstall(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := start(t.Context(), nil); err == nil {
-		t.Error("starts without arguments")
+	if err := program.Main(nil); err == nil {
+		t.Error("a start without arguments is not an error")
 	}
 }
