@@ -7,7 +7,7 @@ import (
 	"strconv"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 var (
@@ -36,8 +36,8 @@ func Installation() everest.Installation {
 const moduleName = "SystemAggregator"
 
 // builtInDefinitions are EVerest's, and the interface of satellites.
-func builtInDefinitions() (*everest.Definitions, error) {
-	known, err := definitions.EVerest()
+func builtInDefinitions() (*schema.Definitions, error) {
+	known, err := schema.BuiltIn()
 	if err != nil {
 		return nil, err
 	}

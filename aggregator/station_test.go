@@ -19,8 +19,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 const (
@@ -39,9 +39,9 @@ requires:
 `
 )
 
-func testDefinitions(t testing.TB) *everest.Definitions {
+func testDefinitions(t testing.TB) *schema.Definitions {
 	t.Helper()
-	known, err := definitions.EVerest()
+	known, err := schema.BuiltIn()
 	if err != nil {
 		t.Fatal(err)
 	}

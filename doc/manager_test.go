@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"go.yaml.in/yaml/v3"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -122,7 +124,7 @@ func runProgram(ctx context.Context, program string, arguments []string) error {
 }
 
 // definitionsOf are those that this project has; of other interfaces nothing but the name is known.
-func definitionsOf(config everesttest.ManagerConfig) (*everest.Definitions, error) {
+func definitionsOf(config everesttest.ManagerConfig) (*schema.Definitions, error) {
 	known, err := satellite.Definitions()
 	if err != nil {
 		return nil, err

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
 // calls are the commands that wait for their replies, by id.
@@ -133,9 +135,9 @@ func (r *Required) encodeArguments(command string, arguments any) (json.RawMessa
 			return nil, err
 		}
 		if err := options.Definitions.CheckArguments(r.interfaceName, command, read); err != nil {
-			return nil, err
+			return nil, replyError(err)
 		}
-	} else if !isNull(encoded) && encoded[0] != '{' {
+	} else if !rawjson.IsNull(encoded) && encoded[0] != '{' {
 		return nil, fmt.Errorf("the arguments are no JSON object but %.40s", encoded)
 	}
 	return encoded, nil

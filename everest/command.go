@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // The error types that a command's reply may carry. They are the framework's exact strings.
@@ -45,7 +47,7 @@ func (e *CommandError) Is(target error) bool {
 // CommandHandler answers one command. Calls of the same command run one after the other, those of different commands at
 // the same time. The context ends with the module, and when the caller does not wait any longer. What it returns is
 // encoded as JSON (a json.RawMessage passes unchanged, nil is null); an error becomes an error reply, of type
-// HandlerException unless it is or wraps a *CommandError. A panic is answered like an error.
+// HandlerException unless it is or wraps a *CommandError, or a *schema.Error. A panic is answered like an error.
 type CommandHandler func(ctx context.Context, arguments Args) (any, error)
 
 // Args are the arguments of a command by name, as they stood in the message.
@@ -91,6 +93,9 @@ func (a Args) decodeAll(v any) error {
 // replyError is the error object for a handler's error: its type is always one that EVerest knows, for an unknown one
 // makes a C++ caller wait for its time-out, or ends it.
 func replyError(err error) *CommandError {
+	if mismatch, ok := errors.AsType[*schema.Error](err); ok {
+		return &CommandError{Type: SchemaValidationError, Message: mismatch.Message}
+	}
 	command, ok := errors.AsType[*CommandError](err)
 	if !ok {
 		return &CommandError{Type: HandlerException, Message: err.Error()}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
 // configService is the module's line to the manager's config service. Its answers carry no id, so one request is made at
@@ -242,7 +244,7 @@ func (m *Module) get(ctx context.Context, what string, query configQuery) (json.
 	if err != nil {
 		return nil, fmt.Errorf("everest: config service: %s: %w", what, err)
 	}
-	if answer.Status != "Ok" || answer.Response == nil || isNull(answer.Response.Data) {
+	if answer.Status != "Ok" || answer.Response == nil || rawjson.IsNull(answer.Response.Data) {
 		return nil, &ConfigError{Request: what, Status: answer.Status, Info: answer.Info}
 	}
 	return bytes.Clone(answer.Response.Data), nil

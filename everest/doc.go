@@ -17,5 +17,5 @@
 //
 // A module reads its Options from the command line that the manager gives it, connects, registers what it provides and
 // what it wants to hear, and runs; the example shows all of it. Package everesttest stands up a broker and a
-// manager for tests, package everest/definitions holds the interface definitions of an EVerest release.
+// manager for tests, package everest/schema holds the interface definitions of an EVerest release.
 package everest

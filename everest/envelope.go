@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
 // The values of msg_type that modules send and receive.
@@ -24,9 +26,9 @@ const (
 // openEnvelope returns the data of a message of one of the wanted types.
 func openEnvelope(payload []byte, wanted ...string) (kind string, data json.RawMessage, err error) {
 	var quotedKind json.RawMessage
-	object := readObject(payload)
+	object := rawjson.ReadObject(payload)
 	for {
-		name, value, ok := object.next()
+		name, value, ok := object.Next()
 		if !ok {
 			break
 		}
@@ -37,8 +39,8 @@ func openEnvelope(payload []byte, wanted ...string) (kind string, data json.RawM
 			data = value
 		}
 	}
-	if object.err != nil {
-		return "", nil, object.err
+	if object.Err() != nil {
+		return "", nil, object.Err()
 	}
 	if quotedKind == nil {
 		return "", nil, errors.New("no msg_type")
@@ -70,9 +72,9 @@ func variableValue(payload []byte) (json.RawMessage, error) {
 // innerData returns the data inside of an envelope's data, nil where there is none.
 func innerData(data json.RawMessage) (json.RawMessage, error) {
 	var inner json.RawMessage
-	object := readObject(data)
+	object := rawjson.ReadObject(data)
 	for {
-		name, value, ok := object.next()
+		name, value, ok := object.Next()
 		if !ok {
 			break
 		}
@@ -80,8 +82,8 @@ func innerData(data json.RawMessage) (json.RawMessage, error) {
 			inner = value
 		}
 	}
-	if object.err != nil {
-		return nil, fmt.Errorf("data: %w", object.err)
+	if object.Err() != nil {
+		return nil, fmt.Errorf("data: %w", object.Err())
 	}
 	return inner, nil
 }
@@ -99,23 +101,23 @@ func readCommand(payload []byte) (commandRequest, error) {
 		return commandRequest{}, err
 	}
 	var request commandRequest
-	object := readObject(data)
+	object := rawjson.ReadObject(data)
 	for {
-		name, value, ok := object.next()
+		name, value, ok := object.Next()
 		if !ok {
 			break
 		}
 		switch string(name) {
 		case "id":
-			request.id = stringOf(value)
+			request.id = rawjson.String(value)
 		case "origin":
-			request.origin = stringOf(value)
+			request.origin = rawjson.String(value)
 		case "args":
 			request.arguments = value
 		}
 	}
-	if object.err != nil {
-		return commandRequest{}, fmt.Errorf("data: %w", object.err)
+	if object.Err() != nil {
+		return commandRequest{}, fmt.Errorf("data: %w", object.Err())
 	}
 	if request.id == "" {
 		return commandRequest{}, errors.New("no id")
@@ -129,19 +131,19 @@ func readCommand(payload []byte) (commandRequest, error) {
 // readArguments takes null for no arguments, as C++ callers send it.
 func readArguments(raw json.RawMessage) (Args, error) {
 	arguments := Args{}
-	if isNull(raw) {
+	if rawjson.IsNull(raw) {
 		return arguments, nil
 	}
-	object := readObject(raw)
+	object := rawjson.ReadObject(raw)
 	for {
-		name, value, ok := object.next()
+		name, value, ok := object.Next()
 		if !ok {
 			break
 		}
 		arguments[string(name)] = value
 	}
-	if object.err != nil {
-		return nil, fmt.Errorf("arguments: %w", object.err)
+	if object.Err() != nil {
+		return nil, fmt.Errorf("arguments: %w", object.Err())
 	}
 	return arguments, nil
 }
@@ -163,23 +165,23 @@ func readResult(payload []byte) (commandResult, error) {
 		return commandResult{}, err
 	}
 	result := commandResult{value: json.RawMessage("null")}
-	object := readObject(inner)
+	object := rawjson.ReadObject(inner)
 	for {
-		name, value, ok := object.next()
+		name, value, ok := object.Next()
 		if !ok {
 			break
 		}
 		switch string(name) {
 		case "id":
-			result.id = stringOf(value)
+			result.id = rawjson.String(value)
 		case "retval":
 			result.value = value
 		case "error":
 			result.failure = readFailure(value)
 		}
 	}
-	if object.err != nil {
-		return commandResult{}, fmt.Errorf("data.data: %w", object.err)
+	if object.Err() != nil {
+		return commandResult{}, fmt.Errorf("data.data: %w", object.Err())
 	}
 	if result.id == "" {
 		return commandResult{}, errors.New("no id")
@@ -189,7 +191,7 @@ func readResult(payload []byte) (commandResult, error) {
 
 // readFailure is nil for null and reads whatever else is there as well as it can: an error must not be taken for success.
 func readFailure(raw json.RawMessage) *CommandError {
-	if isNull(raw) {
+	if rawjson.IsNull(raw) {
 		return nil
 	}
 	var fields struct {
@@ -202,13 +204,6 @@ func readFailure(raw json.RawMessage) *CommandError {
 	return &CommandError{Type: fields.Type, Message: fields.Message}
 }
 
-func stringOf(raw json.RawMessage) string {
-	if len(raw) < 2 || raw[0] != '"' {
-		return ""
-	}
-	return string(unquoteName(raw))
-}
-
 // encodeValue turns a value into JSON. A json.RawMessage passes as it is, once it is known to be JSON: EVerest's modules
 // end, or drop the message, when it is not.
 func encodeValue(value any) (json.RawMessage, error) {
@@ -219,7 +214,7 @@ func encodeValue(value any) (json.RawMessage, error) {
 		if len(value) == 0 {
 			return json.RawMessage("null"), nil
 		}
-		return value, checkJSON(value)
+		return value, rawjson.Check(value)
 	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
@@ -253,9 +248,9 @@ func commandMessage(id, origin string, arguments json.RawMessage) []byte {
 	out = append(out, `{"data":{"args":`...)
 	out = append(out, arguments...)
 	out = append(out, `,"id":`...)
-	out = appendString(out, id)
+	out = rawjson.AppendString(out, id)
 	out = append(out, `,"origin":`...)
-	out = appendString(out, origin)
+	out = rawjson.AppendString(out, origin)
 	return append(out, `},"msg_type":"Cmd"}`...)
 }
 
@@ -265,33 +260,18 @@ func resultMessage(id, origin string, value json.RawMessage, failure *CommandErr
 	out = append(out, `{"data":{"data":{`...)
 	if failure != nil {
 		out = append(out, `"error":{"__everest__error_msg":`...)
-		out = appendString(out, failure.Message)
+		out = rawjson.AppendString(out, failure.Message)
 		out = append(out, `,"__everest__error_type":`...)
-		out = appendString(out, failure.Type)
+		out = rawjson.AppendString(out, failure.Type)
 		out = append(out, `},`...)
 	}
 	out = append(out, `"id":`...)
-	out = appendString(out, id)
+	out = rawjson.AppendString(out, id)
 	out = append(out, `,"origin":`...)
-	out = appendString(out, origin)
+	out = rawjson.AppendString(out, origin)
 	if failure == nil {
 		out = append(out, `,"retval":`...)
 		out = append(out, value...)
 	}
 	return append(out, `},"type":"result"},"msg_type":"CmdResult"}`...)
-}
-
-func appendString(out []byte, text string) []byte {
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			quoted, err := json.Marshal(text)
-			if err != nil { // a string always encodes
-				return append(out, `""`...)
-			}
-			return append(out, quoted...)
-		}
-	}
-	out = append(out, '"')
-	out = append(out, text...)
-	return append(out, '"')
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
 func TestVariableValueKeepsBytes(t *testing.T) {
@@ -96,7 +98,7 @@ func TestMessagesAsEVerestWritesThem(t *testing.T) {
 		if string(got) != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
-		if err := checkJSON(got); err != nil {
+		if err := rawjson.Check(got); err != nil {
 			t.Errorf("%s: %v", got, err)
 		}
 	}

@@ -9,11 +9,13 @@ import (
 	"syscall"
 	"testing/fstest"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 )
 
-// In a station the definitions of EVerest's own interfaces are in package everest/definitions.
+// In a station the definitions of EVerest's own interfaces are in package everest/schema.
 var greeterDefinitions = fstest.MapFS{"interfaces/greeter.yaml": {Data: []byte(`
 description: Greets whoever comes
 cmds:
@@ -100,7 +102,7 @@ func runVisitor(ctx context.Context, options everest.Options, done func()) error
 func Example() {
 	ctx, done := context.WithCancel(context.Background())
 	defer done()
-	definitions, err := everest.LoadDefinitionsYAML(greeterDefinitions)
+	definitions, err := schema.LoadYAML(greeterDefinitions)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -206,11 +208,11 @@ cmds:
 vars:
   greeted: {description: Who was greeted, type: array, items: {description: Who, type: string}}
 `)}}
-	one, err := everest.LoadInterfacesYAML(greeterDefinitions, "greeter")
+	one, err := schema.LoadInterfaces(greeterDefinitions, "greeter")
 	if err != nil {
 		fmt.Println(err)
 	}
-	two, err := everest.LoadInterfacesYAML(newer, "greeter")
+	two, err := schema.LoadInterfaces(newer, "greeter")
 	if err != nil {
 		fmt.Println(err)
 	}

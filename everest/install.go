@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // Installation is what a module brings into an EVerest installation beside its
@@ -121,12 +123,12 @@ func InstalledManifest(prefix, module string) ([]byte, error) {
 }
 
 // InstalledInterfaces reads interface definitions as they are installed: see
-// LoadInterfacesYAML. Without an installation at the prefix the set is empty.
-func InstalledInterfaces(prefix string, names ...string) (*Definitions, error) {
+// schema.LoadInterfaces. Without an installation at the prefix the set is empty.
+func InstalledInterfaces(prefix string, names ...string) (*schema.Definitions, error) {
 	if prefix == "" {
-		return newDefinitions(), nil
+		return schema.Merge()
 	}
-	return LoadInterfacesYAML(os.DirFS(dataDirectory(prefix)), names...)
+	return schema.LoadInterfaces(os.DirFS(dataDirectory(prefix)), names...)
 }
 
 // replaceFile reports whether there was something to replace.

@@ -8,13 +8,15 @@ import (
 	"slices"
 
 	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // Installed returns the options of a module with Manifest and Definitions filled in where they are nil. They are those of
 // the installation at InstallPrefix, which the manager reads too: a manifest that was adapted to its EVerest, and the
 // definitions of that release and of a vendor's own interfaces. What the installation does not have, or what cannot be read
 // there, is taken from what is built in, and the logger told. The manifest is returned as it is read.
-func (o Options) Installed(module string, builtInManifest []byte, builtInDefinitions func() (*Definitions, error)) (Options, *Manifest, error) {
+func (o Options) Installed(module string, builtInManifest []byte, builtInDefinitions func() (*schema.Definitions, error)) (Options, *Manifest, error) {
 	log := o.Logger
 	if log == nil {
 		log = zap.NewNop()
@@ -52,7 +54,7 @@ func manifestOf(prefix, module string, builtIn []byte, log *zap.Logger) []byte {
 }
 
 // definitionsOf returns the definitions of the manifest's interfaces.
-func definitionsOf(prefix string, manifest *Manifest, builtIn func() (*Definitions, error), log *zap.Logger) (*Definitions, error) {
+func definitionsOf(prefix string, manifest *Manifest, builtIn func() (*schema.Definitions, error), log *zap.Logger) (*schema.Definitions, error) {
 	names := map[string]bool{}
 	for _, provided := range manifest.Provides {
 		names[provided.Interface] = true
@@ -73,5 +75,5 @@ func definitionsOf(prefix string, manifest *Manifest, builtIn func() (*Definitio
 	if err != nil {
 		return nil, err
 	}
-	return installed.OverDefinitions(known), nil
+	return installed.Over(known), nil
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 const meterManifest = `
@@ -21,10 +23,10 @@ metadata: {license: "https://example.org", authors: [test]}
 `
 
 func TestOptionsFromTheInstallation(t *testing.T) {
-	builtIn := func() (*Definitions, error) {
-		return LoadDefinitionsJSON([]byte(`{"interfaces":{"meter":{"vars":{"built_in":{}}},"clock":{"vars":{"time":{}}}}}`), nil, nil)
+	builtIn := func() (*schema.Definitions, error) {
+		return schema.LoadJSON([]byte(`{"interfaces":{"meter":{"vars":{"built_in":{}}},"clock":{"vars":{"time":{}}}}}`), nil, nil)
 	}
-	given := newDefinitions()
+	given := new(schema.Definitions)
 	for _, test := range []struct {
 		name string
 		// files of the installation by path, nil for none at all.
@@ -72,7 +74,7 @@ func TestOptionsFromTheInstallation(t *testing.T) {
 			test.options.Logger = zap.New(core)
 			known := builtIn
 			if test.noBuiltIn {
-				known = func() (*Definitions, error) { return nil, errors.New("nothing is built in") }
+				known = func() (*schema.Definitions, error) { return nil, errors.New("nothing is built in") }
 			}
 			options, manifest, err := test.options.Installed("Meter", []byte(meterManifest), known)
 			if test.failure != "" {

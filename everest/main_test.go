@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // processVariable makes the test program a module instead: some things are only true of a whole process. Its value is
@@ -57,7 +57,7 @@ func runModuleProcess(kind string) int {
 		}
 		if kind == "ten" {
 			options.Manifest = tenManifest()
-			if options.Definitions, err = definitions.EVerest(); err != nil {
+			if options.Definitions, err = schema.BuiltIn(); err != nil {
 				return err
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/yamljson"
 )
 
 // Manifest is what a module says about itself in manifest.yaml.
@@ -64,7 +66,7 @@ type ManifestParameter struct {
 // ParseManifest reads a manifest.yaml and refuses what EVerest's manager would refuse: an unknown key, a missing or too
 // short description, no licence or author, a requirement with impossible counts. The error names the place.
 func ParseManifest(content []byte) (*Manifest, error) {
-	document, err := yamlToJSON(content)
+	document, err := yamljson.Convert(content)
 	if err != nil {
 		return nil, fmt.Errorf("everest: manifest: %w", err)
 	}

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
 // manifestFile is a manifest as it stands in the file.
@@ -98,7 +100,7 @@ func (i *manifestIgnore) UnmarshalJSON(text []byte) error {
 		return err
 	}
 	i.Errors = fields.Errors
-	if isNull(fields.Variables) {
+	if rawjson.IsNull(fields.Variables) {
 		return nil
 	}
 	if fields.Variables[0] == '"' {
@@ -275,7 +277,7 @@ func (p ManifestParameter) CheckValue(value json.RawMessage) error {
 	case "string":
 		err = json.Unmarshal(value, new(string))
 	}
-	if err != nil || isNull(value) {
+	if err != nil || rawjson.IsNull(value) {
 		return fmt.Errorf("%s is no %s", value, p.Type)
 	}
 	return p.checkRange(value)

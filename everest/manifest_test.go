@@ -152,3 +152,29 @@ func FuzzParseManifest(f *testing.F) {
 		}
 	})
 }
+
+func TestManifestParameterRange(t *testing.T) {
+	manifest, err := everest.ParseManifest([]byte(`
+description: a module
+metadata: {license: "https://example.org", authors: [somebody]}
+config:
+  port: {description: a port, type: integer, minimum: 1, maximum: 65535, default: 4129}
+  mode: {description: a mode, type: string, enum: [fast, slow]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ parameter, value, want string }{
+		{"port", `1`, ""},
+		{"port", `0`, "below the minimum 1"},
+		{"port", `65536`, "above the maximum 65535"},
+		{"port", `"1"`, "no integer"},
+		{"mode", `"slow"`, ""},
+		{"mode", `"idle"`, "none of"},
+	} {
+		err := manifest.Config[test.parameter].CheckValue([]byte(test.value))
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s = %s: error %v, want %q", test.parameter, test.value, err, test.want)
+		}
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // MaxPacketSize is the largest MQTT packet, in bytes, that this package sends: modules of EVerest 2026.02.0 and older
@@ -38,7 +40,7 @@ type Options struct {
 	Manifest []byte
 	// Definitions of the interfaces that the module provides and requires. With them commands that leave the module are
 	// checked, and everything when the manager's settings ask for validation.
-	Definitions *Definitions
+	Definitions *schema.Definitions
 	// UncheckedCalls switches the check of commands that leave the module off.
 	UncheckedCalls bool
 	// CallTimeout bounds the wait for a command's reply. Default 300 s, the framework's.

@@ -7,6 +7,8 @@ import (
 	"math"
 	"reflect"
 	"strings"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
 // Parameter is one configuration parameter as the manager's config service gives it.
@@ -120,7 +122,7 @@ func setParameter(target reflect.Value, value json.RawMessage) error {
 		target.SetUint(uint64(number))
 		return nil
 	}
-	if isNull(value) {
+	if rawjson.IsNull(value) {
 		return errors.New("it has no value")
 	}
 	if err := json.Unmarshal(value, target.Addr().Interface()); err != nil {
@@ -132,11 +134,11 @@ func setParameter(target reflect.Value, value json.RawMessage) error {
 // wholeNumber also takes 4.0, as the manager writes the value of a "number".
 func wholeNumber(value json.RawMessage) (int64, error) {
 	var number int64
-	if json.Unmarshal(value, &number) == nil && !isNull(value) {
+	if json.Unmarshal(value, &number) == nil && !rawjson.IsNull(value) {
 		return number, nil
 	}
 	var float float64
-	if isNull(value) || json.Unmarshal(value, &float) != nil || float != math.Trunc(float) || math.Abs(float) > 1<<53 {
+	if rawjson.IsNull(value) || json.Unmarshal(value, &float) != nil || float != math.Trunc(float) || math.Abs(float) > 1<<53 {
 		return 0, fmt.Errorf("want a whole number, not %.60s", value)
 	}
 	return int64(float), nil

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // Raise raises an error of this implementation. Only Type is required. What is empty becomes: Message "no message
@@ -50,7 +52,7 @@ func (p *Provided) raise(ctx context.Context, e Error) error {
 	return nil
 }
 
-func (e *Error) complete(definitions *Definitions) {
+func (e *Error) complete(definitions *schema.Definitions) {
 	setText(&e.Message, "no message provided")
 	if e.Description == "" {
 		e.Description = definitions.ErrorDescription(e.Type)

@@ -8,6 +8,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -66,9 +68,9 @@ enable_global_errors: true
 enable_external_mqtt: true
 `
 
-func bellDefinitions(t testing.TB) *everest.Definitions {
+func bellDefinitions(t testing.TB) *schema.Definitions {
 	t.Helper()
-	definitions, err := everest.LoadDefinitionsYAML(fstest.MapFS{
+	definitions, err := schema.LoadYAML(fstest.MapFS{
 		"interfaces/bell.yaml": {Data: []byte(bellInterface)},
 		"errors/bell.yaml":     {Data: []byte(bellErrors)},
 	})

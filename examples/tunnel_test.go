@@ -14,8 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
@@ -127,7 +127,7 @@ type pageBoard struct {
 // page says, and starts a manager with the page's configuration, and the module.
 func startPage(t *testing.T, b pageBoard) *everesttest.Manager {
 	t.Helper()
-	known, err := definitions.EVerest()
+	known, err := schema.BuiltIn()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func startPage(t *testing.T, b pageBoard) *everesttest.Manager {
 	}
 	modules, id := b.modules(t, prefix)
 	manager := everesttest.NewManager(t, everesttest.ManagerConfig{
-		Definitions: vendor.OverDefinitions(all), Modules: modules, Settings: everesttest.Settings{Prefix: prefix},
+		Definitions: vendor.Over(all), Modules: modules, Settings: everesttest.Settings{Prefix: prefix},
 	})
 	program := filepath.Join(prefix, "libexec/everest/modules", b.module, b.module)
 	process := start(t, program, id+":"+b.module, manager.Arguments(id))

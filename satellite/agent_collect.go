@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -74,7 +76,7 @@ func (a *Agent) recordLocked(event Event) {
 
 // answerOwn answers the commands of the agent's own implementations, which
 // exist for their variables only.
-func (a *Agent) answerOwn(definitions *everest.Definitions) {
+func (a *Agent) answerOwn(definitions *schema.Definitions) {
 	for implementation, commands := range map[string]map[string]json.RawMessage{
 		route.Auth: {
 			"set_connection_timeout":   nil,

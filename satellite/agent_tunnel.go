@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -14,7 +16,7 @@ import (
 )
 
 // resolve resolves the route table. It logs what cannot be tunnelled, and leaves it out.
-func (a *Agent) resolve(interfaces map[string]string, definitions *everest.Definitions) error {
+func (a *Agent) resolve(interfaces map[string]string, definitions *schema.Definitions) error {
 	problems, err := a.table.Resolve(interfaces, definitions, a.parameters.Tunnel)
 	if err != nil {
 		return err

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
@@ -132,16 +134,16 @@ func (b *board) waitReady() {
 }
 
 // definitions are EVerest's, and those of a vendor's interface.
-var definitions = func() func(t testing.TB) *everest.Definitions {
-	load := sync.OnceValues(func() (*everest.Definitions, error) {
-		vendor, err := everest.LoadInterfacesYAML(os.DirFS("testdata/everest"), "vendor_meter")
+var definitions = func() func(t testing.TB) *schema.Definitions {
+	load := sync.OnceValues(func() (*schema.Definitions, error) {
+		vendor, err := schema.LoadInterfaces(os.DirFS("testdata/everest"), "vendor_meter")
 		if err != nil {
 			return nil, err
 		}
 		known, err := satellite.Definitions()
-		return known.OverDefinitions(vendor), err
+		return known.Over(vendor), err
 	})
-	return func(t testing.TB) *everest.Definitions {
+	return func(t testing.TB) *schema.Definitions {
 		t.Helper()
 		known, err := load()
 		if err != nil {

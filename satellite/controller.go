@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -67,7 +69,7 @@ type Controller struct {
 	roundTrips control.RoundTrips
 
 	module      *everest.Module
-	definitions *everest.Definitions
+	definitions *schema.Definitions
 	parameters  controllerParameters
 	table       route.Table
 	sinks       errorSinks

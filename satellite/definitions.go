@@ -4,7 +4,7 @@ import (
 	_ "embed" // the manifests and the interface are files of their own
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
@@ -19,8 +19,8 @@ var (
 
 // Definitions returns EVerest's interface definitions and the project's own
 // interface `satellite`. Each call makes a new set.
-func Definitions() (*everest.Definitions, error) {
-	known, err := definitions.EVerest()
+func Definitions() (*schema.Definitions, error) {
+	known, err := schema.BuiltIn()
 	if err != nil {
 		return nil, err
 	}

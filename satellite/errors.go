@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
 )
@@ -63,6 +64,9 @@ func fromWireError(err error) *everest.CommandError {
 func asCommandError(err error) *everest.CommandError {
 	if failed, ok := errors.AsType[*everest.CommandError](err); ok {
 		return failed
+	}
+	if mismatch, ok := errors.AsType[*schema.Error](err); ok {
+		return &everest.CommandError{Type: everest.SchemaValidationError, Message: mismatch.Message}
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
@@ -34,7 +36,7 @@ type extraOptions struct {
 type extraSide struct {
 	tunnel, dialect string
 	// definitions are the module's; nil are those of the prefix, or built in.
-	definitions *everest.Definitions
+	definitions *schema.Definitions
 	// prefix is an EVerest with the module installed, empty for one that is made.
 	prefix string
 	keys   map[string]any

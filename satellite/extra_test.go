@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -141,7 +143,7 @@ func (s *extraStation) crossVariablesAndErrors(early everest.Error) {
 }
 
 // newerMeter is a later release of the vendor's interface.
-func newerMeter(t *testing.T) *everest.Definitions {
+func newerMeter(t *testing.T) *schema.Definitions {
 	t.Helper()
 	files := fstest.MapFS{}
 	for _, file := range []string{"interfaces/vendor_meter.yaml", "types/vendor_meter.yaml", "errors/vendor_meter.yaml"} {
@@ -157,11 +159,11 @@ func newerMeter(t *testing.T) *everest.Definitions {
 		).Replace(string(content))
 		files[file] = &fstest.MapFile{Data: []byte(text)}
 	}
-	newer, err := everest.LoadInterfacesYAML(files, "vendor_meter")
+	newer, err := schema.LoadInterfaces(files, "vendor_meter")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newer.OverDefinitions(definitions(t))
+	return newer.Over(definitions(t))
 }
 
 func commandError(t *testing.T, err error) everest.CommandError {
@@ -283,7 +285,7 @@ func TestBoardsThatTunnelOtherThings(t *testing.T) {
 }
 
 // callAs calls from a module with definitions of its own.
-func callAs(t *testing.T, s *extraStation, known *everest.Definitions, id, command string, arguments any) error {
+func callAs(t *testing.T, s *extraStation, known *schema.Definitions, id, command string, arguments any) error {
 	t.Helper()
 	options := s.main.manager.Options(mainID)
 	options.Definitions = known

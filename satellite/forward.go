@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
@@ -21,7 +23,7 @@ var (
 // errors on the main board. declared is nil where its interface is not known.
 type errorSink struct {
 	provided *everest.Provided
-	declared *everest.Interface
+	declared *schema.Interface
 }
 
 func (s errorSink) takes(errorType string) bool {
@@ -42,7 +44,7 @@ type errorSinks struct {
 }
 
 // open connects the sinks to the module's implementations. The zero value has none.
-func (s *errorSinks) open(module *everest.Module, routes []route.Route, definitions *everest.Definitions) {
+func (s *errorSinks) open(module *everest.Module, routes []route.Route, definitions *schema.Definitions) {
 	sink := func(id, name string) errorSink {
 		declared, _ := definitions.Interface(name)
 		return errorSink{module.Provides(id), declared}

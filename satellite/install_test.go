@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -17,7 +19,7 @@ import (
 
 // everestWith makes an EVerest installation with the built-in and the vendor's
 // interfaces, but without some.
-func everestWith(t *testing.T, known *everest.Definitions, without ...string) string {
+func everestWith(t *testing.T, known *schema.Definitions, without ...string) string {
 	t.Helper()
 	prefix := t.TempDir()
 	var names []string

@@ -8,16 +8,17 @@ import (
 	"testing"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // sampler makes values that fit EVerest's schemas: required members only, the
 // first of an enumeration, and texts that would show an escape.
 type sampler struct {
 	t           testing.TB
-	definitions *everest.Definitions
+	definitions *schema.Definitions
 }
 
-type schema struct {
+type sampleSchema struct {
 	Ref        string                     `json:"$ref"`
 	Type       json.RawMessage            `json:"type"`
 	Enum       []json.RawMessage          `json:"enum"`
@@ -35,7 +36,7 @@ func (s sampler) value(raw json.RawMessage) string { return s.inside(raw, nil) }
 // inside stops where a type contains itself, as an energy node contains its
 // children: that list is empty.
 func (s sampler) inside(raw json.RawMessage, types []string) string {
-	var of schema
+	var of sampleSchema
 	if err := json.Unmarshal(raw, &of); err != nil {
 		s.t.Fatalf("schema %s: %v", raw, err)
 	}
@@ -73,7 +74,7 @@ func (s sampler) inside(raw json.RawMessage, types []string) string {
 		}
 		return `"` + text + `"`
 	case "array":
-		var items schema
+		var items sampleSchema
 		if err := json.Unmarshal(of.Items, &items); err == nil && slices.Contains(types, items.Ref) {
 			return "[]"
 		}
@@ -90,7 +91,7 @@ func (s sampler) inside(raw json.RawMessage, types []string) string {
 	return ""
 }
 
-func (s sampler) arguments(command *everest.Command) everest.Args {
+func (s sampler) arguments(command *schema.Command) everest.Args {
 	arguments := everest.Args{}
 	for _, argument := range command.Arguments {
 		arguments[argument.Name] = json.RawMessage(s.value(argument.Schema))

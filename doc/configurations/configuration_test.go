@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/remotechargeport/remotechargeport/aggregator"
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
@@ -54,7 +56,7 @@ func load(t *testing.T, name string) map[string]everesttest.ModuleConfig {
 
 // definitions are EVerest's as far as this module has them. Of the others nothing but the name is known, which is enough to
 // compare the two ends of a connection.
-func definitions(t *testing.T) *everest.Definitions {
+func definitions(t *testing.T) *schema.Definitions {
 	t.Helper()
 	known, err := satellite.Definitions()
 	if err != nil {
@@ -179,7 +181,7 @@ func TestStationStarts(t *testing.T) {
 	}
 }
 
-func startBoard(t *testing.T, known *everest.Definitions, modules map[string]everesttest.ModuleConfig) *everesttest.Manager {
+func startBoard(t *testing.T, known *schema.Definitions, modules map[string]everesttest.ModuleConfig) *everesttest.Manager {
 	t.Helper()
 	manager := everesttest.NewManager(t, everesttest.ManagerConfig{Definitions: known, Modules: modules})
 	for _, id := range slices.Sorted(maps.Keys(modules)) {

@@ -1,5 +1,5 @@
 // Package bindings has typed Go bindings that everestgen has written from EVerest's interface definitions, in the release of
-// package everest/definitions, and what all generated code needs at run time.
+// package everest/schema, and what all generated code needs at run time.
 //
 //	bindings/evsemanager   Provider, Publisher and Client of the interface evse_manager
 //	bindings/types         the types of all interfaces

@@ -94,13 +94,13 @@ func (f *file) format(packageComment string) ([]byte, error) {
 }
 
 // comment writes a doc comment: the first sentence, the constraints and the description of a schema.
-func (f *file) comment(first string, parsed schema) {
+func (f *file) comment(first string, parsed parsedSchema) {
 	for _, line := range commentLines(first, parsed) {
 		f.line("%s", line)
 	}
 }
 
-func commentLines(first string, parsed schema) []string {
+func commentLines(first string, parsed parsedSchema) []string {
 	lines := []string{"// " + first}
 	if len(parsed.constraints) > 0 {
 		lines[0] += " Constraints: " + plain(strings.Join(parsed.constraints, ", ")) + "."

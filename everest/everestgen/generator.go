@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // generator writes Go packages from interface definitions.
 type generator struct {
-	definitions *everest.Definitions
+	definitions *schema.Definitions
 	// importPath is the import path of the output folder.
 	importPath string
 	typeNames  map[string]string // reference -> Go name
@@ -20,7 +20,7 @@ type generator struct {
 
 // generate returns the content of each file by its path below the output folder. Equal definitions and names give equal
 // bytes.
-func generate(definitions *everest.Definitions, importPath string, interfaces []string) (map[string][]byte, error) {
+func generate(definitions *schema.Definitions, importPath string, interfaces []string) (map[string][]byte, error) {
 	g := &generator{definitions: definitions, importPath: importPath, typeNames: map[string]string{}, reached: map[string]bool{}}
 	taken := names{}
 	for _, reference := range definitions.TypeNames() {

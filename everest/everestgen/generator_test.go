@@ -12,9 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/google/go-cmp/cmp"
 )
 
 var fromYAML = []string{"-interfaces", "testdata/interfaces", "-types", "testdata/types", "-errors", "testdata/errors"}
@@ -189,7 +189,7 @@ func TestGenerateErrors(t *testing.T) {
 		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"type":"object","properties":{"p,q":{}}}}`, `property "p,q" cannot be named`},
 		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"type":"object","properties":3}}`, "properties are not an object"},
 	} {
-		definitions, err := everest.LoadDefinitionsJSON([]byte(`{"interfaces":`+test.interfaces+`}`), []byte(`{"types":`+test.types+`}`), nil)
+		definitions, err := schema.LoadJSON([]byte(`{"interfaces":`+test.interfaces+`}`), []byte(`{"types":`+test.types+`}`), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

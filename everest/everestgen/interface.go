@@ -7,13 +7,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // command is a command of an interface with its Go types.
 type command struct {
 	name, method string
-	declaration  *everest.Command
+	declaration  *schema.Command
 	arguments    []argument
 	result       string // empty for a command without one
 }
@@ -28,7 +28,7 @@ type variable struct {
 }
 
 // interfaceFile returns the Go file of one interface.
-func (g *generator) interfaceFile(packageName string, definition *everest.Interface) ([]byte, error) {
+func (g *generator) interfaceFile(packageName string, definition *schema.Interface) ([]byte, error) {
 	f := g.newFile(packageName, "types.", namesBesides("Interface", "Provider", "Register", "Client", "NewClient", "Publisher", "NewPublisher"))
 	f.use("everest")
 	f.line("// Interface is the name of the interface in manifests.")
@@ -54,7 +54,7 @@ func (g *generator) interfaceFile(packageName string, definition *everest.Interf
 	return f.format(comment)
 }
 
-func (f *file) errorConstants(definition *everest.Interface) {
+func (f *file) errorConstants(definition *schema.Interface) {
 	if len(definition.ErrorTypes) == 0 {
 		return
 	}
@@ -72,7 +72,7 @@ func (f *file) errorConstants(definition *everest.Interface) {
 	f.line("")
 }
 
-func (f *file) commands(definition *everest.Interface) ([]command, error) {
+func (f *file) commands(definition *schema.Interface) ([]command, error) {
 	methods := namesBesides("Connection")
 	var commands []command
 	for _, name := range slices.Sorted(maps.Keys(definition.Commands)) {
@@ -104,7 +104,7 @@ func isNullType(raw json.RawMessage) bool {
 	return err == nil && parsed.Reference == "" && parsed.typeName() == "null"
 }
 
-func (f *file) variables(definition *everest.Interface) ([]variable, error) {
+func (f *file) variables(definition *schema.Interface) ([]variable, error) {
 	methods := names{}
 	var variables []variable
 	for _, name := range slices.Sorted(maps.Keys(definition.Variables)) {
@@ -143,7 +143,7 @@ func (f *file) commandComment(verb string, c command) {
 	}
 }
 
-func (f *file) provider(definition *everest.Interface, commands []command) {
+func (f *file) provider(definition *schema.Interface, commands []command) {
 	if len(commands) == 0 {
 		return
 	}
@@ -184,7 +184,7 @@ func (f *file) provider(definition *everest.Interface, commands []command) {
 	f.line("")
 }
 
-func (f *file) publisher(definition *everest.Interface, variables []variable) {
+func (f *file) publisher(definition *schema.Interface, variables []variable) {
 	if len(variables) == 0 {
 		return
 	}
@@ -214,7 +214,7 @@ func (f *file) variableComment(first string, v variable) {
 	}
 }
 
-func (f *file) client(definition *everest.Interface, commands []command, variables []variable) {
+func (f *file) client(definition *schema.Interface, commands []command, variables []variable) {
 	f.line("// Client calls the commands and subscribes to the variables of a connected implementation of %s.", definition.Name)
 	f.line("type Client struct{ connection *everest.Required }")
 	f.line("")

@@ -3,7 +3,7 @@
 //
 //	go run github.com/remotechargeport/remotechargeport/everest/everestgen -out DIR [-interfaces DIR] [-types DIR -errors DIR] [names...]
 //
-// Without -interfaces the definitions are those of EVerest 2026.02.0 (package everest/definitions). With -interfaces alone, the
+// Without -interfaces the definitions are those of EVerest 2026.02.0 (package everest/schema). With -interfaces alone, the
 // YAML files of that folder may use EVerest's own types and errors. With -types or -errors as well, nothing is built in: the
 // folders are those of an EVerest installation (share/everest), of its source tree or of a vendor.
 //
@@ -23,8 +23,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 func main() {
@@ -72,12 +71,12 @@ func run(arguments []string, output io.Writer) error {
 }
 
 // load returns the definitions in the folders, and the names of the interfaces to generate by default.
-func load(yaml folders) (*everest.Definitions, []string, error) {
+func load(yaml folders) (*schema.Definitions, []string, error) {
 	if yaml["types"] != "" || yaml["errors"] != "" {
-		loaded, err := everest.LoadDefinitionsYAML(yaml)
+		loaded, err := schema.LoadYAML(yaml)
 		return loaded, loaded.InterfaceNames(), err
 	}
-	known, err := definitions.EVerest()
+	known, err := schema.BuiltIn()
 	if err != nil || yaml["interfaces"] == "" {
 		return known, known.InterfaceNames(), err
 	}

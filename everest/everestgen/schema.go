@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// schema is the part of a JSON schema that decides on Go types and their comments.
-type schema struct {
+// parsedSchema is the part of a JSON schema that decides on Go types and their comments.
+type parsedSchema struct {
 	Description string            `json:"description"`
 	Reference   string            `json:"$ref"`
 	Type        json.RawMessage   `json:"type"`
@@ -26,18 +26,18 @@ type schema struct {
 // constraintKeywords are the keywords whose values are written into comments.
 var constraintKeywords = []string{"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "pattern", "format", "minItems", "maxItems"}
 
-func parseSchema(raw json.RawMessage) (schema, error) {
-	var parsed schema
+func parseSchema(raw json.RawMessage) (parsedSchema, error) {
+	var parsed parsedSchema
 	if err := json.Unmarshal(raw, &parsed); err != nil {
-		return schema{}, err
+		return parsedSchema{}, err
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &members); err != nil {
-		return schema{}, err
+		return parsedSchema{}, err
 	}
 	// JSON schema draft 7 ignores the keywords beside a $ref.
 	if parsed.Reference != "" {
-		return schema{Description: parsed.Description, Reference: parsed.Reference}, nil
+		return parsedSchema{Description: parsed.Description, Reference: parsed.Reference}, nil
 	}
 	for _, keyword := range constraintKeywords {
 		if value, ok := members[keyword]; ok {
@@ -48,7 +48,7 @@ func parseSchema(raw json.RawMessage) (schema, error) {
 }
 
 // typeName returns the type of the schema. It is empty where the schema has none or several.
-func (s schema) typeName() string {
+func (s parsedSchema) typeName() string {
 	var name string
 	// Several types are an array: decoding fails and leaves the name empty.
 	_ = json.Unmarshal(s.Type, &name)
@@ -56,7 +56,7 @@ func (s schema) typeName() string {
 }
 
 // enumValues returns the values of an enumeration of texts, and false for any other schema.
-func (s schema) enumValues() ([]string, bool) {
+func (s parsedSchema) enumValues() ([]string, bool) {
 	var values []string
 	for _, raw := range s.Enum {
 		var value string
@@ -70,7 +70,7 @@ func (s schema) enumValues() ([]string, bool) {
 	return values, len(values) > 0
 }
 
-func (s schema) requires(property string) bool {
+func (s parsedSchema) requires(property string) bool {
 	return slices.Contains(s.Required, property)
 }
 
@@ -80,7 +80,7 @@ type property struct {
 }
 
 // properties returns the properties in the order in which they are declared.
-func (s schema) properties() ([]property, error) {
+func (s parsedSchema) properties() ([]property, error) {
 	if len(s.Properties) == 0 {
 		return nil, nil
 	}

@@ -122,7 +122,7 @@ func enumKind(values []string) kind {
 	return byOmission
 }
 
-func (f *file) declareEnum(name string, parsed schema, values []string) {
+func (f *file) declareEnum(name string, parsed parsedSchema, values []string) {
 	f.comment(name+" is an enumeration.", parsed)
 	f.line("type %s string", name)
 	f.line("")
@@ -150,7 +150,7 @@ func (f *file) declareEnum(name string, parsed schema, values []string) {
 	f.line("")
 }
 
-func (f *file) declareStruct(name string, parsed schema) error {
+func (f *file) declareStruct(name string, parsed parsedSchema) error {
 	properties, err := parsed.properties()
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
@@ -17,7 +19,7 @@ type Fake struct {
 	station       *Station
 	id            string
 	interfaceName string
-	definitions   *everest.Definitions
+	definitions   *schema.Definitions
 	provided      *everest.Provided
 
 	mutex    sync.Mutex

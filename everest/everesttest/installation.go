@@ -8,13 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // WriteInstallation writes definitions as files of an EVerest installation at a prefix, below share/everest: what a
 // module's -install follows, and where modules find the interfaces of a vendor. Of the interfaces it writes the named
 // ones, or all where none is named; types and error declarations it writes all. What is there already stays.
-func WriteInstallation(prefix string, definitions *everest.Definitions, interfaces ...string) error {
+func WriteInstallation(prefix string, definitions *schema.Definitions, interfaces ...string) error {
 	if len(interfaces) == 0 {
 		interfaces = definitions.InterfaceNames()
 	}
@@ -58,7 +58,7 @@ func WriteInstallation(prefix string, definitions *everest.Definitions, interfac
 	return nil
 }
 
-func interfaceFile(definition *everest.Interface) any {
+func interfaceFile(definition *schema.Interface) any {
 	commands := map[string]any{}
 	for name, command := range definition.Commands {
 		described := map[string]any{"description": "Command " + name + ".", "arguments": argumentsFile(command.Arguments)}
@@ -79,7 +79,7 @@ func interfaceFile(definition *everest.Interface) any {
 }
 
 // argumentsFile keeps their order.
-type argumentsFile []everest.Argument
+type argumentsFile []schema.Argument
 
 // MarshalJSON implements json.Marshaler.
 func (a argumentsFile) MarshalJSON() ([]byte, error) {
@@ -101,7 +101,7 @@ func (a argumentsFile) MarshalJSON() ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-func errorsFile(namespace *everest.ErrorNamespace) any {
+func errorsFile(namespace *schema.ErrorNamespace) any {
 	list := []any{}
 	for _, declared := range namespace.Errors {
 		list = append(list, map[string]any{"name": declared.Name, "description": "Error " + declared.Name + "."})

@@ -6,12 +6,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // What is written reads as what it was written from.
 func TestWriteInstallation(t *testing.T) {
-	known, err := definitions.EVerest()
+	known, err := schema.BuiltIn()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 var (
@@ -57,7 +57,7 @@ type Manager struct {
 func StartManager(ctx context.Context, config ManagerConfig) (*Manager, error) {
 	if config.Definitions == nil {
 		var err error
-		if config.Definitions, err = definitions.EVerest(); err != nil {
+		if config.Definitions, err = schema.BuiltIn(); err != nil {
 			return nil, err
 		}
 	}

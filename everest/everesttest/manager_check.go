@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
@@ -69,7 +71,7 @@ func checkConfig(config ManagerConfig) (map[string]*managedModule, error) {
 	return modules, nil
 }
 
-func known(definitions *everest.Definitions, interfaceName string) bool {
+func known(definitions *schema.Definitions, interfaceName string) bool {
 	_, ok := definitions.Interface(interfaceName)
 	return ok
 }

@@ -3,6 +3,8 @@ package everesttest
 import (
 	"path"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -21,8 +23,8 @@ type ManagerConfig struct {
 	Settings Settings
 	// RetainTopics keeps the start-up topics on the broker when all modules are ready.
 	RetainTopics bool
-	// Definitions of the interfaces. nil: EVerest's own, see package everest/definitions.
-	Definitions *everest.Definitions
+	// Definitions of the interfaces. nil: EVerest's own, see package everest/schema.
+	Definitions *schema.Definitions
 	// Logger is where the manager and, by Options, its modules report. nil: nowhere.
 	Logger *zap.Logger
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -59,9 +61,9 @@ const interfaceFacts = `{"_meta":{"rev":"test"},"interfaces":{
 const typeFacts = `{"types":{"/text_message#/MessageFormat":{"type":"string","enum":["ASCII"]}}}`
 const errorFacts = `{"error_types":{"generic":["generic/CommunicationFault","generic/VendorError"]}}`
 
-func testDefinitions(t *testing.T) *everest.Definitions {
+func testDefinitions(t *testing.T) *schema.Definitions {
 	t.Helper()
-	loaded, err := everest.LoadDefinitionsJSON([]byte(interfaceFacts), []byte(typeFacts), []byte(errorFacts))
+	loaded, err := schema.LoadJSON([]byte(interfaceFacts), []byte(typeFacts), []byte(errorFacts))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
@@ -82,7 +84,7 @@ func envelope(messageType string, data any) ([]byte, error) {
 }
 
 // interfaceForm is an interface as the manager publishes it: descriptions gone, defaults filled in, errors expanded.
-func interfaceForm(definitions *everest.Definitions, definition *everest.Interface) map[string]any {
+func interfaceForm(definitions *schema.Definitions, definition *schema.Interface) map[string]any {
 	commands := map[string]any{}
 	for name, command := range definition.Commands {
 		arguments := map[string]any{}
@@ -124,7 +126,7 @@ func withoutDescription(schema json.RawMessage) map[string]any {
 }
 
 // typeFiles groups the types by their file, whose name begins with a slash.
-func typeFiles(definitions *everest.Definitions) map[string]map[string]json.RawMessage {
+func typeFiles(definitions *schema.Definitions) map[string]map[string]json.RawMessage {
 	files := map[string]map[string]json.RawMessage{}
 	for _, reference := range definitions.TypeNames() {
 		file, name, _ := strings.Cut(reference, "#/")

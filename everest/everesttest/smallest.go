@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // smallestSchema is what smallest looks at.
@@ -23,11 +23,11 @@ type smallestSchema struct {
 
 // smallest makes up a small value for a schema; false where it cannot. It knows what EVerest's definitions use, the value
 // must still be checked: a pattern is beyond it.
-func smallest(definitions *everest.Definitions, schema json.RawMessage) (json.RawMessage, bool) {
+func smallest(definitions *schema.Definitions, schema json.RawMessage) (json.RawMessage, bool) {
 	return smallestWithin(definitions, schema, 32)
 }
 
-func smallestWithin(definitions *everest.Definitions, raw json.RawMessage, depth int) (json.RawMessage, bool) {
+func smallestWithin(definitions *schema.Definitions, raw json.RawMessage, depth int) (json.RawMessage, bool) {
 	var schema smallestSchema
 	if depth == 0 || json.Unmarshal(raw, &schema) != nil {
 		return nil, false

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // The ids of the two modules of a Station.
@@ -36,8 +36,8 @@ type StationConfig struct {
 	Mapping     *ModuleMapping
 	// Settings of the manager.
 	Settings Settings
-	// Definitions of the interfaces. nil: EVerest's own, see package everest/definitions.
-	Definitions *everest.Definitions
+	// Definitions of the interfaces. nil: EVerest's own, see package everest/schema.
+	Definitions *schema.Definitions
 	// Broker to run on. Zero: an embedded one, or that of -url.
 	Broker everest.Broker
 	// Logger for the manager and the modules. nil: none.
@@ -76,7 +76,7 @@ func NewStation(t testing.TB, config StationConfig, run func(ctx context.Context
 	}
 	s.manifest = manifest
 	if config.Definitions == nil {
-		if config.Definitions, err = definitions.EVerest(); err != nil {
+		if config.Definitions, err = schema.BuiltIn(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -107,7 +109,7 @@ func runLamp(ctx context.Context, options everest.Options) error {
 
 func lampStation(t *testing.T, broker everest.Broker) *Station {
 	t.Helper()
-	loaded, err := everest.LoadDefinitionsYAML(lampFiles)
+	loaded, err := schema.LoadYAML(lampFiles)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +319,7 @@ func TestStationOfModuleThatDoesNotStart(t *testing.T) {
 }
 
 func TestSmallest(t *testing.T) {
-	loaded, err := everest.LoadDefinitionsYAML(lampFiles)
+	loaded, err := schema.LoadYAML(lampFiles)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
@@ -31,7 +33,7 @@ type board struct {
 	modules func() map[string]everesttest.ModuleConfig
 	// setUp makes the stand-in of a life.
 	setUp       func(*life, *everest.Module) error
-	definitions *everest.Definitions
+	definitions *schema.Definitions
 	// line is called with what the processes write; ended with each end of a life that was not asked for.
 	line  func(string)
 	ended func(error)

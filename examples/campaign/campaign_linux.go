@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
@@ -28,7 +30,7 @@ const recoveryLimit = time.Minute
 type campaign struct {
 	flags       Flags
 	output      io.Writer
-	definitions *everest.Definitions
+	definitions *schema.Definitions
 	steps       []step
 	network     *network
 	forwarder   *forwarder

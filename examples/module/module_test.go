@@ -10,8 +10,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 func TestMain(m *testing.M) {
@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 // newStation runs the module with a fake for each requirement.
 func newStation(t *testing.T, config everesttest.StationConfig) *everesttest.Station {
 	t.Helper()
-	known, err := definitions.EVerest()
+	known, err := schema.BuiltIn()
 	if err != nil {
 		t.Fatal(err)
 	}

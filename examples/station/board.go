@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -69,7 +71,7 @@ func RunBoard(ctx context.Context, input io.Reader, output, log io.Writer) error
 // errOrdersEnded is the end that the station asked for.
 var errOrdersEnded = errors.New("told to stop")
 
-func newRole(config BoardConfig, known *everest.Definitions, report *Reporter) (role, error) {
+func newRole(config BoardConfig, known *schema.Definitions, report *Reporter) (role, error) {
 	if config.Satellite > 0 {
 		return newSatelliteBoard(config, known, report)
 	}
@@ -81,7 +83,7 @@ type board struct {
 	report      *Reporter
 	logger      *zap.Logger
 	broker      everest.Broker
-	definitions *everest.Definitions
+	definitions *schema.Definitions
 	role        role
 	fail        context.CancelCauseFunc
 	running     sync.WaitGroup

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
@@ -29,7 +31,7 @@ func connectorName(satellite int) string { return fmt.Sprintf("connector_%d", sa
 // mainBoard plays what a station's main board does with its satellites.
 type mainBoard struct {
 	config      BoardConfig
-	definitions *everest.Definitions
+	definitions *schema.Definitions
 	report      *Reporter
 	limits      []json.RawMessage
 	authorize   authorization
@@ -44,7 +46,7 @@ type mainBoard struct {
 	pushing          sync.Mutex
 }
 
-func newMainBoard(config BoardConfig, known *everest.Definitions, report *Reporter) (*mainBoard, error) {
+func newMainBoard(config BoardConfig, known *schema.Definitions, report *Reporter) (*mainBoard, error) {
 	session, err := recording.ChargingSession()
 	if err != nil {
 		return nil, err

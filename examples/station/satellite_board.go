@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
@@ -40,7 +42,7 @@ const statusInterval = 100 * time.Millisecond
 // satelliteBoard is a board with a charge port that replays the recordings.
 type satelliteBoard struct {
 	config      BoardConfig
-	definitions *everest.Definitions
+	definitions *schema.Definitions
 	report      *Reporter
 	play        Play
 	// known are the errors that the main board can raise.
@@ -57,7 +59,7 @@ type satelliteBoard struct {
 	provided map[[2]string]*everest.Provided // by module and implementation
 }
 
-func newSatelliteBoard(config BoardConfig, known *everest.Definitions, report *Reporter) (*satelliteBoard, error) {
+func newSatelliteBoard(config BoardConfig, known *schema.Definitions, report *Reporter) (*satelliteBoard, error) {
 	play, err := recordedPlay()
 	if err != nil {
 		return nil, err

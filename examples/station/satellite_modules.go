@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
 	"github.com/remotechargeport/remotechargeport/examples/internal/standin"
@@ -48,7 +50,7 @@ func (b *satelliteBoard) reader(ctx context.Context, options everest.Options) er
 // system stands in for System, whose reset boots the board again.
 func (b *satelliteBoard) system(ctx context.Context, options everest.Options) error {
 	return standin.Run(func(module *everest.Module) error {
-		return standin.AnswerAll(b.definitions, module.Provides("main"), func(command *everest.Command, _ everest.Args) json.RawMessage {
+		return standin.AnswerAll(b.definitions, module.Provides("main"), func(command *schema.Command, _ everest.Args) json.RawMessage {
 			if command.Name == "reset" {
 				b.resetOnce.Do(func() { close(b.reset) })
 			}
@@ -59,7 +61,7 @@ func (b *satelliteBoard) system(ctx context.Context, options everest.Options) er
 
 // portAnswer answers as the recorded EvseManager did, and reports what it was
 // asked for.
-func (b *satelliteBoard) portAnswer(command *everest.Command, arguments everest.Args) json.RawMessage {
+func (b *satelliteBoard) portAnswer(command *schema.Command, arguments everest.Args) json.RawMessage {
 	answer := standin.PlausibleAnswer(command)
 	switch command.Name {
 	case commandAuthorize:

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/aggregator"
@@ -32,7 +34,7 @@ type scenario struct {
 	satellites  int
 	view        scenarioView
 	directory   string
-	definitions *everest.Definitions
+	definitions *schema.Definitions
 	logger      *zap.Logger
 	fail        context.CancelCauseFunc
 	running     sync.WaitGroup

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/satellite"
@@ -224,7 +226,7 @@ func TestAnswersFitTheInterfaces(t *testing.T) {
 			}
 		}
 	}
-	getEVSE := &everest.Command{Name: "get_evse"}
+	getEVSE := &schema.Command{Name: "get_evse"}
 	if got := string(board.portAnswer(getEVSE, nil)); got != `{"connectors":[{"id":1,"type":"Unknown"}],"id":2}` {
 		t.Errorf("get_evse answers %s, not as recorded", got)
 	}

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 )
@@ -29,7 +31,7 @@ func Run(setUp func(module *everest.Module) error) func(context.Context, everest
 }
 
 // SubscribeAll subscribes every variable of the connected interface.
-func SubscribeAll(known *everest.Definitions, required *everest.Required, queue *everest.Queue, arrived func(variable string, value json.RawMessage)) error {
+func SubscribeAll(known *schema.Definitions, required *everest.Required, queue *everest.Queue, arrived func(variable string, value json.RawMessage)) error {
 	definition, ok := known.Interface(required.Interface())
 	if !ok {
 		return fmt.Errorf("interface %s is not defined", required.Interface())
@@ -64,12 +66,12 @@ func Unchecked(options everest.Options) everest.Options {
 }
 
 // PlainAnswer is PlausibleAnswer for AnswerAll.
-func PlainAnswer(command *everest.Command, _ everest.Args) json.RawMessage {
+func PlainAnswer(command *schema.Command, _ everest.Args) json.RawMessage {
 	return PlausibleAnswer(command)
 }
 
 // AnswerAll answers every command that the interface defines.
-func AnswerAll(known *everest.Definitions, provided *everest.Provided, answer func(*everest.Command, everest.Args) json.RawMessage) error {
+func AnswerAll(known *schema.Definitions, provided *everest.Provided, answer func(*schema.Command, everest.Args) json.RawMessage) error {
 	definition, ok := known.Interface(provided.Interface())
 	if !ok {
 		return fmt.Errorf("interface %s is not defined", provided.Interface())
@@ -84,7 +86,7 @@ func AnswerAll(known *everest.Definitions, provided *everest.Provided, answer fu
 
 // PlausibleAnswer answers as a charge port in good health: done, true, or what is
 // written here.
-func PlausibleAnswer(command *everest.Command) json.RawMessage {
+func PlausibleAnswer(command *schema.Command) json.RawMessage {
 	var result struct {
 		Type string `json:"type"`
 	}

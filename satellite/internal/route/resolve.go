@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // prefixDerived precedes "<id>.<command>" in the legacy dialect's name of a derived command. No function of the C++
@@ -15,7 +15,7 @@ const prefixDerived = "tunnel:"
 
 // resolve resolves the standard routes and the extras against one board. interfaces are those of what the board's
 // manifest offers to the tunnel, by id. The problems name what cannot be tunnelled, and the remedy.
-func resolve(interfaces map[string]string, definitions *everest.Definitions, extras []Extra) (routes []Route, problems []string) {
+func resolve(interfaces map[string]string, definitions *schema.Definitions, extras []Extra) (routes []Route, problems []string) {
 	for _, route := range Standard() {
 		if _, offered := interfaces[route.ID]; !offered {
 			route.Variables = nil
@@ -51,7 +51,7 @@ func resolve(interfaces map[string]string, definitions *everest.Definitions, ext
 
 // resolve removes what the board's definition of the interface lacks, and adds what it has beyond the route. Commands
 // that it lacks stay, marked as missing: the peer may call them.
-func (route *Route) resolve(declared *everest.Interface, definitions *everest.Definitions) {
+func (route *Route) resolve(declared *schema.Interface, definitions *schema.Definitions) {
 	known := make(map[string]bool)
 	for i, command := range route.Commands {
 		known[command.Name] = true
@@ -71,7 +71,7 @@ func (route *Route) resolve(declared *everest.Interface, definitions *everest.De
 }
 
 // derive returns the route of a command from its definition.
-func derive(id string, declared *everest.Command, definitions *everest.Definitions) Command {
+func derive(id string, declared *schema.Command, definitions *schema.Definitions) Command {
 	command := Command{Name: declared.Name, Function: prefixDerived + id + "." + declared.Name, Result: JSON, Derived: true}
 	types := typesOf(declared.Result, definitions)
 	switch {
@@ -88,7 +88,7 @@ func derive(id string, declared *everest.Command, definitions *everest.Definitio
 }
 
 // typesOf returns the types that a schema allows, nil where it names none.
-func typesOf(raw json.RawMessage, definitions *everest.Definitions) []string {
+func typesOf(raw json.RawMessage, definitions *schema.Definitions) []string {
 	// A reference leads to another reference at most a few times; the bound ends a circle.
 	for range 8 {
 		var schema struct {

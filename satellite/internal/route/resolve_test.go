@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // standardInterfaces are those of the controller's manifest.
@@ -35,18 +35,18 @@ func manifestOf(t *testing.T, module string) *everest.Manifest {
 	return manifest
 }
 
-func builtIn(t *testing.T) *everest.Definitions {
+func builtIn(t *testing.T) *schema.Definitions {
 	t.Helper()
-	known, err := definitions.EVerest()
+	known, err := schema.BuiltIn()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return known
 }
 
-func defined(t *testing.T, interfaces, types string) *everest.Definitions {
+func defined(t *testing.T, interfaces, types string) *schema.Definitions {
 	t.Helper()
-	loaded, err := everest.LoadDefinitionsJSON([]byte(`{"interfaces":{`+interfaces+`}}`), []byte(`{"types":{`+types+`}}`), nil)
+	loaded, err := schema.LoadJSON([]byte(`{"interfaces":{`+interfaces+`}}`), []byte(`{"types":{`+types+`}}`), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestRoutesResolveAgainstTheBoard(t *testing.T) {
 	for _, test := range []struct {
 		name        string
 		has         map[string]string
-		definitions *everest.Definitions
+		definitions *schema.Definitions
 		extras      []Extra
 		want        map[string]string
 		problem     string
@@ -160,7 +160,7 @@ func TestNegativeAnswersComeFromTheResult(t *testing.T) {
 		`{}`: "",
 		`7`:  "",
 	} {
-		command := derive("id", &everest.Command{Name: "command", Result: json.RawMessage(result)}, known)
+		command := derive("id", &schema.Command{Name: "command", Result: json.RawMessage(result)}, known)
 		if got := string(command.UnavailableResult()); got != want {
 			t.Errorf("%s: negative answer %q, want %q", result, got, want)
 		}

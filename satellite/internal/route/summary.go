@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // FunctionSummary exchanges the summaries of both boards. Both dialects have it: doc/tunnel.md.
@@ -27,7 +27,7 @@ type Entry struct {
 	Implementation string `json:"implementation,omitempty"`
 }
 
-func summarise(routes []Route, interfaces map[string]string, definitions *everest.Definitions) Summary {
+func summarise(routes []Route, interfaces map[string]string, definitions *schema.Definitions) Summary {
 	summary := make(Summary, len(routes))
 	for _, route := range routes {
 		if _, here := interfaces[route.ID]; here {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // Table is the route table of one board, and what is known of the peer's. The zero value tunnels nothing. All methods
@@ -24,7 +24,7 @@ type Table struct {
 
 // Resolve resolves the table against a board. interfaces are those of the manifest's requirements or implementations, by
 // id, and tunnel is the configuration key. The problems name the extras that are left out, and the remedy.
-func (t *Table) Resolve(interfaces map[string]string, definitions *everest.Definitions, tunnel string) (problems []string, err error) {
+func (t *Table) Resolve(interfaces map[string]string, definitions *schema.Definitions, tunnel string) (problems []string, err error) {
 	extras, err := ParseExtras(tunnel)
 	if err != nil {
 		return nil, fmt.Errorf("satellite: the configuration key tunnel: %w", err)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/goleak"
@@ -46,7 +48,7 @@ func (b bulb) Measure(context.Context) (lamp.MeasureResult, error) {
 
 // Two modules talk through the bindings, with EVerest's validation of everything.
 func TestBindingsTalk(t *testing.T) {
-	definitions, err := everest.LoadDefinitionsYAML(os.DirFS("../../testdata"))
+	definitions, err := schema.LoadYAML(os.DirFS("../../testdata"))
 	if err != nil {
 		t.Fatal(err)
 	}

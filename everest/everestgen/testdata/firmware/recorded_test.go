@@ -10,8 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.org/firmware/types"
+
 	"github.com/remotechargeport/remotechargeport/everest/bindings"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // variables has a Go type for the variables of the recording.
@@ -79,7 +80,7 @@ func TestRecordedVariablesSurvive(t *testing.T) {
 
 // The Go types encode to values that EVerest's definitions accept, also with lists that are nil.
 func TestEncodedValuesFitTheDefinitions(t *testing.T) {
-	loaded, err := definitions.EVerest()
+	loaded, err := schema.BuiltIn()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package everest
+package yamljson
 
 import (
 	"strings"
@@ -18,7 +18,7 @@ func TestYAMLToJSON(t *testing.T) {
 		{"a: .5", `{"a":0.5}`},
 		{"{1: 2}", `{"1":2}`},
 	} {
-		got, err := yamlToJSON([]byte(test.yaml))
+		got, err := Convert([]byte(test.yaml))
 		if err != nil || string(got) != test.want {
 			t.Errorf("%q: %s, %v, want %s", test.yaml, got, err, test.want)
 		}
@@ -37,7 +37,7 @@ func TestYAMLToJSONErrors(t *testing.T) {
 		{"a: &a [" + strings.Repeat("x,", 1000) + "]\nb: &b [" + strings.Repeat("*a,", 1000) + "]\nc: [" + strings.Repeat("*b,", 1000) + "]", "unfolds"},
 		{"a: &a [*a]", ""},
 	} {
-		_, err := yamlToJSON([]byte(test.yaml))
+		_, err := Convert([]byte(test.yaml))
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%.40q: error %v, want %q", test.yaml, err, test.want)
 		}

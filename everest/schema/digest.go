@@ -1,4 +1,4 @@
-package everest
+package schema
 
 import (
 	"crypto/sha256"

@@ -1,4 +1,5 @@
-package everest
+// Package yamljson turns YAML files of EVerest, manifests and interface definitions, into JSON.
+package yamljson
 
 import (
 	"bytes"
@@ -11,14 +12,15 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Bounds for what a YAML file may unfold to: aliases can make a small file a very large one.
+// Aliases can make a small file a very large one: Convert fails where the YAML is nested deeper than maxDepth, or where
+// the JSON is longer than maxSize bytes.
 const (
-	yamlDepth = 64
-	yamlSize  = 16 << 20
+	maxDepth = 64
+	maxSize  = 16 << 20
 )
 
-// yamlToJSON turns one YAML document into JSON, keeping the order of the keys. Dates stay the text that they are.
-func yamlToJSON(content []byte) (json.RawMessage, error) {
+// Convert turns one YAML document into JSON with its keys in the same order. Dates stay texts, an empty file is {}.
+func Convert(content []byte) (json.RawMessage, error) {
 	var document yaml.Node
 	err := yaml.NewDecoder(bytes.NewReader(content)).Decode(&document)
 	if errors.Is(err, io.EOF) {
@@ -28,44 +30,44 @@ func yamlToJSON(content []byte) (json.RawMessage, error) {
 		return nil, err
 	}
 	var out bytes.Buffer
-	if err := writeYAML(&out, &document, 0); err != nil {
+	if err := writeNode(&out, &document, 0); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil
 }
 
-func writeYAML(out *bytes.Buffer, node *yaml.Node, depth int) error {
-	if depth > yamlDepth {
-		return fmt.Errorf("line %d: nested deeper than %d", node.Line, yamlDepth)
+func writeNode(out *bytes.Buffer, node *yaml.Node, depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("line %d: nested deeper than %d", node.Line, maxDepth)
 	}
-	if out.Len() > yamlSize {
-		return fmt.Errorf("line %d: the file unfolds to more than %d bytes", node.Line, yamlSize)
+	if out.Len() > maxSize {
+		return fmt.Errorf("line %d: the file unfolds to more than %d bytes", node.Line, maxSize)
 	}
 	switch node.Kind {
 	case yaml.DocumentNode:
-		return writeYAML(out, node.Content[0], depth)
+		return writeNode(out, node.Content[0], depth)
 	case yaml.AliasNode:
-		return writeYAML(out, node.Alias, depth+1)
+		return writeNode(out, node.Alias, depth+1)
 	case yaml.SequenceNode:
 		out.WriteByte('[')
 		for i, element := range node.Content {
 			if i > 0 {
 				out.WriteByte(',')
 			}
-			if err := writeYAML(out, element, depth+1); err != nil {
+			if err := writeNode(out, element, depth+1); err != nil {
 				return err
 			}
 		}
 		out.WriteByte(']')
 		return nil
 	case yaml.MappingNode:
-		return writeYAMLMapping(out, node, depth)
+		return writeMapping(out, node, depth)
 	default:
-		return writeYAMLScalar(out, node)
+		return writeScalar(out, node)
 	}
 }
 
-func writeYAMLMapping(out *bytes.Buffer, node *yaml.Node, depth int) error {
+func writeMapping(out *bytes.Buffer, node *yaml.Node, depth int) error {
 	out.WriteByte('{')
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
@@ -86,7 +88,7 @@ func writeYAMLMapping(out *bytes.Buffer, node *yaml.Node, depth int) error {
 		}
 		out.Write(name)
 		out.WriteByte(':')
-		if err := writeYAML(out, node.Content[i+1], depth+1); err != nil {
+		if err := writeNode(out, node.Content[i+1], depth+1); err != nil {
 			return err
 		}
 	}
@@ -94,7 +96,7 @@ func writeYAMLMapping(out *bytes.Buffer, node *yaml.Node, depth int) error {
 	return nil
 }
 
-func writeYAMLScalar(out *bytes.Buffer, node *yaml.Node) error {
+func writeScalar(out *bytes.Buffer, node *yaml.Node) error {
 	var value any = node.Value
 	switch node.ShortTag() {
 	case "!!null":

@@ -1,89 +1,86 @@
-package everest
+package schema
 
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
+	"slices"
 	"strings"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
-// LoadDefinitionsJSON reads the JSON form of the definitions, as package everest/definitions embeds it: one document
-// with all interfaces ({"interfaces":{...}}), one with all types ({"types":{"/file#/Name":{...}}}) and one with all
-// error declarations ({"error_types":{"generic":["generic/VendorError"]}}). types and errors may be nil.
-func LoadDefinitionsJSON(interfaces, types, errors []byte) (*Definitions, error) {
-	loaded := newDefinitions()
-	if err := loaded.readErrorFacts(errors); err != nil {
-		return nil, err
-	}
-	if err := loaded.readTypeFacts(types); err != nil {
-		return nil, err
-	}
-	if err := loaded.readInterfaceFacts(interfaces); err != nil {
-		return nil, err
-	}
-	return loaded, nil
+// Interface is one EVerest interface: what a provider answers, publishes and raises.
+type Interface struct {
+	// Name is the interface's name, for example "evse_manager".
+	Name string
+	// Description is empty where the source carries none.
+	Description string
+	// Commands by name.
+	Commands map[string]*Command
+	// Variables by name.
+	Variables map[string]*Variable
+	// ErrorReferences are the references as the interface file has them: "/errors/generic" or "/errors/generic#/VendorError".
+	ErrorReferences []string
+	// ErrorTypes are the references expanded, in declared order: "generic/VendorError".
+	ErrorTypes []string
 }
 
-func (d *Definitions) readInterfaceFacts(document []byte) error {
-	var facts struct {
-		Meta       map[string]string          `json:"_meta"`
-		Interfaces map[string]json.RawMessage `json:"interfaces"`
-	}
-	if err := json.Unmarshal(document, &facts); err != nil {
-		return fmt.Errorf("everest: interface facts: %w", err)
-	}
-	if facts.Meta != nil {
-		d.meta = facts.Meta
-	}
-	for name, raw := range facts.Interfaces {
-		if err := d.addInterface(name, raw); err != nil {
-			return err
-		}
-	}
-	return nil
+// Command is one command of an interface. There are no optional arguments: every declared one travels in every call.
+type Command struct {
+	Name        string
+	Description string
+	// Arguments in declared order.
+	Arguments []Argument
+	// Result is the draft-07 schema of the returned value, {"type":"null"} for a command without one.
+	Result json.RawMessage
 }
 
-func (d *Definitions) readTypeFacts(document []byte) error {
-	if len(document) == 0 {
-		return nil
-	}
-	var facts struct {
-		Types map[string]json.RawMessage `json:"types"`
-	}
-	if err := json.Unmarshal(document, &facts); err != nil {
-		return fmt.Errorf("everest: type facts: %w", err)
-	}
-	for reference, schema := range facts.Types {
-		if file, name, ok := strings.Cut(reference, "#/"); !ok || !strings.HasPrefix(file, "/") || name == "" {
-			return fmt.Errorf("everest: type facts: %q is not of the form /file#/Name", reference)
-		}
-		d.types[reference] = schema
-	}
-	return nil
+// Argument is one argument of a command.
+type Argument struct {
+	Name string
+	// Schema is a draft-07 schema whose $ref is of the form "/authorization#/IdToken".
+	Schema json.RawMessage
 }
 
-func (d *Definitions) readErrorFacts(document []byte) error {
-	if len(document) == 0 {
-		return nil
-	}
-	var facts struct {
-		ErrorTypes map[string][]string `json:"error_types"`
-	}
-	if err := json.Unmarshal(document, &facts); err != nil {
-		return fmt.Errorf("everest: error facts: %w", err)
-	}
-	for name, errorTypes := range facts.ErrorTypes {
-		namespace := &ErrorNamespace{Name: name}
-		for _, errorType := range errorTypes {
-			errorName, ok := strings.CutPrefix(errorType, name+"/")
-			if !ok {
-				return fmt.Errorf("everest: error facts: %q is listed under %q", errorType, name)
-			}
-			namespace.Errors = append(namespace.Errors, ErrorDeclaration{Name: errorName})
+// Variable is one variable of an interface.
+type Variable struct {
+	Name        string
+	Description string
+	// Schema is the draft-07 schema of the published value.
+	Schema json.RawMessage
+	// QoS is the definition's "qos", 2 where it has none. EVerest publishes every variable with QoS 2 all the same.
+	QoS int
+}
+
+// ErrorNamespace is one error declaration file: the errors whose types start with its name and a slash.
+type ErrorNamespace struct {
+	Name        string
+	Description string
+	// Errors in declared order.
+	Errors []ErrorDeclaration
+}
+
+// ErrorDeclaration declares one error.
+type ErrorDeclaration struct {
+	// Name without the namespace: "VendorError".
+	Name string
+	// Description is empty where the source carries none.
+	Description string
+}
+
+// Argument returns the argument of that name.
+func (c *Command) Argument(name string) (Argument, bool) {
+	for _, argument := range c.Arguments {
+		if argument.Name == name {
+			return argument, true
 		}
-		d.errors[name] = namespace
 	}
-	return nil
+	return Argument{}, false
+}
+
+// HasErrorType reports whether a provider of the interface may raise errors of the type ("generic/VendorError").
+func (i *Interface) HasErrorType(errorType string) bool {
+	return slices.Contains(i.ErrorTypes, errorType)
 }
 
 // interfaceDocument is an interface file: the YAML form (errors as objects), the facts form (errors as strings) and
@@ -101,16 +98,16 @@ func (d *Definitions) addInterface(name string, raw json.RawMessage) error {
 		return fmt.Errorf("everest: interface %s: %w", name, err)
 	}
 	definition := &Interface{Name: name, Description: document.Description, Commands: map[string]*Command{}, Variables: map[string]*Variable{}}
-	commands, err := orderedMembers(document.Commands)
+	commands, err := rawjson.Members(document.Commands)
 	if err != nil {
 		return fmt.Errorf("everest: interface %s: cmds: %w", name, err)
 	}
 	for _, member := range commands {
-		command, err := parseCommand(member.name, member.value)
+		command, err := parseCommand(member.Name, member.Value)
 		if err != nil {
-			return fmt.Errorf("everest: interface %s: command %s: %w", name, member.name, err)
+			return fmt.Errorf("everest: interface %s: command %s: %w", name, member.Name, err)
 		}
-		definition.Commands[member.name] = command
+		definition.Commands[member.Name] = command
 	}
 	for variable, schema := range document.Variables {
 		var head struct {
@@ -143,22 +140,22 @@ func parseCommand(name string, raw json.RawMessage) (*Command, error) {
 		return nil, err
 	}
 	command := &Command{Name: name, Description: document.Description, Result: document.Result}
-	if isNull(command.Result) {
+	if rawjson.IsNull(command.Result) {
 		command.Result = json.RawMessage(`{"type":"null"}`)
 	}
-	arguments, err := orderedMembers(document.Arguments)
+	arguments, err := rawjson.Members(document.Arguments)
 	if err != nil {
 		return nil, fmt.Errorf("arguments: %w", err)
 	}
 	for _, member := range arguments {
-		command.Arguments = append(command.Arguments, Argument{Name: member.name, Schema: member.value})
+		command.Arguments = append(command.Arguments, Argument{Name: member.Name, Schema: member.Value})
 	}
 	return command, nil
 }
 
 // readErrorReferences accepts the three forms in which an interface lists its errors.
 func (d *Definitions) readErrorReferences(definition *Interface, raw json.RawMessage) error {
-	if isNull(raw) {
+	if rawjson.IsNull(raw) {
 		return nil
 	}
 	if raw[0] == '{' {
@@ -198,18 +195,18 @@ func (d *Definitions) readErrorReferences(definition *Interface, raw json.RawMes
 
 // readExpandedErrors reads namespace -> name -> declaration, which is how the manager publishes them.
 func (d *Definitions) readExpandedErrors(definition *Interface, raw json.RawMessage) error {
-	namespaces, err := orderedMembers(raw)
+	namespaces, err := rawjson.Members(raw)
 	if err != nil {
 		return err
 	}
 	for _, namespace := range namespaces {
-		names, err := orderedMembers(namespace.value)
+		names, err := rawjson.Members(namespace.Value)
 		if err != nil {
 			return err
 		}
 		for _, name := range names {
-			definition.ErrorTypes = append(definition.ErrorTypes, namespace.name+"/"+name.name)
-			definition.ErrorReferences = append(definition.ErrorReferences, "/errors/"+namespace.name+"#/"+name.name)
+			definition.ErrorTypes = append(definition.ErrorTypes, namespace.Name+"/"+name.Name)
+			definition.ErrorReferences = append(definition.ErrorReferences, "/errors/"+namespace.Name+"#/"+name.Name)
 		}
 	}
 	return nil
@@ -235,16 +232,4 @@ func (d *Definitions) expandErrorReference(reference string) ([]string, error) {
 		return nil, fmt.Errorf("reference %q names an error that %q does not declare", reference, namespace)
 	}
 	return errorTypes, nil
-}
-
-func sameDefinition(a, b any) bool {
-	rawA, isRaw := a.(json.RawMessage)
-	if !isRaw {
-		return reflect.DeepEqual(a, b)
-	}
-	var valueA, valueB any
-	if json.Unmarshal(rawA, &valueA) != nil || json.Unmarshal(b.(json.RawMessage), &valueB) != nil {
-		return false
-	}
-	return reflect.DeepEqual(valueA, valueB)
 }

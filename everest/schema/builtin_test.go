@@ -1,15 +1,15 @@
-package definitions_test
+package schema_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 
-	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 func TestEverySchemaCompiles(t *testing.T) {
-	loaded, err := definitions.EVerest()
+	loaded, err := schema.BuiltIn()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,15 +27,15 @@ func TestEverySchemaCompiles(t *testing.T) {
 	}
 }
 
-func ExampleEVerest() {
-	loaded, err := definitions.EVerest()
+func ExampleBuiltIn() {
+	loaded, err := schema.BuiltIn()
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(loaded.CheckArguments("auth", "set_connection_timeout", everest.Args{"connection_timeout": []byte(`5`)}))
+	fmt.Println(loaded.CheckArguments("auth", "set_connection_timeout", map[string]json.RawMessage{"connection_timeout": []byte(`5`)}))
 	fmt.Println(loaded.CheckVariable("evse_manager", "supported_energy_transfer_modes", []byte(`["AC_three_phase_core"]`)))
 	// Output:
-	// SchemaValidationError: argument connection_timeout of auth.set_connection_timeout: minimum: got 5, want 10
+	// argument connection_timeout of auth.set_connection_timeout: minimum: got 5, want 10
 	// <nil>
 }

@@ -1,4 +1,4 @@
-package everest_test
+package schema_test
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 var lampYAML = fstest.MapFS{
@@ -44,16 +44,16 @@ types:
 	"errors/generic.yaml": {Data: []byte("description: Errors\nerrors:\n  - {name: VendorError, description: Something}\n  - {name: Other, description: Other}\n")},
 }
 
-func loadLamp(t *testing.T) *everest.Definitions {
+func loadLamp(t *testing.T) *schema.Definitions {
 	t.Helper()
-	loaded, err := everest.LoadDefinitionsYAML(lampYAML)
+	loaded, err := schema.LoadYAML(lampYAML)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return loaded
 }
 
-func TestLoadDefinitionsYAML(t *testing.T) {
+func TestLoadYAML(t *testing.T) {
 	loaded := loadLamp(t)
 	if err := loaded.Compile(); err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestLoadDefinitionsYAML(t *testing.T) {
 	}
 }
 
-func TestLoadDefinitionsYAMLErrors(t *testing.T) {
+func TestLoadYAMLErrors(t *testing.T) {
 	for _, test := range []struct{ file, content, want string }{
 		{"interfaces/lamp.yaml", "cmds: [", "interfaces/lamp.yaml"},
 		{"interfaces/lamp.yaml", "cmds: 3", "interface lamp: cmds"},
@@ -111,21 +111,21 @@ func TestLoadDefinitionsYAMLErrors(t *testing.T) {
 			files[name] = file
 		}
 		files[test.file] = &fstest.MapFile{Data: []byte(test.content)}
-		_, err := everest.LoadDefinitionsYAML(files)
+		_, err := schema.LoadYAML(files)
 		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.file) {
 			t.Errorf("%s: %s: error %v, want %q", test.file, test.content, err, test.want)
 		}
 	}
 }
 
-func TestLoadDefinitionsYAMLFromNothing(t *testing.T) {
-	loaded, err := everest.LoadDefinitionsYAML(fstest.MapFS{})
+func TestLoadYAMLFromNothing(t *testing.T) {
+	loaded, err := schema.LoadYAML(fstest.MapFS{})
 	if err != nil || len(loaded.InterfaceNames()) != 0 {
 		t.Errorf("%v, %v", loaded.InterfaceNames(), err)
 	}
 }
 
-func TestLoadDefinitionsJSONErrors(t *testing.T) {
+func TestLoadJSONErrors(t *testing.T) {
 	for _, test := range []struct{ interfaces, types, errors, want string }{
 		{`{`, ``, ``, "interface facts"},
 		{`{"interfaces":{"a":3}}`, ``, ``, "interface a"},
@@ -134,7 +134,7 @@ func TestLoadDefinitionsJSONErrors(t *testing.T) {
 		{`{}`, ``, `[]`, "error facts"},
 		{`{}`, ``, `{"error_types":{"lamp":["other/Hot"]}}`, `"other/Hot" is listed under "lamp"`},
 	} {
-		_, err := everest.LoadDefinitionsJSON([]byte(test.interfaces), []byte(test.types), []byte(test.errors))
+		_, err := schema.LoadJSON([]byte(test.interfaces), []byte(test.types), []byte(test.errors))
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: error %v", test, err)
 		}
@@ -142,8 +142,8 @@ func TestLoadDefinitionsJSONErrors(t *testing.T) {
 }
 
 // The manager publishes interfaces with their errors expanded; what it publishes loads like any other definition.
-func TestLoadDefinitionsJSONInTheManagersForm(t *testing.T) {
-	loaded, err := everest.LoadDefinitionsJSON([]byte(`{"interfaces":{"lamp":{"cmds":{},"vars":{},
+func TestLoadJSONInTheManagersForm(t *testing.T) {
+	loaded, err := schema.LoadJSON([]byte(`{"interfaces":{"lamp":{"cmds":{},"vars":{},
 		"errors":{"lamp":{"Hot":{"name":"Hot","namespace":"lamp","description":"Too hot"}}}}}}`), nil, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -154,19 +154,19 @@ func TestLoadDefinitionsJSONInTheManagersForm(t *testing.T) {
 	}
 }
 
-func TestMergeDefinitions(t *testing.T) {
+func TestMerge(t *testing.T) {
 	lamp := loadLamp(t)
-	other, err := everest.LoadDefinitionsJSON([]byte(`{"_meta":{"rev":"1"},"interfaces":{"other":{"errors":["/errors/lamp"]}}}`),
+	other, err := schema.LoadJSON([]byte(`{"_meta":{"rev":"1"},"interfaces":{"other":{"errors":["/errors/lamp"]}}}`),
 		[]byte(`{"types":{"/light/colours#/Colour":{"description":"A colour","additionalProperties":false,"type":"object","required":["name"],
 		"properties":{"name":{"description":"its name","type":"string","enum":["red","on","2026-01-01"]},"since":{"description":"when","type":"string","format":"date-time"}}}}}`),
 		[]byte(`{"error_types":{"lamp":["lamp/Broken","lamp/Hot"]}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := everest.MergeDefinitions(lamp, other); err == nil || !strings.Contains(err.Error(), `error declarations "lamp" is defined twice`) {
+	if _, err := schema.Merge(lamp, other); err == nil || !strings.Contains(err.Error(), `error declarations "lamp" is defined twice`) {
 		t.Errorf("error %v: descriptions differ", err)
 	}
-	merged, err := everest.MergeDefinitions(nil, lamp, lamp)
+	merged, err := schema.Merge(nil, lamp, lamp)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestMergeDefinitions(t *testing.T) {
 }
 
 func TestNilDefinitions(t *testing.T) {
-	var none *everest.Definitions
+	var none *schema.Definitions
 	if _, ok := none.Interface("lamp"); ok || none.InterfaceNames() != nil || none.TypeNames() != nil || none.Meta() != nil || none.ErrorNamespaces() != nil {
 		t.Error("an empty set knows something")
 	}

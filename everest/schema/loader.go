@@ -1,4 +1,4 @@
-package everest
+package schema
 
 import (
 	"encoding/json"
@@ -8,13 +8,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/yamljson"
 )
 
-// LoadInterfacesYAML reads the named interfaces, and of the types and error declarations those that they reach, from
+// LoadInterfaces reads the named interfaces, and of the types and error declarations those that they reach, from
 // EVerest's definition files below dir: share/everest of an installation. The other files stay unread, for a module needs
 // few of many. A name for which there is no file is left out. What is wrong with an interface is joined into the error,
 // which names the file; the set holds the other interfaces all the same.
-func LoadInterfacesYAML(dir fs.FS, names ...string) (*Definitions, error) {
+func LoadInterfaces(dir fs.FS, names ...string) (*Definitions, error) {
 	loader := namedLoader{dir: dir, loaded: newDefinitions(), types: map[string]map[string]json.RawMessage{}}
 	var wrong []error
 	for _, name := range names {
@@ -144,7 +146,7 @@ func (l *namedLoader) read(name string) (json.RawMessage, string, error) {
 		if err != nil {
 			return nil, "", fmt.Errorf("everest: %w", err)
 		}
-		document, err := yamlToJSON(content)
+		document, err := yamljson.Convert(content)
 		if err != nil {
 			return nil, "", fmt.Errorf("everest: %s: %w", name+extension, err)
 		}

@@ -1,19 +1,23 @@
-package everest
+// Package rawjson reads JSON without copying it: one scan checks a text, finds the members of an object as slices of the
+// text, or decodes it for a schema check. Number forms, the order of keys and unknown keys so survive a relay.
+//
+// It is stricter than encoding/json in two ways that keep EVerest's modules alive: strings must be UTF-8, and values may be
+// nested 512 levels deep at most.
+package rawjson
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"unicode/utf8"
 )
 
-// maxJSONDepth bounds the nesting of what is read or sent; EVerest's deepest type has a dozen levels.
-const maxJSONDepth = 512
+// maxDepth bounds the nesting of what is read or sent; EVerest's deepest type has a dozen levels.
+const maxDepth = 512
 
-var errJSONEnd = errors.New("no JSON: the text ends too early")
+var errEnd = errors.New("no JSON: the text ends too early")
 
-func jsonSyntax(text []byte, at int) error {
+func syntaxError(text []byte, at int) error {
 	return fmt.Errorf("no JSON: unexpected %q at byte %d", text[at], at)
 }
 
@@ -21,21 +25,21 @@ func jsonSyntax(text []byte, at int) error {
 // checks what it passes, the encoding of strings included, so that a slice it delimits can be handed on as it is.
 // encoding/json reads a value several times on its way into a json.RawMessage; this reads it once.
 func scanValue(text []byte, at int) (int, error) {
-	var objects [maxJSONDepth / 64]uint64 // one bit for each open level: an object, or else an array
+	var objects [maxDepth / 64]uint64 // one bit for each open level: an object, or else an array
 	depth := 0
 	inObject := func() bool { return objects[(depth-1)/64]>>((depth-1)%64)&1 == 1 }
 	var err error
 	for {
 		// A value stands here.
 		if at = skipSpace(text, at); at == len(text) {
-			return at, errJSONEnd
+			return at, errEnd
 		}
 		switch c := text[at]; {
 		case c == '"':
 			at, err = scanString(text, at)
 		case c == '{' || c == '[':
-			if depth == maxJSONDepth {
-				return at, fmt.Errorf("no JSON that EVerest uses: nested more than %d levels deep", maxJSONDepth)
+			if depth == maxDepth {
+				return at, fmt.Errorf("no JSON that EVerest uses: nested more than %d levels deep", maxDepth)
 			}
 			bit := uint64(1) << (depth % 64)
 			if c == '{' {
@@ -45,7 +49,7 @@ func scanValue(text []byte, at int) (int, error) {
 			}
 			depth++
 			if at = skipSpace(text, at+1); at == len(text) {
-				return at, errJSONEnd
+				return at, errEnd
 			}
 			if text[at] != c+2 { // '}' and ']' follow two behind their openings
 				if c == '{' {
@@ -66,7 +70,7 @@ func scanValue(text []byte, at int) (int, error) {
 		case c == 'n':
 			at, err = scanWord(text, at, "null")
 		default:
-			err = jsonSyntax(text, at)
+			err = syntaxError(text, at)
 		}
 		if err != nil {
 			return at, err
@@ -77,7 +81,7 @@ func scanValue(text []byte, at int) (int, error) {
 				return at, nil
 			}
 			if at = skipSpace(text, at); at == len(text) {
-				return at, errJSONEnd
+				return at, errEnd
 			}
 			c, object := text[at], inObject()
 			if c == ',' {
@@ -90,7 +94,7 @@ func scanValue(text []byte, at int) (int, error) {
 				break
 			}
 			if object && c != '}' || !object && c != ']' {
-				return at, jsonSyntax(text, at)
+				return at, syntaxError(text, at)
 			}
 			depth--
 			at++
@@ -108,20 +112,20 @@ func skipSpace(text []byte, at int) int {
 // scanKey passes a member's name and the colon behind it.
 func scanKey(text []byte, at int) (int, error) {
 	if at == len(text) {
-		return at, errJSONEnd
+		return at, errEnd
 	}
 	if text[at] != '"' {
-		return at, jsonSyntax(text, at)
+		return at, syntaxError(text, at)
 	}
 	at, err := scanString(text, at)
 	if err != nil {
 		return at, err
 	}
 	if at = skipSpace(text, at); at == len(text) {
-		return at, errJSONEnd
+		return at, errEnd
 	}
 	if text[at] != ':' {
-		return at, jsonSyntax(text, at)
+		return at, syntaxError(text, at)
 	}
 	return at + 1, nil
 }
@@ -157,7 +161,7 @@ func scanString(text []byte, at int) (int, error) {
 			at += size
 		}
 	}
-	return at, errJSONEnd
+	return at, errEnd
 }
 
 // plain reports whether eight bytes of a string are all ASCII without quotes, backslashes and control characters. Most
@@ -193,10 +197,10 @@ func escapeLength(text []byte) (int, bool) {
 
 func scanWord(text []byte, at int, word string) (int, error) {
 	if len(text)-at < len(word) {
-		return at, errJSONEnd
+		return at, errEnd
 	}
 	if string(text[at:at+len(word)]) != word {
-		return at, jsonSyntax(text, at)
+		return at, syntaxError(text, at)
 	}
 	return at + len(word), nil
 }
@@ -236,99 +240,14 @@ func skipDigits(text []byte, at int) int {
 	return at
 }
 
-// checkJSON reports whether the text is exactly one JSON value in valid UTF-8.
-func checkJSON(text []byte) error {
+// Check reports whether the text is exactly one JSON value in valid UTF-8.
+func Check(text []byte) error {
 	at, err := scanValue(text, 0)
 	if err != nil {
 		return err
 	}
 	if at = skipSpace(text, at); at != len(text) {
-		return jsonSyntax(text, at)
+		return syntaxError(text, at)
 	}
 	return nil
-}
-
-// objectReader walks over the members of a JSON object without copying them.
-type objectReader struct {
-	text []byte
-	at   int
-	err  error
-}
-
-// readObject starts behind the opening brace of the object that the text consists of.
-func readObject(text []byte) objectReader {
-	at := skipSpace(text, 0)
-	if at == len(text) || text[at] != '{' {
-		return objectReader{err: errors.New("not a JSON object")}
-	}
-	return objectReader{text: text, at: at + 1}
-}
-
-// next returns the next member; the name is unquoted. It returns false at the end, where err tells whether the text was sound.
-func (r *objectReader) next() (name []byte, value json.RawMessage, ok bool) {
-	if r.err != nil || r.text == nil {
-		return nil, nil, false
-	}
-	at := skipSpace(r.text, r.at)
-	if at < len(r.text) && r.text[at] == '}' && r.text[at-1] != ',' {
-		if at = skipSpace(r.text, at+1); at != len(r.text) {
-			r.err = jsonSyntax(r.text, at)
-		}
-		r.text = nil
-		return nil, nil, false
-	}
-	start := at
-	end, err := scanKey(r.text, at)
-	if err != nil {
-		r.err = err
-		return nil, nil, false
-	}
-	name = unquoteName(r.text[start:end])
-	start = skipSpace(r.text, end)
-	if end, err = scanValue(r.text, start); err != nil {
-		r.err = err
-		return nil, nil, false
-	}
-	value = json.RawMessage(r.text[start:end:end])
-	if r.at, r.err = r.behindMember(end); r.err != nil {
-		return nil, nil, false
-	}
-	return name, value, true
-}
-
-// behindMember stops at the closing brace or at the next name.
-func (r *objectReader) behindMember(at int) (int, error) {
-	at = skipSpace(r.text, at)
-	if at == len(r.text) {
-		return at, errJSONEnd
-	}
-	switch r.text[at] {
-	case '}':
-		return at, nil
-	case ',':
-		if next := skipSpace(r.text, at+1); next == len(r.text) || r.text[next] != '"' {
-			return next, errors.New("no JSON: a comma without a member behind it")
-		}
-		return at + 1, nil
-	}
-	return at, jsonSyntax(r.text, at)
-}
-
-// unquoteName takes a name with its quotes, and possibly the colon behind them.
-func unquoteName(quoted []byte) []byte {
-	end := len(quoted) - 1
-	for quoted[end] != '"' {
-		end--
-	}
-	inner := quoted[1:end]
-	for _, c := range inner {
-		if c == '\\' {
-			var name string
-			if json.Unmarshal(quoted[:end+1], &name) != nil {
-				return inner
-			}
-			return []byte(name)
-		}
-	}
-	return inner
 }

@@ -1,4 +1,4 @@
-package everest
+package schema
 
 import (
 	"encoding/json"
@@ -7,12 +7,15 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
+	"github.com/remotechargeport/remotechargeport/everest/internal/yamljson"
 )
 
-// LoadDefinitionsYAML reads EVerest's own definition files below dir: interfaces/<name>.yaml, types/**/<file>.yaml and
+// LoadYAML reads EVerest's own definition files below dir: interfaces/<name>.yaml, types/**/<file>.yaml and
 // errors/<namespace>.yaml, as an installation has them in share/everest and a source tree at its top. A folder that is
 // missing counts as empty. The error names the file.
-func LoadDefinitionsYAML(dir fs.FS) (*Definitions, error) {
+func LoadYAML(dir fs.FS) (*Definitions, error) {
 	loaded := newDefinitions()
 	if err := eachYAML(dir, "errors", loaded.readErrorFile); err != nil {
 		return nil, err
@@ -40,7 +43,7 @@ func eachYAML(dir fs.FS, folder string, read func(name string, document json.Raw
 		if err != nil {
 			return err
 		}
-		document, err := yamlToJSON(content)
+		document, err := yamljson.Convert(content)
 		if err != nil {
 			return fmt.Errorf("everest: %s: %w", file, err)
 		}
@@ -63,12 +66,12 @@ func (d *Definitions) readTypeFile(name string, document json.RawMessage) error 
 	if err := json.Unmarshal(document, &file); err != nil {
 		return fmt.Errorf("everest: type file %s: %w", name, err)
 	}
-	types, err := orderedMembers(file.Types)
+	types, err := rawjson.Members(file.Types)
 	if err != nil {
 		return fmt.Errorf("everest: type file %s: types: %w", name, err)
 	}
 	for _, declared := range types {
-		d.types["/"+name+"#/"+declared.name] = declared.value
+		d.types["/"+name+"#/"+declared.Name] = declared.Value
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package everest
+package rawjson
 
 import (
 	"bytes"
@@ -26,14 +26,14 @@ func FuzzScanValue(f *testing.F) {
 			f.Add([]byte(`"` + strings.Repeat("a", at) + special + strings.Repeat("z", 20-at) + `"`))
 		}
 	}
-	f.Add(bytes.Repeat([]byte("["), maxJSONDepth+1))
+	f.Add(bytes.Repeat([]byte("["), maxDepth+1))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		err := checkJSON(text)
+		err := Check(text)
 		want := json.Valid(text) && utf8.Valid(text)
 		if got := err == nil; got != want && (err == nil || !strings.Contains(err.Error(), "levels deep")) {
 			t.Fatalf("%q: %v, encoding/json says %v", text, err, want)
 		}
-		value, decodeErr := decodeValue(text)
+		value, decodeErr := Decode(text)
 		if (decodeErr == nil) != (err == nil) {
 			t.Fatalf("%q: decoded with %v, scanned with %v", text, decodeErr, err)
 		}
@@ -45,17 +45,17 @@ func FuzzScanValue(f *testing.F) {
 				t.Fatalf("%q: decoded %#v, want %#v (%v)", text, value, want, err)
 			}
 		}
-		object := readObject(text)
+		object := ReadObject(text)
 		read := map[string]json.RawMessage{}
 		for {
-			name, value, ok := object.next()
+			name, value, ok := object.Next()
 			if !ok {
 				break
 			}
 			read[string(name)] = value
 		}
 		if err != nil {
-			if object.err == nil {
+			if object.Err() == nil {
 				t.Fatalf("%q was read as an object", text)
 			}
 			return
@@ -64,8 +64,8 @@ func FuzzScanValue(f *testing.F) {
 		if json.Unmarshal(text, &members) != nil || members == nil {
 			return
 		}
-		if object.err != nil {
-			t.Fatalf("%q: %v", text, object.err)
+		if object.Err() != nil {
+			t.Fatalf("%q: %v", text, object.Err())
 		}
 		for name, value := range members {
 			if !bytes.Equal(value, read[name]) {
@@ -80,49 +80,14 @@ func FuzzScanValue(f *testing.F) {
 
 func TestScanValueBoundsTheDepth(t *testing.T) {
 	nested := func(depth int) []byte { return []byte(strings.Repeat(`[`, depth) + strings.Repeat(`]`, depth)) }
-	if err := checkJSON(nested(maxJSONDepth)); err != nil {
+	if err := Check(nested(maxDepth)); err != nil {
 		t.Error(err)
 	}
-	if err := checkJSON(nested(maxJSONDepth + 1)); err == nil {
+	if err := Check(nested(maxDepth + 1)); err == nil {
 		t.Error("deeper nesting was accepted")
 	}
 	mixed := strings.Repeat(`{"a":[`, 70) + strings.Repeat(`]}`, 70)
-	if err := checkJSON([]byte(mixed)); err != nil {
+	if err := Check([]byte(mixed)); err != nil {
 		t.Error(err)
 	}
-}
-
-func FuzzMessages(f *testing.F) {
-	f.Add([]byte(`{"data":{"data":12},"msg_type":"Var"}`))
-	f.Add([]byte(`{"data":{"args":{"x":"hello"},"id":"60d1","origin":"peer_1"},"msg_type":"Cmd"}`))
-	f.Add([]byte(`{"data":{"data":{"id":"60d1","origin":"gomod","retval":"pong"},"type":"result"},"msg_type":"CmdResult"}`))
-	f.Add([]byte(`{"data":{"type":"a/B","state":"Active","origin":{}},"msg_type":"RaiseError"}`))
-	f.Fuzz(func(t *testing.T, payload []byte) {
-		if value, err := variableValue(payload); err == nil {
-			if again, err := variableValue(variableMessage(value)); err != nil || !bytes.Equal(value, again) {
-				t.Fatalf("variable %s came back as %s: %v", value, again, err)
-			}
-		}
-		if request, err := readCommand(payload); err == nil && request.arguments != nil {
-			again, err := readCommand(commandMessage(request.id, request.origin, request.arguments))
-			if err != nil || !bytes.Equal(again.arguments, request.arguments) || utf8.ValidString(request.id) && again.id != request.id {
-				t.Fatalf("command %+v came back as %+v: %v", request, again, err)
-			}
-		}
-		if result, err := readResult(payload); err == nil {
-			again, err := readResult(resultMessage(result.id, "o", result.value, result.failure))
-			if err != nil || (again.failure == nil) != (result.failure == nil) || result.failure == nil && !bytes.Equal(again.value, result.value) {
-				t.Fatalf("result %+v came back as %+v: %v", result, again, err)
-			}
-		}
-		if event, err := readErrorEvent(payload); err == nil {
-			raw, err := encodeValue(event.Error)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if again, err := readErrorEvent(envelope(typeRaiseError, raw)); err != nil || again.Raised != event.Raised {
-				t.Fatalf("error %+v came back as %+v: %v", event, again, err)
-			}
-		}
-	})
 }

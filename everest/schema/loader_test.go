@@ -1,4 +1,4 @@
-package everest
+package schema
 
 import (
 	"io/fs"
@@ -49,7 +49,7 @@ types:
 }
 
 func TestLoadInterfacesReadsWhatIsReached(t *testing.T) {
-	loaded, err := LoadInterfacesYAML(meterFiles, "meter", "missing")
+	loaded, err := LoadInterfaces(meterFiles, "meter", "missing")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestLoadInterfacesReadsWhatIsReached(t *testing.T) {
 }
 
 func TestLoadInterfacesNamesWhatIsWrong(t *testing.T) {
-	loaded, err := LoadInterfacesYAML(meterFiles, "broken", "meter", "broken2", "unread")
+	loaded, err := LoadInterfaces(meterFiles, "broken", "meter", "broken2", "unread")
 	for _, want := range []string{"interfaces/broken.yaml", "/gone#/Type", "interfaces/broken2.yaml", "/errors/gone", "interfaces/unread.yaml"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not name %s", err, want)
@@ -81,7 +81,7 @@ func TestLoadInterfacesNamesWhatIsWrong(t *testing.T) {
 	if diff := cmp.Diff([]string{"meter"}, loaded.InterfaceNames()); diff != "" {
 		t.Errorf("interfaces (-want +got):\n%s", diff)
 	}
-	if loaded, err := LoadInterfacesYAML(fstest.MapFS{}, "meter", "../meter"); err != nil || len(loaded.InterfaceNames()) != 0 {
+	if loaded, err := LoadInterfaces(fstest.MapFS{}, "meter", "../meter"); err != nil || len(loaded.InterfaceNames()) != 0 {
 		t.Errorf("of nothing: %v, %v", loaded.InterfaceNames(), err)
 	}
 }
@@ -104,7 +104,7 @@ func changed(t *testing.T, file, old, replacement string) fs.FS {
 func TestDigestChangesWithTheMeaning(t *testing.T) {
 	digest := func(files fs.FS) map[string]string {
 		t.Helper()
-		loaded, err := LoadInterfacesYAML(files, "meter")
+		loaded, err := LoadInterfaces(files, "meter")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,16 +148,16 @@ func TestDigestChangesWithTheMeaning(t *testing.T) {
 	}
 }
 
-func TestOverDefinitionsPrefersItsOwn(t *testing.T) {
-	one, err := LoadInterfacesYAML(changed(t, "interfaces/meter.yaml", "reading:", "other:"), "meter")
+func TestOverPrefersItsOwn(t *testing.T) {
+	one, err := LoadInterfaces(changed(t, "interfaces/meter.yaml", "reading:", "other:"), "meter")
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := LoadDefinitionsJSON([]byte(`{"interfaces":{"meter":{},"clock":{"vars":{"time":{"type":"string"}}}}}`), nil, nil)
+	two, err := LoadJSON([]byte(`{"interfaces":{"meter":{},"clock":{"vars":{"time":{"type":"string"}}}}}`), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	united := one.OverDefinitions(two)
+	united := one.Over(two)
 	if diff := cmp.Diff([]string{"clock", "meter"}, united.InterfaceNames()); diff != "" {
 		t.Errorf("interfaces (-want +got):\n%s", diff)
 	}
@@ -166,5 +166,26 @@ func TestOverDefinitionsPrefersItsOwn(t *testing.T) {
 	}
 	if err := united.Compile(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestWithInterfaceKeepsTheOriginalSet(t *testing.T) {
+	declared, err := LoadJSON([]byte(`{"interfaces":{}}`), []byte(`{"types":{}}`), []byte(`{"error_types":{"generic":["generic/VendorError"]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	extended, err := declared.WithInterface("own", []byte("description: own\ncmds: {}\nerrors:\n  - reference: /errors/generic\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	definition, known := extended.Interface("own")
+	if !known || !definition.HasErrorType("generic/VendorError") {
+		t.Errorf("interface own is %+v, want one that may raise generic/VendorError", definition)
+	}
+	if _, known := declared.Interface("own"); known {
+		t.Error("the original set has changed")
+	}
+	if _, err := declared.WithInterface("own", []byte("errors:\n  - reference: /errors/nosuch\n")); err == nil || !strings.Contains(err.Error(), "nosuch") {
+		t.Errorf("error %v does not name the unknown reference", err)
 	}
 }

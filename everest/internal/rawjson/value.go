@@ -1,14 +1,14 @@
-package everest
+package rawjson
 
 import (
 	"bytes"
 	"encoding/json"
 )
 
-// decodeValue decodes JSON into maps, slices, strings, bools, nil and json.Number, as schema checks want it. It does with one
+// Decode decodes JSON into maps, slices, strings, bools, nil and json.Number, as schema checks want it. It does with one
 // pass and few allocations what a json.Decoder does with a buffer of its own.
-func decodeValue(text []byte) (any, error) {
-	if err := checkJSON(text); err != nil {
+func Decode(text []byte) (any, error) {
+	if err := Check(text); err != nil {
 		return nil, err
 	}
 	value, _, err := decodeAt(text, skipSpace(text, 0))

@@ -1,4 +1,4 @@
-package everest_test
+package schema_test
 
 import (
 	"encoding/json"
@@ -7,8 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/definitions"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 func TestCheckArguments(t *testing.T) {
@@ -30,7 +29,7 @@ func TestCheckArguments(t *testing.T) {
 		{"lamp", "burn", `{}`, "command burn is not declared by interface lamp", "*"},
 		{"other", "burn", `{}`, "", ""},
 	} {
-		var arguments everest.Args
+		var arguments map[string]json.RawMessage
 		if err := json.Unmarshal([]byte(test.arguments), &arguments); err != nil {
 			t.Fatal(err)
 		}
@@ -38,11 +37,11 @@ func TestCheckArguments(t *testing.T) {
 			test.received = test.want
 		}
 		check := func(what string, err error, want string) {
-			var commandError *everest.CommandError
+			var mismatch *schema.Error
 			switch {
 			case want == "" && err != nil:
 				t.Errorf("%s %s.%s %s: %v", what, test.interfaceName, test.command, test.arguments, err)
-			case want != "" && (!errors.As(err, &commandError) || commandError.Type != everest.SchemaValidationError || !strings.Contains(commandError.Message, want)):
+			case want != "" && (!errors.As(err, &mismatch) || !strings.Contains(mismatch.Message, want)):
 				t.Errorf("%s %s.%s %s: error %v, want %q", what, test.interfaceName, test.command, test.arguments, err, want)
 			}
 		}
@@ -64,8 +63,8 @@ func TestCheckResult(t *testing.T) {
 		{"burn", `1`, "command burn is not declared"},
 	} {
 		err := loaded.CheckResult("lamp", test.command, json.RawMessage(test.result))
-		var commandError *everest.CommandError
-		if test.want == "" && err != nil || test.want != "" && (!errors.As(err, &commandError) || !strings.Contains(err.Error(), test.want)) {
+		var mismatch *schema.Error
+		if test.want == "" && err != nil || test.want != "" && (!errors.As(err, &mismatch) || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s %s: error %v, want %q", test.command, test.result, err, test.want)
 		}
 	}
@@ -83,7 +82,7 @@ func TestCheckVariable(t *testing.T) {
 		{"darkness", `5`, "variable lamp.darkness: the interface does not declare it"},
 	} {
 		err := loaded.CheckVariable("lamp", test.variable, json.RawMessage(test.value))
-		var schemaError *everest.SchemaError
+		var schemaError *schema.Error
 		if test.want == "" && err != nil || test.want != "" && (!errors.As(err, &schemaError) || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s %s: error %v, want %q", test.variable, test.value, err, test.want)
 		}
@@ -92,7 +91,7 @@ func TestCheckVariable(t *testing.T) {
 
 // Draft-07: what stands beside $ref does not count. EVerest's evse_manager says "type: object" beside a reference to an enum.
 func TestReferenceOverridesSiblings(t *testing.T) {
-	loaded, err := definitions.EVerest()
+	loaded, err := schema.BuiltIn()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,12 +134,12 @@ func TestUnusableDefinition(t *testing.T) {
 		{`{"type":"nonsense"}`, "type"},
 		{`3`, "cannot be used"},
 	} {
-		loaded, err := everest.LoadDefinitionsJSON([]byte(`{"interfaces":{"lamp":{"cmds":{"c":{"arguments":{"a":`+test.schema+`}}},"vars":{}}}}`), nil, nil)
+		loaded, err := schema.LoadJSON([]byte(`{"interfaces":{"lamp":{"cmds":{"c":{"arguments":{"a":`+test.schema+`}}},"vars":{}}}}`), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if err := loaded.CheckArguments("lamp", "c", everest.Args{"a": []byte(`1`)}); err == nil || !strings.Contains(err.Error(), test.want) {
+			if err := loaded.CheckArguments("lamp", "c", map[string]json.RawMessage{"a": []byte(`1`)}); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%s: error %v, want %q", test.schema, err, test.want)
 			}
 		}
@@ -151,7 +150,7 @@ func TestUnusableDefinition(t *testing.T) {
 }
 
 func TestChecksAtOnce(t *testing.T) {
-	loaded, err := definitions.EVerest()
+	loaded, err := schema.BuiltIn()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +172,7 @@ func TestChecksAtOnce(t *testing.T) {
 
 // The format uri is EVerest's own notion of it, the others are draft-07's.
 func TestFormats(t *testing.T) {
-	loaded, err := everest.LoadDefinitionsJSON([]byte(`{"interfaces":{"lamp":{"vars":{
+	loaded, err := schema.LoadJSON([]byte(`{"interfaces":{"lamp":{"vars":{
 		"link":{"type":"string","format":"uri"},"since":{"type":"string","format":"date-time"},"many":{"type":["integer","string"]}}}}}`), nil, nil)
 	if err != nil {
 		t.Fatal(err)

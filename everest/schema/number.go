@@ -1,4 +1,4 @@
-package everest
+package schema
 
 import (
 	"encoding/json"

@@ -1,18 +1,21 @@
-package everest
+package schema
 
 import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/yamljson"
 )
 
 // Definitions is a set of EVerest interface definitions with the types and error declarations that they refer to.
-// It is made by LoadDefinitionsJSON, LoadDefinitionsYAML or MergeDefinitions, does not change afterwards and is safe
+// It is made by LoadJSON, LoadYAML or Merge, does not change afterwards and is safe
 // for concurrent use. A nil *Definitions is an empty set: it knows no interface and its checks pass.
 type Definitions struct {
 	meta       map[string]string
@@ -24,80 +27,6 @@ type Definitions struct {
 	compiling sync.Mutex
 	compiler  *jsonschema.Compiler
 	compiled  sync.Map // schema location -> *jsonschema.Schema or error
-}
-
-// Interface is one EVerest interface: what a provider answers, publishes and raises.
-type Interface struct {
-	// Name is the interface's name, for example "evse_manager".
-	Name string
-	// Description is empty where the source carries none.
-	Description string
-	// Commands by name.
-	Commands map[string]*Command
-	// Variables by name.
-	Variables map[string]*Variable
-	// ErrorReferences are the references as the interface file has them: "/errors/generic" or "/errors/generic#/VendorError".
-	ErrorReferences []string
-	// ErrorTypes are the references expanded, in declared order: "generic/VendorError".
-	ErrorTypes []string
-}
-
-// Command is one command of an interface. There are no optional arguments: every declared one travels in every call.
-type Command struct {
-	Name        string
-	Description string
-	// Arguments in declared order.
-	Arguments []Argument
-	// Result is the draft-07 schema of the returned value, {"type":"null"} for a command without one.
-	Result json.RawMessage
-}
-
-// Argument is one argument of a command.
-type Argument struct {
-	Name string
-	// Schema is a draft-07 schema whose $ref is of the form "/authorization#/IdToken".
-	Schema json.RawMessage
-}
-
-// Variable is one variable of an interface.
-type Variable struct {
-	Name        string
-	Description string
-	// Schema is the draft-07 schema of the published value.
-	Schema json.RawMessage
-	// QoS is the definition's "qos", 2 where it has none. EVerest publishes every variable with QoS 2 all the same.
-	QoS int
-}
-
-// ErrorNamespace is one error declaration file: the errors whose types start with its name and a slash.
-type ErrorNamespace struct {
-	Name        string
-	Description string
-	// Errors in declared order.
-	Errors []ErrorDeclaration
-}
-
-// ErrorDeclaration declares one error.
-type ErrorDeclaration struct {
-	// Name without the namespace: "VendorError".
-	Name string
-	// Description is empty where the source carries none.
-	Description string
-}
-
-// Argument returns the argument of that name.
-func (c *Command) Argument(name string) (Argument, bool) {
-	for _, argument := range c.Arguments {
-		if argument.Name == name {
-			return argument, true
-		}
-	}
-	return Argument{}, false
-}
-
-// HasErrorType reports whether a provider of the interface may raise errors of the type ("generic/VendorError").
-func (i *Interface) HasErrorType(errorType string) bool {
-	return slices.Contains(i.ErrorTypes, errorType)
 }
 
 // Meta returns what the fact files say about their origin ("source", "rev", "commit"); empty for YAML.
@@ -174,9 +103,9 @@ func (d *Definitions) ErrorDescription(errorType string) string {
 	return ""
 }
 
-// MergeDefinitions puts several sets into a new one, for example EVerest's own and the interfaces of a vendor. The same
+// Merge puts several sets into a new one, for example EVerest's own and the interfaces of a vendor. The same
 // name with the same content may stand in more than one; a later set that says something else about it is an error.
-func MergeDefinitions(sets ...*Definitions) (*Definitions, error) {
+func Merge(sets ...*Definitions) (*Definitions, error) {
 	merged := newDefinitions()
 	for _, set := range sets {
 		if set == nil {
@@ -220,4 +149,49 @@ func newDefinitions() *Definitions {
 		types:      map[string]json.RawMessage{},
 		errors:     map[string]*ErrorNamespace{},
 	}
+}
+
+func sameDefinition(a, b any) bool {
+	rawA, isRaw := a.(json.RawMessage)
+	if !isRaw {
+		return reflect.DeepEqual(a, b)
+	}
+	var valueA, valueB any
+	if json.Unmarshal(rawA, &valueA) != nil || json.Unmarshal(b.(json.RawMessage), &valueB) != nil {
+		return false
+	}
+	return reflect.DeepEqual(valueA, valueB)
+}
+
+// WithInterface returns a new set that has one more interface, read from its YAML definition: one that EVerest itself does
+// not have. The types and errors to which it refers must be in the set.
+func (d *Definitions) WithInterface(name string, content []byte) (*Definitions, error) {
+	extended, err := Merge(d)
+	if err != nil {
+		return nil, err
+	}
+	document, err := yamljson.Convert(content)
+	if err != nil {
+		return nil, fmt.Errorf("everest: interface %s: %w", name, err)
+	}
+	if err := extended.addInterface(name, document); err != nil {
+		return nil, err
+	}
+	return extended, nil
+}
+
+// Over returns a new set that has everything of this one, and of the other what this one does not have: an
+// installation's definitions, for example, before the built-in ones.
+func (d *Definitions) Over(other *Definitions) *Definitions {
+	united := newDefinitions()
+	for _, set := range []*Definitions{other, d} {
+		if set == nil {
+			continue
+		}
+		maps.Copy(united.meta, set.meta)
+		maps.Copy(united.interfaces, set.interfaces)
+		maps.Copy(united.types, set.types)
+		maps.Copy(united.errors, set.errors)
+	}
+	return united
 }

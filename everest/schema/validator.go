@@ -1,4 +1,4 @@
-package everest
+package schema
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
 // Type files live under this base, so that an EVerest reference ("/authorization#/IdToken") resolves as the relative URL
@@ -18,17 +20,6 @@ const (
 	schemaBase      = "everest://definitions"
 	interfaceFolder = "/!interfaces/"
 )
-
-// SchemaError says which value does not fit its definition, and why.
-type SchemaError struct {
-	// Subject names the value: "argument connection_timeout of auth.set_connection_timeout".
-	Subject string
-	// Detail lists what is wrong, one place after the other, separated by "; ".
-	Detail string
-}
-
-// Error implements error.
-func (e *SchemaError) Error() string { return "everest: " + e.Subject + ": " + e.Detail }
 
 // Compile compiles every schema of the set. The checks do that by themselves, one schema at its first use; Compile is for
 // who wants to know beforehand that a set of definitions is whole.
@@ -86,7 +77,7 @@ func (d *Definitions) schema(location string) (*jsonschema.Schema, error) {
 	}
 	compiled, err := d.compiler.Compile(location)
 	if err != nil {
-		err = fmt.Errorf("everest: the definition at %s cannot be used: %w", strings.TrimPrefix(location, schemaBase), err)
+		err = errorf("the definition at %s cannot be used: %v", strings.TrimPrefix(location, schemaBase), err)
 		d.compiled.Store(location, err)
 		return nil, err
 	}
@@ -99,12 +90,12 @@ func (d *Definitions) check(subject, location string, value json.RawMessage) err
 	if err != nil {
 		return err
 	}
-	instance, err := decodeValue(value)
+	instance, err := rawjson.Decode(value)
 	if err != nil {
-		return &SchemaError{Subject: subject, Detail: err.Error()}
+		return errorf("%s: %v", subject, err)
 	}
 	if err := compiled.Validate(instance); err != nil {
-		return &SchemaError{Subject: subject, Detail: validationDetail(err)}
+		return errorf("%s: %s", subject, validationDetail(err))
 	}
 	return nil
 }
