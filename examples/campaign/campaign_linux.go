@@ -18,6 +18,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 	"github.com/remotechargeport/remotechargeport/satellite"
@@ -33,7 +34,7 @@ type campaign struct {
 	definitions *schema.Definitions
 	steps       []step
 	network     *network
-	forwarder   *forwarder
+	forwarder   *forwarder.Forwarder
 	main, port  *board
 	fail        context.CancelCauseFunc
 
@@ -92,7 +93,7 @@ func runCampaign(ctx context.Context, flags Flags, output io.Writer) error {
 	if c.forwarder, err = c.network.forward(); err != nil {
 		return err
 	}
-	defer c.forwarder.close()
+	defer c.forwarder.Close()
 	c.port = c.board("satellite", c.network.port, folder, filepath.Join(programs, "agent"), agentID, c.satelliteModules, c.setUpPort)
 	c.main = c.board("main", c.network.main, folder, filepath.Join(programs, "controller"), controllerID, c.mainModules, c.setUpMain)
 	if flags.Secure {

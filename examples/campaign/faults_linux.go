@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 )
 
@@ -63,7 +64,7 @@ func (c *campaign) checkJournal(ctx context.Context) error {
 
 // begin begins a fault that kills nobody, and returns what ends it.
 func (c *campaign) begin(fault Fault) (end func() error, err error) {
-	n, heal := c.network, func() error { c.forwarder.heal(); return nil }
+	n, heal := c.network, func() error { c.forwarder.Heal(); return nil }
 	switch fault.Kind {
 	case MainLinkDown:
 		return func() error { return n.up(n.main) }, n.down(n.main)
@@ -76,20 +77,20 @@ func (c *campaign) begin(fault Fault) (end func() error, err error) {
 	case Loss:
 		return func() error { return n.lose(0) }, n.lose(30)
 	case Delay:
-		c.forwarder.slow(fault.Delay)
+		c.forwarder.Slow(fault.Delay)
 	case Stall:
-		c.forwarder.stall(forth, back)
+		c.forwarder.Stall(forwarder.ToServer, forwarder.ToClient)
 	case StallOneWay:
-		direction := back
+		direction := forwarder.ToClient
 		if fault.ToSatellite {
-			direction = forth
+			direction = forwarder.ToServer
 		}
-		c.forwarder.stall(direction)
+		c.forwarder.Stall(direction)
 	case Cut:
-		c.forwarder.cut()
+		c.forwarder.Cut()
 	case CutTwice:
-		c.forwarder.cut()
-		return func() error { c.forwarder.cut(); return nil }, nil
+		c.forwarder.Cut()
+		return func() error { c.forwarder.Cut(); return nil }, nil
 	case StopAgent:
 		return c.stop(c.port)
 	case StopController:

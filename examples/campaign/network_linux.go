@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 )
 
 // The addresses of the network between the boards: main board, router's two ends, satellite.
@@ -156,7 +158,7 @@ func (n *network) passed() (packets, bytes int, err error) {
 }
 
 // forward makes the forwarder, which listens on the router's address towards the main board.
-func (n *network) forward() (*forwarder, error) {
+func (n *network) forward() (*forwarder.Forwarder, error) {
 	var listener net.Listener
 	err := n.router.do(func() (err error) {
 		listener, err = net.Listen("tcp4", net.JoinHostPort(routerToMain, agentPort))
@@ -165,7 +167,7 @@ func (n *network) forward() (*forwarder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newForwarder(listener, func() (conn net.Conn, err error) {
+	return forwarder.New(listener, func() (conn net.Conn, err error) {
 		err = n.router.do(func() error {
 			conn, err = net.Dial("tcp4", net.JoinHostPort(portAddress, agentPort))
 			return err

@@ -69,7 +69,7 @@ func conduct(t *testing.T, boards *fakeBoards, flags Flags) (summary string, err
 	t.Helper()
 	boards.events = make(chan Event)
 	flags.Satellites, flags.Speed = 1, 1
-	station := NewStation(flags, Boards(flags, []int{1}, []int{1}), 30*time.Second, boards.start, boards.events, &collectView{t: t})
+	station := NewStation(flags, Boards(flags, []int{1}), 30*time.Second, boards.start, boards.events, &collectView{t: t})
 	err = station.Run(t.Context())
 	var output bytes.Buffer
 	station.Summary(&output)
@@ -204,7 +204,7 @@ func TestRoundsFollowEachOtherUntilTheEnd(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), roundPause*5/2)
 		defer cancel()
 		flags := Flags{Satellites: 1, Speed: 1}
-		station := NewStation(flags, Boards(flags, []int{1}, []int{1}), time.Second, boards.start, boards.events, &collectView{t: t})
+		station := NewStation(flags, Boards(flags, []int{1}), time.Second, boards.start, boards.events, &collectView{t: t})
 		if err := station.Run(ctx); err != nil {
 			t.Error(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 )
 
 // maxSatellites is what the stand-ins' manifests allow.
@@ -87,8 +88,8 @@ func (f Flags) check() error {
 	default:
 		return fmt.Errorf("-scenario %s: give logs, firmware or reset", f.Scenario)
 	}
-	if f.Flap != 0 && (f.Flap < flapLeast || f.Scenario != "") {
-		return fmt.Errorf("-flap %v: give a time from %v on, and no -scenario", f.Flap, flapLeast)
+	if f.Flap != 0 && (f.Flap < forwarder.MinFlapping || f.Scenario != "") {
+		return fmt.Errorf("-flap %v: give a time from %v on, and no -scenario", f.Flap, forwarder.MinFlapping)
 	}
 	if f.Satellites < 1 || f.Satellites > maxSatellites {
 		return fmt.Errorf("-satellites %d: give a number from 1 to %d", f.Satellites, maxSatellites)

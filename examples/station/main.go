@@ -6,9 +6,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
+	"strconv"
+	"sync"
 	"syscall"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 )
 
 // errorPrefix precedes the error that a process ends with, also in the boards'
@@ -68,25 +74,64 @@ func runStation(ctx context.Context, flags Flags, view View, output io.Writer) e
 	if err != nil {
 		return err
 	}
-	links := ports
-	var wires []*Wire
+	layout := Boards(flags, ports)
+	var flapping *forwarder.Flapping
 	if flags.Flap > 0 {
-		if wires, links, err = OpenWires(ports); err != nil {
+		links, err := forward(ports)
+		defer closeAll(links)
+		if err != nil {
 			return err
 		}
-		defer closeWires(wires)
+		flapping = flap(flags.Flap, links, &layout[0])
 	}
 	events := make(chan Event)
 	processes := NewProcesses(events)
 	start := func(board BoardConfig) (boardProcess, error) { return processes.Start(board) }
-	station := NewStation(flags, Boards(flags, ports, links), play.Length, start, events, view)
-	var cut []cuttable
-	for _, wire := range wires {
-		cut = append(cut, wire)
+	station := NewStation(flags, layout, play.Length, start, events, view)
+	station.flapping = flapping
+	var running sync.WaitGroup
+	cutting, stop := context.WithCancel(ctx)
+	if flapping != nil {
+		running.Go(func() { flapping.Run(cutting) })
 	}
-	station.Flap(cut)
 	err = station.Run(ctx)
+	stop()
+	running.Wait()
 	processes.Close()
 	station.Summary(output)
 	return err
+}
+
+// forward puts a forwarder in front of every agent. It returns those it has made
+// also with an error.
+func forward(agents []int) ([]*forwarder.Forwarder, error) {
+	var links []*forwarder.Forwarder
+	for _, port := range agents {
+		link, err := forwarder.Listen(net.JoinHostPort(agentAddress, strconv.Itoa(port)))
+		if err != nil {
+			return links, err
+		}
+		links = append(links, link)
+	}
+	return links, nil
+}
+
+func closeAll(links []*forwarder.Forwarder) {
+	for _, link := range links {
+		link.Close()
+	}
+}
+
+// flap lets the main board's controllers connect over the links, and returns what
+// cuts those.
+func flap(interval time.Duration, links []*forwarder.Forwarder, main *BoardConfig) *forwarder.Flapping {
+	var cut []forwarder.Link
+	main.Ports = nil
+	for _, link := range links {
+		cut = append(cut, link)
+		main.Ports = append(main.Ports, link.Port())
+	}
+	flapping := forwarder.NewFlapping(interval, cut...)
+	main.LinkTimeout = flapping.LinkTimeout()
+	return flapping
 }

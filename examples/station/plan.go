@@ -45,13 +45,9 @@ func (c BoardConfig) sort() string {
 }
 
 // Boards lays the station out: the main board first, then the satellites. The
-// agents are at ports; the controllers find them at links, which are the same
-// where nothing lies between.
-func Boards(flags Flags, ports, links []int) []BoardConfig {
-	boards := []BoardConfig{{Name: boardMain, Broker: flags.BrokerMain, Ports: links}}
-	if flags.Flap > 0 {
-		boards[0].LinkTimeout = linkTimeoutOf(flags.Flap)
-	}
+// agents are at the ports.
+func Boards(flags Flags, ports []int) []BoardConfig {
+	boards := []BoardConfig{{Name: boardMain, Broker: flags.BrokerMain, Ports: ports}}
 	for number := 1; number <= flags.Satellites; number++ {
 		board := BoardConfig{Name: satelliteName(number), Satellite: number, Ports: ports[number-1 : number]}
 		switch len(flags.BrokerSatellite) {

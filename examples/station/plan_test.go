@@ -10,7 +10,7 @@ import (
 func TestBoardsThatShareABrokerHaveTheirOwnPrefix(t *testing.T) {
 	prefixes := func(flags Flags) []string {
 		var all []string
-		for _, board := range Boards(flags, []int{1, 2, 3}[:flags.Satellites], []int{1, 2, 3}[:flags.Satellites]) {
+		for _, board := range Boards(flags, []int{1, 2, 3}[:flags.Satellites]) {
 			all = append(all, board.Name+" "+board.Broker+" "+board.EverestPrefix)
 		}
 		return all

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
 )
 
@@ -64,8 +65,8 @@ type Station struct {
 	stop    error // why Run ends, nil while it does not
 	planned bool  // -kill is on the agenda
 	relayed bool  // the first variable has been relayed
-	// flapping are the links that -flap cuts, by satellite from 0.
-	flapping []*flapping
+	// flapping cuts the links, nil without -flap.
+	flapping *forwarder.Flapping
 	costs    costs
 	// problems are of all rounds, for the summary.
 	problems []string
@@ -111,7 +112,6 @@ func (s *Station) Run(ctx context.Context) error {
 		s.startBoard(board)
 	}
 	s.expectReady()
-	s.planCuts()
 	redraw := time.NewTicker(200 * time.Millisecond)
 	defer redraw.Stop()
 	timer := time.NewTimer(0)
@@ -215,6 +215,10 @@ func (s *Station) noteArrival(entry ledger.Entry) {
 		s.view.Line(fmt.Sprintf("the first variable was relayed %.2f s after the start", time.Since(s.began).Seconds()))
 	}
 }
+
+// resumesOf counts how often a satellite's link went on, also in processes of its
+// board that have ended since.
+func (b *boardState) resumesOf(satellite int) uint64 { return b.resumed + b.links[satellite].Resumes }
 
 // boardEnded restarts a board as systemd would.
 func (s *Station) boardEnded(board *boardState, ended error) {

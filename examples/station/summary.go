@@ -12,7 +12,7 @@ var summaryColumns = []string{"satellite", "variables", "to satellite", "errors 
 func writeSummary(w io.Writer, s *Station) {
 	fmt.Fprintf(w, "\n%d of %d rounds played to their end\n\n", s.rounds, s.round.number)
 	var rows [][]string
-	lost, unknown, raised, withoutLink := 0, 0, 0, 0
+	lost, unknown, raised, withoutLink, resumes := 0, 0, 0, 0, uint64(0)
 	for _, board := range s.boards {
 		totals := s.totals[board.config.Satellite]
 		if totals == nil {
@@ -21,6 +21,7 @@ func writeSummary(w io.Writer, s *Station) {
 		lost += totals.Lost
 		unknown += totals.Unknown
 		raised += totals.Raised
+		resumes += board.resumesOf(board.config.Satellite)
 		withoutLink += totals.WithoutLink
 		rows = append(rows, []string{
 			board.config.Name,
@@ -38,8 +39,8 @@ func writeSummary(w io.Writer, s *Station) {
 		fmt.Fprintln(w, line)
 	}
 	fmt.Fprintln(w, "\nEach pair is what arrived of what was sent.")
-	if s.flags.Flap > 0 {
-		fmt.Fprintln(w, s.describeCuts())
+	if s.flapping != nil {
+		fmt.Fprintf(w, "The links were cut %v, and resumed %d times.\n", s.flapping, resumes)
 	}
 	if withoutLink > 0 {
 		fmt.Fprintf(w, "%d calls of commands that are repeated every second came while a link was away and were answered at once,\n"+

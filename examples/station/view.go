@@ -64,10 +64,10 @@ func (s *Station) snapshot() Snapshot {
 
 // cutsOf is how often -flap has cut a satellite's link.
 func (s *Station) cutsOf(satellite int) string {
-	if s.flags.Flap == 0 {
+	if s.flapping == nil {
 		return "-"
 	}
-	return fmt.Sprint(s.flapping[satellite-1].total())
+	return fmt.Sprint(s.flapping.Cuts(satellite - 1))
 }
 
 func linkState(board *boardState, status Status) string {
