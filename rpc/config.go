@@ -3,6 +3,7 @@ package rpc
 import (
 	"crypto/tls"
 	"net"
+	"os"
 	"time"
 
 	"go.uber.org/zap"
@@ -110,7 +111,8 @@ type ServerConfig struct {
 	// OnSessionEnd is called once for each session after its last handler has returned: with nil after an orderly end,
 	// else with what ended it.
 	OnSessionEnd func(*Session, error)
-	// Logger is told about connections that were refused or broke; of lines with one text, ten in ten seconds. Nil: nobody.
+	// Logger gets a line for each connection that was refused or broke and each handler that panicked; of one message, ten
+	// lines in ten seconds. Nil: only panics are logged, to standard error.
 	Logger *zap.Logger
 }
 
@@ -155,7 +157,10 @@ func (c ServerConfig) withDefaults() ServerConfig {
 	c.KeepAlive = orDefault(c.KeepAlive, defaultKeepAlive)
 	c.UserTimeout = orDefault(c.UserTimeout, defaultUserTimeout)
 	c.Limits = c.Limits.withDefaults()
-	c.Logger = limited(orNop(c.Logger))
+	if c.Logger == nil {
+		c.Logger = panicLogger()
+	}
+	c.Logger = limited(c.Logger.Named("rpc"))
 	return c
 }
 
@@ -171,6 +176,12 @@ func limited(logger *zap.Logger) *zap.Logger {
 	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, 10*time.Second, 10, 0)
 	}))
+}
+
+// panicLogger returns a logger of what must not be lost where nobody gave one: panics, which alone are logged as errors.
+func panicLogger() *zap.Logger {
+	encoder := zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig())
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), zap.ErrorLevel))
 }
 
 func orNop(logger *zap.Logger) *zap.Logger {

@@ -83,15 +83,17 @@ func (s *Server) Unbind(name string) {
 	s.functions.Store(&next)
 }
 
-// Names is how many functions are bound.
-func (s *Server) Names() int { return len(*s.functions.Load()) }
+// FunctionCount returns how many functions are bound.
+func (s *Server) FunctionCount() int { return len(*s.functions.Load()) }
 
-// Serve accepts connections from the listener and serves them until Shutdown, Close or the end of ctx, which are no
-// errors; it closes the listener and returns when every session it began has ended. It fails at once with ErrPlaintext for
-// a TCP listener without TLS when ServerConfig.InsecurePlaintext is not set, and with ErrPeerNotAuthenticated for a TLS
-// configuration that lets unknown peers in. It may be called for several listeners at once.
+// Serve accepts connections from the listener and serves them until Shutdown, Close or the end of ctx. Then it returns nil,
+// after every session it began has ended, and it has closed the listener. It may be called for several listeners at once.
 //
 // The end of ctx closes the sessions as Close does; handlers' contexts descend from ctx.
+//
+// Serve fails at once with ErrPlaintext for a TCP listener without TLS when ServerConfig.InsecurePlaintext is not set, and
+// with ErrPeerNotAuthenticated for a TLS configuration that lets unknown peers in. When accepting fails, such as after the
+// listener's owner has closed it, Serve still serves the sessions it has, and returns the failure when they have ended.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	defer listener.Close()
 	secure, err := s.security(listener)
@@ -101,11 +103,12 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	if !s.enlist(listener) {
 		return nil
 	}
+	// The sessions may outlive the listener: ctx ends them for as long as there are any.
+	stop := context.AfterFunc(ctx, func() { s.closeSessions(listener) })
+	defer stop()
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer s.discharge(listener)
-	stop := context.AfterFunc(ctx, func() { s.closeSessions(listener) })
-	defer stop()
 	err = s.accept(ctx, listener, secure, &running)
 	if s.isStopped() || ctx.Err() != nil {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -236,6 +237,40 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// An owner that closes its listener has only ended the accepting: the sessions live on, and ctx still ends them.
+func TestServeEndsWithItsContextAfterItsListener(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := rpc.NewServer(rpc.ServerConfig{})
+		must(t, rpctest.BindFunctions(server))
+		listener := rpctest.Listen("test")
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		served := make(chan error, 1)
+		go func() { served <- server.Serve(ctx, listener) }()
+		client, _ := dial(t, listener, rpc.Config{})
+		defer client.Close()
+		must(t, client.Call(t.Context(), "nop", nil))
+		must(t, listener.Close())
+		synctest.Wait()
+		must(t, client.Call(t.Context(), "nop", nil))
+		cancel()
+		synctest.Wait()
+		select {
+		case err := <-served:
+			if !errors.Is(err, net.ErrClosed) {
+				t.Errorf("Serve returned %v, want why it could not accept", err)
+			}
+		default:
+			t.Error("Serve still runs though its context has ended")
+			server.Close()
+			<-served
+		}
+		if !errors.Is(client.Err(), net.ErrClosed) {
+			t.Errorf("the session lives on after Serve: %v", client.Err())
+		}
+	})
+}
+
 func TestAClientThatGoesAwayCancelsItsHandlers(t *testing.T) {
 	for _, way := range []string{"close", "cut"} {
 		t.Run(way, func(t *testing.T) {
@@ -314,6 +349,42 @@ func TestPanicsAreAnswered(t *testing.T) {
 	}
 }
 
+// A panic is a fault of the program: without a logger it is written to standard error, as net/http does, and a peer that
+// repeats the call does not fill the disk.
+func TestPanicsAreWrittenWithoutALogger(t *testing.T) {
+	read, write, err := os.Pipe()
+	must(t, err)
+	stderr := os.Stderr
+	os.Stderr = write
+	defer func() { os.Stderr = stderr }()
+	_, listener, stop := inMemory(t, rpc.ServerConfig{}, func(s *rpc.Server) {
+		must(t, s.Bind("faulty", func() { panic("a fault of the program") }))
+	})
+	written := make(chan string, 1)
+	go func() {
+		text, _ := io.ReadAll(read)
+		written <- string(text)
+	}()
+	client, _ := dial(t, listener, rpc.Config{})
+	for range 100 {
+		if err := client.Call(t.Context(), "faulty", nil); err == nil {
+			t.Error("a panic was answered with a result")
+		}
+	}
+	must(t, client.Close())
+	stop()
+	must(t, write.Close())
+	text := <-written
+	for _, part := range []string{"a fault of the program", "faulty", "server_test.go"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("standard error lacks %q:\n%s", part, text)
+		}
+	}
+	if n := strings.Count(text, "handler panicked"); n < 1 || n > 30 {
+		t.Errorf("%d lines of 100 panics, want about 10", n)
+	}
+}
+
 func TestErrorsOfTheServerAreTold(t *testing.T) {
 	_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
 	defer stop()
@@ -360,8 +431,8 @@ func TestBindRefusesWhatItCannotServe(t *testing.T) {
 	server.Unbind("once")
 	server.Unbind("once")
 	must(t, server.Handle("once", func(context.Context, *rpc.Request) (any, error) { return nil, nil }))
-	if n := server.Names(); n != 1 {
-		t.Errorf("%d names", n)
+	if n := server.FunctionCount(); n != 1 {
+		t.Errorf("%d functions", n)
 	}
 }
 

@@ -94,7 +94,7 @@ func (f *functions) bindPlain(bind binder) {
 	bind("b_bind", func(name string) (bool, error) {
 		return true, f.server.Bind(name, func() string { return name })
 	})
-	bind("b_names", func() uint64 { return uint64(f.server.Names()) })
+	bind("b_names", func() uint64 { return uint64(f.server.FunctionCount()) })
 }
 
 // stream joins values as a C++ stream prints them.
