@@ -344,7 +344,7 @@ func decodeAny(b []byte) (any, []byte, error) {
 
 func decodeAnyMap(b []byte, head msgpack.Head) (any, []byte, error) {
 	rest := b[head.Size:]
-	texts := make(map[string]any)
+	var texts map[string]any
 	var others map[any]any
 	for range head.Bits {
 		key, afterKey, err := decodeAny(rest)
@@ -357,6 +357,9 @@ func decodeAnyMap(b []byte, head msgpack.Head) (any, []byte, error) {
 		}
 		text, isText := key.(string)
 		if isText && others == nil {
+			if texts == nil {
+				texts = make(map[string]any)
+			}
 			texts[text] = value
 			continue
 		}
@@ -376,6 +379,9 @@ func decodeAnyMap(b []byte, head msgpack.Head) (any, []byte, error) {
 	}
 	if others != nil {
 		return others, rest, nil
+	}
+	if texts == nil {
+		texts = make(map[string]any)
 	}
 	return texts, rest, nil
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
@@ -30,6 +32,25 @@ func addRecorded(f *testing.F) {
 			}
 		}
 	}
+	// Values that take the most memory for their length.
+	for _, element := range []string{"\x80", "\x90", "\xa0", "\x81\xc0\x80", "\x81\x01\x01", "\x81\xa0\x01"} {
+		f.Add(append([]byte{0xdc, 0x10, 0x00}, strings.Repeat(element, 0x1000)...))
+		f.Add(append([]byte{0xde, 0x08, 0x00}, strings.Repeat(element, 0x1000)...))
+	}
+	f.Add([]byte("\x94\x00\x01\xa1x\xdc\x10\x00" + strings.Repeat("\x01", 0x1000)))
+}
+
+// CheckMemory fails t when f allocates more than perByte bytes of memory for each byte of the input, and what any call costs.
+func CheckMemory(t *testing.T, input []byte, perByte int, f func()) {
+	t.Helper()
+	const fixed = 64 << 10
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > uint64(fixed+perByte*len(input)) {
+		t.Errorf("%d bytes of memory for %d bytes of input %.100x", used, len(input), input)
+	}
 }
 
 // FuzzMessages: whatever complete value arrives, both sides take it apart or refuse it, and what they take it for lies
@@ -43,25 +64,29 @@ func FuzzMessages(f *testing.F) {
 			return
 		}
 		frame := b[:size:size]
-		if request, ok, err := parseRequest(frame); ok && err == nil {
-			if n, err := msgpack.Size(request.args, unlimited); err != nil || n != len(request.args) {
-				t.Errorf("%x: arguments %x, %v", frame, request.args, err)
-			}
-			r := Request{Method: string(request.method), Args: request.args}
-			all, err := r.Arguments()
-			if err == nil && len(all) != r.NumArgs() {
-				t.Errorf("%x: %d arguments, %d counted", frame, len(all), r.NumArgs())
-			}
-		}
-		if response, err := parseResponse(frame); err == nil {
-			if n, err := msgpack.Size(response.failure, unlimited); err != nil || n != len(response.failure) {
-				t.Errorf("%x: error %x, %v", frame, response.failure, err)
-			}
-			if n, err := msgpack.Size(response.result, unlimited); err != nil || n == 0 {
-				t.Errorf("%x: result %x, %v", frame, response.result, err)
-			}
-		}
+		CheckMemory(t, frame, 32, func() { checkMessages(t, frame) })
 	})
+}
+
+func checkMessages(t *testing.T, frame []byte) {
+	if request, ok, err := parseRequest(frame); ok && err == nil {
+		if n, err := msgpack.Size(request.args, unlimited); err != nil || n != len(request.args) {
+			t.Errorf("%x: arguments %x, %v", frame, request.args, err)
+		}
+		r := Request{Method: string(request.method), Args: request.args}
+		all, err := r.Arguments()
+		if err == nil && len(all) != r.NumArgs() {
+			t.Errorf("%x: %d arguments, %d counted", frame, len(all), r.NumArgs())
+		}
+	}
+	if response, err := parseResponse(frame); err == nil {
+		if n, err := msgpack.Size(response.failure, unlimited); err != nil || n != len(response.failure) {
+			t.Errorf("%x: error %x, %v", frame, response.failure, err)
+		}
+		if n, err := msgpack.Size(response.result, unlimited); err != nil || n == 0 {
+			t.Errorf("%x: result %x, %v", frame, response.result, err)
+		}
+	}
 }
 
 // FuzzArguments decodes any value into every kind of Go variable: it fits, or ErrType says that it does not, and what an
@@ -91,7 +116,9 @@ func FuzzArguments(f *testing.F) {
 			new(uint32), new(uint64), new(float32), new(float64), new(any), new([]any), new([]string), new([]int), new([3]byte),
 			new(map[string]any), new(map[int]string), new(map[any]any), new(*int), new(*inner), new(inner), new(array), new(Extension),
 		} {
-			rest, err := decode(value, target)
+			var rest []byte
+			var err error
+			CheckMemory(t, value, 130, func() { rest, err = decode(value, target) })
 			if err == nil && len(rest) > 0 {
 				t.Errorf("%x into a %T: %d bytes left", value, target, len(rest))
 			}

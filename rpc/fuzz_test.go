@@ -1,9 +1,9 @@
 package rpc_test
 
 import (
+	"bytes"
 	"context"
 	"io"
-	"runtime"
 	"testing"
 	"time"
 
@@ -11,18 +11,24 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/rpctest"
 )
 
-// FuzzServer sends any bytes to a server with the test functions: it lives on, and what it answers is responses.
+// FuzzServer sends any bytes to a server with the test functions: it lives on, what it answers is responses, and it needs
+// memory in proportion to the bytes.
 func FuzzServer(f *testing.F) {
 	for _, v := range loadVectors(f, "raw client > C++ server") {
 		if v.Request != nil && len(*v.Request) < 2000 {
 			f.Add(unhex(f, *v.Request))
 		}
 	}
+	// Calls whose refusals are much longer than themselves, and what is ignored.
+	for _, call := range []string{"\x94\x00\x01\xa1x\x90", "\x94\x00\x01\xa3add\x90", "\x93\x00\xa3add\x90", "\x94\x00\x01\xa3add\x92\x80\x80", "\x05"} {
+		f.Add(bytes.Repeat([]byte(call), 2000))
+	}
+	f.Add([]byte("\x94\x00\x01\xa8echo_obj\x91\xdd\x00\x00\x20\x00"))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		server := rpc.NewServer(rpc.ServerConfig{Limits: rpc.Limits{FrameSize: 100_000, Elements: 10_000}})
 		must(t, rpctest.BindFunctions(server))
-		// These take as long, or answer as much, as they are told.
-		for _, name := range []string{"sleep", "r_str", "r_bin", "r_ubin", "r_arr", "r_map", "s_exit_big"} {
+		// These take as long, or answer as much, as they are told, or copy the table of functions.
+		for _, name := range []string{"sleep", "r_str", "r_bin", "r_ubin", "r_arr", "r_map", "s_exit_big", "b_bind", "b_unbind"} {
 			server.Unbind(name)
 		}
 		listener := rpctest.Listen("fuzz")
@@ -33,11 +39,14 @@ func FuzzServer(f *testing.F) {
 			t.Fatal(err)
 		}
 		must(t, conn.SetDeadline(time.Now().Add(time.Minute)))
-		go func() {
-			conn.Write(input)
-			conn.(*rpctest.Conn).CloseWrite()
-		}()
-		answers, err := io.ReadAll(conn)
+		var answers []byte
+		rpc.CheckMemory(t, input, 250, func() {
+			go func() {
+				conn.Write(input)
+				conn.(*rpctest.Conn).CloseWrite()
+			}()
+			answers, err = io.ReadAll(conn)
+		})
 		if err != nil {
 			t.Fatalf("%x: answered %x, then %v", input, answers, err)
 		}
@@ -56,13 +65,4 @@ func FuzzServer(f *testing.F) {
 		must(t, server.Close())
 		must(t, <-served)
 	})
-}
-
-// allocated returns how many bytes of memory f allocates.
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
 }

@@ -71,7 +71,7 @@ func (r *Request) Arguments() ([]Raw, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []Raw
+	all := make([]Raw, 0, min(r.NumArgs(), len(rest)))
 	for len(rest) > 0 {
 		after, err := skip(rest)
 		if err != nil {

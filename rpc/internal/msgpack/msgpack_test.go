@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 )
 
@@ -216,13 +217,15 @@ func TestNothingIsAllocated(t *testing.T) {
 	}
 }
 
-// FuzzScanner: no input makes it panic, hang, or say what a simple recursive reader would not.
+// FuzzScanner: no input makes the scanner panic, hang, allocate, or find another end than a simple recursive reader does.
 func FuzzScanner(f *testing.F) {
 	f.Add([]byte("\x94\x00\x01\xa4echo\x91\xa5hello"))
 	f.Add([]byte("\xdd\xff\xff\xff\xff"))
 	f.Add(bytes.Repeat([]byte{0x91}, 100))
+	f.Add([]byte("\xc6\x7f\xff\xff\xff"))
 	limits := Limits{Size: 1000, Depth: 8, Elements: 100}
 	f.Fuzz(func(t *testing.T, b []byte) {
+		checkMemory(t, b)
 		want, complete := recursiveSize(b, limits.Depth)
 		var scanner Scanner
 		scanner.Init(limits)
@@ -234,6 +237,9 @@ func FuzzScanner(f *testing.F) {
 			if size > 0 {
 				if !complete || size != want {
 					t.Fatalf("%x: size %d, want %d, %v", b, size, want, complete)
+				}
+				if skipped, err := Skip(b); err != nil || skipped != size {
+					t.Fatalf("%x: skips %d, %v, want %d", b, skipped, err, size)
 				}
 				minimal, rest, err := AppendMinimal(nil, b)
 				if err != nil || len(rest) != len(b)-size || len(minimal) > size {
@@ -249,6 +255,21 @@ func FuzzScanner(f *testing.F) {
 			t.Fatalf("%x: not complete, want %d", b, want)
 		}
 	})
+}
+
+// checkMemory wants the ways to find the end of a value to cost no more than a few levels of nesting, and the shortest form
+// no more than the growth of its buffer.
+func checkMemory(t *testing.T, b []byte) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _ = Size(b, generous)
+	_, _ = Skip(b)
+	_, _, _ = AppendMinimal(nil, b)
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > uint64(8<<10+5*len(b)) {
+		t.Errorf("%d bytes of memory for %d bytes of input %.100x", used, len(b), b)
+	}
 }
 
 // recursiveSize is the plain way to find the end of a value, for values that are not deep.
