@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
@@ -20,11 +21,11 @@ var (
 // Installation is what SystemAggregator brings into an EVerest installation. The interface satellite is the one that the
 // satellite modules bring too: either may be installed first. The option satellites raises the number of satellite boards
 // that the manifest allows, 64 as it is built in; what was chosen before stays.
-func Installation() everest.Installation {
-	return everest.Installation{
+func Installation() install.Installation {
+	return install.Installation{
 		Module: moduleName, Manifest: manifest,
 		Interfaces: map[string][]byte{"satellite": satelliteInterface},
-		Options: []everest.InstallOption{{
+		Options: []install.Option{{
 			Name:  "satellites",
 			Usage: "the largest number of satellite boards, 64 to 1000",
 			Apply: allowSatellites,
@@ -49,7 +50,7 @@ const (
 	mostSatellites    = 1000
 )
 
-func allowSatellites(edit *everest.ManifestEdit, value string, given bool) error {
+func allowSatellites(edit *install.ManifestEdit, value string, given bool) error {
 	count := builtInSatellites
 	if installed := edit.Installed(); installed != nil && !given {
 		count = max(count, min(installed.Requires["satellite"].MaxConnections, mostSatellites))

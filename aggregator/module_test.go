@@ -22,6 +22,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -757,7 +759,7 @@ func TestInstallationFitsTheSatelliteModules(t *testing.T) {
 	if err != nil || !bytes.Equal(theirs, satelliteInterface) {
 		t.Errorf("the interface satellite is another one than the satellite modules': %v", err)
 	}
-	parsed, err := everest.ParseManifest(manifest)
+	parsed, err := install.ParseManifest(manifest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -765,7 +767,7 @@ func TestInstallationFitsTheSatelliteModules(t *testing.T) {
 		t.Errorf("the manifest's requirements are %+v", parsed.Requires)
 	}
 	prefix := t.TempDir()
-	if err := Installation().Install(prefix, os.Args[0]); err != nil {
+	if _, err := Installation().Install(prefix, os.Args[0], nil); err != nil {
 		t.Fatal(err)
 	}
 	storedIn(t, prefix, "libexec/everest/modules/SystemAggregator/manifest.yaml")
@@ -783,14 +785,14 @@ func TestInstallationAllowsMoreSatellites(t *testing.T) {
 		chosen map[string]string
 		want   int
 	}{{nil, 64}, {map[string]string{"satellites": "200"}, 200}, {nil, 200}, {map[string]string{"satellites": "64"}, 64}} {
-		if _, err := Installation().InstallWith(prefix, program, test.chosen); err != nil {
+		if _, err := Installation().Install(prefix, program, test.chosen); err != nil {
 			t.Fatal(err)
 		}
-		content, err := everest.InstalledManifest(prefix, "SystemAggregator")
+		content, err := install.InstalledManifest(prefix, "SystemAggregator")
 		if err != nil {
 			t.Fatal(err)
 		}
-		installed, err := everest.ParseManifest(content)
+		installed, err := install.ParseManifest(content)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -800,7 +802,7 @@ func TestInstallationAllowsMoreSatellites(t *testing.T) {
 		}
 	}
 	for _, value := range []string{"", "63", "1001", "many"} {
-		if _, err := Installation().InstallWith(prefix, program, map[string]string{"satellites": value}); err == nil {
+		if _, err := Installation().Install(prefix, program, map[string]string{"satellites": value}); err == nil {
 			t.Errorf("%q satellites are taken", value)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest/schema"
@@ -16,7 +18,7 @@ import (
 // the installation at InstallPrefix, which the manager reads too: a manifest that was adapted to its EVerest, and the
 // definitions of that release and of a vendor's own interfaces. What the installation does not have, or what cannot be read
 // there, is taken from what is built in, and the logger told. The manifest is returned as it is read.
-func (o Options) Installed(module string, builtInManifest []byte, builtInDefinitions func() (*schema.Definitions, error)) (Options, *Manifest, error) {
+func (o Options) Installed(module string, builtInManifest []byte, builtInDefinitions func() (*schema.Definitions, error)) (Options, *install.Manifest, error) {
 	log := o.Logger
 	if log == nil {
 		log = zap.NewNop()
@@ -24,7 +26,7 @@ func (o Options) Installed(module string, builtInManifest []byte, builtInDefinit
 	if o.Manifest == nil {
 		o.Manifest = manifestOf(o.InstallPrefix, module, builtInManifest, log)
 	}
-	manifest, err := ParseManifest(o.Manifest)
+	manifest, err := install.ParseManifest(o.Manifest)
 	if err != nil {
 		return o, nil, fmt.Errorf("%w (manifest of %s)", err, module)
 	}
@@ -38,9 +40,9 @@ func manifestOf(prefix, module string, builtIn []byte, log *zap.Logger) []byte {
 	if prefix == "" {
 		return builtIn
 	}
-	installed, err := InstalledManifest(prefix, module)
+	installed, err := install.InstalledManifest(prefix, module)
 	if err == nil {
-		_, err = ParseManifest(installed)
+		_, err = install.ParseManifest(installed)
 	}
 	switch {
 	case err == nil:
@@ -54,7 +56,7 @@ func manifestOf(prefix, module string, builtIn []byte, log *zap.Logger) []byte {
 }
 
 // definitionsOf returns the definitions of the manifest's interfaces.
-func definitionsOf(prefix string, manifest *Manifest, builtIn func() (*schema.Definitions, error), log *zap.Logger) (*schema.Definitions, error) {
+func definitionsOf(prefix string, manifest *install.Manifest, builtIn func() (*schema.Definitions, error), log *zap.Logger) (*schema.Definitions, error) {
 	names := map[string]bool{}
 	for _, provided := range manifest.Provides {
 		names[provided.Interface] = true
@@ -62,7 +64,7 @@ func definitionsOf(prefix string, manifest *Manifest, builtIn func() (*schema.De
 	for _, required := range manifest.Requires {
 		names[required.Interface] = true
 	}
-	installed, err := InstalledInterfaces(prefix, slices.Sorted(maps.Keys(names))...)
+	installed, err := install.InstalledInterfaces(prefix, slices.Sorted(maps.Keys(names))...)
 	if err != nil {
 		log.Warn("interface definitions of the installation cannot be read: built-in ones count in their place", zap.Error(err))
 	}

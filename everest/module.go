@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"go.uber.org/zap"
 )
 
@@ -19,7 +21,7 @@ type Module struct {
 	options  Options
 	topics   topics
 	log      *zap.Logger
-	manifest *Manifest
+	manifest *install.Manifest
 	spawned  bool
 
 	ctx    context.Context // ends with the module, its cause says why
@@ -122,7 +124,7 @@ func newModule(options Options) (*Module, error) {
 	}
 	m.watchdog.start(options.Supervisor, m.log)
 	if options.Manifest != nil {
-		manifest, err := ParseManifest(options.Manifest)
+		manifest, err := install.ParseManifest(options.Manifest)
 		if err != nil {
 			return nil, fmt.Errorf("%w (the own manifest of module %s)", err, options.ModuleID)
 		}

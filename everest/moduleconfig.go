@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/remotechargeport/remotechargeport/everest/install"
 )
 
 // moduleConfig is the manager's answer to a request for the own configuration.
@@ -126,7 +128,7 @@ func readModuleConfig(raw json.RawMessage) (*moduleConfig, error) {
 
 // checkManifest finds where the configuration does not give the module what its manifest asks for: the manager read
 // another manifest than the one that the program carries.
-func (c *moduleConfig) checkManifest(manifest *Manifest) error {
+func (c *moduleConfig) checkManifest(manifest *install.Manifest) error {
 	const remedy = "; is the manifest that the manager has installed another one than the program's?"
 	if err := checkParameters("parameter", manifest.Config, c.parameters[ownParameters]); err != nil {
 		return fmt.Errorf("%w%s", err, remedy)
@@ -153,7 +155,7 @@ func (c *moduleConfig) checkManifest(manifest *Manifest) error {
 	return nil
 }
 
-func checkParameters(what string, declared map[string]ManifestParameter, given []Parameter) error {
+func checkParameters(what string, declared map[string]install.Parameter, given []Parameter) error {
 	for _, name := range slices.Sorted(maps.Keys(declared)) {
 		parameter, found := findParameter(given, name)
 		if !found {

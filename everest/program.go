@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest/systemd"
@@ -20,7 +22,7 @@ import (
 // Program is a module as a binary that a manager starts, or a person with -install.
 type Program struct {
 	// Installation is what the binary brings along.
-	Installation Installation
+	Installation install.Installation
 	// Run is the module's life. Its context ends with SIGTERM or SIGINT; the options come from the command line and have the
 	// logger set, and the supervisor when systemd has started the process and wants to be told.
 	Run func(ctx context.Context, options Options) error
@@ -74,7 +76,7 @@ func (p Program) Main(arguments []string) error {
 }
 
 func (p Program) install(arguments []string) error {
-	prefix, chosen, err := p.Installation.readArguments(arguments)
+	prefix, chosen, err := readInstallArguments(p.Installation, arguments)
 	if err != nil {
 		return err
 	}
@@ -82,7 +84,7 @@ func (p Program) install(arguments []string) error {
 	if err != nil {
 		return err
 	}
-	report, err := p.Installation.InstallWith(prefix, executable, chosen)
+	report, err := p.Installation.Install(prefix, executable, chosen)
 	for _, line := range report {
 		fmt.Println(line)
 	}
@@ -90,7 +92,7 @@ func (p Program) install(arguments []string) error {
 }
 
 // readArguments reads what follows -install: the prefix, then options.
-func (i Installation) readArguments(arguments []string) (prefix string, chosen map[string]string, err error) {
+func readInstallArguments(i install.Installation, arguments []string) (prefix string, chosen map[string]string, err error) {
 	usage := "-install wants the prefix of the EVerest installation, such as /usr"
 	set := flag.NewFlagSet(i.Module, flag.ContinueOnError)
 	set.SetOutput(io.Discard)

@@ -7,6 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/remotechargeport/remotechargeport/everest/install"
 )
 
 func TestProgramRunsWithTheManagersArguments(t *testing.T) {
@@ -23,7 +27,7 @@ func TestProgramRunsWithTheManagersArguments(t *testing.T) {
 }
 
 func TestHelpNamesEveryFlag(t *testing.T) {
-	program := Program{Installation: Installation{Module: "ExampleModule"}}
+	program := Program{Installation: install.Installation{Module: "ExampleModule"}}
 	var text strings.Builder
 	if err := program.printHelp(&text); err != nil {
 		t.Fatal(err)
@@ -50,7 +54,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 func TestProgramInstallsItself(t *testing.T) {
 	prefix := t.TempDir()
 	program := Program{
-		Installation: Installation{Module: "ExampleModule", Manifest: []byte("description: example\n")},
+		Installation: install.Installation{Module: "ExampleModule", Manifest: []byte("description: example\n")},
 		Run: func(context.Context, Options) error {
 			t.Error("a program that installs itself must not run")
 			return nil
@@ -65,6 +69,35 @@ func TestProgramInstallsItself(t *testing.T) {
 	for _, arguments := range [][]string{{"-install"}, {"-install", "a", "b"}, {}} {
 		if err := program.Main(arguments); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: error %v, want one line", arguments, err)
+		}
+	}
+}
+
+func TestInstallCommandLine(t *testing.T) {
+	installation := install.Installation{Options: []install.Option{{Name: "others", Usage: "names"}}}
+	for _, test := range []struct {
+		arguments string
+		prefix    string
+		chosen    map[string]string
+		wrong     string
+	}{
+		{arguments: "/usr", prefix: "/usr", chosen: map[string]string{}},
+		{arguments: "/usr -others a,b", prefix: "/usr", chosen: map[string]string{"others": "a,b"}},
+		{arguments: "/usr --others=", prefix: "/usr", chosen: map[string]string{"others": ""}},
+		{arguments: "-others a", wrong: "takes -others with names"},
+		{arguments: "/usr -other a", wrong: "takes -others with names"},
+		{arguments: "/usr more", wrong: `"more" is too much`},
+		{arguments: "", wrong: "the prefix"},
+	} {
+		prefix, chosen, err := readInstallArguments(installation, strings.Fields(test.arguments))
+		if test.wrong != "" {
+			if err == nil || !strings.Contains(err.Error(), test.wrong) {
+				t.Errorf("%q: error %v, want one with %q", test.arguments, err, test.wrong)
+			}
+			continue
+		}
+		if diff := cmp.Diff(test.chosen, chosen); err != nil || prefix != test.prefix || diff != "" {
+			t.Errorf("%q: prefix %q, error %v, chosen (-want +got):\n%s", test.arguments, prefix, err, diff)
 		}
 	}
 }

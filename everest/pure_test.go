@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -208,24 +210,24 @@ func TestManifestThatDoesNotFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fitting := func() *Manifest {
-		return &Manifest{
-			Config:   map[string]ManifestParameter{"num": {Type: "integer"}, "new": {Type: "string", Default: json.RawMessage(`""`)}},
-			Provides: map[string]ManifestImplementation{"main": {Config: map[string]ManifestParameter{"impl_opt": {Type: "integer"}}}},
-			Requires: map[string]ManifestRequirement{"req0": {Interface: "if", MinConnections: 1, MaxConnections: 1}, "opt": {MaxConnections: 1}},
+	fitting := func() *install.Manifest {
+		return &install.Manifest{
+			Config:   map[string]install.Parameter{"num": {Type: "integer"}, "new": {Type: "string", Default: json.RawMessage(`""`)}},
+			Provides: map[string]install.Implementation{"main": {Config: map[string]install.Parameter{"impl_opt": {Type: "integer"}}}},
+			Requires: map[string]install.Requirement{"req0": {Interface: "if", MinConnections: 1, MaxConnections: 1}, "opt": {MaxConnections: 1}},
 		}
 	}
 	if err := config.checkManifest(fitting()); err != nil {
 		t.Fatal(err)
 	}
-	for want, change := range map[string]func(*Manifest){
-		`parameter "port" is missing`:                       func(m *Manifest) { m.Config["port"] = ManifestParameter{Type: "integer"} },
-		`parameter "num"`:                                   func(m *Manifest) { m.Config["num"] = ManifestParameter{Type: "string"} },
-		`implementation main: parameter "other" is missing`: func(m *Manifest) { m.Provides["main"].Config["other"] = ManifestParameter{Type: "string"} },
-		`requirement "more" (interface x) has 0 connections`: func(m *Manifest) {
-			m.Requires["more"] = ManifestRequirement{Interface: "x", MinConnections: 1, MaxConnections: 2}
+	for want, change := range map[string]func(*install.Manifest){
+		`parameter "port" is missing`:                       func(m *install.Manifest) { m.Config["port"] = install.Parameter{Type: "integer"} },
+		`parameter "num"`:                                   func(m *install.Manifest) { m.Config["num"] = install.Parameter{Type: "string"} },
+		`implementation main: parameter "other" is missing`: func(m *install.Manifest) { m.Provides["main"].Config["other"] = install.Parameter{Type: "string"} },
+		`requirement "more" (interface x) has 0 connections`: func(m *install.Manifest) {
+			m.Requires["more"] = install.Requirement{Interface: "x", MinConnections: 1, MaxConnections: 2}
 		},
-		`connects the requirement "req0"`: func(m *Manifest) { delete(m.Requires, "req0") },
+		`connects the requirement "req0"`: func(m *install.Manifest) { delete(m.Requires, "req0") },
 	} {
 		manifest := fitting()
 		change(manifest)

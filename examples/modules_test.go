@@ -53,8 +53,8 @@ func freePort(t *testing.T) int {
 
 func TestModulesAsAManagerStartsThem(t *testing.T) {
 	agentPort := freePort(t)
-	agent := install(t, "agent", "SatelliteAgent")
-	controller := install(t, "controller", "SatelliteController")
+	agent := installModule(t, "agent", "SatelliteAgent")
+	controller := installModule(t, "controller", "SatelliteController")
 	known, err := satellite.Definitions()
 	if err != nil {
 		t.Fatal(err)
@@ -147,8 +147,8 @@ func build(t *testing.T, folder string) string {
 	return program
 }
 
-// install lets the program put itself where a manager finds it.
-func install(t *testing.T, folder, module string) string {
+// installModule lets the program put itself where a manager finds it.
+func installModule(t *testing.T, folder, module string) string {
 	t.Helper()
 	prefix := t.TempDir()
 	if output, err := exec.CommandContext(t.Context(), build(t, folder), "-install", prefix).CombinedOutput(); err != nil {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
@@ -144,7 +146,7 @@ func startPage(t *testing.T, b pageBoard) *everesttest.Manager {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vendor, err := everest.InstalledInterfaces(prefix, "vendor_meter")
+	vendor, err := install.InstalledInterfaces(prefix, "vendor_meter")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +212,7 @@ func (b pageBoard) modules(t *testing.T, prefix string) (modules map[string]ever
 		module := everesttest.ModuleConfig{Module: active.Module, Config: active.Config, Manifest: []byte(tunnelManifests[active.Module])}
 		if active.Module == b.module {
 			id = name
-			installed, err := everest.InstalledManifest(prefix, b.module)
+			installed, err := install.InstalledManifest(prefix, b.module)
 			if err != nil {
 				t.Fatal(err)
 			}

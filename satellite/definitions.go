@@ -3,7 +3,8 @@ package satellite
 import (
 	_ "embed" // the manifests and the interface are files of their own
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
@@ -28,7 +29,7 @@ func Definitions() (*schema.Definitions, error) {
 }
 
 // requiredInterfaces returns the interfaces of a manifest's requirements, by id.
-func requiredInterfaces(manifest *everest.Manifest) map[string]string {
+func requiredInterfaces(manifest *install.Manifest) map[string]string {
 	interfaces := make(map[string]string, len(manifest.Requires))
 	for id, required := range manifest.Requires {
 		interfaces[id] = required.Interface
@@ -37,7 +38,7 @@ func requiredInterfaces(manifest *everest.Manifest) map[string]string {
 }
 
 // providedInterfaces returns the interfaces of a manifest's implementations, by id.
-func providedInterfaces(manifest *everest.Manifest) map[string]string {
+func providedInterfaces(manifest *install.Manifest) map[string]string {
 	interfaces := make(map[string]string, len(manifest.Provides))
 	for id, provided := range manifest.Provides {
 		interfaces[id] = provided.Interface

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -77,17 +79,17 @@ func ExampleAgentInstallation() {
 	defer os.RemoveAll(prefix)
 	agent := satellite.AgentInstallation()
 	// A program installs itself: os.Executable.
-	report, err := agent.InstallWith(prefix, os.DevNull, map[string]string{"tunnel": "powermeter,output_meter:powermeter"})
+	report, err := agent.Install(prefix, os.DevNull, map[string]string{"tunnel": "powermeter,output_meter:powermeter"})
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(strings.TrimSpace(report[len(report)-1]))
 
-	content, err := everest.InstalledManifest(prefix, agent.Module)
+	content, err := install.InstalledManifest(prefix, agent.Module)
 	if err != nil {
 		log.Fatal(err)
 	}
-	manifest, err := everest.ParseManifest(content)
+	manifest, err := install.ParseManifest(content)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 
 	"go.uber.org/zap"
@@ -71,23 +73,23 @@ func idsOf(tunnel string) map[string]string {
 }
 
 // installed installs a module at a prefix and returns its manifest.
-func installed(t *testing.T, prefix string, installation everest.Installation, chosen map[string]string) []byte {
+func installed(t *testing.T, prefix string, installation install.Installation, chosen map[string]string) []byte {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(program, []byte("#!"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := installation.InstallWith(prefix, program, chosen); err != nil {
+	if _, err := installation.Install(prefix, program, chosen); err != nil {
 		t.Fatal(err)
 	}
-	manifest, err := everest.InstalledManifest(prefix, installation.Module)
+	manifest, err := install.InstalledManifest(prefix, installation.Module)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return manifest
 }
 
-func (s extraSide) manifest(t *testing.T, installation everest.Installation) []byte {
+func (s extraSide) manifest(t *testing.T, installation install.Installation) []byte {
 	t.Helper()
 	prefix := s.prefix
 	if prefix == "" {

@@ -4,7 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
@@ -18,8 +19,8 @@ const (
 // AgentInstallation is what SatelliteAgent brings into an EVerest installation. Its
 // option tunnel adds an optional requirement for each further interface that is to
 // be tunnelled.
-func AgentInstallation() everest.Installation {
-	return installation(agentModule, agentManifest, func(edit *everest.ManifestEdit, extra route.Extra) error {
+func AgentInstallation() install.Installation {
+	return installation(agentModule, agentManifest, func(edit *install.ManifestEdit, extra route.Extra) error {
 		return edit.Require(extra.ID, extra.Interface, 0, 1)
 	})
 }
@@ -27,23 +28,23 @@ func AgentInstallation() everest.Installation {
 // ControllerInstallation is what SatelliteController brings into an EVerest
 // installation. Its option tunnel adds an implementation for each further interface
 // that is to be tunnelled.
-func ControllerInstallation() everest.Installation {
-	return installation(controllerModule, controllerManifest, func(edit *everest.ManifestEdit, extra route.Extra) error {
+func ControllerInstallation() install.Installation {
+	return installation(controllerModule, controllerManifest, func(edit *install.ManifestEdit, extra route.Extra) error {
 		return edit.Provide(extra.ID, extra.Interface, "Tunnelled from the satellite by its definition.")
 	})
 }
 
 // installation carries the interface `satellite` for both modules: the agent
 // does not need it, but either may be installed first.
-func installation(module string, manifest []byte, add func(*everest.ManifestEdit, route.Extra) error) everest.Installation {
-	return everest.Installation{
+func installation(module string, manifest []byte, add func(*install.ManifestEdit, route.Extra) error) install.Installation {
+	return install.Installation{
 		Module:     module,
 		Manifest:   manifest,
 		Interfaces: map[string][]byte{route.Satellite: satelliteInterface},
-		Options: []everest.InstallOption{{
+		Options: []install.Option{{
 			Name:  parameterTunnel,
 			Usage: "the names of further interfaces to tunnel, separated by commas",
-			Apply: func(edit *everest.ManifestEdit, value string, given bool) error {
+			Apply: func(edit *install.ManifestEdit, value string, given bool) error {
 				return applyTunnel(edit, value, given, add)
 			},
 		}},
@@ -52,7 +53,7 @@ func installation(module string, manifest []byte, add func(*everest.ManifestEdit
 
 // applyTunnel writes into the manifest what is to be tunnelled. Without the option
 // that is what was chosen before: a new release of the module must not take it away.
-func applyTunnel(edit *everest.ManifestEdit, value string, given bool, add func(*everest.ManifestEdit, route.Extra) error) error {
+func applyTunnel(edit *install.ManifestEdit, value string, given bool, add func(*install.ManifestEdit, route.Extra) error) error {
 	if !given {
 		value = installedTunnel(edit.Installed())
 	}
@@ -86,7 +87,7 @@ func applyTunnel(edit *everest.ManifestEdit, value string, given bool, add func(
 }
 
 // installedTunnel is what an installed manifest tunnels.
-func installedTunnel(installed *everest.Manifest) (names string) {
+func installedTunnel(installed *install.Manifest) (names string) {
 	if installed == nil {
 		return ""
 	}

@@ -8,11 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
@@ -34,26 +35,26 @@ func everestWith(t *testing.T, known *schema.Definitions, without ...string) str
 	return prefix
 }
 
-func installReport(t *testing.T, prefix string, installation everest.Installation, chosen map[string]string) (string, error) {
+func installReport(t *testing.T, prefix string, installation install.Installation, chosen map[string]string) (string, error) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(program, []byte("#!"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	report, err := installation.InstallWith(prefix, program, chosen)
+	report, err := installation.Install(prefix, program, chosen)
 	return strings.ReplaceAll(strings.Join(report, "\n"), prefix, "PREFIX"), err
 }
 
 func TestInstallationFollowsEVerest(t *testing.T) {
 	older := []string{"uk_random_delay", "iso15118_extensions", "dc_external_derate"}
-	for _, installation := range []everest.Installation{satellite.AgentInstallation(), satellite.ControllerInstallation()} {
+	for _, installation := range []install.Installation{satellite.AgentInstallation(), satellite.ControllerInstallation()} {
 		t.Run(installation.Module, func(t *testing.T) {
 			full := installed(t, everestWith(t, definitions(t)), installation, nil)
 			if string(full) != string(installation.Manifest) {
 				t.Errorf("in a full EVerest the manifest changes:\n%s", cmp.Diff(string(installation.Manifest), string(full)))
 			}
 			prefix := everestWith(t, definitions(t), older...)
-			manifest, err := everest.ParseManifest(installed(t, prefix, installation, nil))
+			manifest, err := install.ParseManifest(installed(t, prefix, installation, nil))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,7 +65,7 @@ func TestInstallationFollowsEVerest(t *testing.T) {
 					t.Errorf("%s is in the manifest, but not in this EVerest", id)
 				}
 			}
-			whole, err := everest.ParseManifest(installation.Manifest)
+			whole, err := install.ParseManifest(installation.Manifest)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,17 +126,17 @@ func TestInstallationOfATunnel(t *testing.T) {
 
 // tunnelOf returns what the installed manifest has beyond the built-in one, and
 // checks that the key tunnel says the same.
-func tunnelOf(t *testing.T, prefix string, installation everest.Installation) map[string]string {
+func tunnelOf(t *testing.T, prefix string, installation install.Installation) map[string]string {
 	t.Helper()
-	content, err := everest.InstalledManifest(prefix, installation.Module)
+	content, err := install.InstalledManifest(prefix, installation.Module)
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifest, err := everest.ParseManifest(content)
+	manifest, err := install.ParseManifest(content)
 	if err != nil {
 		t.Fatal(err)
 	}
-	builtIn, err := everest.ParseManifest(installation.Manifest)
+	builtIn, err := install.ParseManifest(installation.Manifest)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -21,7 +23,7 @@ var errEnded = errors.New("satellite: the handshake has ended")
 const defaultCommandTimeout = 290 * time.Second
 
 // moduleOptions fills in what the caller has left open.
-func moduleOptions(options everest.Options, module string, builtIn []byte, log *zap.Logger) (everest.Options, *everest.Manifest, error) {
+func moduleOptions(options everest.Options, module string, builtIn []byte, log *zap.Logger) (everest.Options, *install.Manifest, error) {
 	if options.Logger == nil {
 		options.Logger = log
 	}

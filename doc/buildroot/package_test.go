@@ -12,8 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/remotechargeport/remotechargeport/aggregator"
-	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
@@ -109,7 +110,7 @@ func TestInstalls(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(source, "bin"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	programs := map[string]everest.Installation{
+	programs := map[string]install.Installation{
 		"agent": satellite.AgentInstallation(), "controller": satellite.ControllerInstallation(), "aggregator": aggregator.Installation(),
 	}
 	for name := range programs {

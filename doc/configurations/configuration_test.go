@@ -10,18 +10,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 
 	"github.com/remotechargeport/remotechargeport/aggregator"
-	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
 // own are the modules of this project.
-func own() map[string]everest.Installation {
-	all := map[string]everest.Installation{}
-	for _, installation := range []everest.Installation{satellite.AgentInstallation(), satellite.ControllerInstallation(), aggregator.Installation()} {
+func own() map[string]install.Installation {
+	all := map[string]install.Installation{}
+	for _, installation := range []install.Installation{satellite.AgentInstallation(), satellite.ControllerInstallation(), aggregator.Installation()} {
 		all[installation.Module] = installation
 	}
 	return all
@@ -67,7 +68,7 @@ func definitions(t *testing.T) *schema.Definitions {
 		t.Fatal(err)
 	}
 	for _, name := range manifests {
-		manifest, err := everest.ParseManifest(manifestOf(t, strings.TrimSuffix(name, ".yaml")))
+		manifest, err := install.ParseManifest(manifestOf(t, strings.TrimSuffix(name, ".yaml")))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -122,9 +123,9 @@ func TestFilesFitTheirManifestsAndEachOther(t *testing.T) {
 	}
 }
 
-func mustParse(t *testing.T, manifest []byte) *everest.Manifest {
+func mustParse(t *testing.T, manifest []byte) *install.Manifest {
 	t.Helper()
-	parsed, err := everest.ParseManifest(manifest)
+	parsed, err := install.ParseManifest(manifest)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/remotechargeport/remotechargeport/aggregator"
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/satellite"
@@ -94,7 +96,7 @@ func TestUnitsAreHardenedAlike(t *testing.T) {
 }
 
 func TestSocketHasTheDefaultPort(t *testing.T) {
-	manifest, err := everest.ParseManifest(satellite.AgentInstallation().Manifest)
+	manifest, err := install.ParseManifest(satellite.AgentInstallation().Manifest)
 	if err != nil {
 		t.Fatal(err)
 	}

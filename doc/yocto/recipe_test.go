@@ -12,8 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/remotechargeport/remotechargeport/aggregator"
-	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
@@ -88,7 +89,7 @@ func TestTasks(t *testing.T) {
 	if len(told) != 3 {
 		t.Errorf("%d programs are built, want 3", len(told))
 	}
-	for _, installation := range []everest.Installation{satellite.AgentInstallation(), satellite.ControllerInstallation(), aggregator.Installation()} {
+	for _, installation := range []install.Installation{satellite.AgentInstallation(), satellite.ControllerInstallation(), aggregator.Installation()} {
 		modules := filepath.Join(image, "usr/libexec/everest/modules", installation.Module)
 		same(t, filepath.Join(modules, "manifest.yaml"), installation.Manifest)
 		same(t, filepath.Join(modules, installation.Module), []byte("program\n"))

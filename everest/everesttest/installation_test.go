@@ -3,9 +3,10 @@ package everesttest
 import (
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
@@ -19,7 +20,7 @@ func TestWriteInstallation(t *testing.T) {
 	if err := WriteInstallation(prefix, known); err != nil {
 		t.Fatal(err)
 	}
-	installed, err := everest.InstalledInterfaces(prefix, known.InterfaceNames()...)
+	installed, err := install.InstalledInterfaces(prefix, known.InterfaceNames()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,7 @@ func TestWriteInstallation(t *testing.T) {
 	if err := WriteInstallation(some, known, "energy", "auth"); err != nil {
 		t.Fatal(err)
 	}
-	target, err := everest.ReadTarget(some)
+	target, err := install.ReadTarget(some)
 	if err != nil || !target.Has("energy") || target.Has("system") {
 		t.Errorf("target %v, %v", target, err)
 	}

@@ -9,15 +9,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/remotechargeport/remotechargeport/everest/schema"
+	"github.com/remotechargeport/remotechargeport/everest/install"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // managedModule is a module of the configuration with everything that the checks found out about it.
 type managedModule struct {
 	config     ModuleConfig
-	manifest   *everest.Manifest
+	manifest   *install.Manifest
 	parameters map[string][]parameter
 }
 
@@ -78,7 +78,7 @@ func known(definitions *schema.Definitions, interfaceName string) bool {
 
 type manifestOfModule struct {
 	content []byte
-	parsed  *everest.Manifest
+	parsed  *install.Manifest
 }
 
 // readManifests returns the manifest of each module name.
@@ -99,7 +99,7 @@ func readManifests(config ManagerConfig) (map[string]manifestOfModule, error) {
 		if twice && !bytes.Equal(present.content, module.Manifest) {
 			return nil, fmt.Errorf("module %s: %s has another manifest elsewhere in the configuration", id, module.Module)
 		}
-		parsed, err := everest.ParseManifest(module.Manifest)
+		parsed, err := install.ParseManifest(module.Manifest)
 		if err != nil {
 			return nil, fmt.Errorf("module %s (%s): %w", id, module.Module, err)
 		}
@@ -152,7 +152,7 @@ func orNone(names []string) string {
 }
 
 // moduleConfiguration fills the parameters of a module and its implementations in.
-func moduleConfiguration(config ModuleConfig, manifest *everest.Manifest) (map[string][]parameter, error) {
+func moduleConfiguration(config ModuleConfig, manifest *install.Manifest) (map[string][]parameter, error) {
 	own, err := fillParameters(config.Config, manifest.Config)
 	if err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func moduleConfiguration(config ModuleConfig, manifest *everest.Manifest) (map[s
 	return parameters, nil
 }
 
-func fillParameters(given map[string]any, declared map[string]everest.ManifestParameter) ([]parameter, error) {
+func fillParameters(given map[string]any, declared map[string]install.Parameter) ([]parameter, error) {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if _, ok := declared[name]; !ok {
 			return nil, fmt.Errorf("config key %s is not in the manifest, which has: %s", name, orNone(slices.Sorted(maps.Keys(declared))))
@@ -195,7 +195,7 @@ func fillParameters(given map[string]any, declared map[string]everest.ManifestPa
 	return parameters, nil
 }
 
-func parameterValue(given map[string]any, name string, declaration everest.ManifestParameter) (json.RawMessage, error) {
+func parameterValue(given map[string]any, name string, declaration install.Parameter) (json.RawMessage, error) {
 	value := declaration.Default
 	if chosen, ok := given[name]; ok {
 		encoded, err := json.Marshal(chosen)

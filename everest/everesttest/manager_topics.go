@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/remotechargeport/remotechargeport/everest/schema"
+	"github.com/remotechargeport/remotechargeport/everest/install"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // startTopic is one of the retained topics of a manager's start.
@@ -47,7 +47,7 @@ func (m *Manager) startTopics() ([]startTopic, error) {
 	if m.config.Settings.ValidateSchema {
 		add("schemas", documentSchemas())
 	}
-	manifests, names := map[string]*everest.Manifest{}, map[string]string{}
+	manifests, names := map[string]*install.Manifest{}, map[string]string{}
 	for id, module := range m.modules {
 		manifests[module.config.Module] = module.manifest
 		names[id] = module.config.Module
@@ -148,7 +148,7 @@ func documentSchemas() map[string]any {
 }
 
 // manifestForm is a manifest as the manager publishes it: defaults filled in, the module's own parameters left out.
-func manifestForm(manifest *everest.Manifest) map[string]any {
+func manifestForm(manifest *install.Manifest) map[string]any {
 	provides := map[string]any{}
 	for id, implementation := range manifest.Provides {
 		config := map[string]any{}

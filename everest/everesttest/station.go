@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -57,7 +59,7 @@ type Station struct {
 
 	t        testing.TB
 	prefix   string
-	manifest *everest.Manifest
+	manifest *install.Manifest
 	run      func(ctx context.Context, options everest.Options) error
 	world    *everest.Module
 	fakes    map[string][]*Fake
@@ -70,7 +72,7 @@ type Station struct {
 func NewStation(t testing.TB, config StationConfig, run func(ctx context.Context, options everest.Options) error) *Station {
 	t.Helper()
 	s := &Station{t: t, run: run, fakes: map[string][]*Fake{}}
-	manifest, err := everest.ParseManifest(config.Manifest)
+	manifest, err := install.ParseManifest(config.Manifest)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
@@ -28,7 +30,7 @@ var (
 )
 
 var program = everest.Program{
-	Installation: everest.Installation{Module: "EchoModule", Manifest: manifest, Interfaces: map[string][]byte{"echo": echoInterface}},
+	Installation: install.Installation{Module: "EchoModule", Manifest: manifest, Interfaces: map[string][]byte{"echo": echoInterface}},
 	Run:          run,
 }
 

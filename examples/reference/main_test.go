@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/remotechargeport/remotechargeport/everest/install"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestReferenceIsNotStale(t *testing.T) {
@@ -24,7 +24,7 @@ func TestReferenceIsNotStale(t *testing.T) {
 		t.Errorf("doc/reference.md is stale: run go generate ./examples/reference (-it +now)\n%s", diff)
 	}
 	for _, installation := range installations() {
-		manifest, err := everest.ParseManifest(installation.Manifest)
+		manifest, err := install.ParseManifest(installation.Manifest)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/remotechargeport/remotechargeport/aggregator"
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/satellite"
@@ -39,8 +41,8 @@ Beside the variables that stand in for flags:
 `
 
 // installations are the modules, in the order of the page.
-func installations() []everest.Installation {
-	return []everest.Installation{satellite.AgentInstallation(), satellite.ControllerInstallation(), aggregator.Installation()}
+func installations() []install.Installation {
+	return []install.Installation{satellite.AgentInstallation(), satellite.ControllerInstallation(), aggregator.Installation()}
 }
 
 // page is the whole reference.
@@ -60,8 +62,8 @@ func page(ctx context.Context) (string, error) {
 	return text.String(), nil
 }
 
-func writeModule(text *strings.Builder, installation everest.Installation) error {
-	manifest, err := everest.ParseManifest(installation.Manifest)
+func writeModule(text *strings.Builder, installation install.Installation) error {
+	manifest, err := install.ParseManifest(installation.Manifest)
 	if err != nil {
 		return fmt.Errorf("%s: %w", installation.Module, err)
 	}
@@ -85,7 +87,7 @@ func writeModule(text *strings.Builder, installation everest.Installation) error
 }
 
 // values says what a key may hold.
-func values(parameter everest.ManifestParameter) string {
+func values(parameter install.Parameter) string {
 	if len(parameter.Enum) > 0 {
 		var names []string
 		for _, value := range parameter.Enum {
@@ -105,7 +107,7 @@ func values(parameter everest.ManifestParameter) string {
 
 func number(value float64) string { return strconv.FormatFloat(value, 'f', -1, 64) }
 
-func defaultOf(parameter everest.ManifestParameter) string {
+func defaultOf(parameter install.Parameter) string {
 	switch text := strings.Trim(string(parameter.Default), `"`); {
 	case parameter.Default == nil:
 		return "none: must be given"

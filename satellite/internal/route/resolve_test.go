@@ -6,9 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/install"
+
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
@@ -22,13 +23,13 @@ func standardInterfaces(t *testing.T) map[string]string {
 	return interfaces
 }
 
-func manifestOf(t *testing.T, module string) *everest.Manifest {
+func manifestOf(t *testing.T, module string) *install.Manifest {
 	t.Helper()
 	content, err := os.ReadFile("../../manifests/" + module + ".yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifest, err := everest.ParseManifest(content)
+	manifest, err := install.ParseManifest(content)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package everest_test
+package install_test
 
 import (
 	"strings"
@@ -6,13 +6,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/install"
 )
 
 const manifestHead = "description: a module\nmetadata: {license: 'https://example.org', authors: [me]}\n"
 
 func TestParseManifest(t *testing.T) {
-	manifest, err := everest.ParseManifest([]byte(manifestHead + `
+	manifest, err := install.ParseManifest([]byte(manifestHead + `
 config:
   hostname: {description: where to, type: string}
   limit: {description: how much, type: number, default: 4.0, mutability: ReadWrite, unit: A}
@@ -32,7 +32,7 @@ enable_external_mqtt: true
 	if err == nil {
 		t.Fatalf("YAML 1.1's no passes for a boolean: %+v", manifest)
 	}
-	manifest, err = everest.ParseManifest([]byte(manifestHead + `
+	manifest, err = install.ParseManifest([]byte(manifestHead + `
 config:
   hostname: {description: where to, type: string}
   limit: {description: how much, type: number, default: 4.0, mutability: ReadWrite, unit: A}
@@ -52,16 +52,16 @@ enable_external_mqtt: true
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &everest.Manifest{
+	want := &install.Manifest{
 		Description: "a module", License: "https://example.org", Authors: []string{"me"},
-		Config: map[string]everest.ManifestParameter{
+		Config: map[string]install.Parameter{
 			"hostname": {Description: "where to", Type: "string", Mutability: "ReadOnly"},
 			"limit":    {Description: "how much", Type: "number", Default: []byte("4.0"), Mutability: "ReadWrite", Unit: "A"},
 		},
-		Provides: map[string]everest.ManifestImplementation{"main": {Interface: "lamp", Description: "the lamp", Config: map[string]everest.ManifestParameter{
+		Provides: map[string]install.Implementation{"main": {Interface: "lamp", Description: "the lamp", Config: map[string]install.Parameter{
 			"on": {Description: "at start", Type: "boolean", Default: []byte("false"), Mutability: "ReadOnly"},
 		}}},
-		Requires: map[string]everest.ManifestRequirement{
+		Requires: map[string]install.Requirement{
 			"auth":   {Interface: "auth", MinConnections: 1, MaxConnections: 1},
 			"system": {Interface: "system", MinConnections: 0, MaxConnections: 4, IgnoreErrors: true, IgnoreVariables: []string{"log_status"}},
 		},
@@ -77,7 +77,7 @@ enable_external_mqtt: true
 
 // What EVerest's manager takes beside the keys that it knows, is taken here as well: EVerest's own manifests have it.
 func TestParseManifestTakesKeysOfTheAuthor(t *testing.T) {
-	manifest, err := everest.ParseManifest([]byte(`
+	manifest, err := install.ParseManifest([]byte(`
 description: a module
 metadata: {license: 'https://example.org', authors: [me], base_license: 'https://example.org/base', note: {any: thing}}
 config:
@@ -134,7 +134,7 @@ func TestParseManifestErrors(t *testing.T) {
 		{manifestHead + "config: {a: {description: ab, type: integer, default: 1.5}}", "config.a.default: 1.5 is no integer"},
 		{manifestHead + "config: {a: {description: ab, type: string, mutability: Often}}", `config.a.mutability is "Often"`},
 	} {
-		_, err := everest.ParseManifest([]byte(test.content))
+		_, err := install.ParseManifest([]byte(test.content))
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want %q", test.content, err, test.want)
 		}
@@ -146,7 +146,7 @@ func FuzzParseManifest(f *testing.F) {
 	f.Add([]byte("a: &a [*a]"))
 	f.Add([]byte("a: &a {b: c}\nd: {<<: *a}"))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		manifest, err := everest.ParseManifest(content)
+		manifest, err := install.ParseManifest(content)
 		if err == nil && manifest.Description == "" {
 			t.Error("a manifest without description passes")
 		}
@@ -154,7 +154,7 @@ func FuzzParseManifest(f *testing.F) {
 }
 
 func TestManifestParameterRange(t *testing.T) {
-	manifest, err := everest.ParseManifest([]byte(`
+	manifest, err := install.ParseManifest([]byte(`
 description: a module
 metadata: {license: "https://example.org", authors: [somebody]}
 config:

@@ -1,4 +1,4 @@
-package everest
+package install
 
 import (
 	"bytes"
@@ -161,7 +161,7 @@ func (f manifestFile) manifest() (*Manifest, error) {
 	}
 	manifest := &Manifest{
 		Description: f.Description, License: f.Metadata.License, Authors: f.Metadata.Authors,
-		Provides: map[string]ManifestImplementation{}, Requires: map[string]ManifestRequirement{},
+		Provides: map[string]Implementation{}, Requires: map[string]Requirement{},
 		EnableExternalMQTT: f.EnableExternalMQTT, EnableTelemetry: f.EnableTelemetry, EnableGlobalErrors: f.EnableGlobalErrors,
 	}
 	var err error
@@ -186,7 +186,7 @@ func (f manifestFile) manifest() (*Manifest, error) {
 		if err != nil {
 			return nil, err
 		}
-		manifest.Provides[id] = ManifestImplementation{Interface: provided.Interface, Description: provided.Description, Config: config}
+		manifest.Provides[id] = Implementation{Interface: provided.Interface, Description: provided.Description, Config: config}
 	}
 	for id, required := range f.Requires {
 		if err := checkName("requires", id); err != nil {
@@ -201,8 +201,8 @@ func (f manifestFile) manifest() (*Manifest, error) {
 	return manifest, nil
 }
 
-func (r manifestRequirement) requirement(where string) (ManifestRequirement, error) {
-	requirement := ManifestRequirement{
+func (r manifestRequirement) requirement(where string) (Requirement, error) {
+	requirement := Requirement{
 		Interface: r.Interface, MinConnections: 1, MaxConnections: 1,
 		IgnoreErrors: r.Ignore.Errors, IgnoreVariables: r.Ignore.Variables,
 	}
@@ -226,8 +226,8 @@ func (r manifestRequirement) requirement(where string) (ManifestRequirement, err
 	return requirement, nil
 }
 
-func manifestParameters(where string, files map[string]manifestParameterFile) (map[string]ManifestParameter, error) {
-	parameters := map[string]ManifestParameter{}
+func manifestParameters(where string, files map[string]manifestParameterFile) (map[string]Parameter, error) {
+	parameters := map[string]Parameter{}
 	for name, file := range files {
 		place := where + "." + name
 		if err := checkName(where, name); err != nil {
@@ -236,7 +236,7 @@ func manifestParameters(where string, files map[string]manifestParameterFile) (m
 		if err := checkDescription(place+".description", file.Description); err != nil {
 			return nil, err
 		}
-		parameter := ManifestParameter{
+		parameter := Parameter{
 			Description: file.Description, Type: file.Type, Mutability: file.Mutability,
 			Unit: file.Unit, Minimum: file.Minimum, Maximum: file.Maximum, Enum: file.Enum,
 		}
@@ -265,7 +265,7 @@ func manifestParameters(where string, files map[string]manifestParameterFile) (m
 
 // CheckValue reports whether a configured value is of the parameter's type, within its bounds and one of its enumerated
 // values. An integer does for a number.
-func (p ManifestParameter) CheckValue(value json.RawMessage) error {
+func (p Parameter) CheckValue(value json.RawMessage) error {
 	var err error
 	switch p.Type {
 	case "boolean":
@@ -283,7 +283,7 @@ func (p ManifestParameter) CheckValue(value json.RawMessage) error {
 	return p.checkRange(value)
 }
 
-func (p ManifestParameter) checkRange(value json.RawMessage) error {
+func (p Parameter) checkRange(value json.RawMessage) error {
 	if len(p.Enum) > 0 && !slices.ContainsFunc(p.Enum, func(allowed json.RawMessage) bool { return bytes.Equal(allowed, value) }) {
 		return fmt.Errorf("%s is none of %s", value, bytes.Join(asByteSlices(p.Enum), []byte(", ")))
 	}

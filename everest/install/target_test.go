@@ -1,4 +1,4 @@
-package everest
+package install
 
 import (
 	"os"
@@ -48,7 +48,7 @@ func following() Installation {
 	return Installation{
 		Module: "Following", Manifest: []byte(followingManifest),
 		Interfaces: map[string][]byte{"echo": []byte(echoDefinition)},
-		Options: []InstallOption{{Name: "others", Usage: "names", Apply: func(edit *ManifestEdit, value string, given bool) error {
+		Options: []Option{{Name: "others", Usage: "names", Apply: func(edit *ManifestEdit, value string, given bool) error {
 			if !given && edit.Installed() != nil {
 				value = strings.Trim(string(edit.Installed().Config["others"].Default), `"`)
 			}
@@ -92,7 +92,7 @@ func install(t *testing.T, i Installation, prefix string, chosen map[string]stri
 	if err := os.WriteFile(program, []byte("#!program"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	lines, err := i.InstallWith(prefix, program, chosen)
+	lines, err := i.Install(prefix, program, chosen)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,40 +210,12 @@ func TestInstallRefuses(t *testing.T) {
 			installation.Manifest = []byte(test.manifest)
 		}
 		prefix := everestAt(t, test.interfaces, nil)
-		_, err := installation.InstallWith(prefix, program, test.chosen)
+		_, err := installation.Install(prefix, program, test.chosen)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("error %v, want one with %q", err, test.want)
 		}
 		if _, err := os.Stat(filepath.Join(prefix, "libexec")); err == nil {
 			t.Errorf("%s: something is installed all the same", test.want)
-		}
-	}
-}
-
-func TestInstallCommandLine(t *testing.T) {
-	for _, test := range []struct {
-		arguments string
-		prefix    string
-		chosen    map[string]string
-		wrong     string
-	}{
-		{arguments: "/usr", prefix: "/usr", chosen: map[string]string{}},
-		{arguments: "/usr -others a,b", prefix: "/usr", chosen: map[string]string{"others": "a,b"}},
-		{arguments: "/usr --others=", prefix: "/usr", chosen: map[string]string{"others": ""}},
-		{arguments: "-others a", wrong: "takes -others with names"},
-		{arguments: "/usr -other a", wrong: "takes -others with names"},
-		{arguments: "/usr more", wrong: `"more" is too much`},
-		{arguments: "", wrong: "the prefix"},
-	} {
-		prefix, chosen, err := following().readArguments(strings.Fields(test.arguments))
-		if test.wrong != "" {
-			if err == nil || !strings.Contains(err.Error(), test.wrong) {
-				t.Errorf("%q: error %v, want one with %q", test.arguments, err, test.wrong)
-			}
-			continue
-		}
-		if diff := cmp.Diff(test.chosen, chosen); err != nil || prefix != test.prefix || diff != "" {
-			t.Errorf("%q: prefix %q, error %v, chosen (-want +got):\n%s", test.arguments, prefix, err, diff)
 		}
 	}
 }

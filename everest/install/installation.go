@@ -1,4 +1,4 @@
-package everest
+package install
 
 import (
 	"bytes"
@@ -23,12 +23,12 @@ type Installation struct {
 	// that EVerest itself does not have.
 	Interfaces map[string][]byte
 	// Options are what an installer may choose.
-	Options []InstallOption
+	Options []Option
 }
 
-// InstallOption is something that is chosen at the installation, because a
+// Option is something that is chosen at the installation, because a
 // manifest has to say it.
-type InstallOption struct {
+type Option struct {
 	// Name is what the command line calls it, without dash.
 	Name string
 	// Usage says in a few words what the value is.
@@ -38,25 +38,18 @@ type InstallOption struct {
 	Apply func(edit *ManifestEdit, value string, given bool) error
 }
 
-// Install puts the module where a manager with the installation prefix looks for
-// it: the program and its manifest below libexec/everest/modules, interfaces
-// below share/everest/interfaces. The program is copied from the file at
-// executable, for instance what os.Executable returned. Each file is replaced at once, and only where it differs, so a
-// program that is running is not disturbed and a second call changes nothing.
+// Install writes the module where a manager with the installation prefix looks for it: the program and its manifest below
+// libexec/everest/modules, interfaces below share/everest/interfaces. The program is copied from the file executable, such
+// as os.Executable names it. chosen has the values of Options by name. The report has a line for everything that was written
+// or left out, also beside an error.
 //
-// The manifest follows the EVerest that is installed at the prefix: optional
-// requirements and provided implementations whose interface that EVerest does not
-// have are left out, and so are the error lists that it does not have in
-// Interfaces. A mandatory requirement that it cannot fulfil is an error. Where
-// there is no EVerest at the prefix everything is installed as it is.
-func (i Installation) Install(prefix, executable string) error {
-	_, err := i.InstallWith(prefix, executable, nil)
-	return err
-}
-
-// InstallWith is Install with chosen values of Options, by name. The report says
-// line by line what was written and what was left out, also beside an error.
-func (i Installation) InstallWith(prefix, executable string, chosen map[string]string) (report []string, err error) {
+// Each file is replaced at once, and only where it differs. So a running program is not disturbed, and a second call changes
+// nothing.
+//
+// The manifest follows the EVerest at the prefix. Optional requirements and provided implementations are left out where that
+// EVerest lacks their interface, and so are the error lists in Interfaces that it lacks. A mandatory requirement that it
+// cannot fulfil is an error. Without an EVerest at the prefix everything is installed unchanged.
+func (i Installation) Install(prefix, executable string, chosen map[string]string) (report []string, err error) {
 	target, err := ReadTarget(prefix)
 	if err != nil {
 		return nil, err

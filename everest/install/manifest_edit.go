@@ -1,4 +1,4 @@
-package everest
+package install
 
 import (
 	"fmt"
@@ -35,7 +35,7 @@ func (i Installation) manifestFor(prefix string, target *Target, chosen map[stri
 		return nil, err
 	}
 	for name := range chosen {
-		if !slices.ContainsFunc(i.Options, func(o InstallOption) bool { return o.Name == name }) {
+		if !slices.ContainsFunc(i.Options, func(o Option) bool { return o.Name == name }) {
 			return nil, fmt.Errorf("everest: module %s has no option -%s at its installation", i.Module, name)
 		}
 	}

@@ -1,4 +1,4 @@
-package everest
+package install
 
 import (
 	"encoding/json"
@@ -15,26 +15,26 @@ type Manifest struct {
 	License     string
 	Authors     []string
 	// Config parameters of the module by name.
-	Config map[string]ManifestParameter
+	Config map[string]Parameter
 	// Provides by implementation id.
-	Provides map[string]ManifestImplementation
+	Provides map[string]Implementation
 	// Requires by requirement id.
-	Requires map[string]ManifestRequirement
+	Requires map[string]Requirement
 
 	EnableExternalMQTT bool
 	EnableTelemetry    bool
 	EnableGlobalErrors bool
 }
 
-// ManifestImplementation is one provided implementation.
-type ManifestImplementation struct {
+// Implementation is one provided implementation.
+type Implementation struct {
 	Interface   string
 	Description string
-	Config      map[string]ManifestParameter
+	Config      map[string]Parameter
 }
 
-// ManifestRequirement is one requirement: how many implementations of an interface the module wants to be connected to.
-type ManifestRequirement struct {
+// Requirement is one requirement: how many implementations of an interface the module wants to be connected to.
+type Requirement struct {
 	Interface string
 	// MinConnections is 1 where the manifest says nothing, 0 makes the requirement optional.
 	MinConnections int
@@ -46,8 +46,8 @@ type ManifestRequirement struct {
 	IgnoreVariables []string
 }
 
-// ManifestParameter declares one configuration parameter.
-type ManifestParameter struct {
+// Parameter declares one configuration parameter.
+type Parameter struct {
 	Description string
 	// Type is "boolean", "integer", "number" or "string".
 	Type string

@@ -1,4 +1,4 @@
-package everest
+package install
 
 import (
 	"bytes"

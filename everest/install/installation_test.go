@@ -1,4 +1,4 @@
-package everest
+package install
 
 import (
 	"os"
@@ -22,7 +22,7 @@ func TestInstallPutsFilesWhereAManagerLooks(t *testing.T) {
 	}
 	// The second time every file is there already.
 	for range 2 {
-		if err := installation.Install(prefix, program); err != nil {
+		if _, err := installation.Install(prefix, program, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -52,14 +52,14 @@ func TestInstallPutsFilesWhereAManagerLooks(t *testing.T) {
 
 func TestInstallNamesWhatIsWrong(t *testing.T) {
 	installation := Installation{Module: "ExampleModule"}
-	if err := installation.Install(t.TempDir(), "no-such-program"); err == nil || !strings.Contains(err.Error(), "no-such-program") {
+	if _, err := installation.Install(t.TempDir(), "no-such-program", nil); err == nil || !strings.Contains(err.Error(), "no-such-program") {
 		t.Errorf("error %v does not name the program", err)
 	}
 	notADirectory := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(notADirectory, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := installation.Install(notADirectory, notADirectory); err == nil || !strings.Contains(err.Error(), "manifest.yaml") && !strings.Contains(err.Error(), "ExampleModule") {
+	if _, err := installation.Install(notADirectory, notADirectory, nil); err == nil || !strings.Contains(err.Error(), "manifest.yaml") && !strings.Contains(err.Error(), "ExampleModule") {
 		t.Errorf("error %v does not name the file", err)
 	}
 }
