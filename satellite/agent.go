@@ -16,6 +16,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/discovery"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/admission"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
@@ -75,13 +76,8 @@ type Agent struct {
 	server     *rpc.Server
 	loop       *loop
 
-	security *security
-	guard    *guard
-	holder   holder
-	// refuseControl: functions that reset or update are refused where nobody knows
-	// who calls them.
-	refuseControl bool
-	pulse         pulse
+	protection *admission.Protection
+	admission  *admission.Policy
 
 	// agreement is the handshake, which only the loop steps.
 	agreement *handshake.Agent
@@ -119,11 +115,11 @@ func NewAgent(config AgentConfig) *Agent {
 	seen := newControlled()
 	config.Logger = seen.keep(config.Logger, &config.Everest)
 	// It limits itself, each stranger apart.
-	secured := newSecurity(config.Logger)
+	protection := admission.NewProtection(config.Logger)
 	config.Logger = everest.LimitRepeats(config.Logger)
 	return &Agent{
 		config: config, log: config.Logger.Named("agent").With(zap.String("module_id", config.Everest.ModuleID)), control: seen,
-		security: secured, guard: newGuard(secured.log),
+		protection: protection, admission: admission.NewPolicy(protection),
 		journal: NewJournal(config.Limits),
 		met:     make(chan struct{}), ready: make(chan struct{}),
 		v2: agentLink{identity: newIdentity()},
@@ -179,7 +175,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		Status: a.controlStatus,
 		NoPing: "an agent cannot call its controller: ping from the main board",
 	}, a.loop.ended, &a.background, a.log)
-	a.background.Go(func() { a.security.follow(a.loop.ended, a.trustChanged) })
+	a.background.Go(func() { a.protection.Follow(a.loop.ended, a.admission.TrustChanged) })
 	defer a.logLoss()
 	return runModule(ctx, module, a.loop, func(end handshake.ExitProcess) error {
 		return &EndError{Peer: a.status.controllerAddress(), Reason: end.Reason}
@@ -187,11 +183,11 @@ func (a *Agent) Run(ctx context.Context) error {
 }
 
 // secure reads the configuration keys of security.
-func (a *Agent) secure() (err error) {
-	if a.refuseControl, err = refusesOf(a.parameters.UnauthenticatedControl); err != nil {
+func (a *Agent) secure() error {
+	if err := a.admission.Configure(a.parameters.UnauthenticatedControl); err != nil {
 		return err
 	}
-	return a.security.configure(a.parameters.Security, a.parameters.IdentityDirectory)
+	return a.protection.Configure(a.parameters.Security, a.parameters.IdentityDirectory)
 }
 
 // prepare makes the handshake and the loop that drives it.
@@ -221,10 +217,20 @@ func (a *Agent) limitLife() func() {
 	}
 }
 
+// agreed reports whether a controller and this agent have agreed.
+func (a *Agent) agreed() bool {
+	select {
+	case <-a.met:
+		return true
+	default:
+		return false
+	}
+}
+
 // initialise holds the module's init until a controller has come and both have
 // agreed: so both boards' EVerest systems become ready together.
 func (a *Agent) initialise(ctx context.Context) error {
-	a.security.announce("whoever reaches the port controls this charge port",
+	a.protection.LogStart("whoever reaches the port controls this charge port",
 		"at least set listen_address to the address of the internal network and keep that network closed")
 	return a.loop.start(ctx, a.met)
 }
@@ -277,16 +283,21 @@ func (a *Agent) openServer() error {
 	}
 	a.status.listenAddress.Store(ptr(listener.Addr().String()))
 	config := rpc.ServerConfig{
-		Order:     rpc.OrderPerMethod,
-		Logger:    a.log,
-		OnSession: a.come,
+		Order:  rpc.OrderPerMethod,
+		Logger: a.log,
+		OnSession: func(session *rpc.Session) {
+			if a.admission.Admit(session, a.agreed()) {
+				a.sessions.begin(session)
+			}
+		},
 		OnSessionEnd: func(session *rpc.Session, _ error) {
-			if a.gone(session) {
+			a.admission.Leave(session)
+			if a.sessions.number(session) != 0 {
 				a.loop.post(handshake.Disconnected{Conn: a.sessions.end(session)})
 			}
 		},
 	}
-	a.security.protectServer(&config, a.guard)
+	a.admission.ProtectServer(&config)
 	a.server = rpc.NewServer(config)
 	if err := a.bindSynchronisation(); err != nil {
 		listener.Close()

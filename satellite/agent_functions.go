@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -31,11 +32,11 @@ func (a *Agent) bindSynchronisation() error {
 			if a.dialects == handshake.OnlyV2 && !a.sessions.hasGreeted(session) {
 				return nil, errLegacyClosed
 			}
-			if a.intrudes(ctx) {
+			if a.admission.RefusesTakeover(session, FunctionIAmHere, a.agreed(), time.Duration(a.v2.silence.Load())) {
 				return nil, rpc.NoReply
 			}
-			if err := a.announced(session); err != nil {
-				return nil, err
+			if !a.admission.Claim(session, a.agreed()) {
+				return nil, rpc.NoReply
 			}
 			a.status.controller.Store(ptr(session.RemoteAddr().String()))
 			return a.sessions.hold(ctx, handshake.IAmHere, a.loop, calledFunction(handshake.IAmHere))
@@ -67,7 +68,7 @@ func (a *Agent) synchronisation(function handshake.Function) rpc.Handler {
 // goodBye answers exit. Where that is refused the controller's leaving is a
 // connection that ends, no more.
 func (a *Agent) goodBye(ctx context.Context, request *rpc.Request) (any, error) {
-	if a.refuses(ctx, FunctionExit) {
+	if a.admission.RefusesPrivileged(rpc.SessionFrom(ctx), FunctionExit) {
 		rpc.SessionFrom(ctx).CloseAfterReply()
 		return nil, nil
 	}
@@ -108,7 +109,7 @@ func (a *Agent) commandFunction(r route.Route, command route.Command) rpc.Handle
 			return nil, err
 		}
 		a.status.commands.Add(1)
-		if command.Privileged && a.refuses(ctx, command.Function) {
+		if command.Privileged && a.admission.RefusesPrivileged(rpc.SessionFrom(ctx), command.Function) {
 			return command.WriteResult(command.UnavailableResult())
 		}
 		required := a.required(r.ID)
@@ -194,8 +195,8 @@ func (a *Agent) retrieve(ctx context.Context, request *rpc.Request) (any, error)
 	if err := request.Decode(); err != nil {
 		return nil, err
 	}
+	a.admission.Heard(rpc.SessionFrom(ctx))
 	session := a.sessions.number(rpc.SessionFrom(ctx))
-	a.pulse.beat(session, a.control.uptime())
 	a.loop.post(handshake.Called{Conn: session, Function: handshake.Retrieve})
 	a.journalLock.Lock()
 	events := a.journal.Take(mostPerAnswer)

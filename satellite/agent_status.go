@@ -63,10 +63,10 @@ func (a *Agent) Status() AgentStatus {
 	a.journalLock.Lock()
 	waiting, bytes, collected := a.journal.Len(), a.journal.Bytes(), a.journal.Appended()
 	a.journalLock.Unlock()
-	secured := a.security.status(a.holder.who())
+	secured := a.admission.Status()
 	return AgentStatus{
-		Security: secured.mode, PeerFingerprint: secured.fingerprint, PeerSerial: secured.serial,
-		IdentityExpires: secured.expires, RejectedPeers: secured.rejected,
+		Security: secured.Security, PeerFingerprint: secured.PeerFingerprint, PeerSerial: secured.PeerSerial,
+		IdentityExpires: secured.Expires, RejectedPeers: secured.Rejected,
 		State:   handshake.State(a.status.state.Load()).String(),
 		Dialect: text(&a.status.dialect), Resumes: a.status.resumes.Load(),
 		ListenAddress: text(&a.status.listenAddress),

@@ -87,8 +87,8 @@ func (a *Agent) hello(ctx context.Context, request *rpc.Request) (any, error) {
 		InstanceID: identity, Epoch: session,
 		HeartbeatTimeout: between(minSilence, silence, maxSilence), ResumeWindow: between(minWindow, window, maxWindow),
 	}
-	if err := a.announced(rpc.SessionFrom(ctx)); err != nil {
-		return nil, err
+	if !a.admission.Claim(rpc.SessionFrom(ctx), a.agreed()) {
+		return nil, rpc.NoReply
 	}
 	a.status.controller.Store(ptr(rpc.SessionFrom(ctx).RemoteAddr().String()))
 	known, err := a.sessions.hold(ctx, handshake.Hello, a.loop, func(number handshake.ConnID) handshake.Event {
@@ -151,6 +151,7 @@ func (a *Agent) events(ctx context.Context, request *rpc.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.admission.Heard(rpc.SessionFrom(ctx))
 	a.heard(session)
 	began := time.Now()
 	a.v2.lock.Lock()
@@ -219,7 +220,6 @@ func (a *Agent) nextEvent() <-chan struct{} {
 // heard tells the handshake that the controller is alive, often enough.
 func (a *Agent) heard(session handshake.ConnID) {
 	uptime := a.control.uptime()
-	a.pulse.beat(session, uptime)
 	now, told := int64(uptime), a.v2.told.Load()
 	if now-told > a.v2.silence.Load()/8 && a.v2.told.CompareAndSwap(told, now) {
 		a.loop.post(handshake.Called{Conn: session, Function: handshake.Events})
@@ -242,7 +242,7 @@ func (a *Agent) commandV2(r route.Route, command route.Command) rpc.Handler {
 		if err != nil {
 			return nil, err
 		}
-		if command.Privileged && a.refuses(ctx, command.Function) {
+		if command.Privileged && a.admission.RefusesPrivileged(rpc.SessionFrom(ctx), command.Function) {
 			return string(command.UnavailableResult()), nil
 		}
 		value, err := a.once(ctx, number, floor, limit, func(ctx context.Context) (json.RawMessage, error) {

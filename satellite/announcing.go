@@ -53,13 +53,13 @@ func (a *Agent) announcement() (*discovery.Announcement, error) {
 // the board's identity. A controller of a protected link wants the latter.
 func (a *Agent) serial() (string, error) {
 	configured := a.parameters.Serial
-	if !a.security.mutual() {
+	if !a.protection.IsMutual() {
 		if configured == "" {
 			return "", errors.New("satellite: announce_interfaces is configured, but the board has no serial number to announce: set the configuration key serial")
 		}
 		return configured, nil
 	}
-	proven := a.security.store().Identity().Serial
+	proven := a.protection.Store().Identity().Serial
 	if configured != "" && configured != proven {
 		return "", fmt.Errorf("satellite: serial is %s, but the board's certificate says %s: leave the configuration key serial empty", configured, proven)
 	}

@@ -24,7 +24,7 @@ func (a *Agent) controlStatus(context.Context) (*control.Status, error) {
 		Commands: now.Commands, CommandErrors: now.CommandErrors,
 		Tunnel: now.Tunnel, TunnelDifferences: now.Differences,
 	}
-	a.security.status(a.holder.who()).tell(status.Link)
+	a.admission.Status().Fill(status.Link)
 	if status.Health == control.Starting && status.Link.PeersRejected > 0 {
 		status.Problem += fmt.Sprintf(" Attempts rejected: %d; the security log says whose, and why", status.Link.PeersRejected)
 	}

@@ -27,7 +27,7 @@ func (c *Controller) controlStatus(ctx context.Context) (*control.Status, error)
 		Tunnel: now.Tunnel, TunnelDifferences: now.Differences,
 	}
 	status.Link.ActiveErrors = c.activeErrors(ctx)
-	c.security.status(c.peer.Load()).tell(status.Link)
+	c.dialer.Status().Fill(status.Link)
 	if !now.LastVariable.IsZero() {
 		status.Link.LastVariable = &now.LastVariable
 	}

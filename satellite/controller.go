@@ -15,7 +15,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/handshake"
-	"github.com/remotechargeport/remotechargeport/satellite/identity"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/admission"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
@@ -75,15 +75,12 @@ type Controller struct {
 	sinks       errorSinks
 	target      target
 	// finder is nil where hostname is no serial number.
-	finder *finder
-	loop   *loop
-	links  links
-	// security protects the link to the satellite with that serial number, to any
-	// one that is trusted where it is empty; peer is who is at its other end.
-	security *security
-	serial   string
-	peer     atomic.Pointer[identity.Peer]
-	relay    *relay
+	finder     *finder
+	loop       *loop
+	links      links
+	protection *admission.Protection
+	dialer     *admission.Dialer
+	relay      *relay
 	// agreement is the handshake, which only the loop steps.
 	agreement *handshake.Controller
 	protocol  handshake.ControllerConfig
@@ -111,11 +108,11 @@ func NewController(config ControllerConfig) *Controller {
 	}
 	seen := newControlled()
 	config.Logger = seen.keep(config.Logger, &config.Everest)
-	secured := newSecurity(config.Logger)
+	protection := admission.NewProtection(config.Logger)
 	config.Logger = everest.LimitRepeats(config.Logger)
 	return &Controller{
 		config: config, log: config.Logger.Named("controller").With(zap.String("module_id", config.Everest.ModuleID)), control: seen,
-		security: secured, agreed: make(chan struct{}), identity: newIdentity(),
+		protection: protection, dialer: admission.NewDialer(protection), agreed: make(chan struct{}), identity: newIdentity(),
 	}
 }
 
@@ -174,7 +171,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		c.background.Go(c.find)
 	}
 	c.control.serve(c.parameters.ControlSocket, module, control.Config{Status: c.controlStatus, Ping: c.ping}, c.loop.ended, &c.background, c.log)
-	c.background.Go(func() { c.security.follow(c.loop.ended, c.trustChanged) })
+	c.background.Go(func() { c.protection.Follow(c.loop.ended, c.trustChanged) })
 	defer c.logLoss()
 	return runModule(ctx, module, c.loop, func(end handshake.ExitProcess) error {
 		return &EndError{Peer: address, Reason: end.Reason}
@@ -198,9 +195,17 @@ func (c *Controller) prepare() {
 
 func (c *Controller) address() string { return c.target.String() }
 
+// secure reads the configuration keys of security.
+func (c *Controller) secure() error {
+	if err := c.dialer.Configure(c.parameters.Hostname, c.parameters.SatelliteSerial, c.parameters.Security); err != nil {
+		return err
+	}
+	return c.protection.Configure(c.parameters.Security, c.parameters.IdentityDirectory)
+}
+
 // initialise holds the module's init until the agent has agreed.
 func (c *Controller) initialise(ctx context.Context) error {
-	c.security.announce("whoever can answer at the satellite's address is taken for it", "at least keep the internal network closed")
+	c.protection.LogStart("whoever can answer at the satellite's address is taken for it", "at least keep the internal network closed")
 	return c.loop.start(ctx, c.agreed)
 }
 

@@ -73,10 +73,10 @@ type controllerCounters struct {
 
 // Status returns a snapshot.
 func (c *Controller) Status() ControllerStatus {
-	secured := c.security.status(c.peer.Load())
+	secured := c.dialer.Status()
 	status := ControllerStatus{
-		Security: secured.mode, PeerFingerprint: secured.fingerprint, PeerSerial: secured.serial,
-		IdentityExpires: secured.expires, RejectedPeers: secured.rejected,
+		Security: secured.Security, PeerFingerprint: secured.PeerFingerprint, PeerSerial: secured.PeerSerial,
+		IdentityExpires: secured.Expires, RejectedPeers: secured.Rejected,
 		State:     handshake.State(c.status.state.Load()).String(),
 		Satellite: text(&c.status.satellite),
 		Connected: c.links.working() != nil,

@@ -124,7 +124,7 @@ func (c *Controller) clearDuplicate() {
 // dial connects to the satellite, wherever it is.
 func (c *Controller) dial(ctx context.Context) (*rpc.Client, error) {
 	if c.finder == nil {
-		return c.dialAddress(ctx, c.address())
+		return c.dialer.Dial(ctx, c.address())
 	}
 	waited, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
@@ -208,7 +208,7 @@ func (c *Controller) dialBoard(ctx context.Context, board discovery.Satellite, c
 	for _, endpoint := range board.Endpoints() {
 		addresses = append(addresses, endpoint.String())
 	}
-	client, err := dialFirst(ctx, addresses, nextAddress, c.dialAddress)
+	client, err := dialFirst(ctx, addresses, nextAddress, c.dialer.Dial)
 	if err != nil && errors.Is(context.Cause(ctx), errMoved) {
 		return nil, errMoved
 	}

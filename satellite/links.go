@@ -187,13 +187,20 @@ func (l *links) standing() *rpc.Client {
 // logRefusal logs why there is no connection, at the level Info only where the
 // reason is a new one: an agent may be away for long.
 func (c *Controller) logRefusal(err error) {
-	err = c.suspectSecurity(err)
+	err = c.dialer.Explain(err)
 	reason := err.Error()
 	if last := c.refusal.Swap(&reason); last != nil && *last == reason {
 		c.log.Debug("no agent yet, for the same reason", zap.String("satellite", c.address()), zap.Error(err))
 		return
 	}
 	c.log.Info("no agent yet", zap.String("satellite", c.address()), zap.Error(err))
+}
+
+// trustChanged closes the connection of a satellite that is not trusted any more.
+func (c *Controller) trustChanged() {
+	if client := c.links.standing(); client != nil {
+		c.dialer.Recognise(client)
+	}
 }
 
 // connect makes a connection, watches it to its end, and closes it when the link
@@ -213,12 +220,12 @@ func (c *Controller) connect(attempt *link) {
 	attempt.client, c.links.end = client, nil
 	c.links.lock.Unlock()
 	// Trust that was withdrawn since the handshake has not found this connection.
-	c.recognise(client)
+	c.dialer.Recognise(client)
 	c.loop.post(handshake.Connected{Conn: attempt.number})
 	select {
 	case <-client.Done():
 		c.connectionEnded(attempt, client.Err())
-		c.explainEnd(client.Err())
+		c.dialer.LogEnd(c.address(), client.Err())
 		c.loop.post(handshake.Disconnected{Conn: attempt.number})
 	case <-attempt.ctx.Done():
 	case <-c.loop.ended:

@@ -10,6 +10,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/admission"
 )
 
 // board is a satellite's port with an identity of its own.
@@ -71,12 +72,12 @@ func TestTrustCountsForTheConnectionThatStands(t *testing.T) {
 	trusted(t, own, taken, late)
 
 	c := NewController(ControllerConfig{Everest: everest.Options{ModuleID: "controller"}})
-	c.serial = "SAT01"
-	if err := c.security.configure(securityMutual, own); err != nil {
+	c.parameters = controllerParameters{SatelliteSerial: "SAT01", Security: admission.MutualTLS, IdentityDirectory: own}
+	if err := c.secure(); err != nil {
 		t.Fatal(err)
 	}
 	dial := func(address string) *rpc.Client {
-		client, err := c.dialAddress(t.Context(), address)
+		client, err := c.dialer.Dial(t.Context(), address)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/admission"
 )
 
 // protections are the ways to protect a link.
@@ -17,19 +17,19 @@ var protections = []struct {
 	name    string
 	prepare func(testing.TB) func(*bareLink)
 }{
-	{securityPlain, func(testing.TB) func(*bareLink) { return func(*bareLink) {} }},
-	{securityMutual, func(t testing.TB) func(*bareLink) {
+	{admission.Plain, func(testing.TB) func(*bareLink) { return func(*bareLink) {} }},
+	{admission.MutualTLS, func(t testing.TB) func(*bareLink) {
 		sat, main := pairedDirectories(t)
 		return func(l *bareLink) {
-			configured(t, l.agent.security, sat)
-			configured(t, l.controller.security, main)
+			configured(t, l.agent.protection, sat)
+			configured(t, l.controller.protection, main)
 		}
 	}},
 }
 
-func configured(t testing.TB, s *security, directory string) {
+func configured(t testing.TB, p *admission.Protection, directory string) {
 	t.Helper()
-	if err := s.configure(securityMutual, directory); err != nil {
+	if err := p.Configure(admission.MutualTLS, directory); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -107,9 +107,7 @@ func BenchmarkProtectedConnect(b *testing.B) {
 			address := text(&link.agent.status.listenAddress)
 			b.ResetTimer()
 			for range b.N {
-				config := rpc.Config{}
-				link.controller.security.protectClient(&config, "", nil)
-				client, err := rpc.Dial(b.Context(), address, config)
+				client, err := link.controller.dialer.Dial(b.Context(), address)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -1,4 +1,4 @@
-package satellite
+package admission
 
 import (
 	"context"
@@ -15,28 +15,28 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
-// guarded is a guard with a clock and a log of its own.
-type guarded struct {
-	*guard
+// limited is a limiter with a clock and a log of its own.
+type limited struct {
+	*limiter
 	clock time.Time
 	lines *observer.ObservedLogs
 }
 
-func newGuarded() *guarded {
+func newLimited() *limited {
 	core, lines := observer.New(zap.InfoLevel)
-	g := &guarded{guard: newGuard(newSecurityLog(zap.New(core))), clock: time.Unix(1_800_000_000, 0), lines: lines}
+	g := &limited{limiter: newLimiter(newLog(zap.New(core)), func(identity.Reason) []zap.Field { return nil }), clock: time.Unix(1_800_000_000, 0), lines: lines}
 	g.log.now = func() time.Time { return g.clock }
 	return g
 }
 
 func at(host string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(host), Port: 40000} }
 
-func (g *guarded) of(reason identity.Reason) int {
+func (g *limited) of(reason identity.Reason) int {
 	return g.lines.FilterField(zap.String("reason", string(reason))).Len()
 }
 
 // fail lets an address in and fails its handshake, so often as it is let in.
-func (g *guarded) fail(host string, times int) (admitted int) {
+func (g *limited) fail(host string, times int) (admitted int) {
 	for range times {
 		if g.admit(at(host)) == nil {
 			g.reject(at(host), rpc.ErrHandshake)
@@ -47,12 +47,12 @@ func (g *guarded) fail(host string, times int) (admitted int) {
 }
 
 func TestAnAddressThatFailsTooOften(t *testing.T) {
-	g := newGuarded()
-	if admitted := g.fail("192.0.2.1", 1000); admitted != guardFailures {
-		t.Errorf("%d attempts were let in, want %d", admitted, guardFailures)
+	g := newLimited()
+	if admitted := g.fail("192.0.2.1", 1000); admitted != maxFailures {
+		t.Errorf("%d attempts were let in, want %d", admitted, maxFailures)
 	}
-	if lines := g.of(ReasonRateLimited); lines != 1 {
-		t.Errorf("%d lines tell of the closed door, want 1", lines)
+	if lines := g.of(reasonRateLimited); lines != 1 {
+		t.Errorf("%d lines tell of the refused address, want 1", lines)
 	}
 	if count := g.log.rejections.Load(); count != 1000 {
 		t.Errorf("%d were counted, want 1000", count)
@@ -71,8 +71,8 @@ func TestAnAddressThatFailsTooOften(t *testing.T) {
 }
 
 func TestOnlySoManyHandshakesAtATime(t *testing.T) {
-	g := newGuarded()
-	for i := range guardPending {
+	g := newLimited()
+	for i := range maxPending {
 		if err := g.admit(at("192.0.2.1")); err != nil {
 			t.Errorf("connection %d: %v", i, err)
 		}
@@ -80,9 +80,9 @@ func TestOnlySoManyHandshakesAtATime(t *testing.T) {
 	if err := g.admit(at("192.0.2.1")); !errors.Is(err, errTooManyHandshakes) {
 		t.Errorf("one more handshake of an address: %v", err)
 	}
-	total := guardPending
-	for i := 2; total < guardPendingAll; i++ {
-		for range guardPending {
+	total := maxPending
+	for i := 2; total < maxPendingAll; i++ {
+		for range maxPending {
 			if err := g.admit(at(fmt.Sprintf("192.0.2.%d", i))); err != nil {
 				t.Fatalf("connection %d: %v", total, err)
 			}
@@ -93,7 +93,7 @@ func TestOnlySoManyHandshakesAtATime(t *testing.T) {
 		t.Error("all addresses together may have any number of handshakes under way")
 	}
 	// A place that becomes free is taken by whoever comes.
-	g.settle(at("192.0.2.1"), true)
+	g.accept(at("192.0.2.1"), true)
 	if err := g.admit(at("198.51.100.1")); err != nil {
 		t.Error(err)
 	}
@@ -104,27 +104,27 @@ func TestOnlySoManyHandshakesAtATime(t *testing.T) {
 	}
 	g.reject(at("192.0.2.1"), rpc.ErrHandshake)
 	// A trusted board that is turned away does not take its place.
-	g.settle(at("198.51.100.1"), false)
+	g.accept(at("198.51.100.1"), false)
 	if admitted := g.fail("192.0.2.1", 100); admitted != 100 {
 		t.Errorf("the known controller was let in %d times of 100", admitted)
 	}
 }
 
 func TestMemoryForAddressesIsBounded(t *testing.T) {
-	g := newGuarded()
+	g := newLimited()
 	for i := range 100_000 {
 		g.fail(fmt.Sprintf("2001:db8::%x:%x", i>>8, i&0xff), 1)
 	}
-	if len(g.doors) != guardAddresses || g.seen.Len() != guardAddresses {
-		t.Errorf("%d addresses are remembered, want %d", len(g.doors), guardAddresses)
+	if len(g.addresses) != maxAddresses || g.seen.Len() != maxAddresses {
+		t.Errorf("%d addresses are remembered, want %d", len(g.addresses), maxAddresses)
 	}
-	if g.lines.Len() > rejectionLines+1 {
+	if g.lines.Len() > rejectionBurst+1 {
 		t.Errorf("%d lines were logged in no time", g.lines.Len())
 	}
 	g.clock = g.clock.Add(time.Minute)
 	g.fail("192.0.2.1", 1)
 	last := g.lines.All()[g.lines.Len()-1].ContextMap()
-	if suppressed, ok := last["repeats"].(uint64); !ok || suppressed != 100_000-rejectionLines {
+	if suppressed, ok := last["repeats"].(uint64); !ok || suppressed != 100_000-rejectionBurst {
 		t.Errorf("the next line tells of %v that were suppressed", last["repeats"])
 	}
 	if g.pending != 0 {
@@ -133,7 +133,7 @@ func TestMemoryForAddressesIsBounded(t *testing.T) {
 }
 
 func TestAPortThatIsClosedIsNobodysFailure(t *testing.T) {
-	g := newGuarded()
+	g := newLimited()
 	for _, err := range []error{context.Canceled, net.ErrClosed} {
 		if err := g.admit(at("192.0.2.1")); err != nil {
 			t.Fatal(err)
@@ -147,7 +147,7 @@ func TestAPortThatIsClosedIsNobodysFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.reject(at("192.0.2.1"), fmt.Errorf("%w: the limit is 256", rpc.ErrTooManyConnections))
-	if g.of(ReasonTooMany) != 1 {
+	if g.of(reasonTooMany) != 1 {
 		t.Errorf("%v", g.lines.All())
 	}
 	if errors.Is(errRateLimited, net.ErrClosed) {

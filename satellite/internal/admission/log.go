@@ -1,0 +1,113 @@
+package admission
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite/identity"
+)
+
+// Values of the field event in lines of the security log. Package identity has further ones. The texts are stable.
+const (
+	eventPlain         = "link_plain"
+	eventProtected     = "link_protected"
+	eventNobodyTrusted = "nobody_trusted"
+	eventPeerAccepted  = "peer_accepted"
+	eventPeerRejected  = "peer_rejected"
+	// eventPeerDropped is a peer whose connection was closed because the trust in it was withdrawn.
+	eventPeerDropped = "peer_dropped"
+	// eventControlRefused and eventControlUnauthenticated are privileged commands on a plain link, refused or executed.
+	eventControlRefused         = "control_refused"
+	eventControlUnauthenticated = "control_unauthenticated"
+)
+
+// Reasons of rejected peers beside those of package identity.
+const (
+	reasonRateLimited   identity.Reason = "rate_limited"
+	reasonTooMany       identity.Reason = "too_many"
+	reasonNotController identity.Reason = "not_controller"
+)
+
+const (
+	// rejectionBurst is how many rejections are logged at once.
+	rejectionBurst = 100
+	// rejectionRate is how many rejections a second are logged after the burst. The others are counted.
+	rejectionRate = 5
+)
+
+// Log is the logger named "security" below the module's. It counts the rejected peers.
+type Log struct {
+	logger *zap.Logger
+	// peers takes the rejections. They have a limit of their own, since each address counts.
+	peers      *zap.Logger
+	rejections atomic.Uint64
+	now        func() time.Time
+
+	mu         sync.Mutex
+	lines      *rate.Limiter
+	suppressed uint64
+}
+
+func newLog(logger *zap.Logger) *Log {
+	return &Log{
+		logger: everest.LimitRepeats(logger), peers: logger, now: time.Now,
+		lines: rate.NewLimiter(rejectionRate, rejectionBurst),
+	}
+}
+
+// rejected counts a rejected peer, and logs the rejection unless too many are logged. peer is an address.
+func (l *Log) rejected(peer string, reason identity.Reason, err error, fields ...zap.Field) {
+	l.rejections.Add(1)
+	suppressed, write := l.take()
+	if !write {
+		return
+	}
+	if peer, ok := errors.AsType[*identity.PeerError](err); ok && peer.Reason != identity.NoCertificate {
+		fields = append(fields, zap.String("serial", peer.Serial), zap.Stringer("fingerprint", peer.Fingerprint))
+	}
+	if suppressed > 0 {
+		fields = append(fields, zap.Uint64("repeats", suppressed))
+	}
+	l.peers.With(fields...).Warn("peer rejected",
+		zap.String("event", eventPeerRejected), zap.String("reason", string(reason)), zap.String("address", peer), zap.Error(err))
+}
+
+// take reports whether a line may be written, and returns how many before it were not.
+func (l *Log) take() (suppressed uint64, write bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.lines.AllowN(l.now(), 1) {
+		l.suppressed++
+		return 0, false
+	}
+	suppressed, l.suppressed = l.suppressed, 0
+	return suppressed, true
+}
+
+func (l *Log) accepted(address string, peer identity.Peer) {
+	l.logger.Info("peer accepted", zap.String("event", eventPeerAccepted), zap.String("address", address),
+		zap.String("serial", peer.Serial), zap.Stringer("fingerprint", peer.Fingerprint), zap.String("authority", peer.Authority))
+}
+
+func (l *Log) dropped(address string, peer identity.Peer, err error) {
+	l.logger.Warn("connection closed: the trust in the peer was withdrawn", zap.String("event", eventPeerDropped),
+		zap.String("address", address), zap.String("serial", peer.Serial), zap.Stringer("fingerprint", peer.Fingerprint), zap.Error(err))
+}
+
+// reasonOf is identity.ReasonOf with the reasons of this package.
+func reasonOf(err error) identity.Reason {
+	switch {
+	case errors.Is(err, errTooManyHandshakes), errors.Is(err, rpc.ErrTooManyConnections):
+		return reasonTooMany
+	case errors.Is(err, errRateLimited):
+		return reasonRateLimited
+	}
+	return identity.ReasonOf(err)
+}

@@ -1,0 +1,189 @@
+package admission
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite/identity"
+)
+
+// Policy decides about the connections of the agent's port, and about what they may do.
+type Policy struct {
+	protection *Protection
+	log        *Log
+	limiter    *limiter
+	lease      lease
+	// refuse is the configuration key unauthenticated_control: privileged commands are refused on a plain link.
+	refuse    bool
+	heartbeat heartbeat
+}
+
+// NewPolicy returns the policy of an agent whose link is protected so.
+func NewPolicy(protection *Protection) *Policy {
+	remedy := func(reason identity.Reason) []zap.Field { return protection.remedy(reason, "main board") }
+	return &Policy{
+		protection: protection, log: protection.log, limiter: newLimiter(protection.log, remedy),
+		heartbeat: heartbeat{started: time.Now()},
+	}
+}
+
+// Configure reads the configuration key unauthenticated_control. Empty is its default.
+func (p *Policy) Configure(unauthenticatedControl string) error {
+	switch unauthenticatedControl {
+	case "", "allow":
+		p.refuse = false
+	case "refuse":
+		p.refuse = true
+	default:
+		return fmt.Errorf("satellite: the configuration key unauthenticated_control is %q: it must be allow or refuse", unauthenticatedControl)
+	}
+	return nil
+}
+
+// handshakeTimeout bounds a TLS handshake at the agent's port. The peer is on the same network and needs a fraction.
+const handshakeTimeout = 5 * time.Second
+
+// ProtectServer sets what protects the agent's port.
+func (p *Policy) ProtectServer(config *rpc.ServerConfig) {
+	store := p.protection.Store()
+	if store == nil {
+		config.InsecurePlaintext = true
+		return
+	}
+	config.TLS = store.ServerTLS()
+	config.HandshakeTimeout = handshakeTimeout
+	config.Admit = p.limiter.admit
+	config.OnReject = p.limiter.reject
+}
+
+// Admit reports whether a connection is admitted, and closes it otherwise. It is for the server's OnSession, before
+// anything of the connection is read. agreed means that a controller and the agent have agreed.
+func (p *Policy) Admit(session *rpc.Session, agreed bool) bool {
+	if !p.protection.IsMutual() {
+		return true
+	}
+	remote := session.RemoteAddr()
+	peer, err := p.verify(session)
+	switch {
+	case err != nil:
+		// The trust was withdrawn since the handshake.
+		p.limiter.reject(remote, err)
+		session.Close()
+		return false
+	case !p.lease.admit(session, peer, agreed):
+		p.limiter.accept(remote, false)
+		p.log.rejected(remote.String(), reasonNotController, errNotController(peer))
+		session.Close()
+		return false
+	}
+	p.limiter.accept(remote, true)
+	p.log.accepted(remote.String(), peer)
+	// Trust that was withdrawn before the connection was known has not found it.
+	p.TrustChanged()
+	return true
+}
+
+// Claim assigns the lease to the peer that announces itself on a connection, and closes the connections of other boards.
+// Where another board holds the lease it closes the connection and returns false.
+func (p *Policy) Claim(session *rpc.Session, agreed bool) bool {
+	others, ok := p.lease.claim(session, agreed)
+	if !ok {
+		session.Close()
+		return false
+	}
+	for _, other := range others {
+		peer, err := p.verify(other)
+		if err == nil {
+			err = errNotController(peer)
+		}
+		p.log.rejected(other.RemoteAddr().String(), reasonNotController, err)
+		other.Close()
+	}
+	return true
+}
+
+// Leave forgets a connection that has ended.
+func (p *Policy) Leave(session *rpc.Session) { p.lease.leave(session) }
+
+// TrustChanged closes the connections of peers that are not trusted any more.
+func (p *Policy) TrustChanged() {
+	for session, peer := range p.lease.connections() {
+		if _, err := p.verify(session); err != nil {
+			p.log.dropped(session.RemoteAddr().String(), peer, err)
+			session.Close()
+		}
+	}
+}
+
+// Status returns the status of the link's protection, with the controller that holds the lease.
+func (p *Policy) Status() Status { return p.protection.status(p.lease.current()) }
+
+func (p *Policy) verify(session *rpc.Session) (identity.Peer, error) {
+	return p.protection.Store().Verify(session.PeerCertificates(), identity.Controller, "")
+}
+
+func errNotController(peer identity.Peer) error {
+	return &identity.PeerError{Reason: reasonNotController, Serial: peer.Serial, Fingerprint: peer.Fingerprint}
+}
+
+// RefusesPrivileged reports whether a privileged function is refused, because nobody has authenticated its caller. It
+// logs the call either way.
+func (p *Policy) RefusesPrivileged(session *rpc.Session, function string) bool {
+	if p.protection.IsMutual() {
+		return false
+	}
+	remote := "unknown"
+	if session != nil {
+		remote = session.RemoteAddr().String()
+	}
+	if p.refuse {
+		p.log.logger.Warn("function refused: the link is not authenticated, and unauthenticated_control is refuse; set security to mutual-tls to allow it",
+			zap.String("event", eventControlRefused), zap.String("function", function), zap.String("address", remote))
+		return true
+	}
+	p.log.logger.Warn("function that controls this board, called on a link that is not authenticated",
+		zap.String("event", eventControlUnauthenticated), zap.String("function", function), zap.String("address", remote))
+	return false
+}
+
+// minTimeout is how long after its last call a controller counts as connected, unless it has asked for longer. In the
+// legacy dialect a controller polls every 25 ms.
+const minTimeout = 5 * time.Second
+
+// RefusesTakeover reports whether function is refused because it would restart this board while its controller lives on
+// another connection, which nobody has authenticated. It closes the session then. A controller that was restarted itself
+// is not heard any more, so it gets in after the timeout.
+func (p *Policy) RefusesTakeover(session *rpc.Session, function string, agreed bool, timeout time.Duration) bool {
+	if p.protection.IsMutual() || !p.refuse || !agreed || !p.heartbeat.isElsewhere(session, max(minTimeout, timeout)) {
+		return false
+	}
+	p.RefusesPrivileged(session, function)
+	session.Close()
+	return true
+}
+
+// Heard records a heartbeat of the controller.
+func (p *Policy) Heard(session *rpc.Session) { p.heartbeat.record(session) }
+
+// heartbeat is when the controller was heard last, and on which connection.
+type heartbeat struct {
+	started time.Time
+	session atomic.Pointer[rpc.Session]
+	// at is the time since started: the monotonic clock, since that of a board without a battery is set later.
+	at atomic.Int64
+}
+
+func (h *heartbeat) record(session *rpc.Session) {
+	h.at.Store(int64(time.Since(h.started)))
+	h.session.Store(session)
+}
+
+// isElsewhere reports whether the controller was heard on another connection within the timeout.
+func (h *heartbeat) isElsewhere(session *rpc.Session, timeout time.Duration) bool {
+	heard := h.session.Load()
+	return heard != nil && heard != session && time.Since(h.started)-time.Duration(h.at.Load()) < timeout
+}

@@ -1,0 +1,136 @@
+package admission
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/satellite/identity"
+)
+
+// Values of the configuration key security.
+const (
+	Plain     = "plain"
+	MutualTLS = "mutual-tls"
+)
+
+// Protection is how a module's link is protected. Until it is configured, and on a plain link, it has no store.
+type Protection struct {
+	log        *Log
+	configured atomic.Bool
+	store      atomic.Pointer[identity.Store]
+}
+
+// NewProtection returns a protection whose lines go to the logger named "security" below this one.
+func NewProtection(logger *zap.Logger) *Protection {
+	return &Protection{log: newLog(logger.Named("security"))}
+}
+
+// Configure reads the configuration keys security and identity_directory. What is missing for a protected link is an
+// error.
+func (p *Protection) Configure(security, directory string) error {
+	p.configured.Store(true)
+	switch security {
+	case "", Plain:
+		return nil
+	case MutualTLS:
+	default:
+		return fmt.Errorf("satellite: the configuration key security is %q: it must be %s or %s", security, Plain, MutualTLS)
+	}
+	if directory == "" {
+		return errors.New("satellite: security is mutual-tls, but the configuration key identity_directory is empty: " +
+			"make this board's identity with satkeys create and name its directory")
+	}
+	store, err := identity.Open(directory, identity.Options{Logger: p.log.logger})
+	if errors.Is(err, identity.ErrMissing) {
+		return fmt.Errorf("satellite: security is mutual-tls, but this board has no identity: make one with satkeys create %s: %w", directory, err)
+	}
+	if err != nil {
+		return fmt.Errorf("satellite: security is mutual-tls, but this board's identity cannot be used: %w", err)
+	}
+	p.store.Store(store)
+	return nil
+}
+
+// Store returns the board's identity, nil on a plain link.
+func (p *Protection) Store() *identity.Store { return p.store.Load() }
+
+// IsMutual reports whether both boards prove their identity.
+func (p *Protection) IsMutual() bool { return p.Store() != nil }
+
+// LogStart logs at the start of the module how the link is protected. danger and remedy are for a plain one.
+func (p *Protection) LogStart(danger, remedy string) {
+	if !p.IsMutual() {
+		p.log.logger.Warn("the link is neither encrypted nor authenticated: set security to mutual-tls on both boards, which satkeys pairs (see doc/security.md)",
+			zap.String("event", eventPlain), zap.String("danger", danger), zap.String("otherwise", remedy))
+		return
+	}
+	own, trust := p.Store().Identity(), p.Store().Trust()
+	p.log.logger.Info("the link is encrypted, and both boards prove who they are", zap.String("event", eventProtected),
+		zap.String("serial", own.Serial), zap.Stringer("fingerprint", own.Fingerprint), zap.Time("expires", own.Expires()))
+	if len(trust.Peers)+len(trust.Authorities) == 0 {
+		p.log.logger.Warn("this board trusts nobody yet: run satkeys trust with the other board's fingerprint",
+			zap.String("event", eventNobodyTrusted))
+	}
+}
+
+// Follow reads changed files again until ended is closed, and calls changed then. On a plain link it returns at once.
+func (p *Protection) Follow(ended <-chan struct{}, changed func()) {
+	if !p.IsMutual() {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var following sync.WaitGroup
+	following.Go(func() { p.Store().Run(ctx, changed) })
+	<-ended
+	cancel()
+	following.Wait()
+}
+
+// remedy names what ends rejections for a reason: the command that the other board has to run.
+func (p *Protection) remedy(reason identity.Reason, other string) []zap.Field {
+	if reason != identity.RefusedUs {
+		return nil
+	}
+	own := p.Store().Identity()
+	return []zap.Field{zap.String("remedy", "run on the "+other+": satkeys trust DIRECTORY "+own.Fingerprint.String()+" --serial "+own.Serial)}
+}
+
+// Status is a snapshot of a link's protection.
+type Status struct {
+	// Security is Plain or MutualTLS, empty before the configuration is read.
+	Security string
+	// PeerSerial and PeerFingerprint are those of the last peer that proved its identity.
+	PeerSerial, PeerFingerprint string
+	// Expires is the end of this board's certificate, zero on a plain link.
+	Expires  time.Time
+	Rejected uint64
+}
+
+func (p *Protection) status(peer *identity.Peer) Status {
+	status := Status{Rejected: p.log.rejections.Load()}
+	switch {
+	case p.IsMutual():
+		status.Security, status.Expires = MutualTLS, p.Store().Identity().Expires()
+	case p.configured.Load():
+		status.Security = Plain
+	}
+	if peer != nil {
+		status.PeerSerial, status.PeerFingerprint = peer.Serial, peer.Fingerprint.String()
+	}
+	return status
+}
+
+// Fill fills in the status socket's reply.
+func (s Status) Fill(link *control.Link) {
+	link.Security, link.PeerSerial, link.PeerFingerprint, link.PeersRejected = s.Security, s.PeerSerial, s.PeerFingerprint, s.Rejected
+	if !s.Expires.IsZero() {
+		link.CertificateExpires = &s.Expires
+	}
+}
