@@ -21,7 +21,7 @@ type controlled struct {
 }
 
 func newControlled() *controlled {
-	return &controlled{started: time.Now(), logs: control.NewLogRing(control.LogBytes)}
+	return &controlled{started: time.Now(), logs: control.NewLogRing()}
 }
 
 // uptime is how long the module has been running, whatever is done to the board's

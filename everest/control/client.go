@@ -1,6 +1,8 @@
 package control
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,40 +15,44 @@ import (
 	"time"
 )
 
-// Errors of a Client. Both are found by errors.Is.
+// The errors of a Client, to be found by errors.Is.
 var (
-	// ErrUnreachable: nobody answers at the socket, or it may not be opened.
+	// ErrUnreachable is returned when no process serves the socket or the caller may not open it.
 	ErrUnreachable = errors.New("control: the module cannot be reached")
-	// ErrUnsupported: the module can never do what it was asked for.
+	// ErrUnsupported is returned for a request that the module can never fulfil.
 	ErrUnsupported = errors.New("control: the module cannot do this")
 )
 
-// An AnswerError is a module's answer that it did not do what it was asked for.
+// AnswerError is a response of the module that reports a failure.
 type AnswerError struct {
-	// StatusCode is that of HTTP: 501 never, 503 not at the moment, 504 not in time.
+	// StatusCode is 501 for never, 503 for not at the moment, 504 for not in time.
 	StatusCode int
-	// Text says why.
+	// Text is the reason, and what to do.
 	Text string
 }
 
 func (e *AnswerError) Error() string { return e.Text }
 
-// Is makes a 501 an ErrUnsupported.
+// Is reports a 501 as ErrUnsupported.
 func (e *AnswerError) Is(target error) bool {
 	return target == ErrUnsupported && e.StatusCode == http.StatusNotImplemented
 }
 
-// Client asks one module. Its methods may be used from several goroutines; it connects when it has to, so a module may
-// restart meanwhile.
+// Client sends requests to the status socket of one module. Its methods may be called from several goroutines. A client connects
+// for each request that needs a connection, so it also works after a restart of the module.
 type Client struct {
 	path string
 	http *http.Client
 }
 
-// mostStatus bounds a status, mostFailure the text of an error, in bytes.
-const mostStatus, mostFailure = 4 << 20, 64 << 10
+// Bounds of what a module may send, in bytes. A longer status or event is an error, a longer error text is cut.
+const (
+	maxStatus  = 4 << 20
+	maxEvent   = 4 << 20
+	maxFailure = 64 << 10
+)
 
-// Dial makes a client for the socket at path. It does not connect yet.
+// Dial returns a client for the socket at path. It does not connect yet.
 func Dial(path string) *Client {
 	dialer := net.Dialer{Timeout: 5 * time.Second}
 	return &Client{path: path, http: &http.Client{Transport: &http.Transport{
@@ -57,25 +63,25 @@ func Dial(path string) *Client {
 	}}}
 }
 
-// Path is that of the socket.
+// Path returns the path of the socket.
 func (c *Client) Path() string { return c.path }
 
-// Close closes connections that are idle. The client can be used on.
+// Close closes idle connections. The client remains usable.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Status asks for a snapshot.
+// Status requests a snapshot of the module.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
 	var status Status
 	return &status, c.json(ctx, http.MethodGet, "/status", &status)
 }
 
-// Ping asks for a round trip to the other board.
+// Ping requests one round trip to the other board.
 func (c *Client) Ping(ctx context.Context) (*Pong, error) {
 	var pong Pong
 	return &pong, c.json(ctx, http.MethodPost, "/ping", &pong)
 }
 
-// Logs writes the module's logs to w and returns the name of a file for it, as the module proposes it, without a directory.
+// Logs writes the module's logs to w. It returns the file name that the module proposes for them, without a directory.
 func (c *Client) Logs(ctx context.Context, w io.Writer) (name string, err error) {
 	response, err := c.do(ctx, http.MethodGet, "/logs")
 	if err != nil {
@@ -87,7 +93,7 @@ func (c *Client) Logs(ctx context.Context, w io.Writer) (name string, err error)
 		name = name[strings.LastIndexByte(name, '/')+1:]
 	}
 	if _, err := io.Copy(w, response.Body); err != nil {
-		return name, fmt.Errorf("control: the logs of %s broke off: %w", c.path, err)
+		return name, fmt.Errorf("control: the logs of %s are incomplete: %w", c.path, err)
 	}
 	return name, nil
 }
@@ -98,15 +104,15 @@ func (c *Client) json(ctx context.Context, method, path string, answer any) erro
 		return err
 	}
 	defer response.Body.Close()
-	if err := json.NewDecoder(io.LimitReader(response.Body, mostStatus)).Decode(answer); err != nil {
-		return fmt.Errorf("control: the answer of %s to %s cannot be read: %w", c.path, path, err)
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxStatus)).Decode(answer); err != nil {
+		return fmt.Errorf("control: cannot decode the answer of %s to %s: %w", c.path, path, err)
 	}
-	// What is left keeps the connection from being used again.
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, mostFailure))
+	// Only a connection whose response was read to its end is used again.
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxFailure))
 	return nil
 }
 
-// do makes a request; an answer that is an error becomes an *AnswerError.
+// do sends a request. It returns any response other than 200 as an *AnswerError.
 func (c *Client) do(ctx context.Context, method, path string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://module"+path, nil)
 	if err != nil {
@@ -118,7 +124,7 @@ func (c *Client) do(ctx context.Context, method, path string) (*http.Response, e
 			return nil, fmt.Errorf("control: %s did not answer %s: %w", c.path, path, ctx.Err())
 		}
 		if unwrapped := errors.Unwrap(err); unwrapped != nil {
-			err = unwrapped // without the URL, which nobody has typed
+			err = unwrapped // the text without the URL, which no user has typed
 		}
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
@@ -126,10 +132,44 @@ func (c *Client) do(ctx context.Context, method, path string) (*http.Response, e
 		return response, nil
 	}
 	defer response.Body.Close()
-	text, _ := io.ReadAll(io.LimitReader(response.Body, mostFailure))
+	text, _ := io.ReadAll(io.LimitReader(response.Body, maxFailure))
 	var failed failure
 	if json.Unmarshal(text, &failed) != nil || failed.Error == "" {
 		failed.Error = fmt.Sprintf("control: %s answered %s to %s", c.path, response.Status, path)
 	}
 	return nil, &AnswerError{StatusCode: response.StatusCode, Text: failed.Error}
+}
+
+// Watch calls fn for every event until ctx ends or the module ends. It returns the error of ctx or ErrUnreachable. While fn is
+// slow the module drops events for this watcher; an Event of KindLost then has their number.
+func (c *Client) Watch(ctx context.Context, fn func(Event)) error {
+	response, err := c.do(ctx, http.MethodGet, "/watch")
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(make([]byte, 0, 16<<10), maxEvent)
+	for lines.Scan() {
+		data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
+		if !ok {
+			continue
+		}
+		var event Event
+		if err := json.Unmarshal(data, &event); err != nil {
+			return fmt.Errorf("control: cannot decode an event of %s: %w", c.path, err)
+		}
+		fn(event)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	err = lines.Err()
+	if err == nil {
+		err = io.ErrUnexpectedEOF
+	}
+	if errors.Is(err, bufio.ErrTooLong) {
+		return fmt.Errorf("control: an event of %s is longer than %d bytes", c.path, maxEvent)
+	}
+	return fmt.Errorf("%w: the module has ended: %w", ErrUnreachable, err)
 }

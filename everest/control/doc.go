@@ -1,22 +1,24 @@
-// Package control is the control socket of a module: how a person or a program on the same board sees what it does.
+// Package control has the status socket of a module: it shows people and programs on the same board what the module does.
 //
-// A module serves HTTP/1.1 on a UNIX socket of mode 0600; who may open the file may ask. [Listen] and [Server.Serve] are
-// the module's side, [Dial] is the other's, and curl will do as well:
+// A module serves HTTP/1.1 on a UNIX socket of mode 0600, so whoever may open the file may send requests. A module calls [Listen]
+// and [Server.Serve]. A Go program calls [Dial], and curl works as well:
 //
 //	curl --unix-socket /run/remotechargeport/connector_2.sock http://module/status
 //
 //	GET  /status  a JSON [Status]
-//	GET  /watch   server-sent events, one JSON [Event] each: variables, errors and changes of state as they happen
+//	GET  /watch   server-sent events, one JSON [Event] each: variables, errors and changes of state
 //	POST /ping    a JSON [Pong]: one round trip to the other board
-//	GET  /logs    the module's recent log lines as text, or an archive of all boards' logs
+//	GET  /logs    the module's last log lines as text, or an archive of all boards' logs
 //
-// A request that cannot be answered gets {"error": "why, and what to do"} and the status 501 where the module never can, 503
-// where it cannot at the moment, 504 where the time was over. What the package promises:
+// A request that fails gets {"error": "the reason, and what to do"}. The status is 501 where the module can never fulfil the
+// request, 503 where it cannot at the moment, 504 after a timeout.
 //
-//   - The file belongs to a living module: one that a dead process has left behind is replaced, one of a living process
-//     is an error, and at its end a module removes its own file and no other.
-//   - Whoever asks slowly, or watches and does not read, loses events, which are counted, and never holds the module up.
-//     While nobody watches, an event costs one atomic load.
-//   - Connections, headers and times are bounded; a request has no body.
-//   - A module without a socket has no goroutine of this package.
+// The package promises:
+//
+//   - A socket file belongs to a running module. Listen replaces the file of a process that is gone, and fails while another
+//     process serves the path. A module that ends removes only its own file.
+//   - A client never delays the module. A watcher that reads too slowly loses events, and learns how many. Without a watcher an
+//     event costs one atomic load.
+//   - Connections, headers, queues and times are bounded. A request has no body.
+//   - A module without a socket runs no goroutine of this package.
 package control

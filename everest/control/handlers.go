@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,18 +14,18 @@ import (
 	"go.uber.org/zap"
 )
 
-// failure is the JSON of an answer that is an error.
+// failure is the JSON of an error response.
 type failure struct {
 	Error string `json:"error"`
 }
 
-// bodyPatience is how long a connection is kept for the rest of a request that is refused.
-const bodyPatience = time.Second
+// bodyTimeout is how long the rest of a rejected request is read before its connection is closed.
+const bodyTimeout = time.Second
 
-// handler answers the requests of doc.go.
+// handler returns the handler of the requests that doc.go lists.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	for path, way := range map[string]struct {
+	for path, route := range map[string]struct {
 		method string
 		handle http.HandlerFunc
 	}{
@@ -34,16 +35,16 @@ func (s *Server) handler() http.Handler {
 		"/logs":   {http.MethodGet, s.logs},
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != way.method {
-				w.Header().Set("Allow", way.method)
-				s.fail(w, http.StatusMethodNotAllowed, path+" wants "+way.method)
+			if r.Method != route.method {
+				w.Header().Set("Allow", route.method)
+				s.fail(w, http.StatusMethodNotAllowed, path+" needs the method "+route.method)
 				return
 			}
-			way.handle(w, r)
+			route.handle(w, r)
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, http.StatusNotFound, "there are GET /status, GET /watch, POST /ping and GET /logs")
+		s.fail(w, http.StatusNotFound, "unknown path: there are GET /status, GET /watch, POST /ping and GET /logs")
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.enter() {
@@ -51,8 +52,8 @@ func (s *Server) handler() http.Handler {
 		}
 		defer s.active.Done()
 		if r.ContentLength != 0 {
-			// What is announced is read to its end, which may never come.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
+			// net/http reads an announced body to its end, which may never come.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 			w.Header().Set("Connection", "close")
 			s.fail(w, http.StatusRequestEntityTooLarge, r.URL.Path+" takes no body")
 			return
@@ -70,7 +71,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) ping(w http.ResponseWriter, r *http.Request) {
 	if s.config.Ping == nil {
-		s.failWith(w, &Reason{Never: true, Text: or(s.config.NoPing, "this module has no other board to ping")})
+		s.failWith(w, &Reason{Never: true, Text: cmp.Or(s.config.NoPing, "this module has no other board to ping")})
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.config.PingTimeout)
@@ -97,13 +98,71 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) {
 	if logs.Size > 0 {
 		w.Header().Set("Content-Length", strconv.FormatInt(logs.Size, 10))
 	}
-	if _, err := io.Copy(s.patient(w), logs.Body); err != nil {
-		s.config.Logger.Debug("the logs were not taken to their end", zap.Error(err))
-		panic(http.ErrAbortHandler) // otherwise a part would look like the whole
+	if _, err := io.Copy(deadlineWriter{w, s.config.WriteTimeout}, logs.Body); err != nil {
+		s.config.Logger.Debug("the logs were not read to their end", zap.Error(err))
+		panic(http.ErrAbortHandler) // the client must not take a part for the whole
 	}
 }
 
-// answer writes what a function of the Config has returned.
+// watch sends events until the client leaves, is too slow for one write, or the module ends.
+func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
+	if s.config.Events == nil {
+		s.failWith(w, &Reason{Never: true, Text: "this module has nothing to watch"})
+		return
+	}
+	watcher := s.config.Events.watch()
+	defer s.config.Events.leave(watcher)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	out, flush := deadlineWriter{w, s.config.WriteTimeout}, http.NewResponseController(w).Flush
+	// A client that has received this comment misses no later event.
+	if _, err := io.WriteString(out, ": watching\n\n"); err != nil || flush() != nil {
+		return
+	}
+	heartbeat := time.NewTicker(s.config.Heartbeat)
+	defer heartbeat.Stop()
+	for {
+		var err error
+		select {
+		case <-r.Context().Done():
+			return
+		case <-s.ending:
+			return
+		case <-heartbeat.C:
+			_, err = io.WriteString(out, ": still here\n\n")
+		case <-watcher.filled:
+			for _, event := range watcher.take() {
+				if err = writeEvent(out, event); err != nil {
+					break
+				}
+			}
+		}
+		if err == nil {
+			err = flush()
+		}
+		if err != nil {
+			s.config.Logger.Debug("a watcher is lost", zap.Error(err))
+			return
+		}
+	}
+}
+
+func writeEvent(out io.Writer, event Event) error {
+	text, err := json.Marshal(event)
+	if err != nil {
+		// A value that is not JSON is left out; the event is sent without it.
+		event.Value, event.Error = nil, nil
+		if text, err = json.Marshal(event); err != nil {
+			return err
+		}
+	}
+	piece := make([]byte, 0, len(text)+len(event.Kind)+16)
+	piece = append(append(append(piece, "event: "...), event.Kind...), "\ndata: "...)
+	_, err = out.Write(append(append(piece, text...), "\n\n"...))
+	return err
+}
+
+// answer writes the results of a function of the config.
 func (s *Server) answer(w http.ResponseWriter, value any, err error) {
 	if err != nil {
 		s.failWith(w, err)
@@ -133,37 +192,25 @@ func (s *Server) fail(w http.ResponseWriter, status int, text string) {
 func (s *Server) write(w http.ResponseWriter, status int, value any) {
 	text, err := json.Marshal(value)
 	if err != nil {
-		s.config.Logger.Error("an answer of the control socket cannot be written", zap.Error(err))
-		status, text = http.StatusInternalServerError, []byte(`{"error":"control: the answer cannot be written as JSON"}`)
+		s.config.Logger.Error("a response of the status socket cannot be encoded", zap.Error(err))
+		status, text = http.StatusInternalServerError, []byte(`{"error":"control: the answer cannot be encoded as JSON"}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.config.WriteTimeout))
 	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n')) // one who has gone does not want it any more
+	_, _ = w.Write(append(text, '\n')) // fails only for a client that is gone
 }
 
-// patient gives each piece of an answer its time.
-func (s *Server) patient(w http.ResponseWriter) io.Writer {
-	return &patientWriter{w: w, control: http.NewResponseController(w), patience: s.config.WriteTimeout}
+// deadlineWriter sets a new deadline for each Write.
+type deadlineWriter struct {
+	http.ResponseWriter
+	timeout time.Duration
 }
 
-type patientWriter struct {
-	w        io.Writer
-	control  *http.ResponseController
-	patience time.Duration
-}
-
-func (p *patientWriter) Write(piece []byte) (int, error) {
-	if err := p.control.SetWriteDeadline(time.Now().Add(p.patience)); err != nil {
+func (d deadlineWriter) Write(piece []byte) (int, error) {
+	if err := http.NewResponseController(d.ResponseWriter).SetWriteDeadline(time.Now().Add(d.timeout)); err != nil {
 		return 0, err
 	}
-	return p.w.Write(piece)
-}
-
-func or(text, otherwise string) string {
-	if text != "" {
-		return text
-	}
-	return otherwise
+	return d.ResponseWriter.Write(piece)
 }

@@ -1,52 +1,90 @@
 package control
 
 import (
+	"encoding/json"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// What waits for one watcher at most.
+// Kind is what an Event reports.
+type Kind string
+
 const (
-	watchEvents = 1024
-	watchBytes  = 1 << 20
+	// KindVariable is a variable that was published (Interface, Variable, Value).
+	KindVariable Kind = "variable"
+	// KindRaised and KindCleared are an error that was raised or cleared (Error).
+	KindRaised  Kind = "raised"
+	KindCleared Kind = "cleared"
+	// KindState is a change of the module's state (State, Health). The first event of a watch is the present state.
+	KindState Kind = "state"
+	// KindLost replaces Lost events that were dropped because the watcher was too slow.
+	KindLost Kind = "lost"
 )
 
-// Hub passes events on to those who watch. Its methods may be called from any goroutine; none of them waits for a watcher.
-// The zero value is ready for use.
+// Event is one server-sent event of GET /watch: Kind is its field event, the JSON of the whole Event its field data.
+type Event struct {
+	Kind Kind      `json:"kind"`
+	Time time.Time `json:"time"`
+	// ModuleID is the id of the module that serves the socket.
+	ModuleID string `json:"module_id"`
+	// Interface is the implementation of the satellite that published the variable, such as "evse_manager". An aggregator
+	// puts the board before it, such as "1_system_2".
+	Interface string          `json:"interface,omitempty"`
+	Variable  string          `json:"variable,omitempty"`
+	Value     json.RawMessage `json:"value,omitempty"`
+	// Error is EVerest's error object.
+	Error  json.RawMessage `json:"error,omitempty"`
+	State  string          `json:"state,omitempty"`
+	Health Health          `json:"health,omitempty"`
+	Lost   uint64          `json:"lost,omitempty"`
+}
+
+// size returns an estimate of the memory that e occupies.
+func (e *Event) size() int {
+	return 256 + len(e.Interface) + len(e.Variable) + len(e.Value) + len(e.Error)
+}
+
+// Bounds of the queue of one watcher. Further events are dropped and counted.
+const (
+	maxQueueEvents = 1024
+	maxQueueBytes  = 1 << 20
+)
+
+// Hub distributes events to watchers. Its methods may be called from several goroutines and never wait for a watcher. The zero
+// value is ready for use.
 type Hub struct {
-	// ModuleID is written into every event. It must be set before the first.
+	// ModuleID goes into every event. It must be set before the first.
 	ModuleID string
 
-	count    atomic.Int32
-	lock     sync.Mutex
+	count    atomic.Int32 // of watchers
+	mu       sync.Mutex
 	watchers map[*watcher]struct{}
 	// state is the last event of KindState.
 	state Event
 }
 
-// Watched says whether anybody watches. Who has to put an event together asks first.
+// Watched reports whether there is a watcher. It costs one atomic load, so call it before composing an event.
 func (h *Hub) Watched() bool { return h.count.Load() > 0 }
 
-// Publish hands an event to every watcher that has room for it. Its values must not be changed afterwards. Time and
-// ModuleID are filled in.
+// Publish sets Time and ModuleID of an event and queues it for every watcher. The caller must not modify the event's values
+// afterwards.
 func (h *Hub) Publish(event Event) {
 	if !h.Watched() {
 		return
 	}
 	event.Time, event.ModuleID = time.Now(), h.ModuleID
-	h.lock.Lock()
-	defer h.lock.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for w := range h.watchers {
 		w.add(event)
 	}
 }
 
-// Moved tells those who watch, and whoever begins to, in which state the module is. A state that it is in already is no
-// event.
+// Moved sets the state of the module and queues it as an event, unless the state is the present one.
 func (h *Hub) Moved(state string, health Health) {
-	h.lock.Lock()
-	defer h.lock.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.state.State == state && h.state.Health == health {
 		return
 	}
@@ -58,8 +96,8 @@ func (h *Hub) Moved(state string, health Health) {
 
 func (h *Hub) watch() *watcher {
 	w := &watcher{filled: make(chan struct{}, 1), moduleID: h.ModuleID}
-	h.lock.Lock()
-	defer h.lock.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.watchers == nil {
 		h.watchers = make(map[*watcher]struct{})
 	}
@@ -72,55 +110,55 @@ func (h *Hub) watch() *watcher {
 }
 
 func (h *Hub) leave(w *watcher) {
-	h.lock.Lock()
-	defer h.lock.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	delete(h.watchers, w)
 	h.count.Add(-1)
 }
 
-// watcher is the bounded line in front of one who watches.
+// watcher is the queue of one watcher.
 type watcher struct {
 	moduleID string
-	// filled is signalled when there is something to take.
+	// filled has an element when take returns something.
 	filled chan struct{}
 
-	lock   sync.Mutex
+	mu     sync.Mutex
 	events []Event
 	bytes  int
-	// lost counts the events that had no room since the last that had.
+	// lost is how many events were dropped since the last that was queued.
 	lost uint64
 }
 
 func (w *watcher) add(event Event) {
-	w.lock.Lock()
-	defer w.lock.Unlock()
-	if len(w.events) >= watchEvents || w.bytes+event.size() > watchBytes {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.events) >= maxQueueEvents || w.bytes+event.size() > maxQueueBytes {
 		w.lost++
 	} else {
-		w.tellLost()
+		w.queueLostLocked()
 		w.events = append(w.events, event)
 		w.bytes += event.size()
 	}
-	// Also of a loss: an event may be too large for a line that is empty.
+	// A dropped event signals too: it may be too large for an empty queue.
 	select {
 	case w.filled <- struct{}{}:
 	default:
 	}
 }
 
-// tellLost puts what was lost in its place. The caller holds the lock.
-func (w *watcher) tellLost() {
+// queueLostLocked queues the number of dropped events where they would have been.
+func (w *watcher) queueLostLocked() {
 	if w.lost > 0 {
 		w.events = append(w.events, Event{Kind: KindLost, Time: time.Now(), ModuleID: w.moduleID, Lost: w.lost})
 		w.lost = 0
 	}
 }
 
-// take hands everything over that waits.
+// take returns and removes all queued events.
 func (w *watcher) take() []Event {
-	w.lock.Lock()
-	defer w.lock.Unlock()
-	w.tellLost()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queueLostLocked()
 	taken := w.events
 	w.events, w.bytes = nil, 0
 	return taken

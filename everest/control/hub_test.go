@@ -14,38 +14,38 @@ import (
 	"time"
 )
 
-// An event that no line has room for is told of at once, not with the next one.
-func TestAnEventThatIsTooLarge(t *testing.T) {
+// An event that is larger than a queue is reported as lost at once, not with the next event.
+func TestTooLargeEventIsLost(t *testing.T) {
 	hub := &Hub{}
 	w := hub.watch()
 	defer hub.leave(w)
-	hub.Publish(Event{Kind: KindVariable, Value: make([]byte, watchBytes)})
+	hub.Publish(Event{Kind: KindVariable, Value: make([]byte, maxQueueBytes)})
 	select {
 	case <-w.filled:
 	default:
-		t.Fatal("the watcher is not told")
+		t.Fatal("the watcher is not signalled")
 	}
 	if events := w.take(); len(events) != 1 || events[0].Kind != KindLost || events[0].Lost != 1 {
 		t.Errorf("events %+v", events)
 	}
 }
 
-func TestNobodyIsTold(t *testing.T) {
+func TestHubWithoutWatcher(t *testing.T) {
 	var hub Hub
 	if hub.Watched() {
-		t.Error("watched by nobody")
+		t.Error("Watched without a watcher")
 	}
-	hub.Publish(Event{Kind: KindVariable}) // goes nowhere
+	hub.Publish(Event{Kind: KindVariable}) // is dropped
 	if allocations := testing.AllocsPerRun(100, func() { hub.Publish(Event{Kind: KindVariable}) }); allocations != 0 {
-		t.Errorf("%v allocations for nobody", allocations)
+		t.Errorf("%v allocations without a watcher", allocations)
 	}
 }
 
-// A watcher that takes nothing holds nobody up, and learns how much it has missed, in its place.
-func TestASlowWatcherLoses(t *testing.T) {
+// A watcher that takes nothing delays nobody. It receives the number of lost events in their place.
+func TestSlowWatcherLosesEvents(t *testing.T) {
 	hub := Hub{ModuleID: "connector_2"}
 	slow, quick := hub.watch(), hub.watch()
-	const first, second = watchEvents + 100, 10
+	const first, second = maxQueueEvents + 100, 10
 	count := 0
 	publish := func(events int) {
 		for range events {
@@ -53,7 +53,7 @@ func TestASlowWatcherLoses(t *testing.T) {
 			count++
 			for _, event := range quick.take() {
 				if event.Kind == KindLost {
-					t.Error("the quick one has lost something")
+					t.Error("the quick watcher has lost events")
 				}
 			}
 		}
@@ -62,22 +62,22 @@ func TestASlowWatcherLoses(t *testing.T) {
 	got := slow.take()
 	publish(second)
 	got = append(got, slow.take()...)
-	if len(got) != watchEvents+1+second {
+	if len(got) != maxQueueEvents+1+second {
 		t.Fatalf("%d events", len(got))
 	}
-	lost := got[watchEvents]
+	lost := got[maxQueueEvents]
 	if lost.Kind != KindLost || lost.Lost != 100 || lost.ModuleID != "connector_2" || lost.Time.IsZero() {
-		t.Errorf("in the place of what is lost: %+v", lost)
+		t.Errorf("in the place of the lost events: %+v", lost)
 	}
-	if got[watchEvents-1].Variable != fmt.Sprint(watchEvents-1) || got[watchEvents+1].Variable != fmt.Sprint(first) {
-		t.Errorf("around it: %q and %q", got[watchEvents-1].Variable, got[watchEvents+1].Variable)
+	if got[maxQueueEvents-1].Variable != fmt.Sprint(maxQueueEvents-1) || got[maxQueueEvents+1].Variable != fmt.Sprint(first) {
+		t.Errorf("around it: %q and %q", got[maxQueueEvents-1].Variable, got[maxQueueEvents+1].Variable)
 	}
 }
 
-func TestAWatchersLineIsBoundedInBytes(t *testing.T) {
+func TestWatcherQueueIsBoundedInBytes(t *testing.T) {
 	var hub Hub
 	slow := hub.watch()
-	value := json.RawMessage(`"` + strings.Repeat("x", watchBytes/4) + `"`)
+	value := json.RawMessage(`"` + strings.Repeat("x", maxQueueBytes/4) + `"`)
 	for range 10 {
 		hub.Publish(Event{Kind: KindVariable, Value: value})
 	}
@@ -86,12 +86,12 @@ func TestAWatchersLineIsBoundedInBytes(t *testing.T) {
 	}
 }
 
-func TestAWatchBeginsWithTheState(t *testing.T) {
+func TestWatchBeginsWithState(t *testing.T) {
 	var hub Hub
 	hub.Moved("Waiting", Starting)
 	hub.Moved("Working", Healthy)
 	w := hub.watch()
-	hub.Moved("Working", Healthy) // is no news
+	hub.Moved("Working", Healthy) // the present state
 	hub.Moved("Resuming", Degraded)
 	got := w.take()
 	if len(got) != 2 || got[0].State != "Working" || got[1].State != "Resuming" || got[1].Health != Degraded {
@@ -103,7 +103,7 @@ func TestAWatchBeginsWithTheState(t *testing.T) {
 	}
 }
 
-// watch collects events until the returned function is called, which returns them and the watch's error.
+// watch starts a watch. stop ends the watch and returns its error.
 func watch(t *testing.T, client *Client) (events <-chan Event, stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -132,7 +132,7 @@ func TestWatchOverTheSocket(t *testing.T) {
 	}
 }
 
-func TestWatchOfAModuleThatEnds(t *testing.T) {
+func TestWatchEndsWithModule(t *testing.T) {
 	hub := &Hub{}
 	hub.Moved("Working", Healthy)
 	client, stopServer := serve(t, Config{Events: hub})
@@ -146,8 +146,8 @@ func TestWatchOfAModuleThatEnds(t *testing.T) {
 	}
 }
 
-// Who watches and does not read is let go, and the module goes on.
-func TestAWatcherThatDoesNotRead(t *testing.T) {
+// A watcher that does not read loses its connection.
+func TestWatcherThatDoesNotRead(t *testing.T) {
 	hub := &Hub{}
 	client, _ := serve(t, Config{Events: hub, WriteTimeout: 10 * time.Millisecond})
 	connection, err := net.Dial("unix", client.Path())
@@ -167,12 +167,12 @@ func TestAWatcherThatDoesNotRead(t *testing.T) {
 			return
 		}
 		if time.Since(begin) > patience {
-			t.Fatal("it is still waited for")
+			t.Fatal("the server still waits for the watcher")
 		}
 	}
 }
 
-func TestNothingToWatch(t *testing.T) {
+func TestUnsupportedRequests(t *testing.T) {
 	client, _ := serve(t, Config{})
 	if err := client.Watch(t.Context(), func(Event) {}); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("error %v", err)
@@ -182,8 +182,8 @@ func TestNothingToWatch(t *testing.T) {
 	}
 }
 
-// What breaks in the middle must not look like the whole.
-func TestLogsThatBreakOff(t *testing.T) {
+// The client must not take a part of the logs for the whole.
+func TestIncompleteLogs(t *testing.T) {
 	client, _ := serve(t, Config{Logs: func(context.Context) (*Logs, error) {
 		body := io.MultiReader(strings.NewReader(strings.Repeat("x", 100_000)), brokenReader{})
 		return &Logs{Name: "../../etc/a.log", ContentType: "text/plain", Body: io.NopCloser(body)}, nil
@@ -197,9 +197,9 @@ func TestLogsThatBreakOff(t *testing.T) {
 
 type brokenReader struct{}
 
-func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("the disk is gone") }
+func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("disk failure") }
 
-// A request under way is ended with the module, and Serve waits for it.
+// The end of the server ends a running request, and Serve waits for the request.
 func TestServeWaitsForItsRequests(t *testing.T) {
 	asked, released := make(chan struct{}), make(chan struct{})
 	client, stop := serve(t, Config{Status: func(ctx context.Context) (*Status, error) {
@@ -218,7 +218,7 @@ func TestServeWaitsForItsRequests(t *testing.T) {
 	}
 }
 
-func TestAnswersAreJSONOfTheTypes(t *testing.T) {
+func TestStatusJSON(t *testing.T) {
 	latency := &Latency{Last: 0.5, Median: 0.25, P99: 1, Samples: 3}
 	client, _ := serve(t, Config{Status: func(context.Context) (*Status, error) {
 		return &Status{Module: "SatelliteController", Link: &Link{Role: "controller", Latency: latency}}, nil

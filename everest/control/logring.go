@@ -11,45 +11,44 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// LogRing keeps a module's newest log lines in memory, for GET /logs. Its methods may be called from any goroutine.
+// LogRing keeps a module's newest log lines in memory, for GET /logs. Its methods may be called from several goroutines.
 type LogRing struct {
 	off   atomic.Bool
-	lock  sync.Mutex
+	mu    sync.Mutex
 	lines []string
-	// lines[:first] are gone; their place is reclaimed now and then.
-	first int
-	bytes int
-	most  int
+	// lines[:first] are removed; their memory is reclaimed from time to time.
+	first    int
+	bytes    int
+	maxBytes int
 }
 
-// LogBytes is how much a module of this repository keeps.
-const LogBytes = 256 << 10
+// NewLogRing returns a ring that keeps 256 KiB.
+func NewLogRing() *LogRing { return &LogRing{maxBytes: 256 << 10} }
 
-// NewLogRing makes a ring of at most so many bytes.
-func NewLogRing(bytes int) *LogRing { return &LogRing{most: bytes} }
-
-// Tee returns a logger that writes into the ring whatever it writes to the given one, at the same level. Fields that the
-// given logger has already are not in the ring.
+// Tee returns a logger that writes to logger and to the ring, at the level of logger. Lines in the ring lack the fields that
+// logger had before.
 func (r *LogRing) Tee(logger *zap.Logger) *zap.Logger {
 	configuration := zap.NewDevelopmentEncoderConfig()
 	configuration.CallerKey, configuration.StacktraceKey = "", ""
 	encoder := zapcore.NewConsoleEncoder(configuration)
 	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		enabled := zap.LevelEnablerFunc(func(level zapcore.Level) bool { return !r.off.Load() && core.Enabled(level) })
-		return zapcore.NewTee(core, zapcore.NewCore(encoder, zapcore.AddSync(r), enabled))
+		return zapcore.NewTee(core, zapcore.NewCore(encoder, zapcore.AddSync(ringWriter{r}), enabled))
 	}))
 }
 
+type ringWriter struct{ *LogRing }
+
 // Write keeps one line.
-func (r *LogRing) Write(line []byte) (int, error) {
+func (r ringWriter) Write(line []byte) (int, error) {
 	if r.off.Load() {
 		return len(line), nil
 	}
-	r.lock.Lock()
-	defer r.lock.Unlock()
-	r.lines = append(r.lines, string(line[:min(len(line), r.most)]))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, string(line[:min(len(line), r.maxBytes)]))
 	r.bytes += len(r.lines[len(r.lines)-1])
-	for r.bytes > r.most {
+	for r.bytes > r.maxBytes {
 		r.bytes -= len(r.lines[r.first])
 		r.lines[r.first] = ""
 		r.first++
@@ -62,25 +61,25 @@ func (r *LogRing) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Stop forgets all lines and keeps none any more: a module without a control socket has no use for them.
+// Stop removes all lines and ignores later ones, for a module without a status socket.
 func (r *LogRing) Stop() {
 	r.off.Store(true)
-	r.lock.Lock()
-	defer r.lock.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.lines, r.first, r.bytes = nil, 0, 0
 }
 
-// Text is what is kept, oldest first.
-func (r *LogRing) Text() string {
-	r.lock.Lock()
-	defer r.lock.Unlock()
+// text returns the kept lines, oldest first.
+func (r *LogRing) text() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return strings.Join(r.lines[r.first:], "")
 }
 
-// Logs is a Config's function that delivers the lines as a text file of that name.
+// Logs returns a function for Config.Logs that returns the lines as a text file of this name.
 func (r *LogRing) Logs(name string) func(context.Context) (*Logs, error) {
 	return func(context.Context) (*Logs, error) {
-		text := r.Text()
+		text := r.text()
 		return &Logs{
 			Name: name, ContentType: "text/plain; charset=utf-8", Size: int64(len(text)),
 			Body: io.NopCloser(strings.NewReader(text)),

@@ -14,16 +14,16 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-func TestTheRingKeepsTheNewestLines(t *testing.T) {
+func TestLogRingKeepsNewestLines(t *testing.T) {
 	core, seen := observer.New(zapcore.InfoLevel)
-	ring := NewLogRing(10_000)
+	ring := &LogRing{maxBytes: 10_000}
 	log := ring.Tee(zap.New(core)).Named("agent")
 	log.Debug("below the level")
 	const lines = 500
 	for i := range lines {
 		log.Info("link", zap.Int("number", i), zap.String("satellite", "10.0.0.2"))
 	}
-	text := ring.Text()
+	text := ring.text()
 	kept := strings.Split(strings.TrimSpace(text), "\n")
 	if len(text) > 10_000 || len(text) < 9_000 || len(kept) < 50 {
 		t.Errorf("%d bytes in %d lines", len(text), len(kept))
@@ -43,27 +43,27 @@ func TestTheRingKeepsTheNewestLines(t *testing.T) {
 	}
 	ring.Stop()
 	log.Info("after the end")
-	if ring.Text() != "" || seen.Len() != lines+1 {
-		t.Errorf("after Stop the ring holds %q", ring.Text())
+	if ring.text() != "" || seen.Len() != lines+1 {
+		t.Errorf("after Stop the ring holds %q", ring.text())
 	}
 }
 
-func TestALineLongerThanTheRing(t *testing.T) {
-	ring := NewLogRing(100)
-	if n, err := ring.Write([]byte(strings.Repeat("x", 1000))); n != 1000 || err != nil {
+func TestLogRingCutsLongLine(t *testing.T) {
+	ring := &LogRing{maxBytes: 100}
+	if n, err := (ringWriter{ring}).Write([]byte(strings.Repeat("x", 1000))); n != 1000 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
-	if len(ring.Text()) != 100 {
-		t.Errorf("%d bytes are kept", len(ring.Text()))
+	if len(ring.text()) != 100 {
+		t.Errorf("%d bytes are kept", len(ring.text()))
 	}
 }
 
 func TestRoundTrips(t *testing.T) {
 	var trips RoundTrips
 	if trips.Latency() != nil {
-		t.Error("a latency of nothing")
+		t.Error("a latency without round trips")
 	}
-	for i := 1; i <= 2*roundTrips; i++ {
+	for i := 1; i <= 2*roundTripsLen; i++ {
 		trips.Add(time.Duration(i) * time.Millisecond)
 	}
 	if got, want := *trips.Latency(), (Latency{Last: 0.512, Median: 0.384, P99: 0.510, Samples: 256}); got != want {
@@ -77,14 +77,14 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
-func TestTheNextRoundTrip(t *testing.T) {
+func TestRoundTripsNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var trips RoundTrips
 		trips.Add(time.Second)
 		got := make(chan time.Duration)
 		for range 2 {
 			go func() {
-				took, err := trips.Next(context.Background())
+				took, err := trips.Next(t.Context())
 				if err != nil {
 					t.Error(err)
 				}
@@ -92,7 +92,9 @@ func TestTheNextRoundTrip(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
+		trips.Clear()
 		trips.Add(3 * time.Second)
+		trips.Add(time.Second) // is not the next any more
 		for range 2 {
 			if took := <-got; took != 3*time.Second {
 				t.Errorf("the next took %v", took)
@@ -101,7 +103,7 @@ func TestTheNextRoundTrip(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if _, err := trips.Next(ctx); err == nil {
-			t.Error("there was no next")
+			t.Error("Next returns without a round trip")
 		}
 	})
 }

@@ -7,67 +7,66 @@ import (
 	"time"
 )
 
-// RoundTrips keeps how long the last round trips took. Its methods may be called from any goroutine; the zero value is
-// empty.
+// RoundTrips keeps the last round trips of one link. Its methods may be called from several goroutines. The zero value is empty.
 type RoundTrips struct {
-	lock  sync.Mutex
-	last  [roundTrips]time.Duration
+	mu    sync.Mutex
+	last  [roundTripsLen]time.Duration
 	count int
-	// next is closed at the next round trip; nil while nobody waits for it.
-	next chan struct{}
+	// waiting gets the next round trip, once for each call of Next.
+	waiting []chan<- time.Duration
 }
 
-// roundTrips is the size of the window: two minutes of a link's heartbeats.
-const roundTrips = 256
+// roundTripsLen is how many round trips are kept: two minutes of a link's heartbeats.
+const roundTripsLen = 256
 
-// Add takes one round trip.
+// Add records one round trip.
 func (r *RoundTrips) Add(took time.Duration) {
-	r.lock.Lock()
-	defer r.lock.Unlock()
-	r.last[r.count%roundTrips] = max(took, 0)
+	took = max(took, 0) // the clock may have been set back
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last[r.count%roundTripsLen] = took
 	r.count++
-	if r.next != nil {
-		close(r.next)
-		r.next = nil
+	for _, next := range r.waiting {
+		next <- took
 	}
+	r.waiting = nil
 }
 
-// Clear forgets all: they were those of another link.
+// Clear removes all round trips. Calls of Next continue to wait.
 func (r *RoundTrips) Clear() {
-	r.lock.Lock()
-	defer r.lock.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.count = 0
 }
 
 // Next waits for the next round trip and returns how long it took.
 func (r *RoundTrips) Next(ctx context.Context) (time.Duration, error) {
-	r.lock.Lock()
-	if r.next == nil {
-		r.next = make(chan struct{})
-	}
-	next := r.next
-	r.lock.Unlock()
+	next := make(chan time.Duration, 1)
+	r.mu.Lock()
+	r.waiting = append(r.waiting, next)
+	r.mu.Unlock()
 	select {
-	case <-next:
+	case took := <-next:
+		return took, nil
 	case <-ctx.Done():
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.waiting = slices.DeleteFunc(r.waiting, func(other chan<- time.Duration) bool { return other == next })
 		return 0, ctx.Err()
 	}
-	r.lock.Lock()
-	defer r.lock.Unlock()
-	return r.last[(r.count+roundTrips-1)%roundTrips], nil
 }
 
-// Latency sums up, nil where there was none.
+// Latency returns a summary, nil where there was no round trip.
 func (r *RoundTrips) Latency() *Latency {
-	r.lock.Lock()
-	count := min(r.count, roundTrips)
+	r.mu.Lock()
+	count := min(r.count, roundTripsLen)
 	if count == 0 {
-		r.lock.Unlock()
+		r.mu.Unlock()
 		return nil
 	}
-	last := r.last[(r.count-1)%roundTrips]
+	last := r.last[(r.count-1)%roundTripsLen]
 	sorted := slices.Clone(r.last[:count])
-	r.lock.Unlock()
+	r.mu.Unlock()
 	slices.Sort(sorted)
 	return &Latency{
 		Last: last.Seconds(), Median: sorted[(count-1)/2].Seconds(), P99: sorted[(count*99+99)/100-1].Seconds(), Samples: count,

@@ -13,66 +13,65 @@ import (
 	"go.uber.org/zap"
 )
 
-// Config is a module's side of its control socket. A nil function is one that the module cannot do: it is answered with 501.
-// The functions are called from several goroutines at once, with a context that ends with the request and its time.
+// Config is what a module serves. A request for a function that is nil gets a 501. The functions are called from several
+// goroutines, with a context that ends with the request, the timeout or the server.
 type Config struct {
-	// Path of the socket.
+	// Path is the path of the socket.
 	Path string
-	// Status makes a snapshot. Required.
+	// Status returns a snapshot of the module. It is required.
 	Status func(ctx context.Context) (*Status, error)
-	// Ping makes a round trip to the other board. NoPing says why there is none.
+	// Ping makes a round trip to the other board. NoPing is the error text where Ping is nil.
 	Ping   func(ctx context.Context) (*Pong, error)
 	NoPing string
-	// Logs answers what GET /logs delivers; it is closed afterwards.
+	// Logs returns the body of GET /logs. The server closes it.
 	Logs func(ctx context.Context) (*Logs, error)
-	// Events are those of GET /watch.
+	// Events has the events of GET /watch.
 	Events *Hub
-	// Logger takes what goes wrong with requests; nil takes nothing.
+	// Logger logs failed requests. The default is no log.
 	Logger *zap.Logger
 
-	// Connections at a time. Default 32.
-	Connections int
-	// StatusTimeout bounds Status, default 5 s, PingTimeout Ping, default 10 s, LogsTimeout Logs, default 10 minutes.
+	// MaxConnections is how many connections may be open at a time. A further one gets a 503. The default is 32.
+	MaxConnections int
+	// The timeouts of Status (default 5 s), Ping (default 10 s) and Logs (default 10 minutes).
 	StatusTimeout, PingTimeout, LogsTimeout time.Duration
-	// WriteTimeout is how long one who asks may take for each piece of an answer. Default 10 s.
+	// WriteTimeout is how long a client may take to read each piece of a response. The default is 10 s.
 	WriteTimeout time.Duration
-	// Heartbeat is the longest pause in the answer to GET /watch: then a comment is sent, so that a watcher that is gone is
-	// noticed. Default 15 s.
+	// Heartbeat is how often GET /watch sends a comment, so that a lost watcher is noticed. The default is 15 s.
 	Heartbeat time.Duration
 }
 
-// Logs is what a module has for GET /logs.
+// Logs is the body of GET /logs.
 type Logs struct {
-	// Name is a file's name for it, ContentType its media type.
+	// Name is the file name that a client should use, ContentType the media type.
 	Name, ContentType string
-	// Size in bytes, 0 where it is not known beforehand.
+	// Size is the length of Body in bytes, 0 where it is not known.
 	Size int64
 	Body io.ReadCloser
 }
 
-// A Reason is an error of a Config's function that says whether trying again may help.
+// Reason is an error of a Config's function that decides between 501 and 503.
 type Reason struct {
-	// Never: the module cannot do it at all.
+	// Never is true where a later request cannot succeed either.
 	Never bool
 	Text  string
 }
 
 func (r *Reason) Error() string { return r.Text }
 
-// Server serves one control socket. Listen makes it.
+// Server serves one status socket.
 type Server struct {
 	config Config
 	socket *socketFile
 	http   *http.Server
-	// ending is closed when watchers are to go.
+	// ending is closed when GET /watch is to end.
 	ending chan struct{}
 
-	lock   sync.Mutex
+	mu     sync.Mutex
 	ended  bool
 	active sync.WaitGroup
 }
 
-// Listen opens the socket. An error is ErrInUse when a living process has it. Without Serve, Close must be called.
+// Listen opens the socket at config.Path. It fails while another process serves it. The caller must call Serve or Close.
 func Listen(config Config) (*Server, error) {
 	if config.Status == nil {
 		return nil, errors.New("control: Config.Status is missing")
@@ -99,8 +98,8 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
-	if c.Connections <= 0 {
-		c.Connections = 32
+	if c.MaxConnections <= 0 {
+		c.MaxConnections = 32
 	}
 	for _, field := range []struct {
 		value   *time.Duration
@@ -116,12 +115,10 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Path is where the socket is.
-func (s *Server) Path() string { return s.config.Path }
-
-// Serve answers until the context ends, which is no error, and returns when nothing of it runs any more. It is called once.
+// Serve handles requests until ctx ends, and returns nil then. On return no goroutine of the server runs any longer. Serve may be
+// called once.
 func (s *Server) Serve(ctx context.Context) error {
-	// A request's context ends with it, so that no function of the module outlives the module.
+	// Requests end with ctx, so that no function of the config outlives the module.
 	s.http.BaseContext = func(net.Listener) context.Context { return ctx }
 	var ending sync.WaitGroup
 	served := make(chan struct{})
@@ -131,20 +128,20 @@ func (s *Server) Serve(ctx context.Context) error {
 		case <-served:
 		}
 		close(s.ending)
-		// Answers under way may come to their end.
+		// One second for responses that are being written.
 		grace, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if s.http.Shutdown(grace) != nil {
 			s.http.Close()
 		}
 	})
-	err := s.http.Serve(&crowd{Listener: s.socket, places: make(chan struct{}, s.config.Connections)})
+	err := s.http.Serve(&limitListener{Listener: s.socket, open: make(chan struct{}, s.config.MaxConnections)})
 	close(served)
 	ending.Wait()
 	s.socket.Close()
-	s.lock.Lock()
+	s.mu.Lock()
 	s.ended = true
-	s.lock.Unlock()
+	s.mu.Unlock()
 	s.active.Wait()
 	if ctx.Err() != nil || errors.Is(err, http.ErrServerClosed) {
 		return nil
@@ -152,15 +149,54 @@ func (s *Server) Serve(ctx context.Context) error {
 	return fmt.Errorf("control: %w", err)
 }
 
-// enter counts a request in, unless the server is at its end.
+// enter reports whether a request may be handled, and counts it as active then.
 func (s *Server) enter() bool {
-	s.lock.Lock()
-	defer s.lock.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.ended {
 		s.active.Add(1)
 	}
 	return !s.ended
 }
 
-// Close ends a server that Serve was not called for.
+// Close closes a server for which Serve is not called.
 func (s *Server) Close() error { return s.socket.Close() }
+
+// limitListener is a listener with a connection limit. A connection above the limit gets an error response, not a wait.
+type limitListener struct {
+	net.Listener
+	open chan struct{} // has an element for each open connection
+}
+
+const overLimit = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" +
+	`{"error":"control: too many connections at a time: close some"}` + "\n"
+
+// Accept returns the next connection within the limit.
+func (l *limitListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case l.open <- struct{}{}:
+			return &limitedConn{Conn: conn, leave: sync.OnceFunc(func() { <-l.open })}, nil
+		default:
+			_ = conn.SetDeadline(time.Now().Add(time.Second))
+			// A client whose write fails does not read the response, so its request is read first.
+			_, _ = conn.Read(make([]byte, 4<<10))
+			_, _ = conn.Write([]byte(overLimit)) // fits the buffer of a new connection
+			_ = conn.Close()
+		}
+	}
+}
+
+type limitedConn struct {
+	net.Conn
+	leave func()
+}
+
+func (c *limitedConn) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
+}

@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// patience only ends a test that would hang.
+// patience ends a test that would hang.
 const patience = 60 * time.Second
 
-// serve runs a server until the test ends, and returns what ends it before.
+// serve runs a server until the test ends. The returned function ends it earlier.
 func serve(t *testing.T, config Config) (*Client, func()) {
 	t.Helper()
 	if config.Path == "" {
@@ -70,7 +70,7 @@ func TestStatusPingLogs(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreErrors(t *testing.T) {
+func TestErrorResponses(t *testing.T) {
 	hanging := func(ctx context.Context) (*Pong, error) {
 		<-ctx.Done()
 		return nil, fmt.Errorf("the satellite did not answer: %w", ctx.Err())
@@ -105,7 +105,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-func TestRefusedRequests(t *testing.T) {
+func TestRejectedRequests(t *testing.T) {
 	client, _ := serve(t, Config{})
 	for _, test := range []struct {
 		request string
@@ -133,8 +133,8 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
-// A body that is announced and never comes must not keep a place for good.
-func TestABodyThatNeverComes(t *testing.T) {
+// A body that is announced and never sent must not occupy a connection for ever.
+func TestBodyThatNeverComes(t *testing.T) {
 	client, _ := serve(t, Config{})
 	for _, request := range []string{
 		"POST /ping HTTP/1.1\r\nHost: m\r\nContent-Length: 3\r\n\r\n",
@@ -142,23 +142,26 @@ func TestABodyThatNeverComes(t *testing.T) {
 		"POST /status HTTP/1.1\r\nHost: m\r\nContent-Length: 3\r\n\r\n",
 		"GET /elsewhere HTTP/1.1\r\nHost: m\r\nContent-Length: 3\r\n\r\n",
 	} {
-		connection, err := net.Dial("unix", client.Path())
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = connection.SetDeadline(time.Now().Add(patience))
-		if _, err := io.WriteString(connection, request); err != nil {
-			t.Error(err)
-		}
-		if answer, err := io.ReadAll(connection); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 4") {
-			t.Errorf("%.30q: %.30q, then %v, want an answer and the end of the connection", request, answer, err)
-		}
-		connection.Close()
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			connection, err := net.Dial("unix", client.Path())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer connection.Close()
+			_ = connection.SetDeadline(time.Now().Add(patience))
+			if _, err := io.WriteString(connection, request); err != nil {
+				t.Error(err)
+			}
+			if answer, err := io.ReadAll(connection); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 4") {
+				t.Errorf("%.30q: %.30q, then %v, want an answer and the end of the connection", request, answer, err)
+			}
+		})
 	}
 }
 
-func TestOneConnectionTooMany(t *testing.T) {
-	client, _ := serve(t, Config{Connections: 1, Events: &Hub{}})
+func TestConnectionLimit(t *testing.T) {
+	client, _ := serve(t, Config{MaxConnections: 1, Events: &Hub{}})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	response, err := client.do(ctx, http.MethodGet, "/watch")
@@ -177,7 +180,7 @@ func TestOneConnectionTooMany(t *testing.T) {
 			return
 		}
 		if time.Since(begin) > patience {
-			t.Fatalf("the place is not free again: %v", err)
+			t.Fatalf("the closed connection still counts: %v", err)
 		}
 	}
 }

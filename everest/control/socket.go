@@ -8,17 +8,18 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
-// ErrInUse says that a living process serves the socket.
-var ErrInUse = errors.New("control: a living process serves this socket")
+var errInUse = errors.New("control: another process serves this socket")
 
-// mostPath is the longest path of a UNIX socket on Linux.
-const mostPath = 107
+// maxPath is how many bytes the path of a UNIX socket may have on Linux. A longer path is an error.
+const maxPath = 107
 
-// socketFile is a control socket in the file system.
+// socketFile is a listening status socket and its file.
 type socketFile struct {
 	*net.UnixListener
 	path  string
@@ -26,10 +27,10 @@ type socketFile struct {
 	close func() error
 }
 
-// openSocket makes the socket of mode 0600, in place of one that nobody answers at.
+// openSocket creates the socket with mode 0600. It replaces the file of a process that is gone.
 func openSocket(path string) (*socketFile, error) {
-	if len(path) > mostPath {
-		return nil, fmt.Errorf("control: the path %s has %d bytes, a UNIX socket can have %d: choose a shorter control_socket", path, len(path), mostPath)
+	if len(path) > maxPath {
+		return nil, fmt.Errorf("control: the path %s has %d bytes, a UNIX socket can have %d: choose a shorter control_socket", path, len(path), maxPath)
 	}
 	if err := removeStale(path); err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ func openSocket(path string) (*socketFile, error) {
 		return nil, fmt.Errorf("control: cannot open the socket: %w", err)
 	}
 	socket := &socketFile{UnixListener: listener.(*net.UnixListener), path: path}
-	// At the end the file may be another process's already.
+	// At the end the path may have the file of another process.
 	socket.SetUnlinkOnClose(false)
 	if err := os.Chmod(path, 0o600); err != nil {
 		listener.Close()
@@ -54,12 +55,12 @@ func openSocket(path string) (*socketFile, error) {
 		listener.Close()
 		return nil, fmt.Errorf("control: cannot open the socket: %w", err)
 	}
-	// Once, because the next process's file may get the same inode.
+	// Only once: the file of the next process may get the same inode.
 	socket.close = sync.OnceValue(socket.remove)
 	return socket, nil
 }
 
-// removeStale removes what a dead process has left behind.
+// removeStale removes the socket of a process that is gone.
 func removeStale(path string) error {
 	file, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -69,15 +70,15 @@ func removeStale(path string) error {
 		return fmt.Errorf("control: cannot open the socket: %w", err)
 	}
 	if file.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("control: %s is no socket: choose another control_socket, or remove it", path)
+		return fmt.Errorf("control: %s is not a socket: choose another control_socket, or remove it", path)
 	}
 	connection, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {
 		connection.Close()
-		return fmt.Errorf("%w: %s: give every module a control_socket of its own", ErrInUse, path)
+		return fmt.Errorf("%w: %s: give every module a control_socket of its own", errInUse, path)
 	}
 	if !refused(err) {
-		return fmt.Errorf("%w: %s: %w", ErrInUse, path, err)
+		return fmt.Errorf("%w: %s: %w", errInUse, path, err)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("control: cannot replace the socket of a process that is gone: %w", err)
@@ -85,12 +86,59 @@ func removeStale(path string) error {
 	return nil
 }
 
-// Close ends the socket and removes its file if it is still the own one.
+// Close closes the socket and removes its file, unless the path has the file of another process.
 func (s *socketFile) Close() error { return s.close() }
 
 func (s *socketFile) remove() error {
 	if file, err := os.Lstat(s.path); err == nil && os.SameFile(file, s.file) {
-		_ = os.Remove(s.path) // a file that stays is replaced by the next start
+		_ = os.Remove(s.path) // the next start replaces a file that could not be removed
 	}
 	return s.UnixListener.Close()
+}
+
+// DefaultDirectory returns the directory of the status sockets: the first of RUNTIME_DIRECTORY, which systemd sets, or
+// /run/remotechargeport.
+func DefaultDirectory(getenv func(string) string) string {
+	if directory := runtimeDirectory(getenv); directory != "" {
+		return directory
+	}
+	return "/run/remotechargeport"
+}
+
+func runtimeDirectory(getenv func(string) string) string {
+	first, _, _ := strings.Cut(getenv("RUNTIME_DIRECTORY"), ":")
+	return first
+}
+
+// PathOf returns the path of a module's status socket for the value key of the configuration key control_socket: the value
+// itself, or "<module id>.sock" in RUNTIME_DIRECTORY where the value is empty. An empty path means no socket: the value is
+// "none", or it is empty and there is no RUNTIME_DIRECTORY.
+func PathOf(key, moduleID string, getenv func(string) string) string {
+	switch key {
+	case "none":
+		return ""
+	case "":
+		if directory := runtimeDirectory(getenv); directory != "" && filepath.Base(moduleID) == moduleID {
+			return filepath.Join(directory, moduleID+".sock")
+		}
+		return ""
+	}
+	return key
+}
+
+// Sockets returns the paths of the sockets in a directory that are named *.sock, sorted. A socket may lack a process that serves
+// it.
+func Sockets(directory string) ([]string, error) {
+	entries, err := os.ReadDir(directory)
+	if err != nil {
+		return nil, fmt.Errorf("control: cannot list the status sockets: %w", err)
+	}
+	var paths []string
+	for _, entry := range entries {
+		if entry.Type()&os.ModeSocket != 0 && strings.HasSuffix(entry.Name(), ".sock") {
+			paths = append(paths, filepath.Join(directory, entry.Name()))
+		}
+	}
+	slices.Sort(paths)
+	return paths, nil
 }

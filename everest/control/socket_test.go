@@ -35,7 +35,7 @@ func shortDirectory(t *testing.T) string {
 	return directory
 }
 
-func TestOnlyTheOwnerMayOpenTheSocket(t *testing.T) {
+func TestSocketMode(t *testing.T) {
 	_, path := listen(t)
 	info, err := os.Stat(path)
 	if err != nil || info.Mode() != fs.ModeSocket|0o600 {
@@ -43,21 +43,21 @@ func TestOnlyTheOwnerMayOpenTheSocket(t *testing.T) {
 	}
 }
 
-func TestASocketOfALivingProcessIsAnError(t *testing.T) {
+func TestSocketOfRunningProcess(t *testing.T) {
 	server, path := listen(t)
 	_, err := Listen(Config{Path: path, Status: someStatus})
-	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), path) {
+	if !errors.Is(err, errInUse) || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v", err)
 	}
 	if err := server.Close(); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the file is left: %v", err)
+		t.Errorf("the file still exists: %v", err)
 	}
 }
 
-func TestASocketOfADeadProcessIsReplaced(t *testing.T) {
+func TestSocketOfEndedProcessIsReplaced(t *testing.T) {
 	path := filepath.Join(shortDirectory(t), "module.sock")
 	left, err := net.Listen("unix", path)
 	if err != nil {
@@ -71,8 +71,8 @@ func TestASocketOfADeadProcessIsReplaced(t *testing.T) {
 	}
 }
 
-// A module that ends late leaves its successor's socket alone.
-func TestAnotherProcessesSocketStays(t *testing.T) {
+// A module that ends late does not remove the socket of its successor.
+func TestSocketOfSuccessorStays(t *testing.T) {
 	server, path := listen(t)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
@@ -90,14 +90,14 @@ func TestAnotherProcessesSocketStays(t *testing.T) {
 	}
 }
 
-func TestPathsThatCannotBeASocket(t *testing.T) {
+func TestInvalidPaths(t *testing.T) {
 	directory := shortDirectory(t)
 	file := filepath.Join(directory, "file")
 	if err := os.WriteFile(file, []byte("dear"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for path, text := range map[string]string{
-		file:                                     "is no socket",
+		file:                                     "is not a socket",
 		filepath.Join(directory, "none", "sock"): "create the directory",
 		filepath.Join(directory, strings.Repeat("x", 120)): "choose a shorter",
 	} {
@@ -109,7 +109,7 @@ func TestPathsThatCannotBeASocket(t *testing.T) {
 		t.Errorf("the file is now %q", content)
 	}
 	if _, err := Listen(Config{Path: file}); err == nil {
-		t.Error("a server without a status")
+		t.Error("Listen accepts a Config without Status")
 	}
 }
 

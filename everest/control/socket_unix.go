@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// onlyOwner sets the mode with which bind is going to make the file: there is no moment at which others may connect.
+// onlyOwner sets the mode that bind gives to the file, so that other users can connect at no moment.
 func onlyOwner(_, _ string, connection syscall.RawConn) error {
 	var failed error
 	err := connection.Control(func(fd uintptr) { failed = syscall.Fchmod(int(fd), 0o600) })
@@ -15,7 +15,7 @@ func onlyOwner(_, _ string, connection syscall.RawConn) error {
 		return err
 	}
 	if errors.Is(failed, syscall.EINVAL) {
-		return nil // systems other than Linux: the mode is set after bind
+		return nil // not on Linux: openSocket sets the mode after bind
 	}
 	return failed
 }

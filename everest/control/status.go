@@ -1,133 +1,177 @@
 package control
 
 import (
+	"runtime/debug"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// Health says in one word how a module is.
+// Health is the state of a module in one word.
 type Health string
 
 const (
-	// Healthy: the module does its work.
+	// Healthy means that the module works.
 	Healthy Health = "ok"
-	// Starting: it has not begun to, for instance because the other board is not there yet.
+	// Starting means that the module has not yet worked, for example because the other board has not started.
 	Starting Health = "starting"
-	// Degraded: it had begun to and cannot at the moment; Problem says why.
+	// Degraded means that the module has worked and cannot at the moment. Status.Problem has the reason.
 	Degraded Health = "degraded"
 )
 
-// Status is a module's answer to GET /status. Durations are seconds, times RFC 3339. What does not apply to a module, or is
-// not known, is left out.
+// Status is the JSON of GET /status. Durations are seconds, times RFC 3339. A field that does not apply to a module or is not known
+// is omitted.
 type Status struct {
-	// Module is the module's name, "SatelliteAgent", "SatelliteController" or "SystemAggregator", and ModuleID its id in
-	// the manager's configuration.
+	// Module is "SatelliteAgent", "SatelliteController" or "SystemAggregator". ModuleID is the id in the manager's configuration.
 	Module   string `json:"module"`
 	ModuleID string `json:"module_id"`
-	// Version is that of the program, see Version.
+	// Version is the result of the function Version.
 	Version string `json:"version"`
-	// State is where the module stands, in its own words: for satellite modules handshake.State's text.
+	// State is the state of the module's own machine, for satellite modules the text of a handshake.State.
 	State string `json:"state"`
-	// Health is what State means, and Problem what is wrong and what to do about it when Health is not "ok".
+	// Health rates State. Problem is what is wrong and what to do, where Health is not "ok".
 	Health  Health `json:"health"`
 	Problem string `json:"problem,omitempty"`
-	// Started is when the module started, UptimeSeconds how long ago, and Taken when this snapshot was made.
+	// Started is when the module started, UptimeSeconds how long ago, Taken when this snapshot was made.
 	Started       time.Time `json:"started"`
 	UptimeSeconds float64   `json:"uptime_s"`
 	Taken         time.Time `json:"taken"`
-	// Link is a satellite module's way to the other board.
+	// Link is the link of a satellite module to the other board.
 	Link *Link `json:"link,omitempty"`
-	// Station is what the aggregator knows of the boards.
+	// Station is what an aggregator knows of its boards.
 	Station *Station `json:"station,omitempty"`
-	// Everest is the module's traffic with its broker, nil before it is connected.
+	// Everest is the module's traffic with its broker, nil before the module is connected.
 	Everest *Everest `json:"everest,omitempty"`
-	// Peer is the other board's module, as a controller gets it from its agent.
+	// Peer is the module on the other board, as a controller receives it from its agent.
 	Peer *Peer `json:"peer,omitempty"`
 }
 
 // Peer is the status of the module on the other board.
 type Peer struct {
-	// Status is the peer's own, without a Peer of its own; nil when it could not be had.
+	// Status is the peer's own status, without its Peer. It is nil where Error is set.
 	Status *Status `json:"status,omitempty"`
-	// Error says why there is none: no link, or a peer of the legacy dialect, which has no such function.
+	// Error is why there is no Status: no link, or a peer of the legacy dialect, which has no such function.
 	Error string `json:"error,omitempty"`
 }
 
-// Link is a satellite module's way to the other board. Counters count from the module's start.
+// Link is the link of a satellite module to the other board. Counters start with the module.
 type Link struct {
 	// Role is "agent" on the satellite board and "controller" on the main board.
 	Role string `json:"role"`
 	// Connected is true while the link can carry commands.
 	Connected bool `json:"connected"`
-	// Dialect is "legacy" or "v2", empty before both have agreed.
+	// Dialect is "legacy" or "v2". It is empty until both boards have negotiated it.
 	Dialect string `json:"dialect,omitempty"`
-	// PeerAddress is the satellite's configured address, for an agent that of the last controller.
+	// PeerAddress is the configured address of the satellite. On an agent it is the address of the last controller.
 	PeerAddress string `json:"peer_address,omitempty"`
-	// Discovery tells of a satellite that is configured by its serial number "found", "not found" or "ambiguous".
+	// Discovery is "found", "not found" or "ambiguous", for a satellite that is configured by its serial number.
 	Discovery string `json:"discovery,omitempty"`
-	// ListenAddress is where an agent waits.
+	// ListenAddress is where an agent accepts connections.
 	ListenAddress string `json:"listen_address,omitempty"`
-	// Security is "plain" or "mutual-tls"; PeerFingerprint and PeerSerial are those of the peer's certificate.
+	// Security is "plain" or "mutual-tls". PeerFingerprint and PeerSerial are of the peer's certificate.
 	Security        string `json:"security,omitempty"`
 	PeerFingerprint string `json:"peer_fingerprint,omitempty"`
 	PeerSerial      string `json:"peer_serial,omitempty"`
-	// CertificateExpires is when the own certificate ends, nil on a plain link.
+	// CertificateExpires is when the module's own certificate expires, nil on a plain link.
 	CertificateExpires *time.Time `json:"certificate_expires,omitempty"`
-	// PeersRejected counts the connections that were refused for what the peer could not prove.
+	// PeersRejected counts the connections that were rejected because the peer failed authentication.
 	PeersRejected uint64 `json:"peers_rejected"`
-	// ActiveErrors is the number of the satellite's errors that stand, nil where it is not known.
+	// ActiveErrors is how many errors of the satellite are active, nil where that is not known.
 	ActiveErrors *int `json:"active_errors,omitempty"`
-	// Latency is the time of a round trip between the boards, nil while it is not known. Controllers measure it.
+	// Latency summarizes the round trips between the boards, nil while there is none. Controllers measure it.
 	Latency *Latency `json:"latency,omitempty"`
-	// Journal holds an agent's events until the controller has them.
+	// Journal is the journal of an agent: its events until the controller has acknowledged them.
 	Journal *Journal `json:"journal,omitempty"`
 	// Backlog is how many of the satellite's events a controller has not yet published.
 	Backlog int `json:"backlog"`
-	// Resumes counts how often a lost v2 link went on, Isolations how often the port was taken out of service.
+	// Resumes counts how often a lost v2 link was resumed, Isolations how often the EVSE was taken out of service.
 	Resumes    uint64 `json:"resumes"`
 	Isolations uint64 `json:"isolations"`
-	// GivenUp is the number of events that the agent's journal had no room for.
+	// GivenUp counts the events that were lost because the agent's journal was full.
 	GivenUp uint64 `json:"given_up"`
-	// Variables and Errors count what of the satellite a controller has published, Dropped what it could not.
+	// Variables and Errors count what a controller has published for the satellite, Dropped what it could not publish.
 	Variables uint64 `json:"variables"`
 	Errors    uint64 `json:"errors"`
 	Dropped   uint64 `json:"dropped"`
-	// Collected counts the events of an agent's board, Delivered those that were handed over.
+	// Collected counts the events of an agent's board, Delivered those that were sent to the controller.
 	Collected uint64 `json:"collected"`
 	Delivered uint64 `json:"delivered"`
-	// Commands counts the commands towards the satellite, CommandErrors those of them that failed.
+	// Commands counts the commands to the satellite, CommandErrors those that failed.
 	Commands      uint64 `json:"commands"`
 	CommandErrors uint64 `json:"command_errors"`
-	// Pushed counts the main board's variables that reached the satellite.
+	// Pushed counts the variables of the main board that the satellite has received.
 	Pushed uint64 `json:"pushed"`
-	// Tunnel are the ids of the interfaces that the module's configuration key tunnel adds, and TunnelDifferences what the
-	// other board tunnels otherwise, in words.
+	// Tunnel has the implementation ids that the configuration key tunnel adds. TunnelDifferences has a sentence for each
+	// difference to the other board.
 	Tunnel            []string `json:"tunnel,omitempty"`
 	TunnelDifferences []string `json:"tunnel_differences,omitempty"`
-	// LastVariable is when a controller has published a variable for the last time.
+	// LastVariable is when a controller last published a variable.
 	LastVariable *time.Time `json:"last_variable,omitempty"`
 }
 
-// Latency sums up the last round trips.
+// Latency summarizes the last round trips.
 type Latency struct {
-	// Last, Median and P99 in seconds, of the last Samples round trips.
+	// Last, Median and P99 are seconds, of the last Samples round trips.
 	Last    float64 `json:"last_s"`
 	Median  float64 `json:"p50_s"`
 	P99     float64 `json:"p99_s"`
 	Samples int     `json:"samples"`
 }
 
-// Journal is what waits on the satellite for the controller.
+// Journal is how full the journal of an agent is.
 type Journal struct {
 	Events int `json:"events"`
 	Bytes  int `json:"bytes"`
-	// MaxEvents and MaxBytes are what it has room for, 0 where it is not known.
+	// MaxEvents and MaxBytes are its bounds, 0 where they are not known.
 	MaxEvents int `json:"max_events,omitempty"`
 	MaxBytes  int `json:"max_bytes,omitempty"`
 }
 
-// Everest is a module's traffic with its broker since its start; see everest.Stats.
+// Station is what an aggregator knows of its boards.
+type Station struct {
+	// Boards are in the order of the requirement system. The first is the main board.
+	Boards []Board `json:"boards"`
+	// Firmware is the running update, nil where there is none.
+	Firmware *FirmwareJob `json:"firmware,omitempty"`
+	// Logs are the running uploads.
+	Logs []LogJob `json:"logs"`
+}
+
+// Board is one board of a station.
+type Board struct {
+	Index int `json:"index"`
+	// Name is the folder of the board in an archive of logs.
+	Name string `json:"name"`
+	// SystemID and SatelliteID are the ids of the modules that represent the board. The main board has no SatelliteID.
+	SystemID    string `json:"system_id"`
+	SatelliteID string `json:"satellite_id,omitempty"`
+	// Connected reports whether there is a link to the board. It is true for the main board.
+	Connected bool `json:"connected"`
+	// FirmwareStatus and LogStatus are the last reports of the board, in OCPP's spelling. They are empty before the first.
+	FirmwareStatus string `json:"firmware_status,omitempty"`
+	LogStatus      string `json:"log_status,omitempty"`
+}
+
+// FirmwareJob is a firmware update of the whole station.
+type FirmwareJob struct {
+	RequestID int64 `json:"request_id"`
+	// Status is the last status that was reported to the backend.
+	Status string `json:"status,omitempty"`
+}
+
+// LogJob is an upload of all boards' logs.
+type LogJob struct {
+	RequestID int64 `json:"request_id"`
+	// Type is the type of the log, empty for the diagnostics of OCPP 1.6.
+	Type string `json:"type,omitempty"`
+	// Step is asking, collecting, packing, uploading or pausing.
+	Step string `json:"step"`
+	// Boards is how many boards send a file, Done how many of them have finished.
+	Boards int `json:"boards"`
+	Done   int `json:"done"`
+}
+
+// Everest is a module's traffic with its broker since the module's start; see everest.Stats.
 type Everest struct {
 	Received     uint64  `json:"received"`
 	Unwanted     uint64  `json:"unwanted"`
@@ -139,19 +183,19 @@ type Everest struct {
 	Queues       []Queue `json:"queues"`
 }
 
-// Queue is one line of messages in front of a handler; queues that never held a message are left out.
+// Queue is one queue of messages for a handler. Queues that never held a message are omitted.
 type Queue struct {
 	Name string `json:"name"`
-	// Depth is the number of waiting messages, Bytes their size, Oldest the age of the first of them in seconds.
+	// Depth is how many messages wait, Bytes their size, Oldest the age of the first in seconds.
 	Depth  int     `json:"depth"`
 	Bytes  int     `json:"bytes"`
 	Oldest float64 `json:"oldest_s"`
-	// Running is for how many seconds the handler has been at work on a message, 0 when it is not.
+	// Running is for how many seconds the handler has been processing a message, 0 while it processes none.
 	Running float64 `json:"running_s"`
 	Handled uint64  `json:"handled"`
 }
 
-// EverestOf is the part of a Status that a module's Stats fill.
+// EverestOf returns stats as a part of a Status.
 func EverestOf(stats everest.Stats) *Everest {
 	e := &Everest{
 		Received: stats.Received, Unwanted: stats.Unwanted, Dropped: stats.Dropped, Published: stats.Published,
@@ -167,4 +211,48 @@ func EverestOf(stats everest.Stats) *Everest {
 		})
 	}
 	return e
+}
+
+// Pong is the JSON of POST /ping.
+type Pong struct {
+	// Seconds is the duration of the round trip.
+	Seconds float64 `json:"round_trip_s"`
+	// Peer is the address of the other board.
+	Peer string `json:"peer"`
+	// Dialect is the dialect of the link.
+	Dialect string `json:"dialect"`
+	// Function is the function that was called. A legacy link has no function without effect, so the round trip is that of its
+	// next poll.
+	Function string `json:"function"`
+}
+
+// Version returns the version of the running program: the version of its main module, or the revision of the checkout that it was
+// built in, with "+dirty" after changes. It is "unknown" where the build has recorded neither.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return versionOf(info)
+}
+
+func versionOf(info *debug.BuildInfo) string {
+	if version := info.Main.Version; version != "" && version != "(devel)" {
+		return version
+	}
+	var revision, dirty string
+	for _, setting := range info.Settings {
+		switch setting.Key {
+		case "vcs.revision":
+			revision = setting.Value[:min(12, len(setting.Value))]
+		case "vcs.modified":
+			if setting.Value == "true" {
+				dirty = "+dirty"
+			}
+		}
+	}
+	if revision == "" {
+		return "unknown"
+	}
+	return revision + dirty
 }
