@@ -1,4 +1,6 @@
-package main
+//go:build linux
+
+package campaign
 
 import (
 	"fmt"
@@ -8,7 +10,7 @@ import (
 // Commands keeps account of the commands that the main board gives: each answered, and executed exactly once. It is safe for
 // concurrent use.
 type Commands struct {
-	lock     sync.Mutex
+	mu       sync.Mutex
 	calls    map[int]*call
 	last     int
 	problem  func(string)
@@ -51,8 +53,8 @@ func NewCommands(problem func(string)) *Commands {
 
 // Call numbers a call before it is made.
 func (c *Commands) Call(kind commandKind) int {
-	c.lock.Lock()
-	defer c.lock.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.last++
 	c.Called++
 	c.calls[c.last] = &call{kind: kind}
@@ -61,8 +63,8 @@ func (c *Commands) Call(kind commandKind) int {
 
 // Execute takes down that the satellite executes a call.
 func (c *Commands) Execute(number int) {
-	c.lock.Lock()
-	defer c.lock.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	call := c.calls[number]
 	if call == nil {
 		c.problem(fmt.Sprintf("command %d was executed and never called", number))
@@ -78,8 +80,8 @@ func (c *Commands) Execute(number int) {
 // Answer takes down how a call ended: with an answer or, where err is not nil, without. killed says that a process was
 // killed meanwhile, which excuses an error, and an answer for a command without a result that was not executed.
 func (c *Commands) Answer(number int, err error, killed bool) {
-	c.lock.Lock()
-	defer c.lock.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	call := c.calls[number]
 	call.done = true
 	switch {
@@ -101,24 +103,24 @@ func (c *Commands) Answer(number int, err error, killed bool) {
 
 // Abandon takes down that the caller of a command has ended.
 func (c *Commands) Abandon(number int) {
-	c.lock.Lock()
-	defer c.lock.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.calls[number].done = true
 	c.Abandoned++
 }
 
 // Last is the number of the newest call.
 func (c *Commands) Last() int {
-	c.lock.Lock()
-	defer c.lock.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.last
 }
 
 // Progress tells whether each of the kinds has had an answer to a call that was made after the given one; where not, the
 // channel is closed at the next answer.
 func (c *Commands) Progress(number int, kinds ...commandKind) (bool, <-chan struct{}) {
-	c.lock.Lock()
-	defer c.lock.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, kind := range kinds {
 		if c.answered[kind.name] <= number {
 			return false, c.changed
@@ -129,8 +131,8 @@ func (c *Commands) Progress(number int, kinds ...commandKind) (bool, <-chan stru
 
 // Open is how many calls have not ended.
 func (c *Commands) Open() int {
-	c.lock.Lock()
-	defer c.lock.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	open := 0
 	for _, call := range c.calls {
 		if !call.done {

@@ -1,4 +1,6 @@
-package main
+//go:build linux
+
+package campaign
 
 import (
 	"context"
@@ -40,7 +42,7 @@ type board struct {
 	// problem is called with what must not be.
 	problem func(string)
 
-	lock    sync.Mutex
+	mu      sync.Mutex
 	broker  *broker
 	current *life
 	changed chan struct{}
@@ -102,10 +104,10 @@ func (b *board) live(ctx context.Context) error {
 		return fmt.Errorf("manager: %w", err)
 	}
 	defer manager.Close()
-	b.lock.Lock()
+	b.mu.Lock()
 	b.lives++
 	current := &life{number: b.lives, ctx: ctx, end: end}
-	b.lock.Unlock()
+	b.mu.Unlock()
 	defer b.set(nil)
 
 	var running sync.WaitGroup
@@ -175,16 +177,16 @@ func (b *board) ensureBroker() error {
 	if err != nil {
 		return err
 	}
-	b.lock.Lock()
+	b.mu.Lock()
 	b.broker = started
-	b.lock.Unlock()
+	b.mu.Unlock()
 	return nil
 }
 
 // set makes a life the one that others see, nil for none.
 func (b *board) set(current *life) {
-	b.lock.Lock()
-	defer b.lock.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.current = current
 	if b.changed != nil {
 		close(b.changed)
@@ -195,8 +197,8 @@ func (b *board) set(current *life) {
 // alive returns the life in which all modules are ready, nil when there is none; then the channel is closed when that may
 // have changed.
 func (b *board) alive() (*life, <-chan struct{}) {
-	b.lock.Lock()
-	defer b.lock.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.changed == nil {
 		b.changed = make(chan struct{})
 	}

@@ -1,6 +1,6 @@
 //go:build race
 
-package main
+package campaign
 
 // raceEnabled: the modules are built as the test was.
 const raceEnabled = true

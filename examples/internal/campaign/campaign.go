@@ -1,4 +1,6 @@
-package main
+//go:build linux
+
+package campaign
 
 import (
 	"context"
@@ -52,7 +54,7 @@ type campaign struct {
 	// told is how many events ended with the agent, as it says.
 	told atomic.Int64
 
-	lock     sync.Mutex
+	mu       sync.Mutex
 	problems []string
 	lines    []string // the last of the processes' logs
 }
@@ -275,8 +277,8 @@ func (c *campaign) report(outcomes []Outcome) {
 
 // verdict joins what went wrong, with the end of the processes' logs.
 func (c *campaign) verdict(err error) error {
-	c.lock.Lock()
-	defer c.lock.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, problem := range c.problems {
 		err = errors.Join(err, errors.New(problem))
 	}
@@ -291,11 +293,11 @@ const mostProblems = 20
 
 // problem takes down what must not be, and ends the campaign.
 func (c *campaign) problem(text string) {
-	c.lock.Lock()
+	c.mu.Lock()
 	if len(c.problems) < mostProblems {
 		c.problems = append(c.problems, text)
 	}
-	c.lock.Unlock()
+	c.mu.Unlock()
 	c.fail(errors.New(text))
 }
 
@@ -313,8 +315,8 @@ func (c *campaign) line(text string) {
 	if strings.Contains(text, "panic: ") || strings.Contains(text, "fatal error: ") || strings.Contains(text, "DATA RACE") {
 		c.problem(text)
 	}
-	c.lock.Lock()
-	defer c.lock.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	text = time.Now().Format("15:04:05.000 ") + text
 	if c.flags.Logs {
 		fmt.Fprintln(c.output, text)
