@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
@@ -110,7 +111,7 @@ func (a *Aggregator) controlStatus(ctx context.Context) (*control.Status, error)
 	}
 	now := time.Now()
 	status := &control.Status{
-		Module: "SystemAggregator", ModuleID: a.module.ID(), Version: control.Version(),
+		Module: "SystemAggregator", ModuleID: a.module.ID(), Version: everest.Version(),
 		Started: a.control.started, UptimeSeconds: now.Sub(a.control.started).Seconds(), Taken: now,
 		Station: station, Everest: control.EverestOf(a.module.Stats()),
 		State: stateReady, Health: control.Healthy,

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/program"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -57,7 +59,7 @@ func TestChecklist01_CommandLine(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := everest.ParseOptions(test.arguments, environment(test.environment))
+			got, err := program.ParseOptions(test.arguments, environment(test.environment))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +74,7 @@ func TestChecklist01_CommandLine(t *testing.T) {
 		"port \"80x\"":       {"--module", "m", "--mqtt_broker_port", "80x"},
 		"port \"70000\"":     {"--module", "m", "--mqtt_broker_port", "70000"},
 	} {
-		if _, err := everest.ParseOptions(bad, nil); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := program.ParseOptions(bad, nil); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%q: %v, want an error with %s", bad, err, name)
 		}
 	}
@@ -81,7 +83,7 @@ func TestChecklist01_CommandLine(t *testing.T) {
 	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		manager := everesttest.NewManager(t, bellConfig(t, broker))
 		for _, id := range []string{"tower", "ringer"} {
-			options, err := everest.ParseOptions(manager.Arguments(id), nil)
+			options, err := program.ParseOptions(manager.Arguments(id), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,13 +106,13 @@ func TestChecklist02_BrokerAddresses(t *testing.T) {
 		{"port that is none", map[string]string{"MQTT_SERVER_PORT": "many"}, everest.Broker{Host: "box", Port: 1884}},
 	}
 	for _, test := range tests {
-		options, err := everest.ParseOptions(base, environment(test.environment))
+		options, err := program.ParseOptions(base, environment(test.environment))
 		if err != nil || options.Broker != test.want {
 			t.Errorf("%s: %+v, %v", test.name, options.Broker, err)
 		}
 	}
 	socket := []string{"--module", "m", "--mqtt_broker_socket_path", "/s"}
-	if _, err := everest.ParseOptions(socket, environment(map[string]string{"MQTT_SERVER_ADDRESS": "a"})); err == nil {
+	if _, err := program.ParseOptions(socket, environment(map[string]string{"MQTT_SERVER_ADDRESS": "a"})); err == nil {
 		t.Error("a socket and MQTT_SERVER_ADDRESS together were accepted")
 	}
 	urls := map[string]everest.Broker{
@@ -163,7 +165,7 @@ func TestChecklist02_BrokerAddresses(t *testing.T) {
 
 func TestChecklist03_Prefixes(t *testing.T) {
 	for text, want := range map[string]string{"": "everest/", "everest": "everest/", "a/b": "a/b/", "a/b/": "a/b/"} {
-		options, err := everest.ParseOptions([]string{"--module", "m", "--mqtt_everest_prefix", text}, nil)
+		options, err := program.ParseOptions([]string{"--module", "m", "--mqtt_everest_prefix", text}, nil)
 		if err != nil || options.EverestPrefix != want {
 			t.Errorf("prefix %q became %q, %v", text, options.EverestPrefix, err)
 		}

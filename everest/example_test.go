@@ -9,10 +9,11 @@ import (
 	"syscall"
 	"testing/fstest"
 
-	"github.com/remotechargeport/remotechargeport/everest/schema"
+	"github.com/remotechargeport/remotechargeport/everest/program"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // In a station the definitions of EVerest's own interfaces are in package everest/schema.
@@ -96,7 +97,7 @@ func runVisitor(ctx context.Context, options everest.Options, done func()) error
 
 // Two modules on a broker and a manager in the same process. In a station a module's main function is
 //
-//	options, err := everest.ParseOptions(os.Args[1:], os.Getenv)
+//	options, err := program.ParseOptions(os.Args[1:], os.Getenv)
 //
 // and a call of something like runGreeter.
 func Example() {
@@ -145,7 +146,7 @@ func ExampleParseOptions() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	run := func() error {
-		options, err := everest.ParseOptions(os.Args[1:], os.Getenv)
+		options, err := program.ParseOptions(os.Args[1:], os.Getenv)
 		if err != nil {
 			return err
 		}

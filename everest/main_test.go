@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/program"
+
 	"go.uber.org/goleak"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -51,7 +53,7 @@ func runModuleProcess(kind string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	err := func() error {
-		options, err := everest.ParseOptions(os.Args[1:], os.Getenv)
+		options, err := program.ParseOptions(os.Args[1:], os.Getenv)
 		if err != nil {
 			return err
 		}

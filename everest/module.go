@@ -146,7 +146,7 @@ func newModule(options Options) (*Module, error) {
 }
 
 func (o *Options) setDefaults() {
-	o.EverestPrefix = normalisePrefix(o.EverestPrefix)
+	o.EverestPrefix = NormalPrefix(o.EverestPrefix)
 	setDefault(&o.CallTimeout, 300*time.Second)
 	setDefault(&o.ConfigTimeout, 5*time.Second)
 	setDefault(&o.StartDataTimeout, 300*time.Millisecond)

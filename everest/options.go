@@ -18,7 +18,7 @@ import (
 const MaxPacketSize = 512_000
 
 // Options say who the module is and how it reaches its broker. The zero value of a field means its default.
-// ParseOptions fills them from what a manager passes.
+// program.ParseOptions fills them from what a manager passes.
 type Options struct {
 	// ModuleID is the module's id in the manager's configuration. Required.
 	ModuleID string

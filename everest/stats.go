@@ -1,6 +1,9 @@
 package everest
 
-import "time"
+import (
+	"runtime/debug"
+	"time"
+)
 
 // Stats is what a module has done since Connect, and what waits now.
 type Stats struct {
@@ -29,4 +32,35 @@ func (m *Module) Stats() Stats {
 		CallsWaiting: m.calls.len(),
 		Queues:       m.dispatcher.stats(time.Now()),
 	}
+}
+
+// Version is the version of the running program: that of its main module as `go version -m` shows it, for a build in a
+// checkout the revision, with "+dirty" when files were changed; "unknown" where the build has left both out.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return versionOf(info)
+}
+
+func versionOf(info *debug.BuildInfo) string {
+	if version := info.Main.Version; version != "" && version != "(devel)" {
+		return version
+	}
+	var revision, dirty string
+	for _, setting := range info.Settings {
+		switch setting.Key {
+		case "vcs.revision":
+			revision = setting.Value[:min(12, len(setting.Value))]
+		case "vcs.modified":
+			if setting.Value == "true" {
+				dirty = "+dirty"
+			}
+		}
+	}
+	if revision == "" {
+		return "unknown"
+	}
+	return revision + dirty
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // Supervisor is whoever started a module that no EVerest manager started, and wants to know how it fares. Package
-// everest/systemd has the one for systemd. The methods may be called from several goroutines and must not wait
+// everest/program has the one for systemd. The methods may be called from several goroutines and must not wait
 // for long: the module's loops call them.
 type Supervisor interface {
 	// Ready is called once, when the module has said ready to its manager.

@@ -58,8 +58,8 @@ func errorTopic(implementation, errorType string) string {
 	return implementation + "/error/" + errorType
 }
 
-// normalisePrefix makes the framework's prefix end in a slash.
-func normalisePrefix(prefix string) string {
+// NormalPrefix makes the framework's prefix end in a slash.
+func NormalPrefix(prefix string) string {
 	if prefix == "" {
 		return "everest/"
 	}

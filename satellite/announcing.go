@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/satellite/discovery"
 )
@@ -28,7 +28,7 @@ func (a *Agent) announcement() (*discovery.Announcement, error) {
 		return nil, err
 	}
 	announcement := discovery.Announcement{
-		Serial: serial, ModuleID: a.module.ID(), Version: control.Version(), Dialects: announcedDialects(a.dialects),
+		Serial: serial, ModuleID: a.module.ID(), Version: everest.Version(), Dialects: announcedDialects(a.dialects),
 		Port: a.parameters.Port, Interfaces: interfaces, Logger: a.config.Logger,
 	}
 	address := strings.Trim(a.parameters.ListenAddress, "[]")

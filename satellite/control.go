@@ -71,7 +71,7 @@ func (c *controlled) serve(key string, module *everest.Module, config control.Co
 func (c *controlled) head(name string, module *everest.Module, state handshake.State) *control.Status {
 	now := time.Now()
 	status := &control.Status{
-		Module: name, ModuleID: module.ID(), Version: control.Version(), State: state.String(),
+		Module: name, ModuleID: module.ID(), Version: everest.Version(), State: state.String(),
 		Started: c.started, UptimeSeconds: c.uptime().Seconds(), Taken: now,
 		Everest: control.EverestOf(module.Stats()),
 	}

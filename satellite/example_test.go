@@ -10,18 +10,19 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/remotechargeport/remotechargeport/everest/program"
+
 	"github.com/remotechargeport/remotechargeport/everest/install"
 
 	"go.uber.org/zap"
 
-	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
 // The whole of a module binary that an EVerest manager starts on a satellite
 // board.
 func ExampleAgent() {
-	options, err := everest.ParseOptions(os.Args[1:], os.Getenv)
+	options, err := program.ParseOptions(os.Args[1:], os.Getenv)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -35,7 +36,7 @@ func ExampleAgent() {
 
 // The same on the main board.
 func ExampleController() {
-	options, err := everest.ParseOptions(os.Args[1:], os.Getenv)
+	options, err := program.ParseOptions(os.Args[1:], os.Getenv)
 	if err != nil {
 		log.Fatal(err)
 	}

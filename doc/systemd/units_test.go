@@ -11,10 +11,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/program"
+
 	"github.com/remotechargeport/remotechargeport/everest/install"
 
 	"github.com/remotechargeport/remotechargeport/aggregator"
-	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
@@ -48,16 +49,16 @@ func settings(text, key string) (values []string) {
 func TestUnitsStartTheModules(t *testing.T) {
 	for _, service := range services {
 		text := read(t, service.file)
-		program := "/usr/libexec/everest/modules/" + service.module + "/" + service.module
-		if got := settings(text, "ExecStart"); len(got) != 1 || got[0] != program {
-			t.Errorf("%s starts %v, want what -install /usr makes, %s", service.file, got, program)
+		path := "/usr/libexec/everest/modules/" + service.module + "/" + service.module
+		if got := settings(text, "ExecStart"); len(got) != 1 || got[0] != path {
+			t.Errorf("%s starts %v, want what -install /usr makes, %s", service.file, got, path)
 		}
 		environment := map[string]string{}
 		for _, assignment := range settings(text, "Environment") {
 			name, value, _ := strings.Cut(assignment, "=")
 			environment[name] = value
 		}
-		options, err := everest.ParseOptions(nil, func(name string) string { return environment[name] })
+		options, err := program.ParseOptions(nil, func(name string) string { return environment[name] })
 		if err != nil {
 			t.Errorf("%s: %v", service.file, err)
 			continue
@@ -67,7 +68,7 @@ func TestUnitsStartTheModules(t *testing.T) {
 			t.Errorf("%s: the environment is read as %+v", service.file, options)
 		}
 		environment["EV_MQTT_BROKER_SOCKET_PATH"] = "/run/mosquitto.sock"
-		options, err = everest.ParseOptions(nil, func(name string) string { return environment[name] })
+		options, err = program.ParseOptions(nil, func(name string) string { return environment[name] })
 		if err != nil || options.Broker.String() != "unix:///run/mosquitto.sock" {
 			t.Errorf("%s: a socket in the environment file is read as %v, %v", service.file, options.Broker, err)
 		}

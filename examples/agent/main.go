@@ -17,29 +17,20 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/everest/systemd"
+	"github.com/remotechargeport/remotechargeport/everest/program"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
-var program = everest.Program{
-	Installation: satellite.AgentInstallation(),
-	Run: func(ctx context.Context, options everest.Options) error {
-		// nil unless a socket unit of systemd holds the port open.
-		listener, err := systemd.Listener()
-		if err != nil {
-			return err
-		}
-		return satellite.NewAgent(satellite.AgentConfig{Everest: options, Logger: options.Logger, Listener: listener}).Run(ctx)
-	},
-}
+func main() { os.Exit(program.Main(os.Args[1:], satellite.AgentInstallation(), run)) }
 
-func main() {
-	if err := program.Main(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "SatelliteAgent:", err)
-		os.Exit(1)
+func run(ctx context.Context, options everest.Options) error {
+	// nil unless a socket unit of systemd holds the port open.
+	listener, err := program.Listener()
+	if err != nil {
+		return err
 	}
+	return satellite.NewAgent(satellite.AgentConfig{Everest: options, Logger: options.Logger, Listener: listener}).Run(ctx)
 }

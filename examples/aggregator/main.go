@@ -15,23 +15,15 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 
 	"github.com/remotechargeport/remotechargeport/aggregator"
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/program"
 )
 
-var program = everest.Program{
-	Installation: aggregator.Installation(),
-	Run: func(ctx context.Context, options everest.Options) error {
-		return aggregator.New(aggregator.Config{Everest: options, Logger: options.Logger}).Run(ctx)
-	},
-}
+func main() { os.Exit(program.Main(os.Args[1:], aggregator.Installation(), run)) }
 
-func main() {
-	if err := program.Main(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "SystemAggregator:", err)
-		os.Exit(1)
-	}
+func run(ctx context.Context, options everest.Options) error {
+	return aggregator.New(aggregator.Config{Everest: options, Logger: options.Logger}).Run(ctx)
 }

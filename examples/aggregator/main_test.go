@@ -7,16 +7,17 @@ import (
 	"testing"
 
 	"github.com/remotechargeport/remotechargeport/aggregator"
+	"github.com/remotechargeport/remotechargeport/everest/program"
 )
 
 func TestInstall(t *testing.T) {
 	prefix := t.TempDir()
-	if err := program.Main([]string{"-install", prefix}); err != nil {
-		t.Fatal(err)
+	if status := program.Main([]string{"-install", prefix}, aggregator.Installation(), run); status != 0 {
+		t.Fatalf("status %d", status)
 	}
-	program, err := os.Stat(filepath.Join(prefix, "libexec/everest/modules/SystemAggregator/SystemAggregator"))
-	if err != nil || program.Mode().Perm()&0o111 == 0 {
-		t.Errorf("the program: %v %v", program, err)
+	installed, err := os.Stat(filepath.Join(prefix, "libexec/everest/modules/SystemAggregator/SystemAggregator"))
+	if err != nil || installed.Mode().Perm()&0o111 == 0 {
+		t.Errorf("the program: %v %v", installed, err)
 	}
 	manifest, err := os.ReadFile(filepath.Join(prefix, "libexec/everest/modules/SystemAggregator/manifest.yaml"))
 	if err != nil || !bytes.Equal(manifest, aggregator.Installation().Manifest) {
@@ -29,7 +30,7 @@ func TestInstall(t *testing.T) {
 
 func TestMistakes(t *testing.T) {
 	for _, arguments := range [][]string{{"-install"}, {"--install", "a", "b"}, {}, {"--mqtt_broker_port", "many", "--module", "x"}} {
-		if err := program.Main(arguments); err == nil {
+		if status := program.Main(arguments, aggregator.Installation(), run); status == 0 {
 			t.Errorf("%q is taken", arguments)
 		}
 	}

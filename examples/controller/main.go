@@ -17,23 +17,15 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/program"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
-var program = everest.Program{
-	Installation: satellite.ControllerInstallation(),
-	Run: func(ctx context.Context, options everest.Options) error {
-		return satellite.NewController(satellite.ControllerConfig{Everest: options, Logger: options.Logger}).Run(ctx)
-	},
-}
+func main() { os.Exit(program.Main(os.Args[1:], satellite.ControllerInstallation(), run)) }
 
-func main() {
-	if err := program.Main(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "SatelliteController:", err)
-		os.Exit(1)
-	}
+func run(ctx context.Context, options everest.Options) error {
+	return satellite.NewController(satellite.ControllerConfig{Everest: options, Logger: options.Logger}).Run(ctx)
 }

@@ -12,12 +12,10 @@ package main
 
 import (
 	_ "embed"
-	"fmt"
 	"os"
 
 	"github.com/remotechargeport/remotechargeport/everest/install"
-
-	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/program"
 )
 
 //go:generate go run github.com/remotechargeport/remotechargeport/everest/everestgen -interfaces interfaces -out .
@@ -29,14 +27,8 @@ var (
 	echoInterface []byte
 )
 
-var program = everest.Program{
-	Installation: install.Installation{Module: "EchoModule", Manifest: manifest, Interfaces: map[string][]byte{"echo": echoInterface}},
-	Run:          run,
-}
+func main() { os.Exit(program.Main(os.Args[1:], installation(), run)) }
 
-func main() {
-	if err := program.Main(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "EchoModule:", err)
-		os.Exit(1)
-	}
+func installation() install.Installation {
+	return install.Installation{Module: "EchoModule", Manifest: manifest, Interfaces: map[string][]byte{"echo": echoInterface}}
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/remotechargeport/remotechargeport/everest/program"
+
 	"go.uber.org/goleak"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -74,15 +76,15 @@ func TestNextModuleEchoes(t *testing.T) {
 
 func TestInstall(t *testing.T) {
 	prefix := t.TempDir()
-	if err := program.Main([]string{"-install", prefix}); err != nil {
-		t.Fatal(err)
+	if status := program.Main([]string{"-install", prefix}, installation(), run); status != 0 {
+		t.Fatalf("status %d", status)
 	}
 	for _, path := range []string{"libexec/everest/modules/EchoModule/EchoModule", "libexec/everest/modules/EchoModule/manifest.yaml", "share/everest/interfaces/echo.yaml"} {
 		if _, err := os.Stat(filepath.Join(prefix, path)); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := program.Main(nil); err == nil {
+	if status := program.Main(nil, installation(), run); status == 0 {
 		t.Error("a start without arguments is not an error")
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/examples/satctl/internal/page"
 )
 
@@ -44,7 +44,7 @@ func (c *serveCommand) Run(s *session) error {
 	}
 	log := serveLog(s.errors)
 	station := page.NewStation(page.Config{Source: source, Name: title, Forget: c.Forget, Logger: log})
-	server, err := page.NewServer(station, page.ServerConfig{Hosts: c.Host, Version: control.Version(), Logger: log})
+	server, err := page.NewServer(station, page.ServerConfig{Hosts: c.Host, Version: everest.Version(), Logger: log})
 	if err != nil {
 		return err
 	}

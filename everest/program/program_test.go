@@ -1,4 +1,4 @@
-package everest
+package program
 
 import (
 	"context"
@@ -10,26 +10,27 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/install"
 )
 
 func TestProgramRunsWithTheManagersArguments(t *testing.T) {
 	failed := errors.New("failed")
-	program := Program{Run: func(ctx context.Context, options Options) error {
+	main := program{run: func(ctx context.Context, options everest.Options) error {
 		if options.ModuleID != "port" || options.Logger == nil || ctx.Err() != nil {
 			t.Errorf("options %+v, context %v", options, ctx.Err())
 		}
 		return failed
 	}}
-	if err := program.Main([]string{"--module", "port"}); !errors.Is(err, failed) {
+	if err := main.start([]string{"--module", "port"}); !errors.Is(err, failed) {
 		t.Errorf("error %v, want that of Run", err)
 	}
 }
 
 func TestHelpNamesEveryFlag(t *testing.T) {
-	program := Program{Installation: install.Installation{Module: "ExampleModule"}}
+	main := program{installation: install.Installation{Module: "ExampleModule"}}
 	var text strings.Builder
-	if err := program.printHelp(&text); err != nil {
+	if err := main.printHelp(&text); err != nil {
 		t.Fatal(err)
 	}
 	for _, flag := range Flags() {
@@ -45,7 +46,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 		}
 	}
 	for _, argument := range []string{"--help", "-h", "-version"} {
-		if err := program.Main([]string{argument}); err != nil {
+		if err := main.start([]string{argument}); err != nil {
 			t.Errorf("%s: %v", argument, err)
 		}
 	}
@@ -53,21 +54,21 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 
 func TestProgramInstallsItself(t *testing.T) {
 	prefix := t.TempDir()
-	program := Program{
-		Installation: install.Installation{Module: "ExampleModule", Manifest: []byte("description: example\n")},
-		Run: func(context.Context, Options) error {
+	main := program{
+		installation: install.Installation{Module: "ExampleModule", Manifest: []byte("description: example\n")},
+		run: func(context.Context, everest.Options) error {
 			t.Error("a program that installs itself must not run")
 			return nil
 		},
 	}
-	if err := program.Main([]string{"--install", prefix}); err != nil {
+	if err := main.start([]string{"--install", prefix}); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(filepath.Join(prefix, "libexec/everest/modules/ExampleModule/ExampleModule")); err != nil || info.Mode().Perm()&0o111 == 0 {
 		t.Errorf("installed %v, %v", info, err)
 	}
 	for _, arguments := range [][]string{{"-install"}, {"-install", "a", "b"}, {}} {
-		if err := program.Main(arguments); err == nil || strings.Contains(err.Error(), "\n") {
+		if err := main.start(arguments); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: error %v, want one line", arguments, err)
 		}
 	}
@@ -86,10 +87,10 @@ func TestInstallCommandLine(t *testing.T) {
 		{arguments: "/usr --others=", prefix: "/usr", chosen: map[string]string{"others": ""}},
 		{arguments: "-others a", wrong: "takes -others with names"},
 		{arguments: "/usr -other a", wrong: "takes -others with names"},
-		{arguments: "/usr more", wrong: `"more" is too much`},
+		{arguments: "/usr more", wrong: `unexpected argument "more"`},
 		{arguments: "", wrong: "the prefix"},
 	} {
-		prefix, chosen, err := readInstallArguments(installation, strings.Fields(test.arguments))
+		prefix, chosen, err := program{installation: installation}.parseInstall(strings.Fields(test.arguments))
 		if test.wrong != "" {
 			if err == nil || !strings.Contains(err.Error(), test.wrong) {
 				t.Errorf("%q: error %v, want one with %q", test.arguments, err, test.wrong)

@@ -1,4 +1,4 @@
-package systemd
+package program
 
 import (
 	"fmt"
@@ -12,18 +12,18 @@ import (
 	"go.uber.org/zap"
 )
 
-// Notifier tells systemd how a service fares. Its methods are safe for concurrent use and wait a tenth of a second at most
+// notifier tells systemd how a service fares. Its methods are safe for concurrent use and wait a tenth of a second at most
 // for a systemd that is busy, Ready five seconds. A message that does not get out is logged.
-type Notifier struct {
+type notifier struct {
 	log      *zap.Logger
 	socket   string
 	watchdog time.Duration
 	ready    atomic.Bool
 }
 
-// NewNotifier returns nil when the process was not started by a systemd that wants to be told. The watchdog counts only
+// newNotifier returns nil when the process was not started by a systemd that wants to be told. The watchdog counts only
 // when WATCHDOG_PID, if there is one, is this process.
-func NewNotifier(log *zap.Logger) (*Notifier, error) {
+func newNotifier(log *zap.Logger) (*notifier, error) {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	if socket == "" {
 		return nil, nil
@@ -35,23 +35,23 @@ func NewNotifier(log *zap.Logger) (*Notifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("systemd: WATCHDOG_USEC or WATCHDOG_PID: %w", err)
 	}
-	return &Notifier{log: log.Named("systemd"), socket: socket, watchdog: watchdog}, nil
+	return &notifier{log: log.Named("systemd"), socket: socket, watchdog: watchdog}, nil
 }
 
 // Ready says that the service has started.
-func (n *Notifier) Ready() {
+func (n *notifier) Ready() {
 	n.ready.Store(true)
 	n.notify(daemon.SdNotifyReady, longestReady)
 }
 
 // Status is a line for `systemctl status`.
-func (n *Notifier) Status(text string) {
+func (n *notifier) Status(text string) {
 	n.notify("STATUS="+strings.ReplaceAll(text, "\n", " "), longestSend)
 }
 
 // Alive feeds the watchdog. systemd does not watch a service that has not said Ready; until then Alive puts off the end
 // of the time that the start may take, so that one that hangs is noticed there too.
-func (n *Notifier) Alive() {
+func (n *notifier) Alive() {
 	state := daemon.SdNotifyWatchdog
 	if !n.ready.Load() && n.watchdog > 0 {
 		state += fmt.Sprintf("\nEXTEND_TIMEOUT_USEC=%d", n.watchdog.Microseconds())
@@ -60,10 +60,10 @@ func (n *Notifier) Alive() {
 }
 
 // Stopping says that the service begins to end.
-func (n *Notifier) Stopping() { n.notify(daemon.SdNotifyStopping, longestSend) }
+func (n *notifier) Stopping() { n.notify(daemon.SdNotifyStopping, longestSend) }
 
 // Interval is half of the watchdog's time, as sd_watchdog_enabled(3) recommends; 0 without a watchdog.
-func (n *Notifier) Interval() time.Duration { return n.watchdog / 2 }
+func (n *notifier) Interval() time.Duration { return n.watchdog / 2 }
 
 // Only a socket whose queue is full takes any time; daemon.SdNotify would wait for room in it without end, in the loop that
 // the watchdog watches. longestSend is less than a link may be silent; longestReady is more, since Ready is said once.
@@ -72,13 +72,13 @@ const (
 	longestReady = 5 * time.Second
 )
 
-func (n *Notifier) notify(state string, longest time.Duration) {
+func (n *notifier) notify(state string, longest time.Duration) {
 	if err := n.send(state, longest); err != nil {
 		n.log.Warn("systemd was not told", zap.String("state", state), zap.Error(err))
 	}
 }
 
-func (n *Notifier) send(state string, longest time.Duration) error {
+func (n *notifier) send(state string, longest time.Duration) error {
 	connection, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: n.socket, Net: "unixgram"})
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package everest
+package program
 
 import (
 	"os"
@@ -31,15 +31,15 @@ func TestLogLevel(t *testing.T) {
 			if err := os.WriteFile(path, []byte(test.content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if got, err := LogLevel(path); got != test.want || err != nil {
+			if got, err := logLevel(path); got != test.want || err != nil {
 				t.Errorf("level %v, error %v, want %v", got, err, test.want)
 			}
 		})
 	}
-	if got, err := LogLevel(""); got != zapcore.InfoLevel || err != nil {
+	if got, err := logLevel(""); got != zapcore.InfoLevel || err != nil {
 		t.Errorf("without a file: level %v, error %v", got, err)
 	}
-	if got, err := LogLevel("no-such-file"); got != zapcore.InfoLevel || err == nil || !strings.Contains(err.Error(), "no-such-file") {
+	if got, err := logLevel("no-such-file"); got != zapcore.InfoLevel || err == nil || !strings.Contains(err.Error(), "no-such-file") {
 		t.Errorf("file that is not there: level %v, error %v", got, err)
 	}
 }

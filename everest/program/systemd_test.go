@@ -1,4 +1,4 @@
-package systemd
+package program
 
 import (
 	"errors"
@@ -58,7 +58,7 @@ func TestNotifier(t *testing.T) {
 	socket := notifySocket(t)
 	t.Setenv("WATCHDOG_USEC", "60000000")
 	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
-	n, err := NewNotifier(nil)
+	n, err := newNotifier(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestNotifier(t *testing.T) {
 // A systemd that does not read must not hold up the loop that feeds the watchdog.
 func TestNotifierDoesNotWait(t *testing.T) {
 	socket := notifySocket(t)
-	n, err := NewNotifier(nil)
+	n, err := newNotifier(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,12 +111,12 @@ func TestNotifierOfAnotherProcess(t *testing.T) {
 	notifySocket(t)
 	t.Setenv("WATCHDOG_USEC", "60000000")
 	t.Setenv("WATCHDOG_PID", "1")
-	if n, err := NewNotifier(nil); err != nil || n.Interval() != 0 {
+	if n, err := newNotifier(nil); err != nil || n.Interval() != 0 {
 		t.Errorf("another process's watchdog: %v, %v, want no interval", n, err)
 	}
 	t.Setenv("WATCHDOG_PID", "")
 	t.Setenv("WATCHDOG_USEC", "soon")
-	if _, err := NewNotifier(nil); err == nil {
+	if _, err := newNotifier(nil); err == nil {
 		t.Error("no error for a time that is no number")
 	}
 }
@@ -124,7 +124,7 @@ func TestNotifierOfAnotherProcess(t *testing.T) {
 func TestNothingWithoutSystemd(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	t.Setenv("LISTEN_FDS", "")
-	if n, err := NewNotifier(nil); n != nil || err != nil {
+	if n, err := newNotifier(nil); n != nil || err != nil {
 		t.Errorf("%v, %v, want nothing", n, err)
 	}
 	if listener, err := Listener(); listener != nil || err != nil {

@@ -1,10 +1,12 @@
-package everest
+package program
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
+
+	"github.com/remotechargeport/remotechargeport/everest"
 )
 
 // ParseOptions reads the command line that a manager gives to a module, without the program's name. What is not there is
@@ -13,7 +15,7 @@ import (
 // started by hand. MQTT_SERVER_ADDRESS and MQTT_SERVER_PORT override host and port, as for C++ modules. The flag
 // --spawned true or --spawned=false overrides whether the process counts as started by a manager. Unknown flags are
 // ignored. getenv is usually os.Getenv; nil is an empty environment.
-func ParseOptions(args []string, getenv func(string) string) (Options, error) {
+func ParseOptions(args []string, getenv func(string) string) (everest.Options, error) {
 	if getenv == nil {
 		getenv = func(string) string { return "" }
 	}
@@ -26,20 +28,20 @@ func ParseOptions(args []string, getenv func(string) string) (Options, error) {
 		}
 		return getenv(variable)
 	}
-	options := Options{
+	options := everest.Options{
 		ModuleID:       pick("EV_MODULE", "module", "m"),
 		InstallPrefix:  pick("EV_PREFIX", "prefix"),
-		EverestPrefix:  normalisePrefix(pick("EV_MQTT_EVEREST_PREFIX", "mqtt_everest_prefix")),
+		EverestPrefix:  everest.NormalPrefix(pick("EV_MQTT_EVEREST_PREFIX", "mqtt_everest_prefix")),
 		ExternalPrefix: pick("EV_MQTT_EXTERNAL_PREFIX", "mqtt_external_prefix"),
 		LogConfig:      pick("EV_LOG_CONF_FILE", "log_config"),
 	}
 	if options.ModuleID == "" {
-		return Options{}, errors.New("everest: no module id: give --module ID, or set EV_MODULE")
+		return everest.Options{}, errors.New("everest: no module id: give --module ID, or set EV_MODULE")
 	}
 	if text, given := flags["spawned"]; given {
 		spawned, err := strconv.ParseBool(text)
 		if err != nil {
-			return Options{}, fmt.Errorf("everest: --spawned %q: give true or false", text)
+			return everest.Options{}, fmt.Errorf("everest: --spawned %q: give true or false", text)
 		}
 		options.Spawned = &spawned
 	}
@@ -48,21 +50,21 @@ func ParseOptions(args []string, getenv func(string) string) (Options, error) {
 	return options, err
 }
 
-func pickBroker(pick func(variable string, names ...string) string, getenv func(string) string) (Broker, error) {
-	broker := Broker{
+func pickBroker(pick func(variable string, names ...string) string, getenv func(string) string) (everest.Broker, error) {
+	broker := everest.Broker{
 		SocketPath: pick("EV_MQTT_BROKER_SOCKET_PATH", "mqtt_broker_socket_path"),
 		Host:       pick("EV_MQTT_BROKER_HOST", "mqtt_broker_host"),
 	}
 	if text := pick("EV_MQTT_BROKER_PORT", "mqtt_broker_port"); text != "" {
 		port, err := parsePort(text)
 		if err != nil {
-			return Broker{}, fmt.Errorf("everest: --mqtt_broker_port: %w", err)
+			return everest.Broker{}, fmt.Errorf("everest: --mqtt_broker_port: %w", err)
 		}
 		broker.Port = port
 	}
 	address, portText := getenv("MQTT_SERVER_ADDRESS"), getenv("MQTT_SERVER_PORT")
 	if broker.SocketPath != "" && (address != "" || portText != "") {
-		return Broker{}, fmt.Errorf("everest: MQTT_SERVER_ADDRESS or MQTT_SERVER_PORT is set together with the broker socket %s: unset one of them",
+		return everest.Broker{}, fmt.Errorf("everest: MQTT_SERVER_ADDRESS or MQTT_SERVER_PORT is set together with the broker socket %s: unset one of them",
 			broker.SocketPath)
 	}
 	if address != "" {
@@ -73,9 +75,9 @@ func pickBroker(pick func(variable string, names ...string) string, getenv func(
 		broker.Port = port
 	}
 	if broker.SocketPath != "" {
-		return Broker{SocketPath: broker.SocketPath}, nil
+		return everest.Broker{SocketPath: broker.SocketPath}, nil
 	}
-	broker.Host, broker.Port = broker.hostPort()
+	broker.Host, broker.Port = cmp.Or(broker.Host, "localhost"), cmp.Or(broker.Port, 1883)
 	return broker, nil
 }
 
@@ -85,41 +87,4 @@ func parsePort(text string) (int, error) {
 		return 0, fmt.Errorf("port %q is not one of 1 to 65535", text)
 	}
 	return int(port), nil
-}
-
-// flagsWithoutValue are the flags of EVerest modules that are not followed by a value.
-var flagsWithoutValue = map[string]bool{"version": true, "help": true, "h": true, "dontvalidateschema": true}
-
-// readFlags reads --name value, --name=value and -m value. The value of a known flag may be empty or start with a dash;
-// an unknown flag takes the next argument only when that is not a flag itself.
-func readFlags(args []string) map[string]string {
-	flags := map[string]string{}
-	for i := 0; i < len(args); i++ {
-		name, isFlag := strings.CutPrefix(args[i], "-")
-		if !isFlag || name == "" {
-			continue
-		}
-		name = strings.TrimPrefix(name, "-")
-		if before, value, found := strings.Cut(name, "="); found {
-			flags[before] = value
-			continue
-		}
-		if flagsWithoutValue[name] || i+1 == len(args) {
-			continue
-		}
-		if next := args[i+1]; knownFlag(name) || !strings.HasPrefix(next, "-") {
-			flags[name] = next
-			i++
-		}
-	}
-	return flags
-}
-
-func knownFlag(name string) bool {
-	switch name {
-	case "module", "m", "prefix", "log_config", "mqtt_everest_prefix", "mqtt_external_prefix",
-		"mqtt_broker_host", "mqtt_broker_port", "mqtt_broker_socket_path", "config", "conf":
-		return true
-	}
-	return false
 }

@@ -1,9 +1,8 @@
-package everest
+package program
 
 import (
 	"fmt"
 	"io"
-	"runtime/debug"
 	"strings"
 )
 
@@ -11,15 +10,15 @@ import (
 type Flag struct {
 	// Name without dashes.
 	Name string
-	// Value names what follows the flag; empty for a flag without value.
+	// Value names the value of the flag; empty for a flag without value.
 	Value string
-	// Variable of the environment that counts where the flag is not given; empty for none.
+	// Variable is the environment variable that is read where the flag is absent; empty for none.
 	Variable string
-	// Usage says what it means, in one line.
+	// Usage explains the flag in one line.
 	Usage string
 }
 
-// Flags returns what ParseOptions and Program read. A manager gives those of the upper part to every module that it starts.
+// Flags returns what ParseOptions and Main read. A manager gives those of the upper part to every module that it starts.
 func Flags() []Flag {
 	return []Flag{
 		{"module", "ID", "EV_MODULE", "id of the module in the manager's configuration; required"},
@@ -38,9 +37,9 @@ func Flags() []Flag {
 }
 
 // printHelp writes what the flags are.
-func (p Program) printHelp(to io.Writer) error {
+func (p program) printHelp(to io.Writer) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s is a module of EVerest, whose manager starts it.\n\n", p.Installation.Module)
+	fmt.Fprintf(&text, "%s is a module of EVerest, whose manager starts it.\n\n", p.installation.Module)
 	for _, flag := range Flags() {
 		fmt.Fprintf(&text, "  %-32s %s\n", strings.TrimSpace("--"+flag.Name+" "+flag.Value), flag.Usage)
 		if flag.Variable != "" {
@@ -49,7 +48,7 @@ func (p Program) printHelp(to io.Writer) error {
 		if flag.Name != "install" {
 			continue
 		}
-		for _, option := range p.Installation.Options {
+		for _, option := range p.installation.Options {
 			fmt.Fprintf(&text, "  %-32s after --install DIR: %s\n", "-"+option.Name+" TEXT", option.Usage)
 		}
 	}
@@ -57,10 +56,39 @@ func (p Program) printHelp(to io.Writer) error {
 	return err
 }
 
-// version of the program's main module, as `go version -m` shows it.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
+// flagsWithoutValue are the flags of EVerest modules that are not followed by a value.
+var flagsWithoutValue = map[string]bool{"version": true, "help": true, "h": true, "dontvalidateschema": true}
+
+// readFlags reads --name value, --name=value and -m value. The value of a known flag may be empty or start with a dash;
+// an unknown flag takes the next argument only when that is not a flag itself.
+func readFlags(args []string) map[string]string {
+	flags := map[string]string{}
+	for i := 0; i < len(args); i++ {
+		name, isFlag := strings.CutPrefix(args[i], "-")
+		if !isFlag || name == "" {
+			continue
+		}
+		name = strings.TrimPrefix(name, "-")
+		if before, value, found := strings.Cut(name, "="); found {
+			flags[before] = value
+			continue
+		}
+		if flagsWithoutValue[name] || i+1 == len(args) {
+			continue
+		}
+		if next := args[i+1]; knownFlag(name) || !strings.HasPrefix(next, "-") {
+			flags[name] = next
+			i++
+		}
 	}
-	return "unknown"
+	return flags
+}
+
+func knownFlag(name string) bool {
+	switch name {
+	case "module", "m", "prefix", "log_config", "mqtt_everest_prefix", "mqtt_external_prefix",
+		"mqtt_broker_host", "mqtt_broker_port", "mqtt_broker_socket_path", "config", "conf":
+		return true
+	}
+	return false
 }

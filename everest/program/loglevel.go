@@ -1,4 +1,4 @@
-package everest
+package program
 
 import (
 	"bufio"
@@ -12,13 +12,13 @@ import (
 
 var severityFilter = regexp.MustCompile(`^Filter\s*=\s*"?\s*%Severity%\s*>=\s*([A-Za-z]+)\s*"?\s*$`)
 
-// LogLevel reads the level from the log configuration that a manager passes with --log_config: the line
+// logLevel reads the level from the log configuration that a manager passes with --log_config: the line
 //
 //	Filter="%Severity% >= INFO"
 //
 // of the section [Core]. A configuration without such a line, or with a filter that says more than that, gives the
 // level info, as an empty path does. Only a file that cannot be read is an error; the level is info then as well.
-func LogLevel(path string) (zapcore.Level, error) {
+func logLevel(path string) (zapcore.Level, error) {
 	if path == "" {
 		return zapcore.InfoLevel, nil
 	}

@@ -1,0 +1,136 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/install"
+)
+
+// Main runs a module as a program and returns its exit status: 0, or 1 after an error, which Main has written to standard
+// error. arguments are the command line without the program's name.
+//
+// With "-install PREFIX" the program installs itself and ends; options of the installation may follow, as in
+// "-install /usr -tunnel powermeter". "-help" and "-version" print and end. Otherwise Main calls run with the options of
+// the manager's command line. Their Logger writes to standard error, from the level on that EVerest's log configuration
+// asks for. Their Supervisor is systemd where systemd started the process and asks for notifications. The context ends with
+// SIGTERM or SIGINT.
+func Main(arguments []string, installation install.Installation, run func(context.Context, everest.Options) error) (status int) {
+	err := program{installation, run}.start(arguments)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", installation.Module, err)
+		return 1
+	}
+	return 0
+}
+
+type program struct {
+	installation install.Installation
+	run          func(context.Context, everest.Options) error
+}
+
+func (p program) start(arguments []string) error {
+	if len(arguments) > 0 {
+		switch strings.TrimLeft(arguments[0], "-") {
+		case "install":
+			return p.install(arguments[1:])
+		case "help", "h":
+			return p.printHelp(os.Stdout)
+		case "version":
+			_, err := fmt.Println(p.installation.Module, everest.Version())
+			return err
+		}
+	}
+	options, err := ParseOptions(arguments, os.Getenv)
+	if err != nil {
+		return err
+	}
+	if options.Logger, err = consoleLogger(options); err != nil {
+		return err
+	}
+	notifier, err := newNotifier(options.Logger)
+	if err != nil {
+		return err
+	}
+	if notifier != nil {
+		options.Supervisor = notifier
+	}
+	if os.Getenv("GOGC") == "" {
+		// A board has less memory to spare than a module needs time for collecting garbage.
+		debug.SetGCPercent(50)
+	}
+	// The start leaves more garbage than hours of service.
+	options.Started = debug.FreeOSMemory
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return p.run(ctx, options)
+}
+
+func (p program) install(arguments []string) error {
+	prefix, chosen, err := p.parseInstall(arguments)
+	if err != nil {
+		return err
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	report, err := p.installation.Install(prefix, executable, chosen)
+	for _, line := range report {
+		fmt.Println(line)
+	}
+	return err
+}
+
+// parseInstall reads the arguments after -install: the prefix, then options.
+func (p program) parseInstall(arguments []string) (prefix string, chosen map[string]string, err error) {
+	usage := "-install wants the prefix of the EVerest installation, such as /usr"
+	set := flag.NewFlagSet(p.installation.Module, flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	for _, option := range p.installation.Options {
+		set.String(option.Name, "", option.Usage)
+		usage += ", and takes -" + option.Name + " with " + option.Usage
+	}
+	if len(arguments) == 0 || arguments[0] == "" || arguments[0][0] == '-' {
+		return "", nil, errors.New(usage)
+	}
+	if err := set.Parse(arguments[1:]); err != nil {
+		return "", nil, fmt.Errorf("%w: %s", err, usage)
+	}
+	if set.NArg() > 0 {
+		return "", nil, fmt.Errorf("unexpected argument %q: %s", set.Arg(0), usage)
+	}
+	chosen = map[string]string{}
+	set.Visit(func(given *flag.Flag) { chosen[given.Name] = given.Value.String() })
+	return arguments[0], chosen, nil
+}
+
+func consoleLogger(options everest.Options) (*zap.Logger, error) {
+	level, unreadable := logLevel(options.LogConfig)
+	config := zap.NewDevelopmentConfig()
+	config.Development = false
+	config.DisableCaller, config.DisableStacktrace = true, true
+	config.Level = zap.NewAtomicLevelAt(level)
+	// Sampling drops lines that may explain a failure; LimitRepeats bounds repeated ones.
+	config.Sampling = nil
+	logger, err := config.Build()
+	if err != nil {
+		return nil, err
+	}
+	logger = logger.Named(options.ModuleID)
+	if unreadable != nil {
+		logger.Warn("log level stays at its default", zap.Error(unreadable), zap.Stringer("level", level))
+	}
+	return logger, nil
+}
