@@ -150,7 +150,7 @@ func bindReflected(name string, fn any) (invoker, error) {
 }
 
 func (s *signature) invoke(ctx context.Context, request *Request, reply *result) error {
-	given := request.NumArgs()
+	given := request.numArgs()
 	if given != s.fixed && (s.rest == nil || given < s.fixed) {
 		return &arityError{method: request.Method, given: given, declared: s.fixed}
 	}

@@ -13,23 +13,6 @@ import (
 	"go.uber.org/zap"
 )
 
-// State is what a client knows about its connection.
-type State int
-
-// The states. A client never leaves Disconnected: dial again.
-const (
-	Connected State = iota
-	Disconnected
-)
-
-// String is the state in one word, as rpclib names it.
-func (s State) String() string {
-	if s == Connected {
-		return "connected"
-	}
-	return "disconnected"
-}
-
 // Client calls the functions of one server over one connection. All methods may be used from many goroutines at once, and
 // calls do not wait for one another: replies may come in any order.
 //
@@ -145,14 +128,6 @@ func (c *Client) PeerCertificates() []*x509.Certificate {
 		return secure.ConnectionState().PeerCertificates
 	}
 	return nil
-}
-
-// State says whether the connection is up, as far as is known: an idle connection is watched too.
-func (c *Client) State() State {
-	if c.Err() == nil {
-		return Connected
-	}
-	return Disconnected
 }
 
 // Done is closed when the connection is gone, whether or not a call is under way.

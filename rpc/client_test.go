@@ -91,8 +91,8 @@ func TestContextEndsACall(t *testing.T) {
 		if err := client.Call(ctx, "nop", nil); !errors.Is(err, cause) {
 			t.Errorf("a call with an ended context: %v", err)
 		}
-		if client.State() != rpc.Connected {
-			t.Errorf("state %v", client.State())
+		if err := client.Err(); err != nil {
+			t.Errorf("the connection: %v", err)
 		}
 	})
 }
@@ -165,8 +165,8 @@ func TestCloseFailsCallsUnderWay(t *testing.T) {
 	})
 }
 
-// TestClientState looks at an idle client whose server goes away.
-func TestClientState(t *testing.T) {
+// TestIdleClientNoticesTheEnd looks at an idle client whose server goes away.
+func TestIdleClientNoticesTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
 		defer stop()
@@ -175,19 +175,16 @@ func TestClientState(t *testing.T) {
 		for range 100 {
 			must(t, client.Call(t.Context(), "nop", nil))
 		}
-		if client.State() != rpc.Connected || client.Err() != nil {
-			t.Errorf("%v, %v", client.State(), client.Err())
+		if err := client.Err(); err != nil {
+			t.Errorf("while connected: %v", err)
 		}
 		if local, remote := client.LocalAddr().String(), client.RemoteAddr().String(); local != "client" || remote != "test" {
 			t.Errorf("addresses %s, %s", local, remote)
 		}
 		go server.CloseSessions()
 		<-client.Done()
-		if client.State() != rpc.Disconnected || !errors.Is(client.Err(), net.ErrClosed) {
-			t.Errorf("%v, %v", client.State(), client.Err())
-		}
-		if text := client.State().String(); text != "disconnected" {
-			t.Error(text)
+		if err := client.Err(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("after the end: %v", err)
 		}
 	})
 }
@@ -326,5 +323,27 @@ func TestDialErrorsNameTheAddress(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), test.addr) || test.want != nil && !errors.Is(err, test.want) {
 			t.Errorf("%s: %v", test.name, err)
 		}
+	}
+}
+
+// TestDeepRawValues: bytes that a peer sent within a text or binary are under no limit of a connection.
+func TestDeepRawValues(t *testing.T) {
+	for _, depth := range []int{1001, 30_000_000} {
+		deep := rpc.Raw(strings.Repeat("\x91", depth) + "\xc0")
+		if err := deep.Decode(new(any)); !errors.Is(err, rpc.ErrTooDeep) {
+			t.Errorf("decoding %d levels: %v, want ErrTooDeep", depth, err)
+		}
+	}
+	var loop any
+	loop = &loop
+	if _, err := rpc.Encode(loop); !errors.Is(err, rpc.ErrTooDeep) {
+		t.Errorf("encoding a pointer to itself: %v, want ErrTooDeep", err)
+	}
+	if err := rpc.Raw(strings.Repeat("\x91", 1000)).Decode(new(any)); !errors.Is(err, rpc.ErrProtocol) {
+		t.Errorf("decoding 1000 levels that are not complete: %v, want ErrProtocol", err)
+	}
+	var value any
+	if err := rpc.Raw(strings.Repeat("\x91", 999) + "\xc0").Decode(&value); err != nil {
+		t.Errorf("decoding 999 levels: %v", err)
 	}
 }

@@ -34,8 +34,7 @@ type Limits struct {
 
 // Config says how a client connects and behaves. The zero value plus InsecurePlaintext or TLS is a good start.
 type Config struct {
-	// TLS protects the connection; TLS 1.3 is the least that is spoken, whatever the configuration says. See PinKeys for
-	// peers without a certificate authority.
+	// TLS protects the connection; TLS 1.3 is the least that is spoken, whatever the configuration says.
 	TLS *tls.Config
 	// InsecurePlaintext says by name that TCP without TLS is wanted. Unix sockets need neither.
 	InsecurePlaintext bool
@@ -75,7 +74,7 @@ const (
 // ServerConfig says what a server allows. The zero value plus InsecurePlaintext or TLS is a good start.
 type ServerConfig struct {
 	// TLS protects every connection; TLS 1.3 is the least that is spoken. It must authenticate clients: either
-	// RequireAndVerifyClientCert, or RequireAnyClientCert with VerifyConnection (see PinKeys), else Serve refuses.
+	// RequireAndVerifyClientCert, or RequireAnyClientCert with VerifyConnection, else Serve refuses.
 	TLS *tls.Config
 	// AnonymousClients allows a TLS configuration that lets clients in which prove no identity.
 	AnonymousClients bool

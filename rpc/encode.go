@@ -13,8 +13,14 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// unlimited is for values of this process, which nobody attacks with.
-var unlimited = msgpack.Limits{Size: math.MaxInt32, Depth: math.MaxInt32, Elements: math.MaxInt32}
+// maxDepth is how deep a value may be nested that no connection's Limits bound. Decoding and encoding recurse: without a
+// bound a peer's bytes, or a pointer to itself, could overflow the stack, which ends the process.
+const maxDepth = 1000
+
+// onlyDepth returns limits of the depth alone.
+func onlyDepth(depth int) msgpack.Limits {
+	return msgpack.Limits{Size: math.MaxInt32, Depth: depth, Elements: math.MaxInt32}
+}
 
 // appendValue appends one Go value. The common types cost no reflection and no allocation, other slices, arrays, maps and
 // pointers cost reflection, structs go through the codec package. depth is how many levels of nesting are still allowed.
@@ -81,9 +87,7 @@ func appendRaw(b []byte, raw Raw, depth int) ([]byte, error) {
 
 // check says whether r is one value, no deeper than depth: anything else would spoil the stream it is put into.
 func (r Raw) check(depth int) error {
-	limits := unlimited
-	limits.Depth = depth
-	size, err := msgpack.Size(r, limits)
+	size, err := msgpack.Size(r, onlyDepth(depth))
 	if err != nil {
 		return fmt.Errorf("raw value: %w", scanError(err))
 	}

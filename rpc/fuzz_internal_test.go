@@ -70,20 +70,20 @@ func FuzzMessages(f *testing.F) {
 
 func checkMessages(t *testing.T, frame []byte) {
 	if request, ok, err := parseRequest(frame); ok && err == nil {
-		if n, err := msgpack.Size(request.args, unlimited); err != nil || n != len(request.args) {
+		if n, err := msgpack.Skip(request.args); err != nil || n != len(request.args) {
 			t.Errorf("%x: arguments %x, %v", frame, request.args, err)
 		}
 		r := Request{Method: string(request.method), Args: request.args}
-		all, err := r.Arguments()
-		if err == nil && len(all) != r.NumArgs() {
-			t.Errorf("%x: %d arguments, %d counted", frame, len(all), r.NumArgs())
+		arguments := NewReader(request.args)
+		if count := arguments.Array(); arguments.Err() == nil && count != r.numArgs() {
+			t.Errorf("%x: %d arguments, %d counted", frame, count, r.numArgs())
 		}
 	}
 	if response, err := parseResponse(frame); err == nil {
-		if n, err := msgpack.Size(response.failure, unlimited); err != nil || n != len(response.failure) {
+		if n, err := msgpack.Skip(response.failure); err != nil || n != len(response.failure) {
 			t.Errorf("%x: error %x, %v", frame, response.failure, err)
 		}
-		if n, err := msgpack.Size(response.result, unlimited); err != nil || n == 0 {
+		if n, err := msgpack.Skip(response.result); err != nil || n == 0 {
 			t.Errorf("%x: result %x, %v", frame, response.result, err)
 		}
 	}
@@ -130,7 +130,7 @@ func FuzzArguments(f *testing.F) {
 		if _, err := decode(value, &decoded); err != nil || hasMap(value) {
 			return
 		}
-		minimal, err := Raw(value).Minimal()
+		minimal, _, err := msgpack.AppendMinimal(nil, value)
 		if err != nil {
 			t.Fatalf("%x: %v", value, err)
 		}

@@ -50,16 +50,17 @@ func FuzzServer(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%x: answered %x, then %v", input, answers, err)
 		}
-		for rest := rpc.Raw(answers); len(rest) > 0; {
+		for rest := answers; len(rest) > 0; {
 			var response []rpc.Raw
-			first, left, err := rest.Split()
+			reader := rpc.NewReader(rest)
+			first, err := reader.Skip(), reader.Err()
 			if err == nil {
 				err = first.Decode(&response)
 			}
 			if err != nil || len(response) != 4 || string(response[0]) != "\x01" {
 				t.Fatalf("%x: answered %x: %v", input, answers, err)
 			}
-			rest = left
+			rest = reader.Rest()
 		}
 		must(t, conn.Close())
 		must(t, server.Close())

@@ -22,18 +22,18 @@ type Request struct {
 	// Args is the encoded array of arguments. It may be returned, whole or in part, as a Raw result; to keep it beyond
 	// that, copy it.
 	Args Raw
-	// Notification says that nobody waits for a reply.
-	Notification bool
 
+	// notification says that nobody waits for a reply.
+	notification bool
 	// whole is the buffer that Args are in where it is theirs alone. It is used again when the reply is sent, unless adopted
 	// says that a part of it was given to the function for good.
 	whole   []byte
 	adopted bool
 }
 
-// NumArgs is how many arguments came. Peers may send something else than an array; the number is then rpclib's: the size
+// numArgs is how many arguments came. Peers may send something else than an array; the number is then rpclib's: the size
 // of a map or text, or the value of an integer.
-func (r *Request) NumArgs() int {
+func (r *Request) numArgs() int {
 	head, err := msgpack.ReadHead(r.Args)
 	if err != nil {
 		return 0
@@ -63,24 +63,6 @@ func (r *Request) Decode(dst ...any) error {
 		}
 	}
 	return nil
-}
-
-// Arguments answers the encoded arguments one by one, as parts of Args.
-func (r *Request) Arguments() ([]Raw, error) {
-	rest, err := r.elements(r.NumArgs())
-	if err != nil {
-		return nil, err
-	}
-	all := make([]Raw, 0, min(r.NumArgs(), len(rest)))
-	for len(rest) > 0 {
-		after, err := skip(rest)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, Raw(rest[:len(rest)-len(after)]))
-		rest = after
-	}
-	return all, nil
 }
 
 // elements answers what follows the head of the array of exactly count arguments.

@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,7 +23,21 @@ import (
 // identity is a key and a certificate for it.
 type identity struct {
 	certificate tls.Certificate
-	pin         rpc.KeyPin
+	// pin is the hash of the key.
+	pin [sha256.Size]byte
+}
+
+var errUnknownKey = errors.New("unknown key")
+
+// pinKeys returns a VerifyConnection that accepts peers with one of the keys.
+func pinKeys(pins ...[sha256.Size]byte) func(tls.ConnectionState) error {
+	return func(state tls.ConnectionState) error {
+		pin := sha256.Sum256(state.PeerCertificates[0].RawSubjectPublicKeyInfo)
+		if !slices.Contains(pins, pin) {
+			return fmt.Errorf("%w: %x", errUnknownKey, pin)
+		}
+		return nil
+	}
 }
 
 // newIdentity makes a certificate that signer signs; nil: its own key does, and it may sign others.
@@ -47,7 +64,7 @@ func newIdentity(t *testing.T, name string, signer *identity) *identity {
 	must(t, err)
 	leaf, err := x509.ParseCertificate(der)
 	must(t, err)
-	return &identity{certificate: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private, Leaf: leaf}, pin: rpc.PinOf(leaf)}
+	return &identity{certificate: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private, Leaf: leaf}, pin: sha256.Sum256(leaf.RawSubjectPublicKeyInfo)}
 }
 
 func (i *identity) pool() *x509.CertPool {
@@ -56,19 +73,19 @@ func (i *identity) pool() *x509.CertPool {
 	return pool
 }
 
-func (i *identity) client(server rpc.KeyPin) *tls.Config {
+func (i *identity) client(server [sha256.Size]byte) *tls.Config {
 	return &tls.Config{
 		Certificates:       []tls.Certificate{i.certificate},
 		InsecureSkipVerify: true,
-		VerifyConnection:   rpc.PinKeys(server),
+		VerifyConnection:   pinKeys(server),
 	}
 }
 
-func (i *identity) server(clients ...rpc.KeyPin) *tls.Config {
+func (i *identity) server(clients ...[sha256.Size]byte) *tls.Config {
 	return &tls.Config{
 		Certificates:     []tls.Certificate{i.certificate},
 		ClientAuth:       tls.RequireAnyClientCert,
-		VerifyConnection: rpc.PinKeys(clients...),
+		VerifyConnection: pinKeys(clients...),
 	}
 }
 
@@ -76,16 +93,22 @@ func (i *identity) server(clients ...rpc.KeyPin) *tls.Config {
 func secureServer(t *testing.T, config *tls.Config) (addr string, reached *atomic.Int32) {
 	t.Helper()
 	reached = new(atomic.Int32)
+	verify := config.VerifyConnection
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		if state.Version != tls.VersionTLS13 {
+			t.Errorf("TLS version %x", state.Version)
+		}
+		if verify == nil {
+			return nil
+		}
+		return verify(state)
+	}
 	server := rpc.NewServer(rpc.ServerConfig{
 		TLS: config, HandshakeTimeout: 30 * time.Second,
 		OnSession: func(*rpc.Session) { reached.Add(1) },
 	})
 	must(t, server.Bind("who", func(ctx context.Context) (string, error) {
-		session := rpc.SessionFrom(ctx)
-		if version := session.TLS().Version; version != tls.VersionTLS13 {
-			t.Errorf("TLS version %x", version)
-		}
-		return session.PeerCertificates()[0].Subject.CommonName, nil
+		return rpc.SessionFrom(ctx).PeerCertificates()[0].Subject.CommonName, nil
 	}))
 	must(t, server.Bind("echo", func(text string) string { return text }))
 	return serve(t, server), reached
@@ -125,12 +148,12 @@ func TestPinnedKeys(t *testing.T) {
 		t.Errorf("a stranger got in and was told %q", name)
 	}
 	// A client without a certificate.
-	if name, err := who(t, addr, &tls.Config{InsecureSkipVerify: true, VerifyConnection: rpc.PinKeys(agent.pin)}); err == nil {
+	if name, err := who(t, addr, &tls.Config{InsecureSkipVerify: true, VerifyConnection: pinKeys(agent.pin)}); err == nil {
 		t.Errorf("nobody got in and was told %q", name)
 	}
 	// The client does not know the server.
-	if _, err := who(t, addr, controller.client(stranger.pin)); !errors.Is(err, rpc.ErrUnknownKey) {
-		t.Errorf("a wrong server: %v, want ErrUnknownKey", err)
+	if _, err := who(t, addr, controller.client(stranger.pin)); !errors.Is(err, errUnknownKey) {
+		t.Errorf("a wrong server: %v, want errUnknownKey", err)
 	}
 	// TLS 1.2 is refused.
 	old := controller.client(agent.pin)
@@ -174,7 +197,7 @@ func TestCertificateAuthority(t *testing.T) {
 func TestConfigurationsThatProtectNothingAreRefused(t *testing.T) {
 	agent := newIdentity(t, "agent", nil)
 	certificates := []tls.Certificate{agent.certificate}
-	verify := rpc.PinKeys(agent.pin)
+	verify := pinKeys(agent.pin)
 	for _, test := range []struct {
 		name   string
 		config rpc.ServerConfig
@@ -287,7 +310,7 @@ func TestStrangersAreTold(t *testing.T) {
 	if _, err := who(t, addr, stranger.client(agent.pin)); !errors.As(err, &alert) || alert.Op != "remote error" {
 		t.Errorf("a stranger: %v, want TLS's alert", err)
 	}
-	if reason := told(); !errors.Is(reason, rpc.ErrHandshake) || !errors.Is(reason, rpc.ErrUnknownKey) {
+	if reason := told(); !errors.Is(reason, rpc.ErrHandshake) || !errors.Is(reason, errUnknownKey) {
 		t.Errorf("a stranger's reason: %v", reason)
 	}
 	if _, err := rpc.Dial(t.Context(), addr, rpc.Config{TLS: controller.client(stranger.pin)}); !errors.Is(err, rpc.ErrHandshake) {

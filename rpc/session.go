@@ -84,14 +84,7 @@ func newSession(ctx context.Context, server *Server, listener net.Listener, conn
 // RemoteAddr is the address of the client.
 func (s *Session) RemoteAddr() net.Addr { return s.socket.RemoteAddr() }
 
-// LocalAddr is the address of this end.
-func (s *Session) LocalAddr() net.Addr { return s.socket.LocalAddr() }
-
-// TLS is the state of a protected connection after its handshake, nil for others.
-func (s *Session) TLS() *tls.ConnectionState { return s.peer }
-
-// PeerCertificates are what the client has proven its identity with, its own certificate first; nil without TLS. See PinOf
-// for the name of its key.
+// PeerCertificates are what the client has proven its identity with, its own certificate first; nil without TLS.
 func (s *Session) PeerCertificates() []*x509.Certificate {
 	if s.peer == nil {
 		return nil
@@ -191,10 +184,10 @@ func (s *Session) open(secure *tls.Config) error {
 
 // Errors that end a session, told to OnSessionEnd.
 var (
-	// ErrIdle is a connection that was silent for ServerConfig.IdleTimeout.
-	ErrIdle = errors.New("rpc: connection idle for too long")
-	// ErrStalled is a message that stopped half-way for ServerConfig.MessageTimeout.
-	ErrStalled = errors.New("rpc: message stopped half-way")
+	// errIdle is a connection that was silent for ServerConfig.IdleTimeout.
+	errIdle = errors.New("rpc: connection idle for too long")
+	// errStalled is a message that stopped half-way for ServerConfig.MessageTimeout.
+	errStalled = errors.New("rpc: message stopped half-way")
 )
 
 // read reads calls until the session is to end; nil is an orderly end.
@@ -256,9 +249,9 @@ func (s *Session) expired() error {
 	case s.end() != endNot, s.deadline.IsZero():
 		return nil
 	case s.in.partial():
-		return ErrStalled
+		return errStalled
 	case s.inFlight.Load() == 0:
-		return ErrIdle
+		return errIdle
 	default:
 		return nil
 	}

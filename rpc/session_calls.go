@@ -38,7 +38,7 @@ func (s *Session) take(message requestMessage, size int) {
 	r := s.server.requests.Get().(*request)
 	r.session = s
 	r.id = message.id
-	r.Notification = message.notification
+	r.notification = message.notification
 	r.Args = message.args
 	r.functions = s.server.functions.Load()
 	if r.function = (*r.functions)[string(message.method)]; r.function != nil {
@@ -115,8 +115,8 @@ func (s *Session) run(r *request) (gathered bool) {
 	}
 	r.find(r.Method)
 	err := s.invoke(r)
-	silent := r.Notification || errors.Is(err, NoReply)
-	exit := s.exit.Load() && (r.Notification || !silent)
+	silent := r.notification || errors.Is(err, NoReply)
+	exit := s.exit.Load() && (r.notification || !silent)
 	if silent {
 		if err != nil && err != NoReply {
 			s.server.config.Logger.Warn("notification failed", zap.String("function", r.Method), zap.Error(err))
@@ -156,7 +156,7 @@ func (s *Session) invoke(r *request) (err error) {
 func (s *Session) answer(r *request, err error) (gathered bool) {
 	if err != nil {
 		r.reply.reset()
-		r.reply.failure(r.Method, r.NumArgs(), err)
+		r.reply.failure(r.Method, r.numArgs(), err)
 	}
 	// When the session ends meanwhile put says so.
 	_ = s.out.room(s.ctx, nil)

@@ -14,23 +14,10 @@ import (
 // the limits is refused with an error before anything is sent.
 type Raw []byte
 
-// Minimal answers the same value in the shortest encoding, which is how rpclib would pack it again: map order, duplicate
-// keys, the kind of each value and the width of floats stay. It fails when r is not exactly one value.
-func (r Raw) Minimal() (Raw, error) {
-	minimal, rest, err := msgpack.AppendMinimal(nil, r)
-	if err == nil && len(rest) > 0 {
-		err = fmt.Errorf("rpc: %d bytes after the value: %w", len(rest), ErrProtocol)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return minimal, nil
-}
-
 // Decode decodes the value into what dst points to, by the rules of Client.Call for its reply.
 func (r Raw) Decode(dst any) error {
-	if _, err := msgpack.Skip(r); err != nil {
-		return malformed(err)
+	if _, err := msgpack.Size(r, onlyDepth(maxDepth)); err != nil {
+		return fmt.Errorf("rpc: raw value: %w", scanError(err))
 	}
 	if _, err := decode(r, dst); err != nil {
 		return fmt.Errorf("rpc: %w", err)
@@ -38,19 +25,9 @@ func (r Raw) Decode(dst any) error {
 	return nil
 }
 
-// Split answers the first value of r and what follows it. It fails with ErrProtocol when r does not begin with a complete
-// value.
-func (r Raw) Split() (first, rest Raw, err error) {
-	size, err := msgpack.Skip(r)
-	if err != nil {
-		return nil, r, malformed(err)
-	}
-	return r[:size:size], r[size:], nil
-}
-
 // Encode encodes a value as an argument or result is encoded.
 func Encode(v any) (Raw, error) {
-	b, err := appendValue(nil, v, unlimited.Depth)
+	b, err := appendValue(nil, v, maxDepth)
 	if err != nil {
 		return nil, fmt.Errorf("rpc: %w", err)
 	}

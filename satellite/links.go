@@ -139,7 +139,7 @@ func (l *links) passage() passage {
 	defer l.lock.Unlock()
 	p := passage{session: l.session, isolated: l.isolated}
 	switch {
-	case l.agreed && l.newest != nil && l.newest.client != nil && l.newest.client.State() == rpc.Connected:
+	case l.agreed && l.newest != nil && l.newest.client != nil && l.newest.client.Err() == nil:
 		p.client, p.link = l.newest.client, l.newest
 	case l.session != nil && !l.over:
 		if l.changed == nil {
@@ -168,7 +168,7 @@ func (l *links) dialectNow() handshake.Dialect {
 func (l *links) working() *rpc.Client {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	if l.newest == nil || !l.agreed || l.newest.client == nil || l.newest.client.State() != rpc.Connected {
+	if l.newest == nil || !l.agreed || l.newest.client == nil || l.newest.client.Err() != nil {
 		return nil
 	}
 	return l.newest.client

@@ -65,11 +65,11 @@ func dialOurs(addr string) (func(string) (int, error), error) {
 func serveRawValues(listener net.Listener) error {
 	server := ours.NewServer(ours.ServerConfig{InsecurePlaintext: true})
 	echo := func(_ context.Context, request *ours.Request) (any, error) {
-		arguments, err := request.Arguments()
-		if err != nil || len(arguments) != 1 {
-			return nil, fmt.Errorf("echo takes one argument, not %d: %w", len(arguments), err)
+		arguments := ours.NewReader(request.Args)
+		if count := arguments.Array(); count != 1 {
+			return nil, fmt.Errorf("echo takes one argument, not %d: %w", count, arguments.Err())
 		}
-		return arguments[0], nil
+		return arguments.Skip(), nil
 	}
 	if err := server.Handle("echo", echo, ours.NonBlocking()); err != nil {
 		return err
