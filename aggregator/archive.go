@@ -13,6 +13,9 @@ import (
 	"os"
 	"path"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/files"
+	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 )
 
 // Archive is what goes into the one file of a station: a gzipped tar with one folder per board and a manifest.json.
@@ -29,7 +32,7 @@ type Archive struct {
 type ArchiveBoard struct {
 	// Name of the board; it is also the folder.
 	Name  string
-	Files []ReceivedFile
+	Files []transfer.ReceivedFile
 	// Problems say what is missing, and why.
 	Problems []string
 }
@@ -73,7 +76,7 @@ func (a *Archive) WriteTo(ctx context.Context, w io.Writer) error {
 		for _, file := range board.Files {
 			sum, err := packFile(ctx, packed, path.Join(board.Name, file.Name), file, copying)
 			if err != nil {
-				return fmt.Errorf("aggregator: cannot pack %s of %s: %w", file.Name, board.Name, storageError(err))
+				return fmt.Errorf("aggregator: cannot pack %s of %s: %w", file.Name, board.Name, files.StorageError(err))
 			}
 			entry.Files = append(entry.Files, packedFile{File: file.Name, Size: file.Size, SHA256: sum, Received: file.Received.UTC()})
 		}
@@ -85,20 +88,20 @@ func (a *Archive) WriteTo(ctx context.Context, w io.Writer) error {
 	}
 	header := &tar.Header{Name: "manifest.json", Mode: 0o644, Size: int64(len(content)), ModTime: a.Created, Format: tar.FormatPAX}
 	if err := packed.WriteHeader(header); err != nil {
-		return storageError(err)
+		return files.StorageError(err)
 	}
 	if _, err := packed.Write(content); err != nil {
-		return storageError(err)
+		return files.StorageError(err)
 	}
 	for _, finish := range []func() error{packed.Close, compressed.Close, buffered.Flush} {
 		if err := finish(); err != nil {
-			return fmt.Errorf("aggregator: cannot finish the archive: %w", storageError(err))
+			return fmt.Errorf("aggregator: cannot finish the archive: %w", files.StorageError(err))
 		}
 	}
 	return nil
 }
 
-func packFile(ctx context.Context, packed *tar.Writer, name string, file ReceivedFile, buffer []byte) (sum string, err error) {
+func packFile(ctx context.Context, packed *tar.Writer, name string, file transfer.ReceivedFile, buffer []byte) (sum string, err error) {
 	source, err := os.Open(file.Path)
 	if err != nil {
 		return "", err
@@ -137,7 +140,7 @@ func (r contextReader) Read(p []byte) (int, error) {
 func writeArchive(ctx context.Context, archive *Archive, file string) (err error) {
 	handle, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return fmt.Errorf("aggregator: cannot make the archive: %w", storageError(err))
+		return fmt.Errorf("aggregator: cannot make the archive: %w", files.StorageError(err))
 	}
 	defer func() {
 		if err != nil {
@@ -149,7 +152,7 @@ func writeArchive(ctx context.Context, archive *Archive, file string) (err error
 		return err
 	}
 	if err := handle.Close(); err != nil {
-		return fmt.Errorf("aggregator: cannot make the archive: %w", storageError(err))
+		return fmt.Errorf("aggregator: cannot make the archive: %w", files.StorageError(err))
 	}
 	return nil
 }

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/files"
+	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 )
 
 // filesOf makes an archive of boards with one file each.
@@ -23,7 +26,7 @@ func filesOf(t testing.TB, contents ...[]byte) *Archive {
 			t.Fatal(err)
 		}
 		archive.Boards = append(archive.Boards, ArchiveBoard{
-			Name: string(rune('a' + i)), Files: []ReceivedFile{{Name: "log", Path: path, Size: int64(len(content)), Received: time.Now()}},
+			Name: string(rune('a' + i)), Files: []transfer.ReceivedFile{{Name: "log", Path: path, Size: int64(len(content)), Received: time.Now()}},
 		})
 	}
 	return archive
@@ -35,9 +38,9 @@ func TestArchiveOfNothing(t *testing.T) {
 	if err := archive.WriteTo(t.Context(), &packed); err != nil {
 		t.Fatal(err)
 	}
-	files := unpack(t, packed.Bytes())
-	if len(files) != 1 || !strings.Contains(files["manifest.json"], `"silent"`) || strings.Contains(files["manifest.json"], "request_id") {
-		t.Errorf("%v", files)
+	packedFiles := unpack(t, packed.Bytes())
+	if len(packedFiles) != 1 || !strings.Contains(packedFiles["manifest.json"], `"silent"`) || strings.Contains(packedFiles["manifest.json"], "request_id") {
+		t.Errorf("%v", packedFiles)
 	}
 }
 
@@ -47,7 +50,7 @@ func TestArchiveWhenTheDiskIsFull(t *testing.T) {
 		t.Skip("this system has no /dev/full")
 	}
 	defer full.Close()
-	if err := filesOf(t, make([]byte, 1<<20)).WriteTo(t.Context(), full); !errors.Is(err, errDiskFull) {
+	if err := filesOf(t, make([]byte, 1<<20)).WriteTo(t.Context(), full); !errors.Is(err, files.ErrDiskFull) {
 		t.Errorf("%v", err)
 	}
 }

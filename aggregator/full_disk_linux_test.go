@@ -8,59 +8,18 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
+	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/jlaffaye/ftp"
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/files"
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/testenv"
 	"go.uber.org/zap/zapcore"
 )
-
-// smallDisk is the directory of a file system of its own with so many MiB. It is unmounted when everything that the test
-// starts after it has ended.
-func smallDisk(t *testing.T, mebibytes int) string {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("only root may mount the small file system that this test fills")
-	}
-	directory := t.TempDir()
-	if err := syscall.Mount("tmpfs", directory, "tmpfs", 0, fmt.Sprintf("size=%dm,mode=0700", mebibytes)); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("the small file system that this test fills cannot be mounted; CI's root needs CAP_SYS_ADMIN: %v", err)
-		}
-		t.Skipf("the small file system that this test fills cannot be mounted: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(directory, 0); err != nil {
-			t.Errorf("unmount %s: %v", directory, errors.Join(err, syscall.Unmount(directory, syscall.MNT_DETACH)))
-		}
-	})
-	return directory
-}
-
-// fill takes all space that a file system has left. free gives it back.
-func fill(t *testing.T, disk string) (free func()) {
-	t.Helper()
-	ballast, err := os.CreateTemp(disk, "ballast")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ballast.Close()
-	piece := make([]byte, 1<<20)
-	for len(piece) > 0 {
-		if _, err := ballast.Write(piece); errors.Is(err, syscall.ENOSPC) {
-			piece = piece[:len(piece)/2]
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return func() {
-		if err := os.Remove(ballast.Name()); err != nil {
-			t.Error(err)
-		}
-	}
-}
 
 // incompressible content keeps its size in an archive.
 func incompressible(size int) []byte {
@@ -105,56 +64,14 @@ func arriving(directory string) (files int) {
 // diskOfReceiver, in MiB, is more than the receiver leaves free: only with that does a file begin to arrive.
 const diskOfReceiver = 80
 
-// TestSlotOnAFullDisk: the kernel's own refusal becomes the receiver's, and nothing of the file is left or counted.
-func TestSlotOnAFullDisk(t *testing.T) {
-	disk := smallDisk(t, diskOfReceiver)
-	receiver, err := NewReceiver(ReceiverConfig{Directory: filepath.Join(disk, "received")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { receiver.Close() })
-	slot, err := receiver.Open("board 1", loopback)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(size int, between func()) error {
-		writer, err := slot.create("/" + slot.access.token + "/logs.txt")
-		if err != nil {
-			return err
-		}
-		_, first := writer.Write([]byte("begin"))
-		between()
-		_, rest := writer.Write(make([]byte, size))
-		return errors.Join(first, rest, writer.Close())
-	}
-	var free func()
-	err = write(1<<20, func() { free = fill(t, disk) })
-	if !errors.Is(err, errDiskFull) || !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("the disk was filled meanwhile: %v", err)
-	}
-	if err := write(1, func() {}); !errors.Is(err, errDiskFull) {
-		t.Errorf("the disk is full from the beginning: %v", err)
-	}
-	free()
-	if err := write(1<<20, func() {}); err != nil {
-		t.Errorf("the disk has space again: %v", err)
-	}
-	if complete, incomplete := names(slot, true); len(complete) != 1 || len(incomplete) != 0 {
-		t.Errorf("complete %v, incomplete %v", complete, incomplete)
-	}
-	if want := int64(1<<20 + len("begin")); slot.Received() != want || receiver.stored != want {
-		t.Errorf("%d bytes are in the slot and %d are counted, want %d", slot.Received(), receiver.stored, want)
-	}
-}
-
 // TestDiskOfTheReceiverIsFull: whether it fills up while the boards send or is full before, the request fails in order,
 // and the one after it works.
 func TestDiskOfTheReceiverIsFull(t *testing.T) {
 	for _, protocol := range []string{"ftp", "http"} {
 		t.Run(protocol, func(t *testing.T) {
-			disk := smallDisk(t, diskOfReceiver)
+			disk := testenv.SmallDisk(t, diskOfReceiver)
 			s := newStation(t, 2, map[string]any{
-				"upload_url_template":  fmt.Sprintf("%s://{my-ip}:%d/", protocol, freePort(t)),
+				"upload_url_template":  fmt.Sprintf("%s://{my-ip}:%d/", protocol, testenv.FreePort(t)),
 				"incoming_uploads_dir": filepath.Join(disk, "incoming"), "outgoing_dir": filepath.Join(t.TempDir(), "outgoing"),
 			})
 			s.directory = disk
@@ -172,8 +89,8 @@ func TestDiskOfTheReceiverIsFull(t *testing.T) {
 			}
 			ask(1)
 			s.backend.expect(t, "1 Uploading")
-			eventually(t, "both files have begun to arrive", func() bool { return arriving(filepath.Join(disk, "incoming")) == 2 })
-			free := fill(t, disk)
+			testenv.Eventually(t, "both files have begun to arrive", func() bool { return arriving(filepath.Join(disk, "incoming")) == 2 })
+			free := testenv.Fill(t, disk)
 			close(release)
 			s.backend.expect(t, "1 UploadFailure")
 			for range s.boards {
@@ -205,15 +122,8 @@ func (b *testBoard) sendsHeld(t *testing.T, release <-chan struct{}, sent chan<-
 	first, rest := make([]byte, 256<<10), make([]byte, 1<<20)
 	b.set(func(b *testBoard) {
 		b.logs = func(_ context.Context, request map[string]any) (any, error) {
-			location, err := ParseLocation(request["location"].(string))
-			if err != nil {
-				return nil, err
-			}
 			go func() {
-				err := NewUploader(UploaderConfig{}).send(t.Context(), location, uploadSource{
-					name: "logs.txt", size: int64(len(first) + len(rest)),
-					open: func() (io.ReadCloser, error) { return io.NopCloser(held(t.Context(), first, rest, release)), nil },
-				})
+				err := store(t.Context(), request["location"].(string)+"logs.txt", held(t.Context(), first, rest, release))
 				sent <- err
 				status := "Uploaded"
 				if err != nil {
@@ -226,9 +136,43 @@ func (b *testBoard) sendsHeld(t *testing.T, release <-chan struct{}, sent chan<-
 	})
 }
 
+// store sends a content to a location of the receiver.
+func store(ctx context.Context, location string, content io.Reader) error {
+	parsed, err := url.Parse(location)
+	if err != nil {
+		return err
+	}
+	if parsed.Scheme == "http" {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPut, location, content)
+		if err != nil {
+			return err
+		}
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusCreated {
+			return errors.New(response.Status)
+		}
+		return nil
+	}
+	client, err := ftp.Dial(parsed.Host, ftp.DialWithContext(ctx))
+	if err != nil {
+		return err
+	}
+	defer client.Quit()
+	password, _ := parsed.User.Password()
+	if err := client.Login(parsed.User.Username(), password); err != nil {
+		return err
+	}
+	return client.Stor(parsed.Path, content)
+}
+
 // TestDiskOfTheArchiveIsFull: the files arrive, but the archive of them has no space.
 func TestDiskOfTheArchiveIsFull(t *testing.T) {
-	disk := smallDisk(t, 1)
+	disk := testenv.SmallDisk(t, 1)
 	s := newStation(t, 2, map[string]any{"outgoing_dir": disk})
 	sink := newSink(t)
 	for _, b := range s.boards {
@@ -240,10 +184,10 @@ func TestDiskOfTheArchiveIsFull(t *testing.T) {
 	ask(1)
 	s.backend.expect(t, "1 Uploading", "1 UploadFailure")
 	said := s.logs.FilterMessageSnippet("cannot be packed").All()
-	if len(said) != 1 || !loggedError(said[0].Context, errDiskFull) || !loggedError(said[0].Context, syscall.ENOSPC) {
+	if len(said) != 1 || !loggedError(said[0].Context, files.ErrDiskFull) || !loggedError(said[0].Context, syscall.ENOSPC) {
 		t.Errorf("logged: %v", said)
 	}
-	eventually(t, "the part of the archive is removed", func() bool { return arriving(disk) == 0 })
+	testenv.Eventually(t, "the part of the archive is removed", func() bool { return arriving(disk) == 0 })
 	noLeftovers(t, s)
 	for _, b := range s.boards {
 		b.sendsFile(t, "logs.txt", []byte("content"))
@@ -254,7 +198,7 @@ func TestDiskOfTheArchiveIsFull(t *testing.T) {
 	if len(files) != 3 || files["0_board0/logs.txt"] != "content" || files["1_board1/logs.txt"] != "content" {
 		t.Errorf("the archive: %v", files)
 	}
-	eventually(t, "the archive is removed", func() bool { return arriving(disk) == 0 })
+	testenv.Eventually(t, "the archive is removed", func() bool { return arriving(disk) == 0 })
 }
 
 // loggedError says whether one of a message's fields is that error.

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/files"
+	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 )
 
 // inbox takes the files of one board for one request.
@@ -23,14 +26,14 @@ type inbox interface {
 	// reported tells the board's end status, at once.
 	reported(status LogStatus)
 	// files are those that are complete, and what is to be said about the others.
-	files() (files []ReceivedFile, problems []string)
+	files() (files []transfer.ReceivedFile, problems []string)
 	// close ends the taking and removes the files. It may be called twice.
 	close()
 }
 
 // embeddedInbox is a slot of the receiver in the module.
 type embeddedInbox struct {
-	slot     *Slot
+	slot     *transfer.Slot
 	location string
 
 	mu      sync.Mutex
@@ -47,7 +50,7 @@ func (b *embeddedInbox) reported(status LogStatus) {
 	b.claimed = status == LogUploaded
 }
 
-func (b *embeddedInbox) files() (files []ReceivedFile, problems []string) {
+func (b *embeddedInbox) files() (files []transfer.ReceivedFile, problems []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	files, incomplete := b.slot.Files(b.claimed)
@@ -67,7 +70,7 @@ type externalInbox struct {
 
 	mu     sync.Mutex
 	name   string
-	claims []ReceivedFile
+	claims []transfer.ReceivedFile
 	closed bool
 }
 
@@ -93,7 +96,7 @@ func (b *externalInbox) url() string { return b.location }
 func (b *externalInbox) expect(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if base, err := baseName(name); err == nil {
+	if base, err := files.BaseName(name); err == nil {
 		b.name = base
 	}
 }
@@ -123,7 +126,7 @@ func (b *externalInbox) take(unwritten time.Duration) {
 	if old := b.before[b.name]; old != nil && os.SameFile(old, info) && old.ModTime().Equal(info.ModTime()) && old.Size() == info.Size() {
 		return
 	}
-	name, err := safeName(b.name)
+	name, err := files.SafeName(b.name)
 	if err != nil {
 		return
 	}
@@ -131,10 +134,10 @@ func (b *externalInbox) take(unwritten time.Duration) {
 	if err := os.Rename(shared, taken); err != nil {
 		return
 	}
-	b.claims = append(b.claims, ReceivedFile{Name: name, Path: taken, Size: info.Size(), Received: info.ModTime()})
+	b.claims = append(b.claims, transfer.ReceivedFile{Name: name, Path: taken, Size: info.Size(), Received: info.ModTime()})
 }
 
-func (b *externalInbox) files() (files []ReceivedFile, problems []string) {
+func (b *externalInbox) files() (files []transfer.ReceivedFile, problems []string) {
 	b.take(settledAfter)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -150,8 +153,8 @@ func (b *externalInbox) close() {
 
 // collector makes inboxes.
 type collector struct {
-	receiver  *Receiver // nil: external
-	templates []boardTemplate
+	receiver  *transfer.Receiver // nil: external
+	templates []locationTemplate
 	directory string
 	private   string
 	log       *zap.Logger
@@ -176,7 +179,7 @@ func newCollector(ctx context.Context, p *parameters, moduleID string, boards in
 	if p.Receiver == receiverExternal {
 		return c, c.cleanUp()
 	}
-	receiver, err := NewReceiver(p.receiverConfig(moduleID, log))
+	receiver, err := transfer.NewReceiver(p.receiverConfig(moduleID, log))
 	if err != nil {
 		return nil, err
 	}
@@ -200,12 +203,7 @@ func newCollector(ctx context.Context, p *parameters, moduleID string, boards in
 	return c, nil
 }
 
-func (c *collector) cleanUp() error {
-	if err := emptyDirectory(c.private); err != nil {
-		return err
-	}
-	return nil
-}
+func (c *collector) cleanUp() error { return files.EmptyDirectory(c.private) }
 
 func (c *collector) close() {
 	if c.receiver != nil {
@@ -226,19 +224,20 @@ func (c *collector) open(ctx context.Context, b *board) (inbox, error) {
 		address = own
 	}
 	if c.receiver == nil {
-		return newExternalInbox(template.plain(address), c.directory, filepath.Join(c.private, randomHex(8)))
+		return newExternalInbox(template.expand(address), c.directory, filepath.Join(c.private, files.RandomName(8)))
 	}
 	if _, err := c.receiver.Listen(ctx, template.scheme, net.JoinHostPort(address, strconv.Itoa(template.port))); err != nil {
 		return nil, err
 	}
-	slot, err := c.receiver.Open(b.name, b.addresses(ctx))
+	var progress func(string, int64)
+	if c.progress != nil {
+		progress = func(name string, bytes int64) { c.progress(Progress{Board: b.index, Name: name, Done: bytes}) }
+	}
+	slot, err := c.receiver.Open(b.name, b.addresses(ctx), progress)
 	if err != nil {
 		return nil, err
 	}
-	if c.progress != nil {
-		slot.progress = func(name string, bytes int64) { c.progress(Progress{Board: b.index, Name: name, Done: bytes}) }
-	}
-	location, err := slot.location(template, address)
+	location, err := slot.Location(template.expand(address))
 	if err != nil {
 		slot.Close()
 		return nil, err

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/files"
+	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 )
 
 // logJobRun is one request for logs: where its files are and what is under way for it. Its methods belong to the loop.
@@ -17,7 +20,7 @@ type logJobRun struct {
 	run       *typeRun
 	number    int
 	request   logsRequest
-	location  Location
+	location  transfer.Location
 	fileName  string
 	requestID int64
 	boardID   int64
@@ -105,7 +108,7 @@ func (j *logJobRun) askBoard(b *board) {
 		case !answer.Accepts():
 			j.problem(b.index, "the board answered "+answer.String())
 		default:
-			if _, err := safeName(response.FileName); err != nil && response.FileName != "" {
+			if _, err := files.SafeName(response.FileName); err != nil && response.FileName != "" {
 				j.problem(b.index, fmt.Sprintf("the board announced %.40q, which names no file", response.FileName))
 			}
 			// The board may have come to its end before its answer was here.
@@ -246,8 +249,8 @@ func (j *logJobRun) upload() {
 		event := LogEvent{Kind: LogUploadEnded, Job: j.number, Status: LogUploaded}
 		if err != nil {
 			event.Status = statusOf(err)
-			var failure *UploadError
-			event.Permanent = errors.As(err, &failure) && failure.Permanent
+			failure, ok := errors.AsType[*transfer.Error](err)
+			event.Permanent = ok && failure.Permanent
 			if j.ctx.Err() == nil {
 				a.log.Error("an attempt to upload failed", zap.Int64("request_id", j.requestID), zap.Stringer("location", j.location), zap.Error(err))
 			}
@@ -257,9 +260,10 @@ func (j *logJobRun) upload() {
 }
 
 func statusOf(err error) LogStatus {
-	var failure *UploadError
-	if errors.As(err, &failure) {
-		return failure.Status
+	if failure, ok := errors.AsType[*transfer.Error](err); ok {
+		if status, known := ParseLogStatus(string(failure.Status)); known {
+			return status
+		}
 	}
 	return LogUploadFailure
 }

@@ -9,6 +9,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/files"
+	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
@@ -21,7 +23,7 @@ type logsRun struct {
 	a         *Aggregator
 	collector *collector
 	broken    error // why logs cannot be collected at all
-	uploader  *Uploader
+	uploader  *transfer.Uploader
 	outgoing  string
 	types     map[logType]*typeRun
 }
@@ -62,9 +64,9 @@ type logsResponse struct {
 func (l *logsRun) prepare(a *Aggregator) error {
 	l.a, l.types = a, map[logType]*typeRun{}
 	p, id := &a.parameters, a.module.ID()
-	l.uploader = NewUploader(p.uploaderConfig(a.config.Unit, a.log))
+	l.uploader = transfer.NewUploader(p.uploaderConfig(a.config.Unit))
 	l.outgoing = p.outgoing(id)
-	l.broken = emptyDirectory(l.outgoing)
+	l.broken = files.EmptyDirectory(l.outgoing)
 	if l.broken == nil {
 		l.collector, l.broken = newCollector(a.ctx, p, id, len(a.boards), a.log)
 	}
@@ -82,7 +84,7 @@ func (l *logsRun) close() {
 	if l.collector != nil {
 		l.collector.close()
 	}
-	_ = emptyDirectory(l.outgoing) // the next start cleans up as well
+	_ = files.EmptyDirectory(l.outgoing) // the next start cleans up as well
 }
 
 func (l *logsRun) busy() bool {
@@ -115,7 +117,7 @@ func (l *logsRun) requested(request logsRequest, caller replyTo[logsResponse], h
 	if request.Type != nil {
 		kind, name = logType{given: true, name: *request.Type}, *request.Type
 	}
-	safe, err := safeName(name)
+	safe, err := files.SafeName(name)
 	run := l.types[kind]
 	if l.broken != nil || err != nil || (run == nil && len(l.types) >= maxLogTypes) {
 		l.a.log.Warn("a request for log files is rejected", zap.Error(l.broken), zap.Int("types_under_way", len(l.types)))
@@ -126,7 +128,7 @@ func (l *logsRun) requested(request logsRequest, caller replyTo[logsResponse], h
 		run = &typeRun{logs: l, merge: NewLogMerge(len(l.a.boards)), jobs: map[int]*logJobRun{}}
 		l.types[kind] = run
 	}
-	location, locationError := ParseLocation(request.Location)
+	location, locationError := transfer.ParseLocation(request.Location)
 	job := l.newJob(run)
 	job.request, job.location, job.caller, job.handler = request, location, caller, handler
 	job.fileName = safe + "_" + timeInName(time.Now()) + ".tar.gz"
@@ -261,4 +263,4 @@ func (r *typeRun) perform(actions []LogAction, fresh *logJobRun) {
 }
 
 // archivePath is where the archive of a job lies until it is uploaded.
-func (l *logsRun) archivePath() string { return filepath.Join(l.outgoing, randomHex(8)) }
+func (l *logsRun) archivePath() string { return filepath.Join(l.outgoing, files.RandomName(8)) }

@@ -26,6 +26,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/testenv"
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 )
@@ -166,7 +167,7 @@ func testOneFileOfAllBoards(t *testing.T, broker everest.Broker) {
 // noLeftovers: when a request is over nothing of it is on the disk.
 func noLeftovers(t testing.TB, s *testStation) {
 	t.Helper()
-	eventually(t, "the disk is clean", func() bool {
+	testenv.Eventually(t, "the disk is clean", func() bool {
 		clean := true
 		filepath.Walk(filepath.Join(s.directory, "incoming"), func(_ string, info os.FileInfo, err error) error {
 			clean = clean && err == nil && info.IsDir()
@@ -462,7 +463,7 @@ func TestDiagnosticsOfOCPP16(t *testing.T) {
 
 // TestBoardsWithTemplatesOfTheirOwn: a board that can sends by HTTP.
 func TestBoardsWithTemplatesOfTheirOwn(t *testing.T) {
-	s := newStation(t, 2, map[string]any{"board_upload_url_templates": fmt.Sprintf("1=http://{my-ip}:%d/up/", freePort(t))})
+	s := newStation(t, 2, map[string]any{"board_upload_url_templates": fmt.Sprintf("1=http://{my-ip}:%d/up/", testenv.FreePort(t))})
 	sink := newSink(t)
 	var locations sync.Map
 	for _, b := range s.boards {
@@ -490,7 +491,7 @@ func TestBoardsWithTemplatesOfTheirOwn(t *testing.T) {
 
 // TestEmbeddedReceiverWithoutItsPort: requests are rejected until the port is free.
 func TestEmbeddedReceiverWithoutItsPort(t *testing.T) {
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	other, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		t.Fatal(err)
@@ -520,9 +521,13 @@ func TestExternalReceiver(t *testing.T) {
 	if err := os.MkdirAll(incoming, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	other := newScriptedFTP(t, nil)
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
 	s := newStation(t, 3, map[string]any{
-		"upload_url_template":  "ftp://{my-ip}:" + strings.Split(other.listener.Addr().String(), ":")[1] + "/",
+		"upload_url_template":  "ftp://{my-ip}:" + strings.Split(other.Addr().String(), ":")[1] + "/",
 		"incoming_uploads_dir": incoming,
 	})
 	if s.logs.FilterMessageSnippet("another server has to receive").Len() != 1 {
@@ -631,7 +636,7 @@ func testFirmwareUpdateOverAReboot(t *testing.T, broker everest.Broker) {
 	}
 	every("Installed")
 	s.backend.expect(t, "7 Installed")
-	eventually(t, "the state is removed", func() bool { _, err := os.Stat(state); return errors.Is(err, os.ErrNotExist) })
+	testenv.Eventually(t, "the state is removed", func() bool { _, err := os.Stat(state); return errors.Is(err, os.ErrNotExist) })
 	s.backend.quiet(t)
 }
 
@@ -708,7 +713,7 @@ func TestScheduledUpdateIsNotSilent(t *testing.T) {
 	for _, linked := range []bool{false, true} {
 		s.boards[1].set(func(b *testBoard) { b.linked = linked })
 		message := map[bool]string{false: "the link to a board is lost", true: "the link to a board is back"}[linked]
-		eventually(t, message, func() bool {
+		testenv.Eventually(t, message, func() bool {
 			entries := s.logs.FilterMessageSnippet(message).All()
 			return len(entries) == 1 && entries[0].ContextMap()["board"] == "1_board1"
 		})
@@ -770,8 +775,11 @@ func TestInstallationFitsTheSatelliteModules(t *testing.T) {
 	if _, err := Installation().Install(prefix, os.Args[0], nil); err != nil {
 		t.Fatal(err)
 	}
-	storedIn(t, prefix, "libexec/everest/modules/SystemAggregator/manifest.yaml")
-	storedIn(t, prefix, "share/everest/interfaces/satellite.yaml")
+	for _, file := range []string{"libexec/everest/modules/SystemAggregator/manifest.yaml", "share/everest/interfaces/satellite.yaml"} {
+		if _, err := os.ReadFile(filepath.Join(prefix, file)); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestInstallationAllowsMoreSatellites(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 )
 
 // parameters are the configuration keys of the manifest.
@@ -43,12 +45,12 @@ type parameters struct {
 func seconds(value int, unit time.Duration) time.Duration { return time.Duration(value) * unit }
 
 // templates are the templates of all boards.
-func (p *parameters) templates(boards int) ([]boardTemplate, error) {
+func (p *parameters) templates(boards int) ([]locationTemplate, error) {
 	common, err := parseTemplate(p.UploadURLTemplate)
 	if err != nil {
 		return nil, err
 	}
-	templates := make([]boardTemplate, boards)
+	templates := make([]locationTemplate, boards)
 	for i := range templates {
 		templates[i] = common
 	}
@@ -56,7 +58,7 @@ func (p *parameters) templates(boards int) ([]boardTemplate, error) {
 		index, text, _ := strings.Cut(entry, "=")
 		board, err := strconv.Atoi(index)
 		if err != nil || board < 0 || board >= boards {
-			return nil, fmt.Errorf("%w: board_upload_url_templates: %q is not the index of one of %d boards", ErrTemplate, index, boards)
+			return nil, fmt.Errorf("%w: board_upload_url_templates: %q is not the index of one of %d boards", errTemplate, index, boards)
 		}
 		if templates[board], err = parseTemplate(text); err != nil {
 			return nil, fmt.Errorf("board_upload_url_templates: %w", err)
@@ -68,8 +70,8 @@ func (p *parameters) templates(boards int) ([]boardTemplate, error) {
 // hidden is the directory that a module of that id owns below another one.
 func hidden(directory, moduleID string) string { return filepath.Join(directory, "."+moduleID) }
 
-func (p *parameters) receiverConfig(moduleID string, logger *zap.Logger) ReceiverConfig {
-	return ReceiverConfig{
+func (p *parameters) receiverConfig(moduleID string, logger *zap.Logger) transfer.ReceiverConfig {
+	return transfer.ReceiverConfig{
 		Directory: filepath.Join(hidden(p.IncomingUploadsDir, moduleID), "received"),
 		MaxFile:   int64(p.IncomingMaxFileSize) << 20, MaxTotal: int64(p.IncomingMaxTotalSize) << 20,
 		AnyPeer: !p.CheckBoardAddress, Logger: logger,
@@ -84,11 +86,11 @@ func (p *parameters) outgoing(moduleID string) string {
 	return filepath.Join(hidden(p.IncomingUploadsDir, moduleID), "packed")
 }
 
-func (p *parameters) uploaderConfig(unit time.Duration, logger *zap.Logger) UploaderConfig {
-	return UploaderConfig{
+func (p *parameters) uploaderConfig(unit time.Duration) transfer.UploaderConfig {
+	return transfer.UploaderConfig{
 		ConnectTimeout: seconds(p.UploadConnectTimeout, unit), StallTimeout: seconds(p.UploadStallTimeout, unit),
 		AttemptTimeout: seconds(p.UploadTimeout, unit), TrustBundle: p.UploadTrustBundle,
-		SFTPKnownHosts: p.SFTPKnownHosts, SFTPPrivateKey: p.SFTPPrivateKey, HTTPMethod: p.HTTPUploadMethod, Logger: logger,
+		SFTPKnownHosts: p.SFTPKnownHosts, SFTPPrivateKey: p.SFTPPrivateKey, HTTPMethod: p.HTTPUploadMethod,
 	}
 }
 

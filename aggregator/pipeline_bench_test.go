@@ -17,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 )
 
 var pipelineSize = flag.Int("aggregator.pipeline", 16, "MiB of each of the 4 boards' files in BenchmarkPipeline")
@@ -108,7 +110,7 @@ func copyFile(b *testing.B, to io.Writer, path string) {
 }
 
 func runPipeline(b *testing.B, directory, source string, boards int, size int64) {
-	receiver, err := NewReceiver(ReceiverConfig{Directory: directory, MaxFile: size, MaxTotal: int64(boards) * size, KeepFree: 1})
+	receiver, err := transfer.NewReceiver(transfer.ReceiverConfig{Directory: directory, MaxFile: size, MaxTotal: int64(boards) * size, KeepFree: 1})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -117,25 +119,21 @@ func runPipeline(b *testing.B, directory, source string, boards int, size int64)
 	if err != nil {
 		b.Fatal(err)
 	}
-	template, err := parseTemplate("ftp://" + address.String() + "/")
-	if err != nil {
-		b.Fatal(err)
-	}
 	archive := &Archive{RequestID: 1, Created: time.Now()}
-	uploader := NewUploader(UploaderConfig{})
+	uploader := transfer.NewUploader(transfer.UploaderConfig{})
 	var arriving sync.WaitGroup
-	slots := make([]*Slot, boards)
+	slots := make([]*transfer.Slot, boards)
 	for i := range boards {
-		slot, err := receiver.Open(fmt.Sprint(i), []netip.Addr{netip.MustParseAddr("127.0.0.1")})
+		slot, err := receiver.Open(fmt.Sprint(i), []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
 		slots[i] = slot
-		text, err := slot.location(template, "127.0.0.1")
+		text, err := slot.Location("ftp://" + address.String() + "/")
 		if err != nil {
 			b.Fatal(err)
 		}
-		location, err := ParseLocation(text)
+		location, err := transfer.ParseLocation(text)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -159,7 +157,7 @@ func runPipeline(b *testing.B, directory, source string, boards int, size int64)
 	}
 	sink := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
 	defer sink.Close()
-	location, err := ParseLocation(sink.URL + "/")
+	location, err := transfer.ParseLocation(sink.URL + "/")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,13 +1,10 @@
 package aggregator
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,6 +15,8 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/testenv"
+	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
@@ -181,22 +180,6 @@ func call[R any](t testing.TB, b *testBackend, command string, arguments any) R 
 	return result
 }
 
-// freePort is one that nobody uses. It is none of those that the system gives to outgoing connections, of which other
-// tests make many until it is listened on.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 1000 {
-		port := 20000 + rand.IntN(12000)
-		listener, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
-		if err == nil {
-			listener.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
-}
-
 // newStation starts a station on an embedded broker; config are the aggregator's keys.
 func newStation(t testing.TB, boards int, config map[string]any) *testStation {
 	t.Helper()
@@ -208,7 +191,7 @@ func newStationOn(t testing.TB, broker everest.Broker, boards int, config map[st
 	core, logs := observer.New(zapcore.DebugLevel)
 	s := &testStation{t: t, directory: t.TempDir(), logs: logs, log: zap.New(core)}
 	s.config = map[string]any{
-		"upload_url_template": fmt.Sprintf("ftp://{my-ip}:%d/", freePort(t)),
+		"upload_url_template": fmt.Sprintf("ftp://{my-ip}:%d/", testenv.FreePort(t)),
 		// Enough of the tests' short seconds for a machine that is busy with other things.
 		"board_timeout": 250, "incoming_upload_timeout": 600, "upload_connect_timeout": 600, "upload_stall_timeout": 3600, "upload_timeout": 80000,
 		"incoming_uploads_dir":   filepath.Join(s.directory, "incoming"),
@@ -331,21 +314,20 @@ func (b *testBoard) sendsFile(t testing.TB, name string, content []byte) {
 
 // sendTo uploads as a board does.
 func sendTo(ctx context.Context, location, name string, content []byte) error {
-	parsed, err := ParseLocation(location)
+	parsed, err := transfer.ParseLocation(location)
 	if err != nil {
 		return err
 	}
-	return NewUploader(UploaderConfig{}).send(ctx, parsed, uploadSource{name: name, size: int64(len(content)), open: func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(content)), nil
-	}})
-}
-
-// storedIn reads a file that a test server has stored.
-func storedIn(t testing.TB, directory, name string) []byte {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join(directory, name))
+	file, err := os.CreateTemp("", "board")
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	return content
+	defer os.Remove(file.Name())
+	if _, err := file.Write(content); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return transfer.NewUploader(transfer.UploaderConfig{}).Upload(ctx, parsed, file.Name(), name, nil)
 }

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/aggregator"
+	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 )
@@ -132,11 +132,11 @@ func send(ctx context.Context, file, location string) error {
 	if err == nil {
 		return exec.CommandContext(ctx, curl, "--silent", "--show-error", "--ssl", "-T", file, location).Run()
 	}
-	parsed, err := aggregator.ParseLocation(location)
+	parsed, err := transfer.ParseLocation(location)
 	if err != nil {
 		return err
 	}
-	return aggregator.NewUploader(aggregator.UploaderConfig{}).Upload(ctx, parsed, file, filepath.Base(file), nil)
+	return transfer.NewUploader(transfer.UploaderConfig{}).Upload(ctx, parsed, file, filepath.Base(file), nil)
 }
 
 func (b *simulatedSystem) update(ctx context.Context, id int64) {

@@ -1,4 +1,4 @@
-package aggregator
+package transfer
 
 import (
 	"context"
@@ -34,7 +34,7 @@ func (a *attempt) sendSFTP(ctx context.Context, source uploadSource) error {
 	defer connection.Close()
 	client, err := sftp.NewClient(connection, sftp.UseConcurrentWrites(true))
 	if err != nil {
-		return fmt.Errorf("the server has no sftp for us: %w", err)
+		return fmt.Errorf("the server offers no sftp: %w", err)
 	}
 	defer client.Close()
 	return storeSFTP(client, a.location.path, source)
@@ -48,7 +48,7 @@ func storeSFTP(client *sftp.Client, location string, source uploadSource) error 
 	defer content.Close()
 	file, err := client.Create(sftpPath(client, location, source.name))
 	if err != nil {
-		return fmt.Errorf("the server does not take the file: %w", err)
+		return fmt.Errorf("the server refuses the file: %w", err)
 	}
 	if _, err := file.ReadFrom(content); err != nil {
 		file.Close()
@@ -57,8 +57,8 @@ func storeSFTP(client *sftp.Client, location string, source uploadSource) error 
 	return file.Close()
 }
 
-// sftpPath is the path of the file: below the user's home where the location has no path or begins with /~/, else from
-// the root. What the server has as a directory is one.
+// sftpPath returns the path of the file: below the user's home where the location has no path or begins with /~/, else
+// from the root. The name is added to a path that the server knows as a directory.
 func sftpPath(client *sftp.Client, location, name string) string {
 	if location == "" || location == "/" {
 		return name
@@ -78,15 +78,15 @@ func sftpPath(client *sftp.Client, location, name string) string {
 
 func (a *attempt) sshConfig() (*ssh.ClientConfig, error) {
 	if a.uploader.config.SFTPKnownHosts == "" {
-		return nil, &UploadError{Status: LogPermissionDenied, Permanent: true, Err: errNoPinned}
+		return nil, &Error{Status: PermissionDenied, Permanent: true, Err: errNoPinned}
 	}
 	check, err := knownhosts.New(a.uploader.config.SFTPKnownHosts)
 	if err != nil {
-		return nil, &UploadError{Status: LogPermissionDenied, Permanent: true, Err: fmt.Errorf("cannot read sftp_known_hosts: %w", err)}
+		return nil, &Error{Status: PermissionDenied, Permanent: true, Err: fmt.Errorf("cannot read sftp_known_hosts: %w", err)}
 	}
 	methods, err := a.sshMethods()
 	if err != nil {
-		return nil, &UploadError{Status: LogPermissionDenied, Permanent: true, Err: fmt.Errorf("cannot read sftp_private_key: %w", err)}
+		return nil, &Error{Status: PermissionDenied, Permanent: true, Err: fmt.Errorf("cannot read sftp_private_key: %w", err)}
 	}
 	return &ssh.ClientConfig{
 		User: a.location.user, Auth: methods,
@@ -96,7 +96,7 @@ func (a *attempt) sshConfig() (*ssh.ClientConfig, error) {
 	}, nil
 }
 
-// sshMethods are the ways to log in: the configured key, and the location's password.
+// sshMethods returns the ways to log in: the configured key, and the location's password.
 func (a *attempt) sshMethods() (methods []ssh.AuthMethod, err error) {
 	if path := a.uploader.config.SFTPPrivateKey; path != "" {
 		content, err := os.ReadFile(path)
@@ -123,8 +123,8 @@ func (a *attempt) sshMethods() (methods []ssh.AuthMethod, err error) {
 		})), nil
 }
 
-// pinnedAlgorithms are the algorithms of the keys that are known of a server. Without them a server would show a key of
-// the algorithm that it likes best, which may not be the pinned one.
+// pinnedAlgorithms returns the algorithms of a server's pinned keys. Without them the server would show a key of its
+// preferred algorithm, which may not be pinned.
 func pinnedAlgorithms(check ssh.HostKeyCallback, address string) (algorithms []string) {
 	var pinned *knownhosts.KeyError
 	if err := check(address, &net.TCPAddr{IP: net.IPv4zero}, noKey{}); !errors.As(err, &pinned) {
@@ -148,7 +148,7 @@ func (noKey) Type() string                        { return "none" }
 func (noKey) Marshal() []byte                     { return []byte("none") }
 func (noKey) Verify([]byte, *ssh.Signature) error { return errors.New("no key") }
 
-// sshError: what is no failure of the network is a refusal, of us or of the server's key.
+// sshError marks each error that is not the network's as a refusal, by the server or of its key.
 func sshError(err error) error {
 	var network net.Error
 	if errors.As(err, &network) || isEnd(err) {
@@ -157,7 +157,7 @@ func sshError(err error) error {
 	return fmt.Errorf("%w: %w", errRefused, err)
 }
 
-// isEnd says whether the other side just ended the connection.
+// isEnd reports whether the error is the end of the connection.
 func isEnd(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }

@@ -1,4 +1,4 @@
-package aggregator
+package files
 
 import (
 	"errors"
@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// freeSpace is how many bytes an unprivileged process could still write to the file system of a directory.
-func freeSpace(directory string) (int64, error) {
+// FreeSpace returns how many bytes an unprivileged process could still write to the file system of a directory.
+func FreeSpace(directory string) (int64, error) {
 	var stat syscall.Statfs_t
 	if err := syscall.Statfs(directory, &stat); err != nil {
 		return 0, err
@@ -16,16 +16,16 @@ func freeSpace(directory string) (int64, error) {
 	return int64(stat.Bavail) * int64(stat.Bsize), nil
 }
 
-// storageError says of an error of writing whether the disk is why.
-func storageError(err error) error {
+// StorageError returns err, wrapped in ErrDiskFull where a full disk or an exceeded quota is the cause.
+func StorageError(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("%w: %w", errDiskFull, err)
+		return fmt.Errorf("%w: %w", ErrDiskFull, err)
 	}
 	return err
 }
 
-// stopListening gives a listener's port back to the system, and leaves the listener open.
-func stopListening(listener *net.TCPListener) error {
+// StopListening gives a listener's port back to the system, and leaves the listener open.
+func StopListening(listener *net.TCPListener) error {
 	raw, err := listener.SyscallConn()
 	if err != nil {
 		return err

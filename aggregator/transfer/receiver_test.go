@@ -1,4 +1,4 @@
-package aggregator
+package transfer
 
 import (
 	"bufio"
@@ -20,13 +20,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jlaffaye/ftp"
+
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/testenv"
 )
 
 var loopback = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
 
 type testReceiver struct {
 	*Receiver
-	template boardTemplate
+	protocol string
+	port     int
 }
 
 func newTestReceiver(t *testing.T, protocol, host string, config ReceiverConfig) testReceiver {
@@ -41,20 +44,16 @@ func newTestReceiver(t *testing.T, protocol, host string, config ReceiverConfig)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template, err := parseTemplate(fmt.Sprintf("%s://{My-IP}:%d/logs/", protocol, address.(*net.TCPAddr).Port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return testReceiver{Receiver: receiver, template: template}
+	return testReceiver{Receiver: receiver, protocol: protocol, port: address.(*net.TCPAddr).Port}
 }
 
 func (r testReceiver) open(t *testing.T, host string, peers []netip.Addr) (*Slot, string) {
 	t.Helper()
-	slot, err := r.Open("board 1", peers)
+	slot, err := r.Open("board 1", peers, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	location, err := slot.location(r.template, host)
+	location, err := slot.Location(fmt.Sprintf("%s://%s/logs/", r.protocol, net.JoinHostPort(host, fmt.Sprint(r.port))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,21 +69,9 @@ func names(slot *Slot, claimed bool) (complete, incomplete []string) {
 	return complete, incomplete
 }
 
-// eventually waits for something that another goroutine does. The bound is generous: a busy machine is slow.
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !condition() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not happen", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
 // TestReceiverTakesWhatCurlSends runs the very command of the boards' system modules.
 func TestReceiverTakesWhatCurlSends(t *testing.T) {
-	curl := tool(t, "curl")
+	curl := testenv.Tool(t, "curl")
 	for _, test := range []struct{ protocol, host string }{{"ftp", "127.0.0.1"}, {"ftp", "::1"}, {"http", "127.0.0.1"}} {
 		t.Run(test.protocol+" "+test.host, func(t *testing.T) {
 			receiver := newTestReceiver(t, test.protocol, test.host, ReceiverConfig{})
@@ -98,7 +85,7 @@ func TestReceiverTakesWhatCurlSends(t *testing.T) {
 			if err != nil {
 				t.Fatalf("curl: %v\n%s", err, output)
 			}
-			eventually(t, "the file is complete", func() bool {
+			testenv.Eventually(t, "the file is complete", func() bool {
 				complete, _ := names(slot, false)
 				return cmp.Equal(complete, []string{"diagnostics.tar.gz"})
 			})
@@ -172,7 +159,7 @@ func TestReceiverPermitsNothingButNewFiles(t *testing.T) {
 	if err := client.Quit(); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "the files are complete", func() bool { complete, _ := names(slot, false); return len(complete) == 2 })
+	testenv.Eventually(t, "the files are complete", func() bool { complete, _ := names(slot, false); return len(complete) == 2 })
 	complete, incomplete := names(slot, false)
 	if diff := cmp.Diff([]string{"first.txt", "we_ird_n_me_rm_-rf.txt"}, complete); diff != "" || len(incomplete) != 0 {
 		t.Errorf("%s\nincomplete: %v", diff, incomplete)
@@ -234,7 +221,7 @@ func TestReceiverRefusesWhoIsNotTheBoard(t *testing.T) {
 func TestReceiverGreetsOnlyWhoIsExpected(t *testing.T) {
 	receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
 	greeted := func() bool {
-		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", receiver.template.port))
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", receiver.port))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,10 +249,8 @@ func TestReceiverWithoutTheBoardsAddress(t *testing.T) {
 	receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
 	slot, location := receiver.open(t, "127.0.0.1", nil)
 	loginFTP(t, location)
-	receiver.mu.Lock()
-	defer receiver.mu.Unlock()
-	if slot.takes(netip.MustParseAddr("192.0.2.9")) || !slot.takes(loopback[0]) {
-		t.Errorf("the slot takes from %v", slot.peers)
+	if slot.accepts(netip.MustParseAddr("192.0.2.9")) || !slot.accepts(loopback[0]) {
+		t.Errorf("the slot accepts %v", slot.peers)
 	}
 }
 
@@ -336,7 +321,7 @@ func TestReceiverLimits(t *testing.T) {
 		defer writer.Close()
 		go client.Stor(parsed.Path+"file", reader)
 		writer.Write([]byte("some"))
-		eventually(t, "the file is given up", func() bool { _, incomplete := names(slot, true); return len(incomplete) == 0 })
+		testenv.Eventually(t, "the file is given up", func() bool { _, incomplete := names(slot, true); return len(incomplete) == 0 })
 	})
 }
 
@@ -361,16 +346,16 @@ func TestReceiverKnowsIncompleteFiles(t *testing.T) {
 			receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
 			slot, location := receiver.open(t, "127.0.0.1", loopback)
 			control, data := storeByHand(t, location)
-			eventually(t, "the bytes arrive", func() bool { return slot.Received() > 0 })
+			testenv.Eventually(t, "the bytes arrive", func() bool { return slot.received() > 0 })
 			if complete, _ := names(slot, true); complete != nil {
 				t.Fatalf("%v before its end", complete)
 			}
 			test.end(control, data)
 			if name == "gone after its end" {
-				eventually(t, "the file is stored", func() bool { complete, _ := names(slot, true); return len(complete) == 1 })
+				testenv.Eventually(t, "the file is stored", func() bool { complete, _ := names(slot, true); return len(complete) == 1 })
 			}
 			control.CloseWrite()
-			eventually(t, "the client is gone", func() bool {
+			testenv.Eventually(t, "the client is gone", func() bool {
 				slot.mu.Lock()
 				defer slot.mu.Unlock()
 				file := slot.files["file"]
@@ -424,7 +409,7 @@ func TestClosingWaitsForNoClient(t *testing.T) {
 				receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{StallTimeout: time.Hour})
 				slot, location := receiver.open(t, "127.0.0.1", loopback)
 				control, data := storeByHand(t, location)
-				eventually(t, "the bytes arrive", func() bool { return slot.Received() > 0 })
+				testenv.Eventually(t, "the bytes arrive", func() bool { return slot.received() > 0 })
 				if waiting != "" {
 					say(control, waiting)
 				}
@@ -523,9 +508,9 @@ func TestHTTPReceiver(t *testing.T) {
 	request.SetBasicAuth(parsed.User.Username(), password)
 	fmt.Fprintf(conn, "PUT %scut HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: 100\r\n\r\nonly this",
 		parsed.Path, request.Header.Get("Authorization"))
-	eventually(t, "the cut file arrives", func() bool { _, incomplete := names(slot, false); return len(incomplete) == 1 })
+	testenv.Eventually(t, "the cut file arrives", func() bool { _, incomplete := names(slot, false); return len(incomplete) == 1 })
 	conn.Close()
-	eventually(t, "the cut file is given up", func() bool { _, incomplete := names(slot, false); return len(incomplete) == 0 })
+	testenv.Eventually(t, "the cut file is given up", func() bool { _, incomplete := names(slot, false); return len(incomplete) == 0 })
 	if complete, _ := names(slot, true); !cmp.Equal(complete, []string{"chunked", "file"}) {
 		t.Errorf("complete: %v", complete)
 	}
@@ -549,7 +534,7 @@ func TestSlotCloseDoesNotWaitForTheBoard(t *testing.T) {
 				done <- uploader.send(context.Background(), parsed, uploadSource{name: "file", size: 256 << 20, open: func() (io.ReadCloser, error) { return reader, nil }})
 			}()
 			writer.Write(make([]byte, 1<<20))
-			eventually(t, "the bytes arrive", func() bool { return slot.Received() > 0 })
+			testenv.Eventually(t, "the bytes arrive", func() bool { return slot.received() > 0 })
 			closed := make(chan error, 1)
 			go func() { closed <- slot.Close() }()
 			select {
@@ -592,10 +577,18 @@ func TestReceiverCleansUpAtItsStart(t *testing.T) {
 	if err := receiver.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := receiver.Open("board", nil); !errors.Is(err, net.ErrClosed) {
+	if _, err := receiver.Open("board", nil, nil); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a slot of a closed receiver: %v", err)
 	}
 	if _, err := receiver.Listen(t.Context(), "ftp", "127.0.0.1:0"); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a listener of a closed receiver: %v", err)
+	}
+}
+
+func TestSlotLocation(t *testing.T) {
+	slot := &Slot{user: "u", password: "p", token: "t"}
+	got, err := slot.Location("ftp://old:secret@[fd00::1]:2121/logs?x=1")
+	if want := "ftp://u:p@[fd00::1]:2121/logs/t/"; err != nil || got != want {
+		t.Errorf("%s, %v, want %s", got, err, want)
 	}
 }

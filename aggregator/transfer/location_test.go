@@ -1,4 +1,4 @@
-package aggregator
+package transfer
 
 import (
 	"errors"
@@ -26,31 +26,31 @@ func TestParseLocation(t *testing.T) {
 			t.Errorf("%s is shown as %s", text, shown)
 		}
 	}
-	for text, want := range map[string]LogStatus{
-		"":                             LogBadMessage,
-		"host/dir":                     LogBadMessage,
-		"/dir":                         LogBadMessage,
-		"ftp:host":                     LogBadMessage,
-		"ftp://":                       LogBadMessage,
-		"ftp:///dir":                   LogBadMessage,
-		"ftp://secret:secret@/dir":     LogBadMessage,
-		"ftp://host:0/":                LogBadMessage,
-		"ftp://host:99999/":            LogBadMessage,
-		"ftp://host:port/":             LogBadMessage,
-		"ftp://ho st/":                 LogBadMessage,
-		"ftp://host/\nDELE x":          LogBadMessage,
-		"ftp://host/%0d%0aDELE%20x":    LogBadMessage,
-		"ftp://secret%0a:secret@host/": LogBadMessage,
-		"ftp://u:secret%00@host/":      LogBadMessage,
-		"ftp://[::1/":                  LogBadMessage,
-		"http://host/%zz":              LogBadMessage,
-		"gopher://host/":               LogNotSupportedOperation,
-		"file:///etc/passwd":           LogNotSupportedOperation,
-		"scp://u:secret@host/":         LogNotSupportedOperation,
-		"javascript://secret":          LogNotSupportedOperation,
+	for text, want := range map[string]Status{
+		"":                             BadMessage,
+		"host/dir":                     BadMessage,
+		"/dir":                         BadMessage,
+		"ftp:host":                     BadMessage,
+		"ftp://":                       BadMessage,
+		"ftp:///dir":                   BadMessage,
+		"ftp://secret:secret@/dir":     BadMessage,
+		"ftp://host:0/":                BadMessage,
+		"ftp://host:99999/":            BadMessage,
+		"ftp://host:port/":             BadMessage,
+		"ftp://ho st/":                 BadMessage,
+		"ftp://host/\nDELE x":          BadMessage,
+		"ftp://host/%0d%0aDELE%20x":    BadMessage,
+		"ftp://secret%0a:secret@host/": BadMessage,
+		"ftp://u:secret%00@host/":      BadMessage,
+		"ftp://[::1/":                  BadMessage,
+		"http://host/%zz":              BadMessage,
+		"gopher://host/":               NotSupportedOperation,
+		"file:///etc/passwd":           NotSupportedOperation,
+		"scp://u:secret@host/":         NotSupportedOperation,
+		"javascript://secret":          NotSupportedOperation,
 	} {
 		_, err := ParseLocation(text)
-		var failure *UploadError
+		var failure *Error
 		if !errors.As(err, &failure) || failure.Status != want || !failure.Permanent {
 			t.Errorf("%q: %v, want %s", text, err, want)
 			continue

@@ -1,4 +1,4 @@
-package aggregator
+package transfer
 
 import (
 	"context"
@@ -24,8 +24,8 @@ const (
 	ftpExplicit
 )
 
-// sendFTP uploads by FTP. ftps:// means TLS from the first byte or by AUTH TLS, and URLs do not say which: a server that
-// speaks first, in plain text, wants AUTH TLS. There is no way from ftps to a connection in plain text.
+// sendFTP uploads by FTP. ftps:// means TLS from the first byte or by AUTH TLS, and a URL does not tell which: a server
+// that speaks first, in plain text, wants AUTH TLS. No upload to ftps:// falls back to plain text.
 func (a *attempt) sendFTP(ctx context.Context, source uploadSource) error {
 	if a.location.scheme == "ftp" {
 		return a.storeFTP(ctx, ftpPlain, source)
@@ -85,7 +85,7 @@ func (a *attempt) connectFTP(ctx context.Context, security ftpSecurity) (*ftp.Se
 		if first {
 			return secured, nil
 		}
-		// A server may wait for the command before it takes the data connection's handshake: the first write makes it.
+		// A server may want the command before the data connection's handshake: the first write makes the handshake.
 		return &drainedConn{Conn: secured, raw: conn}, nil
 	}
 	options := []ftp.DialOption{ftp.DialWithDialFunc(dial), ftp.DialWithDisabledMLSD(true)}
@@ -98,14 +98,14 @@ func (a *attempt) connectFTP(ctx context.Context, security ftpSecurity) (*ftp.Se
 	return ftp.Dial(a.location.address(), options...)
 }
 
-// drainedConn is a data connection under TLS. With TLS 1.3 the server has sent session tickets that nobody reads; closing
-// a connection with something unread resets it, and the server loses what it has not read itself.
+// drainedConn is a data connection under TLS. With TLS 1.3 the server sends session tickets. Closing a connection with
+// unread bytes resets it, and the server loses what it has not read yet: Close reads them first.
 type drainedConn struct {
 	*tls.Conn
 	raw net.Conn
 }
 
-// drainTimeout bounds the wait for the server's end of a data connection.
+// drainTimeout bounds the wait for the server's end of a data connection; the connection is closed then.
 const drainTimeout = 10 * time.Second
 
 func (c *drainedConn) Close() error {
@@ -119,20 +119,20 @@ func (c *drainedConn) Close() error {
 	return errors.Join(err, c.raw.Close())
 }
 
-// loginError: a server that answers USER itself with a refusal leaves only its text.
+// loginError marks an error of the login as a refusal. The library's error of a refused USER has no code.
 func loginError(err error) error {
 	var (
 		reply   *textproto.Error
 		network net.Error
 	)
-	if errors.As(err, &reply) || errors.As(err, &network) || failureStatus(err) != LogUploadFailure || isEnd(err) {
+	if errors.As(err, &reply) || errors.As(err, &network) || failureStatus(err) != UploadFailure || isEnd(err) {
 		return fmt.Errorf("cannot log in: %w", err)
 	}
 	return fmt.Errorf("cannot log in: %w: %w", errRefused, err)
 }
 
-// enterDirectory goes to where the file belongs and says under which name. A path without a slash at its end may be a
-// directory (OCPP 1.6 says it is) or a file's name (what curl takes it for): the server knows.
+// enterDirectory enters the file's directory and returns the file's name there. A path without a slash at its end may be
+// a directory (so in OCPP 1.6) or a file's name (so in curl): the server decides.
 func enterDirectory(client *ftp.ServerConn, location, name string) (string, error) {
 	location = strings.TrimPrefix(location, "/")
 	if location == "" {

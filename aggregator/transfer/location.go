@@ -1,4 +1,4 @@
-package aggregator
+package transfer
 
 import (
 	"errors"
@@ -11,16 +11,16 @@ import (
 )
 
 var (
-	errScheme    = errors.New("uploads go to ftp, ftps, sftp, http or https")
-	errMalformed = errors.New("the location cannot be read as a URL")
+	errScheme    = errors.New("the location's scheme must be ftp, ftps, sftp, http or https")
+	errMalformed = errors.New("the location is not a URL")
 )
 
-// Location is where a backend wants a file: the location of upload_logs, taken apart. Its String has no credentials.
+// Location is the place to which a backend wants a file: the location of upload_logs, parsed.
 type Location struct {
 	scheme string
 	host   string // without brackets
 	port   int
-	// path is decoded; escaped is as it came, for HTTP, with the query.
+	// path is decoded. escaped is the path as it came; HTTP needs it, and the query.
 	path     string
 	escaped  string
 	query    string
@@ -31,15 +31,15 @@ type Location struct {
 
 var defaultPorts = map[string]int{"ftp": 21, "ftps": 990, "sftp": 22, "http": 80, "https": 443}
 
-// ParseLocation reads a URL as backends send them. Characters in user and password that should have been escaped and are
-// not are taken as they are. An error is an *UploadError; it never shows the URL, which may hold credentials.
+// ParseLocation parses a URL as backends send it: characters of user and password may lack their escapes. An error is an
+// *Error, and never shows the URL, which may have credentials.
 func ParseLocation(text string) (Location, error) {
 	location, err := parseLocation(text)
 	switch {
 	case errors.Is(err, errScheme):
-		return Location{}, &UploadError{Status: LogNotSupportedOperation, Permanent: true, Err: err}
+		return Location{}, &Error{Status: NotSupportedOperation, Permanent: true, Err: err}
 	case err != nil:
-		return Location{}, &UploadError{Status: LogBadMessage, Permanent: true, Err: err}
+		return Location{}, &Error{Status: BadMessage, Permanent: true, Err: err}
 	}
 	return location, nil
 }
@@ -47,12 +47,12 @@ func ParseLocation(text string) (Location, error) {
 func parseLocation(text string) (Location, error) {
 	for _, r := range text {
 		if r <= ' ' || r == 0x7f {
-			return Location{}, fmt.Errorf("%w: it has spaces or control characters", errMalformed)
+			return Location{}, fmt.Errorf("%w: no spaces or control characters are permitted", errMalformed)
 		}
 	}
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok || scheme == "" || strings.ContainsAny(scheme, "/?#@:") {
-		return Location{}, fmt.Errorf("%w: it has no scheme", errMalformed)
+		return Location{}, fmt.Errorf("%w: the scheme is missing", errMalformed)
 	}
 	location := Location{scheme: strings.ToLower(scheme)}
 	if defaultPorts[location.scheme] == 0 {
@@ -67,7 +67,7 @@ func parseLocation(text string) (Location, error) {
 		location.user, location.password, location.hasUser = unescape(user), unescape(password), true
 		authority = authority[at+1:]
 	}
-	// What is left has no credentials that the parser's errors could show; they are not shown all the same.
+	// The rest has no credentials. The parser's errors, which quote it, are not shown all the same.
 	parsed, err := url.Parse(location.scheme + "://" + authority + tail)
 	if err != nil || parsed.Hostname() == "" {
 		return Location{}, fmt.Errorf("%w: host, port or path", errMalformed)
@@ -79,13 +79,13 @@ func parseLocation(text string) (Location, error) {
 	if port := parsed.Port(); port != "" {
 		number, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || number == 0 {
-			return Location{}, fmt.Errorf("%w: the port is not one of 1 to 65535", errMalformed)
+			return Location{}, fmt.Errorf("%w: the port must be from 1 to 65535", errMalformed)
 		}
 		location.port = int(number)
 	}
 	location.path, location.escaped, location.query = parsed.Path, parsed.EscapedPath(), parsed.RawQuery
 	if strings.ContainsAny(location.user+location.password+location.path, "\r\n\x00") {
-		return Location{}, fmt.Errorf("%w: it has escaped control characters", errMalformed)
+		return Location{}, fmt.Errorf("%w: no escaped control characters are permitted", errMalformed)
 	}
 	return location, nil
 }
@@ -99,7 +99,7 @@ func unescape(text string) string {
 
 func (l Location) address() string { return net.JoinHostPort(l.host, strconv.Itoa(l.port)) }
 
-// String is the location without user, password and query: all of them can be credentials.
+// String returns the location without user, password and query: each of them can be a credential.
 func (l Location) String() string {
 	host := l.host
 	if strings.ContainsRune(host, ':') {

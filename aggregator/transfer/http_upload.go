@@ -1,4 +1,4 @@
-package aggregator
+package transfer
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"time"
 )
 
+// maxRedirects bounds the redirects of one upload, which fails at the next one.
 const maxRedirects = 3
 
 // sendHTTP uploads by PUT, or by POST with the name in Content-Disposition (OCPP 2.0.1 N01.FR.19).
@@ -23,7 +24,7 @@ func (a *attempt) sendHTTP(ctx context.Context, source uploadSource) error {
 		TLSHandshakeTimeout: config.ConnectTimeout, ExpectContinueTimeout: 2 * time.Second, MaxResponseHeaderBytes: 64 << 10,
 	}
 	defer transport.CloseIdleConnections()
-	// TLS by name of the server that is asked, which after a redirect may be another one.
+	// After a redirect the server's name is another one: the transport sets it.
 	transport.TLSClientConfig = a.tls.Clone()
 	transport.TLSClientConfig.ServerName = ""
 	client := &http.Client{Transport: transport, CheckRedirect: checkRedirect}
@@ -36,7 +37,7 @@ func (a *attempt) sendHTTP(ctx context.Context, source uploadSource) error {
 	request, err := http.NewRequestWithContext(ctx, config.HTTPMethod, target, content)
 	if err != nil {
 		content.Close()
-		return &UploadError{Status: LogBadMessage, Permanent: true, Err: errMalformed}
+		return &Error{Status: BadMessage, Permanent: true, Err: errMalformed}
 	}
 	request.ContentLength = source.size
 	request.GetBody = func() (io.ReadCloser, error) { return source.content() }
@@ -57,7 +58,7 @@ func (a *attempt) sendHTTP(ctx context.Context, source uploadSource) error {
 		return err
 	}
 	defer response.Body.Close()
-	// The server may still be busy with the file while it answers; its answer is of no interest.
+	// The server may process the file while it sends the body, which is not used.
 	io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return &httpError{status: response.StatusCode, text: http.StatusText(response.StatusCode)}
@@ -65,8 +66,8 @@ func (a *attempt) sendHTTP(ctx context.Context, source uploadSource) error {
 	return nil
 }
 
-// httpTarget is the URL without its credentials: they go into a header. The name of the file belongs to a directory that
-// is PUT to; every other URL is a resource of its own.
+// httpTarget returns the URL without its credentials, which go into a header. A PUT to a directory gets the file's name;
+// every other URL stays as it is.
 func (l Location) httpTarget(method, name string) string {
 	target := url.URL{Scheme: l.scheme, Host: l.host, Path: l.path, RawPath: l.escaped, RawQuery: l.query}
 	if strings.ContainsRune(l.host, ':') {
@@ -81,9 +82,9 @@ func (l Location) httpTarget(method, name string) string {
 	return target.String()
 }
 
-var errRedirect = errors.New("the server redirects to where the file cannot go")
+var errRedirect = errors.New("the server's redirect is not followed")
 
-// checkRedirect follows only redirects that upload again (307 and 308), and none from TLS to plain text.
+// checkRedirect permits only redirects that upload again (307 and 308), and none from TLS to plain text.
 func checkRedirect(request *http.Request, via []*http.Request) error {
 	first := via[0]
 	switch {

@@ -1,4 +1,4 @@
-package aggregator
+package transfer
 
 import (
 	"errors"
@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/files"
 )
 
 // httpReceiver is the HTTP side of a Receiver on one address: PUT of a new file, with basic authentication.
@@ -24,7 +26,7 @@ type httpReceiver struct {
 	running  sync.WaitGroup
 }
 
-func newHTTPServer(receiver *Receiver, listener net.Listener) *httpReceiver {
+func newHTTPReceiver(receiver *Receiver, listener net.Listener) *httpReceiver {
 	s := &httpReceiver{receiver: receiver, listener: listener}
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(s.put), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 30 * time.Second,
@@ -36,7 +38,7 @@ func newHTTPServer(receiver *Receiver, listener net.Listener) *httpReceiver {
 func (s *httpReceiver) address() net.Addr { return s.listener.Addr() }
 
 func (s *httpReceiver) serve() {
-	// It ends when stop was called; there is nothing else that it could report.
+	// It ends after stop, and its error says no more than that.
 	_ = s.http.Serve(s.listener)
 	s.running.Wait()
 }
@@ -48,7 +50,7 @@ func (s *httpReceiver) stop() {
 	s.http.Close()
 }
 
-// begin counts a request that serve is to wait for.
+// begin counts a request that serve waits for, and reports whether requests are still served.
 func (s *httpReceiver) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,7 +114,7 @@ func (s *httpReceiver) store(slot *Slot, controller *http.ResponseController, re
 	return nil
 }
 
-// stallReader reads a body and gives every piece its own deadline.
+// stallReader reads a body, with a deadline for each read.
 type stallReader struct {
 	controller *http.ResponseController
 	request    *http.Request
@@ -125,12 +127,12 @@ func (r *stallReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	if r.closed.Load() {
-		return 0, ErrReceiverClosed
+		return 0, errClosed
 	}
 	return r.request.Body.Read(p)
 }
 
-// Close ends the read that waits.
+// Close ends a read that waits.
 func (r *stallReader) Close() error {
 	r.closed.Store(true)
 	return r.controller.SetReadDeadline(time.Unix(1, 0))
@@ -140,13 +142,13 @@ func httpStatus(err error) int {
 	switch {
 	case errors.Is(err, errTooLarge):
 		return http.StatusRequestEntityTooLarge
-	case errors.Is(err, errDiskFull):
+	case errors.Is(err, files.ErrDiskFull):
 		return http.StatusInsufficientStorage
 	case errors.Is(err, errExists):
 		return http.StatusConflict
 	case errors.Is(err, fs.ErrPermission):
 		return http.StatusForbidden
-	case errors.Is(err, ErrFileName):
+	case errors.Is(err, files.ErrName):
 		return http.StatusBadRequest
 	case errors.Is(err, errTooMany):
 		return http.StatusTooManyRequests

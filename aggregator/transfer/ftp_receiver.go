@@ -1,4 +1,4 @@
-package aggregator
+package transfer
 
 import (
 	"context"
@@ -6,21 +6,25 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path"
+	"slices"
 	"sync"
 	"time"
 
 	ftpserver "github.com/fclairamb/ftpserverlib"
 	"github.com/spf13/afero"
+
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/files"
 )
 
-// ftpReceiver is the FTP side of a Receiver on one address. TLS is not offered: a board's curl --ssl would take a
-// certificate that it cannot verify for an attack, and without the offer it goes on in plain text.
+// ftpReceiver is the FTP side of a Receiver on one address. It offers no TLS: a board's curl --ssl would end at a
+// certificate that it cannot verify, and without the offer it continues in plain text.
 type ftpReceiver struct {
 	receiver *Receiver
-	listener *guardedListener
+	listener *limitedListener
 	ftp      *ftpserver.FtpServer
 
 	mu       sync.Mutex
@@ -30,10 +34,11 @@ type ftpReceiver struct {
 	running  sync.WaitGroup
 }
 
-// dataConnectionTimeout is how long a client may take from asking for a data connection to making it.
+// dataConnectionTimeout is how long a client may take to make the data connection that it asked for. The transfer fails
+// then.
 const dataConnectionTimeout = 10 * time.Second
 
-func newFTPServer(receiver *Receiver, listener *guardedListener) (*ftpReceiver, error) {
+func newFTPReceiver(receiver *Receiver, listener *limitedListener) (*ftpReceiver, error) {
 	s := &ftpReceiver{receiver: receiver, listener: listener, clients: map[ftpserver.ClientContext]bool{}, data: map[*dataListener]bool{}}
 	s.ftp = ftpserver.NewFtpServer(s)
 	if err := s.ftp.Listen(); err != nil {
@@ -45,41 +50,39 @@ func newFTPServer(receiver *Receiver, listener *guardedListener) (*ftpReceiver, 
 func (s *ftpReceiver) address() net.Addr { return s.listener.Addr() }
 
 func (s *ftpReceiver) serve() {
-	// It ends when the listener is closed; there is nothing else that it could report.
+	// It ends when the listener is closed, and its error says no more than that.
 	_ = s.ftp.Serve()
 	s.running.Wait()
 }
 
 func (s *ftpReceiver) stop() {
-	s.mu.Lock()
-	s.stopping = true
-	clients := make([]ftpClient, 0, len(s.clients))
-	for client := range s.clients {
-		clients = append(clients, s.client(client))
-	}
-	waiting := make([]*dataListener, 0, len(s.data))
-	for data := range s.data {
-		waiting = append(waiting, data)
-	}
-	s.mu.Unlock()
+	clients, listeners := s.shut()
 	s.listener.Close()
-	// A client that has been promised a data connection holds the library's lock until it comes. One that has it may
-	// send nothing more.
-	for _, data := range waiting {
+	// A client that waits for its data connection holds the library's lock until the connection comes. A client that
+	// has one may send nothing more.
+	for _, data := range listeners {
 		data.Close()
 	}
 	for _, client := range clients {
-		client.Close()
+		s.client(client).Close()
 	}
 }
 
-// ftpClient ends a client's connection. The library's own way to do that is not for another goroutine.
+// shut lets nothing new begin, and returns what there is.
+func (s *ftpReceiver) shut() ([]ftpserver.ClientContext, []*dataListener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping = true
+	return slices.Collect(maps.Keys(s.clients)), slices.Collect(maps.Keys(s.data))
+}
+
+// ftpClient closes a client's connection. The library's own Close is not safe in another goroutine.
 type ftpClient struct {
-	listener *guardedListener
+	listener *limitedListener
 	remote   string
 }
 
-func (c ftpClient) Close() error { return c.listener.hangUp(c.remote) }
+func (c ftpClient) Close() error { return c.listener.closeConn(c.remote) }
 
 func (s *ftpReceiver) client(client ftpserver.ClientContext) ftpClient {
 	return ftpClient{listener: s.listener, remote: client.RemoteAddr().String()}
@@ -100,7 +103,7 @@ func (s *ftpReceiver) ClientConnected(client ftpserver.ClientContext) (string, e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopping {
-		return "closing", ErrReceiverClosed
+		return "closing", errClosed
 	}
 	s.clients[client] = true
 	s.running.Add(1)
@@ -111,7 +114,7 @@ func (s *ftpReceiver) ClientConnected(client ftpserver.ClientContext) (string, e
 func (s *ftpReceiver) ClientDisconnected(client ftpserver.ClientContext) {
 	if session, ok := client.Extra().(*ftpSession); ok {
 		session.slot.leave(s.client(client))
-		// A client that was killed ends its data connection as cleanly as one that is done, but says nothing after it.
+		// The data connection of a client that was killed ends as cleanly, but no command follows.
 		if client.GetLastCommand() != "STOR" {
 			session.confirmStored()
 		}
@@ -143,15 +146,15 @@ func (s *ftpReceiver) GetTLSConfig() (*tls.Config, error) {
 	return nil, errors.New("TLS is not offered")
 }
 
-// WrapPassiveListener puts the data connections on the address of the control connection: the library's own listener is
-// open to every interface.
+// WrapPassiveListener returns a listener for data connections on the address of the control connection: the library's
+// own one listens on every interface.
 func (s *ftpReceiver) WrapPassiveListener(everywhere net.Listener) (net.Listener, error) {
 	tcp, ok := everywhere.(*net.TCPListener)
 	host, _, err := net.SplitHostPort(s.listener.Addr().String())
 	if !ok || err != nil {
 		return everywhere, err
 	}
-	if err := stopListening(tcp); err != nil {
+	if err := files.StopListening(tcp); err != nil {
 		return nil, err
 	}
 	var config net.ListenConfig
@@ -166,12 +169,21 @@ func (s *ftpReceiver) WrapPassiveListener(everywhere net.Listener) (net.Listener
 	return listener, nil
 }
 
-// dataListener waits for one data connection. The library sets its deadline on the listener that it made itself.
+func (s *ftpReceiver) forget(listener *dataListener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.data, listener)
+}
+
+// dataListener accepts one data connection. The library sets its deadline on the listener that it made itself.
 type dataListener struct {
 	*net.TCPListener
-	server   *ftpReceiver
-	library  *net.TCPListener
-	accepted net.Conn // guarded by the server
+	server  *ftpReceiver
+	library *net.TCPListener
+
+	mu       sync.Mutex
+	closed   bool
+	accepted net.Conn
 }
 
 func (l *dataListener) Accept() (net.Conn, error) {
@@ -182,9 +194,9 @@ func (l *dataListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.server.mu.Lock()
-	defer l.server.mu.Unlock()
-	if !l.server.data[l] {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
 		conn.Close()
 		return nil, net.ErrClosed
 	}
@@ -192,20 +204,20 @@ func (l *dataListener) Accept() (net.Conn, error) {
 	return stallConn{Conn: conn, timeout: l.server.receiver.config.StallTimeout}, nil
 }
 
-// Close ends the data connection too: the library does not when a command waits for the end of the transfer.
+// Close closes the data connection too: the library does not while a command waits for the end of the transfer.
 func (l *dataListener) Close() error {
-	l.server.mu.Lock()
-	delete(l.server.data, l)
-	accepted := l.accepted
-	l.server.mu.Unlock()
-	if accepted != nil {
-		accepted.Close()
+	l.server.forget(l)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.accepted != nil {
+		l.accepted.Close()
 	}
 	l.library.Close()
 	return l.TCPListener.Close()
 }
 
-// ftpSession is what a client that has logged in sees of a slot: a place to store new files, and nothing else.
+// ftpSession is the file system of a client that has logged in: the client can store new files and nothing else.
 type ftpSession struct {
 	refusingFS
 	slot *Slot
@@ -219,7 +231,7 @@ func (s *ftpSession) GetHandle(name string, flags int, offset int64) (ftpserver.
 	if flags&os.O_WRONLY == 0 || flags&os.O_APPEND != 0 || offset != 0 {
 		return nil, fs.ErrPermission
 	}
-	// Somebody who asks for more has got the confirmation of what was before.
+	// A client that sends another command has seen the confirmation of the transfer before.
 	s.confirmStored()
 	writer, err := s.slot.create(name)
 	if err != nil {
@@ -240,7 +252,7 @@ func (s *ftpSession) confirmStored() {
 	}
 }
 
-// Stat knows the directories on the way to the slot's: clients change into each of them.
+// Stat reports the directories on the way to the slot's: clients enter each of them.
 func (s *ftpSession) Stat(name string) (os.FileInfo, error) {
 	if s.slot.leadsHere(name) {
 		return directoryInfo(path.Base(name)), nil
@@ -259,7 +271,7 @@ func (s *ftpSession) AllocateSpace(size int) error {
 	return nil
 }
 
-// ftpUpload is a file on its way.
+// ftpUpload is a file that is arriving.
 type ftpUpload struct{ *slotWriter }
 
 func (u *ftpUpload) Write(p []byte) (int, error) {
@@ -267,7 +279,7 @@ func (u *ftpUpload) Write(p []byte) (int, error) {
 	return n, ftpError(err)
 }
 
-// ReadFrom is what the library copies with, from the data connection.
+// ReadFrom copies from the data connection; the library calls it.
 func (u *ftpUpload) ReadFrom(from io.Reader) (int64, error) {
 	if data, ok := from.(stallConn); ok {
 		if err := u.slot.join(data); err != nil {
@@ -279,7 +291,7 @@ func (u *ftpUpload) ReadFrom(from io.Reader) (int64, error) {
 	return n, ftpError(err)
 }
 
-// Close is called when the data connection has ended, after TransferError when it did not end well.
+// Close is called at the end of the data connection, after TransferError where there was one.
 func (u *ftpUpload) Close() error { return ftpError(u.slotWriter.Close()) }
 
 // TransferError is part of ftpserver.FileTransferError.
@@ -288,18 +300,18 @@ func (u *ftpUpload) TransferError(err error) { u.fail(err) }
 func (u *ftpUpload) Read([]byte) (int, error)       { return 0, fs.ErrPermission }
 func (u *ftpUpload) Seek(int64, int) (int64, error) { return 0, fs.ErrPermission }
 
-// ftpError gives an error the reply code that it has in FTP.
+// ftpError gives an error its FTP reply code.
 func ftpError(err error) error {
 	switch {
-	case errors.Is(err, errTooLarge), errors.Is(err, errDiskFull):
+	case errors.Is(err, errTooLarge), errors.Is(err, files.ErrDiskFull):
 		return errors.Join(ftpserver.ErrStorageExceeded, err)
-	case errors.Is(err, errExists), errors.Is(err, errTooMany), errors.Is(err, ErrFileName), errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, errExists), errors.Is(err, errTooMany), errors.Is(err, files.ErrName), errors.Is(err, fs.ErrPermission):
 		return errors.Join(ftpserver.ErrFileNameNotAllowed, err)
 	}
 	return err
 }
 
-// refusingFS is a file system that permits nothing.
+// refusingFS is a file system that refuses every operation.
 type refusingFS struct{}
 
 func (refusingFS) Create(string) (afero.File, error)  { return nil, fs.ErrPermission }
@@ -318,7 +330,7 @@ func (refusingFS) Chmod(string, os.FileMode) error            { return fs.ErrPer
 func (refusingFS) Chown(string, int, int) error               { return fs.ErrPermission }
 func (refusingFS) Chtimes(string, time.Time, time.Time) error { return fs.ErrPermission }
 
-// directoryInfo describes a directory that exists only for the client.
+// directoryInfo describes a directory that exists for the client alone.
 type directoryInfo string
 
 func (d directoryInfo) Name() string     { return string(d) }

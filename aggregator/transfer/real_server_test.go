@@ -1,4 +1,4 @@
-package aggregator
+package transfer
 
 import (
 	"bytes"
@@ -21,6 +21,8 @@ import (
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/testenv"
 )
 
 // startServer runs a server process until the test ends, and waits until it listens.
@@ -63,7 +65,7 @@ func startServer(t *testing.T, port int, program string, arguments ...string) {
 // TestUploadToVsftpd uploads to the FTP server that Debian ships, in plain text and with both ways of TLS. It asks data
 // connections to resume the control connection's session, as vsftpd does unless it is told otherwise.
 func TestUploadToVsftpd(t *testing.T) {
-	vsftpd := tool(t, "vsftpd")
+	vsftpd := testenv.Tool(t, "vsftpd")
 	account, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +97,7 @@ func TestUploadToVsftpd(t *testing.T) {
 			if account.Uid == "0" {
 				owner = "ftp" // the account of Debian's package; its home exists
 			}
-			port := freePort(t)
+			port := testenv.FreePort(t)
 			config := filepath.Join(t.TempDir(), "vsftpd.conf")
 			lines := append([]string{
 				"listen=YES", "listen_address=127.0.0.1", fmt.Sprintf("listen_port=%d", port), "background=NO",
@@ -120,10 +122,10 @@ func TestUploadToVsftpd(t *testing.T) {
 			if !bytes.Equal(storedIn(t, incoming, "logs.tar.gz"), content) {
 				t.Error("the stored file is another one")
 			}
-			wantFailure(t, uploadFile(t, t.Context(), uploader, location+"/nowhere/", content), LogPermissionDenied)
-			wantFailure(t, uploadFile(t, t.Context(), uploader, location+"/", content), LogPermissionDenied)
+			wantFailure(t, uploadFile(t, t.Context(), uploader, location+"/nowhere/", content), PermissionDenied)
+			wantFailure(t, uploadFile(t, t.Context(), uploader, location+"/", content), PermissionDenied)
 			if test.scheme == "ftps" {
-				wantFailure(t, uploadFile(t, t.Context(), NewUploader(UploaderConfig{}), location+"/in/", content), LogPermissionDenied)
+				wantFailure(t, uploadFile(t, t.Context(), NewUploader(UploaderConfig{}), location+"/in/", content), PermissionDenied)
 			}
 		})
 	}
@@ -163,7 +165,7 @@ func knownHosts(t *testing.T, address string, key ssh.PublicKey) string {
 
 // TestUploadToSSHD uploads to OpenSSH's server.
 func TestUploadToSSHD(t *testing.T) {
-	sshd := tool(t, "sshd")
+	sshd := testenv.Tool(t, "sshd")
 	account, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +178,7 @@ func TestUploadToSSHD(t *testing.T) {
 	hostKeyPath, hostKey := sshKey(t)
 	userKeyPath, userKey := sshKey(t)
 	_, otherKey := sshKey(t)
-	directory, port := t.TempDir(), freePort(t)
+	directory, port := t.TempDir(), testenv.FreePort(t)
 	authorized := filepath.Join(directory, "authorized_keys")
 	if err := os.WriteFile(authorized, ssh.MarshalAuthorizedKey(userKey.PublicKey()), 0o600); err != nil {
 		t.Fatal(err)
@@ -206,7 +208,7 @@ func TestUploadToSSHD(t *testing.T) {
 		}
 		os.Remove(filepath.Join(incoming, stored))
 	}
-	wantFailure(t, uploadFile(t, t.Context(), pinned, location+incoming+"/none/logs/", content), LogUploadFailure)
+	wantFailure(t, uploadFile(t, t.Context(), pinned, location+incoming+"/none/logs/", content), UploadFailure)
 	for name, config := range map[string]UploaderConfig{
 		"another key":  {SFTPKnownHosts: knownHosts(t, address, otherKey.PublicKey()), SFTPPrivateKey: userKeyPath},
 		"another host": {SFTPKnownHosts: knownHosts(t, "192.0.2.1:22", hostKey.PublicKey()), SFTPPrivateKey: userKeyPath},
@@ -215,7 +217,7 @@ func TestUploadToSSHD(t *testing.T) {
 		"no login":     {SFTPKnownHosts: knownHosts(t, address, hostKey.PublicKey())},
 	} {
 		t.Run(name, func(t *testing.T) {
-			wantFailure(t, uploadFile(t, t.Context(), NewUploader(config), location+incoming+"/", content), LogPermissionDenied)
+			wantFailure(t, uploadFile(t, t.Context(), NewUploader(config), location+incoming+"/", content), PermissionDenied)
 		})
 	}
 }
@@ -255,7 +257,7 @@ func TestUploadSFTPWithPassword(t *testing.T) {
 	if got := storedIn(t, incoming, "logs.tar.gz"); string(got) != "content" {
 		t.Errorf("%q was stored", got)
 	}
-	wantFailure(t, uploadFile(t, t.Context(), uploader, "sftp://us%20er:secret@"+address+"/", []byte("x")), LogPermissionDenied)
+	wantFailure(t, uploadFile(t, t.Context(), uploader, "sftp://us%20er:secret@"+address+"/", []byte("x")), PermissionDenied)
 }
 
 // serveSFTP serves one connection.
@@ -290,7 +292,7 @@ func serveSFTP(conn net.Conn, config *ssh.ServerConfig) {
 
 // TestCurlFailsAsItShould: the boards' client is told when its file was not taken, and reports it.
 func TestCurlFailsAsItShould(t *testing.T) {
-	curl := tool(t, "curl")
+	curl := testenv.Tool(t, "curl")
 	receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{MaxFile: 1000})
 	slot, location := receiver.open(t, "127.0.0.1", loopback)
 	file := filepath.Join(t.TempDir(), "large.txt")
@@ -305,4 +307,14 @@ func TestCurlFailsAsItShould(t *testing.T) {
 	if complete, incomplete := names(slot, true); len(complete)+len(incomplete) != 0 {
 		t.Errorf("complete %v, incomplete %v", complete, incomplete)
 	}
+}
+
+// storedIn reads a file that a test server has stored.
+func storedIn(t testing.TB, directory, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(directory, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
 }

@@ -1,0 +1,75 @@
+// Package files has what the receiver of log files, the archive and the aggregator share about files: names that are
+// safe to use, directories of one process, and what a full disk is. What depends on the operating system is in os_*.go.
+package files
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+)
+
+var (
+	// ErrName: a name that names no file: empty, "." or "..".
+	ErrName = errors.New("files: not the name of a file")
+	// ErrDiskFull: the file system has no space left, or less than is to stay free.
+	ErrDiskFull = errors.New("the disk is full")
+)
+
+// maxNameLength is the length to which SafeName shortens a name: every file system and tar reader takes as many bytes.
+const maxNameLength = 120
+
+// BaseName returns the last element of a name that a board gave: a board chooses its file's name, not its directory.
+func BaseName(name string) (string, error) {
+	name = strings.ReplaceAll(name, "\\", "/")
+	base := path.Base(strings.TrimRight(name, "/"))
+	if name == "" || base == "." || base == ".." || base == "/" || strings.ContainsRune(base, 0) {
+		return "", fmt.Errorf("%w: %.40q", ErrName, name)
+	}
+	return base, nil
+}
+
+// SafeName returns the name under which a board's file is stored and packed: its base name, of letters, digits, dots,
+// dashes and underscores, not hidden, of at most maxNameLength bytes.
+func SafeName(name string) (string, error) {
+	base, err := BaseName(name)
+	if err != nil {
+		return "", err
+	}
+	safe := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_':
+			return r
+		}
+		return '_'
+	}, base)
+	if len(safe) > maxNameLength {
+		// The end of a name shows the kind of the file.
+		safe = safe[:maxNameLength/2] + safe[len(safe)-maxNameLength/2:]
+	}
+	if safe[0] == '.' {
+		safe = "_" + safe[1:]
+	}
+	return safe, nil
+}
+
+// RandomName returns an unguessable name of so many random bytes in hexadecimal.
+func RandomName(bytes int) string {
+	random := make([]byte, bytes)
+	rand.Read(random)
+	return hex.EncodeToString(random)
+}
+
+// EmptyDirectory makes a directory that only this user may use, and removes what an earlier process left in it.
+func EmptyDirectory(directory string) error {
+	if err := os.RemoveAll(directory); err != nil {
+		return fmt.Errorf("files: cannot remove leftovers: %w", err)
+	}
+	if err := os.MkdirAll(directory, 0o700); err != nil {
+		return fmt.Errorf("files: cannot make the directory for log files: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,270 @@
+package transfer
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/netip"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/files"
+)
+
+var (
+	errTooLarge = errors.New("too large")
+	errExists   = fmt.Errorf("a file of that name exists, or is arriving: %w", fs.ErrExist)
+	errTooMany  = errors.New("too many files")
+)
+
+// Slot is the place for the files of one board and one request, with credentials and a path of its own. A Slot is safe
+// for concurrent use.
+type Slot struct {
+	receiver       *Receiver
+	board          string
+	user, password string
+	token          string // the slot's directory in its location
+	directory      string // the slot's directory on the disk
+	progress       func(name string, bytes int64)
+
+	mu       sync.Mutex
+	closed   bool
+	peers    []netip.Addr
+	files    map[string]*slotFile
+	attempts int
+	sessions map[interface{ Close() error }]bool
+	writers  sync.WaitGroup
+}
+
+type fileState uint8
+
+const (
+	fileArriving fileState = iota
+	// fileStored: the sender ended its connection without an error. With FTP that proves nothing: the connection of a
+	// sender that was killed ends the same way.
+	fileStored
+	// fileComplete: the sender has seen the confirmation.
+	fileComplete
+)
+
+type slotFile struct {
+	name  string
+	path  string
+	size  int64
+	state fileState
+	when  time.Time
+}
+
+// ReceivedFile is a complete file of a board.
+type ReceivedFile struct {
+	// Name is safe to use as the name of a file. Path is where the content is until the slot is closed.
+	Name, Path string
+	Size       int64
+	Received   time.Time
+}
+
+func newSlot(receiver *Receiver, board string, peers []netip.Addr, progress func(string, int64)) *Slot {
+	slot := &Slot{
+		receiver: receiver, board: board, progress: progress,
+		user: "b" + files.RandomName(8), password: files.RandomName(16), token: files.RandomName(16),
+		directory: filepath.Join(receiver.config.Directory, files.RandomName(8)),
+		files:     map[string]*slotFile{}, sessions: map[interface{ Close() error }]bool{},
+	}
+	for _, peer := range peers {
+		slot.peers = append(slot.peers, plainAddress(peer))
+	}
+	return slot
+}
+
+// Location returns the URL to which the board uploads: base, the URL of a listener as the board reaches it, with the
+// slot's credentials and directory.
+func (s *Slot) Location(base string) (string, error) {
+	parsed, err := url.Parse(base)
+	if err != nil {
+		return "", errMalformed // the error of url.Parse shows the URL
+	}
+	parsed.User = url.UserPassword(s.user, s.password)
+	parsed.Path = path.Join("/", parsed.Path, s.token) + "/"
+	parsed.RawPath, parsed.RawQuery, parsed.Fragment = "", "", ""
+	return parsed.String(), nil
+}
+
+// Files returns the complete files and the names of the others, both in the order of their names. confirmed states that
+// the board reported Uploaded: its client has seen the confirmation, so every stored file is complete.
+func (s *Slot) Files(confirmed bool) (complete []ReceivedFile, incomplete []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(s.files)) {
+		file := s.files[name]
+		if file.state == fileComplete || (file.state == fileStored && confirmed) {
+			complete = append(complete, ReceivedFile{Name: file.name, Path: file.path, Size: file.size, Received: file.when})
+		} else {
+			incomplete = append(incomplete, file.name)
+		}
+	}
+	return complete, incomplete
+}
+
+// received returns how many bytes of the slot have arrived so far.
+func (s *Slot) received() (bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, file := range s.files {
+		bytes += file.size
+	}
+	return bytes
+}
+
+// Close makes the credentials invalid, ends the connections that use them, and removes the files. It may be called
+// twice.
+func (s *Slot) Close() error {
+	s.receiver.forget(s)
+	sessions, closing := s.shut()
+	if !closing {
+		return nil
+	}
+	for _, session := range sessions {
+		session.Close()
+	}
+	s.writers.Wait()
+	s.receiver.release(s.received())
+	return os.RemoveAll(s.directory)
+}
+
+// shut lets nothing new begin. It returns the sessions, and reports whether this was the first call.
+func (s *Slot) shut() ([]interface{ Close() error }, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := !s.closed
+	s.closed = true
+	return slices.Collect(maps.Keys(s.sessions)), first
+}
+
+// accepts reports whether the board may come from the address.
+func (s *Slot) accepts(peer netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.acceptsLocked(peer)
+}
+
+func (s *Slot) acceptsLocked(peer netip.Addr) bool {
+	return len(s.peers) == 0 || s.receiver.config.AnyPeer || slices.Contains(s.peers, peer)
+}
+
+// admit reports whether the password and the address are the slot's. A slot without addresses gets this one.
+func (s *Slot) admit(password string, peer netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if subtle.ConstantTimeCompare([]byte(password), []byte(s.password)) != 1 || !s.acceptsLocked(peer) {
+		return false
+	}
+	if len(s.peers) == 0 {
+		s.peers = []netip.Addr{peer}
+	}
+	return true
+}
+
+// join adds a connection that Close has to end.
+func (s *Slot) join(session interface{ Close() error }) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed
+	}
+	s.sessions[session] = true
+	return nil
+}
+
+// leave removes a connection that join added.
+func (s *Slot) leave(session interface{ Close() error }) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, session)
+}
+
+// leadsHere reports whether a directory may be on the way to the slot's: clients enter one directory after the other.
+// Every directory may be, because the path before the token is the configuration's and no directory has content.
+func (s *Slot) leadsHere(directory string) bool {
+	elements := strings.Split(strings.Trim(path.Clean(directory), "/"), "/")
+	at := slices.Index(elements, s.token)
+	return len(directory) <= 512 && (at < 0 || at == len(elements)-1)
+}
+
+// create begins a file at a path that a client gave: the slot's directory, and a name.
+func (s *Slot) create(clientPath string) (*slotWriter, error) {
+	directory, name := path.Split(path.Clean(clientPath))
+	if path.Base(directory) != s.token {
+		return nil, fs.ErrPermission
+	}
+	name, err := files.SafeName(name)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maxFiles := s.receiver.config.MaxFiles
+	switch {
+	case s.closed:
+		return nil, errClosed
+	case s.files[name] != nil:
+		return nil, errExists
+	case len(s.files) >= maxFiles || s.attempts >= 8*maxFiles:
+		return nil, errTooMany
+	}
+	s.attempts++
+	file := &slotFile{name: name, path: filepath.Join(s.directory, name)}
+	handle, err := os.OpenFile(file.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, files.StorageError(err)
+	}
+	s.files[name] = file
+	s.writers.Add(1)
+	return &slotWriter{slot: s, file: file, handle: handle}, nil
+}
+
+func (s *Slot) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// grow counts bytes of a file and returns its size.
+func (s *Slot) grow(file *slotFile, bytes int) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	file.size += int64(bytes)
+	return file.size
+}
+
+// stored ends a file that arrived.
+func (s *Slot) stored(file *slotFile) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	file.state, file.when = fileStored, time.Now()
+}
+
+// confirmed makes a stored file a complete one.
+func (s *Slot) confirmed(file *slotFile) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if file.state == fileStored {
+		file.state = fileComplete
+	}
+}
+
+// remove removes a file that did not arrive: its sender may try again.
+func (s *Slot) remove(file *slotFile) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.files, file.name)
+	os.Remove(file.path)
+	s.receiver.release(file.size)
+}

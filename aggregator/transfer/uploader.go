@@ -1,0 +1,149 @@
+package transfer
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// UploaderConfig configures an [Uploader]. The zero value of a field means its default.
+type UploaderConfig struct {
+	// ConnectTimeout bounds making a connection. Default 30 s.
+	ConnectTimeout time.Duration
+	// StallTimeout ends an attempt when no byte moves for so long. Default 60 s.
+	StallTimeout time.Duration
+	// AttemptTimeout bounds an attempt as a whole. Default 1 h.
+	AttemptTimeout time.Duration
+	// TrustBundle is a file of PEM certificates that are trusted in addition to the system's.
+	TrustBundle string
+	// SFTPKnownHosts is a file in the format of OpenSSH's known_hosts. SFTP to a server that is not in it fails.
+	SFTPKnownHosts string
+	// SFTPPrivateKey is a file with a private key without passphrase. SFTP offers it beside the location's password.
+	SFTPPrivateKey string
+	// HTTPMethod is PUT or POST. Default PUT.
+	HTTPMethod string
+}
+
+// Uploader brings files to a backend's location: ftp, ftps (implicit or explicit TLS, whichever the server speaks), sftp,
+// http and https. It is safe for concurrent use.
+type Uploader struct{ config UploaderConfig }
+
+// NewUploader returns an uploader.
+func NewUploader(config UploaderConfig) *Uploader {
+	if config.ConnectTimeout <= 0 {
+		config.ConnectTimeout = 30 * time.Second
+	}
+	if config.StallTimeout <= 0 {
+		config.StallTimeout = time.Minute
+	}
+	if config.AttemptTimeout <= 0 {
+		config.AttemptTimeout = time.Hour
+	}
+	if config.HTTPMethod == "" {
+		config.HTTPMethod = "PUT"
+	}
+	return &Uploader{config: config}
+}
+
+var (
+	errStalled  = errors.New("the server stalled")
+	errTooLong  = errors.New("the attempt took too long")
+	errNoPinned = errors.New("no known host keys: set sftp_known_hosts to a file that has the server's key")
+)
+
+// Upload makes one attempt to bring the file at path to a location; name is its name where the location is a directory.
+// progress, which may be nil, is called in the uploading goroutine with the bytes so far. Upload returns an *Error, or
+// ctx's cause when ctx ended.
+func (u *Uploader) Upload(ctx context.Context, location Location, path, name string, progress func(sent, total int64)) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return &Error{Status: UploadFailure, Permanent: true, Err: err}
+	}
+	err = u.send(ctx, location, uploadSource{name: name, size: info.Size(), progress: progress, open: func() (io.ReadCloser, error) {
+		return os.Open(path)
+	}})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// uploadSource is the content of an upload.
+type uploadSource struct {
+	name     string
+	size     int64
+	open     func() (io.ReadCloser, error)
+	progress func(sent, total int64)
+}
+
+// content opens the source, and reports each read as progress.
+func (s uploadSource) content() (io.ReadCloser, error) {
+	file, err := s.open()
+	if err != nil || s.progress == nil {
+		return file, err
+	}
+	return &progressReader{ReadCloser: file, source: s}, nil
+}
+
+type progressReader struct {
+	io.ReadCloser
+	source uploadSource
+	sent   int64
+}
+
+func (r *progressReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if n > 0 {
+		r.sent += int64(n)
+		r.source.progress(r.sent, r.source.size)
+	}
+	return n, err
+}
+
+func (u *Uploader) send(ctx context.Context, location Location, source uploadSource) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, u.config.AttemptTimeout, errTooLong)
+	defer cancel()
+	attempt, ctx, err := u.newAttempt(ctx, location)
+	if err != nil {
+		return err
+	}
+	defer attempt.end()
+	switch location.scheme {
+	case "ftp", "ftps":
+		err = attempt.sendFTP(ctx, source)
+	case "sftp":
+		err = attempt.sendSFTP(ctx, source)
+	default:
+		err = attempt.sendHTTP(ctx, source)
+	}
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause // the protocol's error is only that its connection was closed
+	}
+	return classify(err)
+}
+
+// roots returns the system's trusted certificates and the bundle's, nil for the system's alone.
+func (u *Uploader) roots() (*x509.CertPool, error) {
+	if u.config.TrustBundle == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(u.config.TrustBundle)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the trust bundle: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("the trust bundle %s has no PEM certificate", u.config.TrustBundle)
+	}
+	return roots, nil
+}
