@@ -11,12 +11,13 @@ import (
 	"sync"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// BrokerConfig says where an embedded broker listens.
+// BrokerConfig configures an embedded broker.
 type BrokerConfig struct {
 	// Addr is the TCP address, default "127.0.0.1:0": a free port of the loopback interface.
 	Addr string
@@ -24,9 +25,9 @@ type BrokerConfig struct {
 	SocketPath string
 }
 
-// Broker is an MQTT broker inside the process. What waits for a slow subscriber it drops beyond 65 535 messages (mosquitto by
-// default beyond 1000), without a word to anybody, and it keeps nothing when it is closed. It is not a mosquitto: its window
-// is not 20 and Nagle is off, so timing seen on it is no timing of a station.
+// Broker is an MQTT broker inside the process. It silently drops messages to a subscriber with more than 65 535 unsent ones
+// (mosquitto by default: 1000). Its window is larger than mosquitto's 20 messages and Nagle's algorithm is off, so do not
+// measure a station's timing with it.
 type Broker struct {
 	server  *mqtt.Server
 	address everest.Broker
@@ -34,7 +35,7 @@ type Broker struct {
 	closed  error
 }
 
-// StartBroker starts an embedded broker that serves anybody who connects. Close it.
+// StartBroker starts an embedded broker without access control. The caller must close it.
 func StartBroker(config BrokerConfig) (*Broker, error) {
 	network, address := "tcp", config.Addr
 	if address == "" {
@@ -43,7 +44,7 @@ func StartBroker(config BrokerConfig) (*Broker, error) {
 	if config.SocketPath != "" {
 		network, address = "unix", config.SocketPath
 	}
-	// The address is either given by a flag or ends before anything else starts, so there is no context to end it.
+	// Listening on a local address does not block, so it needs no context.
 	listener, err := new(net.ListenConfig).Listen(context.Background(), network, address)
 	if err != nil {
 		return nil, fmt.Errorf("everesttest: broker: %w", err)
@@ -74,13 +75,10 @@ func StartBroker(config BrokerConfig) (*Broker, error) {
 	return broker, nil
 }
 
-// Address is where the broker listens.
+// Address returns the address at which the broker listens.
 func (b *Broker) Address() everest.Broker { return b.address }
 
-// URL is the address as text: tcp://127.0.0.1:port or unix:///path.
-func (b *Broker) URL() string { return b.address.String() }
-
-// Close ends all connections and returns when nothing of the broker runs any more. It may be called more than once.
+// Close closes all connections. On return no goroutine of the broker runs any longer. Close may be called more than once.
 func (b *Broker) Close() error {
 	b.close.Do(func() {
 		b.closed = b.server.Close()
@@ -88,9 +86,9 @@ func (b *Broker) Close() error {
 	return b.closed
 }
 
-// brokerHook lets everybody in and repairs a weakness of the broker: it keeps the packet ids that it gave out and those that
-// a client gave out in one table, so a SUBSCRIBE is refused when the broker just delivers a message under the same number.
-// Forgetting the delivery's entry is harmless, its remaining acknowledgements are answered all the same.
+// brokerHook allows every client and works around a fault of the broker. The broker keeps its own packet ids and those of a client
+// in one table, so it rejects a SUBSCRIBE while it delivers a message with the same id. Deleting the delivery's entry is harmless:
+// the broker still handles its remaining acknowledgements.
 type brokerHook struct{ mqtt.HookBase }
 
 // ID implements mqtt.Hook.
@@ -121,4 +119,86 @@ func (*brokerHook) OnSubscribe(client *mqtt.Client, packet packets.Packet) packe
 func (*brokerHook) OnUnsubscribe(client *mqtt.Client, packet packets.Packet) packets.Packet {
 	client.State.Inflight.Delete(packet.PacketID)
 	return packet
+}
+
+// brokerListener passes connections to the broker. Unlike the broker's own listeners, Close waits until all connections have ended.
+type brokerListener struct {
+	listener net.Listener
+	serving  sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	// conns are the open connections. The broker itself does not know those that have not sent CONNECT.
+	conns map[net.Conn]bool
+}
+
+// Init implements listeners.Listener.
+func (l *brokerListener) Init(*slog.Logger) error { return nil }
+
+// ID implements listeners.Listener.
+func (l *brokerListener) ID() string { return "everesttest" }
+
+// Address implements listeners.Listener.
+func (l *brokerListener) Address() string { return l.listener.Addr().String() }
+
+// Protocol implements listeners.Listener.
+func (l *brokerListener) Protocol() string { return l.listener.Addr().Network() }
+
+// Serve implements listeners.Listener.
+func (l *brokerListener) Serve(establish listeners.EstablishFn) {
+	if !l.begin(nil) {
+		return
+	}
+	defer l.serving.Done()
+	for {
+		conn, err := l.listener.Accept()
+		if err != nil {
+			return
+		}
+		if !l.begin(conn) {
+			conn.Close()
+			return
+		}
+		go func() {
+			defer l.end(conn)
+			// The broker returns an error for each client that ends, whatever the reason.
+			_ = establish(l.ID(), conn)
+		}()
+	}
+}
+
+// begin reports whether a goroutine may start, and counts it then.
+func (l *brokerListener) begin(conn net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	if conn != nil {
+		l.conns[conn] = true
+	}
+	l.serving.Add(1)
+	return true
+}
+
+func (l *brokerListener) end(conn net.Conn) {
+	conn.Close()
+	l.mu.Lock()
+	delete(l.conns, conn)
+	l.mu.Unlock()
+	l.serving.Done()
+}
+
+// Close implements listeners.Listener. It waits for all connections, because the broker next waits for its clients and must not get
+// another one then. Close closes the connections itself: the broker's function for it takes a read lock twice, which deadlocks when
+// a leaving client asks for the write lock in between.
+func (l *brokerListener) Close(listeners.CloseFn) {
+	l.listener.Close()
+	l.mu.Lock()
+	l.closed = true
+	for conn := range l.conns {
+		conn.Close()
+	}
+	l.mu.Unlock()
+	l.serving.Wait()
 }

@@ -14,9 +14,9 @@ func TestBrokerClosesWhileClientsLeave(t *testing.T) {
 			t.Fatal(err)
 		}
 		const count = 12
-		wires := make([]*wire, count)
+		wires := make([]*brokerConn, count)
 		for i := range wires {
-			if wires[i], err = dialWire(t.Context(), broker.Address(), fmt.Sprintf("leaver-%d", i), func(Message) {}); err != nil {
+			if wires[i], err = dialBroker(t.Context(), broker.Address(), fmt.Sprintf("leaver-%d", i), func(Message) {}); err != nil {
 				t.Fatal(err)
 			}
 		}

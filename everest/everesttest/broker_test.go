@@ -15,8 +15,8 @@ import (
 func talk(t *testing.T, broker everest.Broker) {
 	t.Helper()
 	p := dialPeer(t, broker, "talk/x")
-	p.say(t, "talk/x", "1")
-	if got := string(p.hear(t).Payload); got != "1" {
+	p.send(t, "talk/x", "1")
+	if got := string(p.receive(t).Payload); got != "1" {
 		t.Errorf("heard %q", got)
 	}
 }
@@ -29,8 +29,8 @@ func TestBrokersOnSockets(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer broker.Close()
-		if broker.URL() != "unix://"+path {
-			t.Errorf("URL %s", broker.URL())
+		if broker.Address().String() != "unix://"+path {
+			t.Errorf("URL %s", broker.Address().String())
 		}
 		talk(t, broker.Address())
 	})
@@ -63,7 +63,7 @@ func TestBrokerCloses(t *testing.T) {
 		}
 	}
 	<-p.lost
-	if _, err := dialWire(t.Context(), broker.Address(), "late", func(Message) {}); err == nil || !strings.Contains(err.Error(), broker.URL()) {
+	if _, err := dialBroker(t.Context(), broker.Address(), "late", func(Message) {}); err == nil || !strings.Contains(err.Error(), broker.Address().String()) {
 		t.Errorf("error %v does not name the broker", err)
 	}
 }
@@ -97,8 +97,8 @@ func TestMosquittoThatDoesNotStart(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if !strings.Contains(broker.Output(), "terminating") || broker.URL() != "tcp://127.0.0.1:"+strconv.Itoa(broker.Address().Port) {
-		t.Errorf("%s: %s", broker.URL(), broker.Output())
+	if !strings.Contains(broker.output.String(), "terminating") || broker.Address().String() != "tcp://127.0.0.1:"+strconv.Itoa(broker.Address().Port) {
+		t.Errorf("%s: %s", broker.Address().String(), broker.output.String())
 	}
 }
 

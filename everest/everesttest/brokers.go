@@ -9,24 +9,23 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// urlFlag is the flag by which a test runs against a broker that is there already.
+// urlFlag is the flag that makes tests run on an existing broker.
 const urlFlag = "url"
 
-// AddURLFlag adds the flag -url to a set, for a test package that wants it: its tests then run on the broker given there
-// ("tcp://host:port", "unix:///path") instead of one of their own. Call it for flag.CommandLine before the flags are parsed:
+// AddURLFlag adds the flag -url to a set. With the flag, the tests run on that broker ("tcp://host:port", "unix:///path") instead
+// of one of their own. Call AddURLFlag for flag.CommandLine before the flags are parsed:
 //
 //	func TestMain(m *testing.M) {
 //		everesttest.AddURLFlag(flag.CommandLine)
 //		os.Exit(m.Run())
 //	}
 //
-// Managers that are started without an EVerest prefix take one of their own then, so what else runs on the broker is not
-// disturbed.
+// A manager without an EVerest prefix then chooses a random one, so that it does not disturb others on the broker.
 func AddURLFlag(set *flag.FlagSet) {
 	set.String(urlFlag, "", "run the tests on this MQTT broker: tcp://host:port or unix:///path")
 }
 
-// givenBroker returns the broker of -url; false where the flag does not exist or is empty.
+// givenBroker returns the broker of the flag -url, and false where the flag does not exist or is empty.
 func givenBroker(t testing.TB) (everest.Broker, bool) {
 	t.Helper()
 	given := flag.Lookup(urlFlag)
@@ -40,8 +39,8 @@ func givenBroker(t testing.TB) (everest.Broker, bool) {
 	return broker, true
 }
 
-// ForEachBroker runs the test once on an embedded broker and once on a mosquitto process, untuned and over TCP. Where no
-// mosquitto is installed that half is skipped; with CI in the environment that is a failure. With -url it runs once, there.
+// ForEachBroker runs test on an embedded broker and then on a mosquitto process with default settings, over TCP. Without an
+// installed mosquitto it skips the second run, or fails where the environment has CI. With -url it runs test once, on that broker.
 func ForEachBroker(t *testing.T, test func(t *testing.T, broker everest.Broker)) {
 	t.Helper()
 	if broker, given := givenBroker(t); given {
@@ -52,7 +51,7 @@ func ForEachBroker(t *testing.T, test func(t *testing.T, broker everest.Broker))
 	t.Run("mosquitto", func(t *testing.T) { test(t, NewMosquitto(t, MosquittoConfig{})) })
 }
 
-// NewBroker starts an embedded broker that ends with the test; with -url it returns the one given there.
+// NewBroker starts an embedded broker that ends with the test. With -url it returns that broker instead.
 func NewBroker(t testing.TB) everest.Broker {
 	t.Helper()
 	if broker, given := givenBroker(t); given {
@@ -70,13 +69,13 @@ func NewBroker(t testing.TB) everest.Broker {
 	return broker.Address()
 }
 
-// NewMosquitto starts a mosquitto process that ends with the test. It skips the test where no mosquitto is installed, and
-// fails it with CI in the environment.
+// NewMosquitto starts a mosquitto process that ends with the test. Without an installed mosquitto it skips the test, or fails it
+// where the environment has CI.
 func NewMosquitto(t testing.TB, config MosquittoConfig) everest.Broker {
 	t.Helper()
 	broker, err := StartMosquitto(t.Context(), config)
 	if errors.Is(err, ErrNoMosquitto) && os.Getenv("CI") == "" {
-		t.Skip("this half needs mosquitto: ", err)
+		t.Skip("needs mosquitto: ", err)
 	}
 	if err != nil {
 		t.Fatal(err)

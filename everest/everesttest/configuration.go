@@ -10,7 +10,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// configurationFile is EVerest's configuration file as far as modules see it.
+// configurationFile is the part of EVerest's configuration file that modules see.
 type configurationFile struct {
 	Settings struct {
 		SocketPath     string `yaml:"mqtt_broker_socket_path"`
@@ -46,13 +46,12 @@ func (p placeInFile) mapping() everest.Mapping {
 	return everest.Mapping{EVSE: p.EVSE, Connector: p.Connector}
 }
 
-// ReadConfiguration reads a configuration file of EVerest's manager: its modules, what connects them, where they are
-// placed, and where the broker is. manifest returns the manifest.yaml of a module by the module's name. What a manager of
-// this package has no use for, such as access rights, is not read; the caller fills it in.
+// ReadConfiguration reads a configuration file of EVerest's manager: the modules, their connections and mappings, and the broker.
+// manifest returns the manifest.yaml of a module by the module's name. Other parts, such as access rights, are ignored.
 func ReadConfiguration(file []byte, manifest func(module string) ([]byte, error)) (ManagerConfig, error) {
 	var read configurationFile
 	if err := yaml.Unmarshal(file, &read); err != nil {
-		return ManagerConfig{}, fmt.Errorf("everesttest: unreadable configuration: %w", err)
+		return ManagerConfig{}, fmt.Errorf("everesttest: cannot parse the configuration: %w", err)
 	}
 	config := ManagerConfig{
 		Broker:         everest.Broker{SocketPath: read.Settings.SocketPath, Host: read.Settings.Host, Port: read.Settings.Port},
@@ -65,7 +64,7 @@ func ReadConfiguration(file []byte, manifest func(module string) ([]byte, error)
 		module := read.Modules[id]
 		content, err := manifest(module.Module)
 		if err != nil {
-			return ManagerConfig{}, fmt.Errorf("everesttest: no manifest of %s, which %s is: %w", module.Module, id, err)
+			return ManagerConfig{}, fmt.Errorf("everesttest: no manifest for module %s of id %s: %w", module.Module, id, err)
 		}
 		made := ModuleConfig{
 			Module: module.Module, Manifest: content, Standalone: module.Standalone, Capabilities: module.Capabilities,

@@ -1,12 +1,16 @@
-// Package everesttest stands up what an EVerest module needs around it, without EVerest: a broker, a manager and other
-// modules, in one process and in milliseconds. It is to package everest what net/http/httptest is to net/http.
+// Package everesttest runs an EVerest module in a test, without EVerest: with a broker, a manager and fakes of other modules, in one
+// process and within milliseconds. It is for package everest what net/http/httptest is for net/http.
 //
-// A test starts with NewStation, which runs the module under test among fakes of everything that its manifest requires, or
-// with NewManager and RunModule for several modules of one's own. ForEachBroker runs a test on an embedded broker and on
-// mosquitto. What a module does is told by Station.Expect, what goes wrong around it is up to Proxy. The page
-// doc/everesttest.md shows a whole module with its test.
+//	func TestDoorman(t *testing.T) {
+//		station := everesttest.NewStation(t, everesttest.StationConfig{Manifest: manifest}, runDoorman)
+//		station.Fake("reader").Publish("provided_token", token)
+//		station.Expect(everesttest.Called("port", "pause_charging", nil))
+//	}
 //
-// The pieces work outside of tests too: Broker is an MQTT broker in the process, Mosquitto a mosquitto process, Manager
-// speaks EVerest's wire as its manager does (release 2026.02.0), Recorder writes down what is said. None of them uses
-// everest.Module, so a mistake there does not hide itself here.
+// NewStation runs one module with a fake for each of its requirements. NewManager and RunModule run several modules of one's own.
+// ForEachBroker runs a test on an embedded broker and on mosquitto. Station.Expect checks what the module does, and Proxy makes its
+// connection fail. doc/everesttest.md has a whole module with its test.
+//
+// StartBroker, StartMosquitto, StartManager, StartRecorder and StartProxy work outside of tests, too. Manager speaks the wire of
+// EVerest 2026.02.0. Manager, Recorder and Proxy do not use package everest for it, so that a mistake there cannot hide itself here.
 package everesttest

@@ -11,21 +11,20 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// Event is one thing that the module under test has done.
+// Event is an action of the module under test.
 type Event struct {
 	// Kind is KindVariable, KindCommand for a call of a fake, or KindError.
 	Kind Kind
-	// Of is the module's own implementation, or for a call the requirement and index of the fake: "bell", "bell[1]".
+	// Of is the implementation of the module. For a call it is the requirement and index of the fake: "bell", "bell[1]".
 	Of string
-	// Name of the variable or command, or the type of the error.
+	// Name is the name of the variable or command, or the type of the error.
 	Name string
-	// Value of the variable, arguments of the call, or the error object.
+	// Value is the value of the variable, the arguments of the call or the error object.
 	Value json.RawMessage
 	// Raised is true for a raised error, false for a cleared one.
 	Raised bool
 }
 
-// String is the event in one line.
 func (e Event) String() string {
 	switch e.Kind {
 	case KindVariable:
@@ -34,7 +33,7 @@ func (e Event) String() string {
 		return fmt.Sprintf("calls %s.%s %s", e.Of, e.Name, e.Value)
 	}
 	var raised everest.Error
-	// An error object that cannot be read shows as one without a sub type.
+	// An error object that cannot be decoded is shown without a sub type.
 	_ = json.Unmarshal(e.Value, &raised)
 	if e.Raised {
 		return fmt.Sprintf("raises %s.%s %q", e.Of, e.Name, raised.SubType)
@@ -42,21 +41,20 @@ func (e Event) String() string {
 	return fmt.Sprintf("clears %s.%s %q", e.Of, e.Name, raised.SubType)
 }
 
-// Step is something that the module under test is expected to do.
+// Step is an action that a test expects of the module under test.
 type Step struct {
 	text  string
 	match func(Event) bool
 }
 
-// String is the step in one line.
 func (s Step) String() string { return s.text }
 
-// Any as the value of a step fits every value.
+// Any, as the value of a step, matches every value.
 const Any = anyValue("any value")
 
 type anyValue string
 
-// Published expects a variable. value is compared as JSON, a func(json.RawMessage) bool decides by itself.
+// Published expects that a variable is published. value is compared as JSON; a func(json.RawMessage) bool is called instead.
 func Published(implementation, variable string, value any) Step {
 	return Step{
 		fmt.Sprintf("publishes %s.%s %s", implementation, variable, textOf(value)),
@@ -66,8 +64,8 @@ func Published(implementation, variable string, value any) Step {
 	}
 }
 
-// Called expects a call of a command of a fake; of is the requirement, "bell[1]" is the second connection of bell. Arguments
-// are compared as the value of Published; nil is a call without arguments.
+// Called expects a call to a fake. of is the requirement; "bell[1]" is its second connection. arguments are compared like the value
+// of Published; nil means a call without arguments.
 func Called(of, command string, arguments any) Step {
 	return Step{
 		fmt.Sprintf("calls %s.%s %s", of, command, textOf(arguments)),
@@ -109,7 +107,7 @@ func textOf(value any) string {
 		return "anything"
 	}
 	if _, decides := value.(func(json.RawMessage) bool); decides {
-		return "what the test decides on"
+		return "a value that the test checks"
 	}
 	encoded, err := json.Marshal(value)
 	if err != nil {
@@ -136,7 +134,7 @@ func sameJSON(a, b []byte) bool {
 	return reflect.DeepEqual(decodeNumbers(a), decodeNumbers(b))
 }
 
-// decodeNumbers keeps numbers exact; what is no JSON equals nothing but itself.
+// decodeNumbers decodes JSON with exact numbers. It returns a text that is not JSON as it is.
 func decodeNumbers(text []byte) any {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
@@ -147,8 +145,8 @@ func decodeNumbers(text []byte) any {
 	return value
 }
 
-// Expect waits until the module under test does all the steps in this order; other things may happen in between, and each
-// Expect goes on where the last one has ended. In vain, the test ends and tells what happened instead.
+// Expect waits until the module under test has performed all steps in this order. Other actions may come between them. Each
+// Expect starts after the last step of the one before. A timeout fails the test with a list of the actions seen instead.
 func (s *Station) Expect(steps ...Step) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)
@@ -163,13 +161,13 @@ func (s *Station) Expect(steps ...Step) {
 		return reached == len(steps)
 	})
 	if err != nil {
-		s.t.Fatalf("expected that the module under test %s (step %d of %d); since the step before it did:\n%s%v",
-			steps[reached], reached+1, len(steps), s.told(), err)
+		s.t.Fatalf("expected that the module under test %s (step %d of %d); its actions since the step before:\n%s%v",
+			steps[reached], reached+1, len(steps), s.actions(), err)
 	}
 	s.seen = at
 }
 
-// Events returns everything that the module under test has done so far.
+// Events returns all actions of the module under test so far.
 func (s *Station) Events() []Event {
 	var events []Event
 	for _, message := range s.Recorder.Messages() {
@@ -180,7 +178,7 @@ func (s *Station) Events() []Event {
 	return events
 }
 
-func (s *Station) told() string {
+func (s *Station) actions() string {
 	var lines strings.Builder
 	for _, message := range s.Recorder.Messages()[s.seen:] {
 		if event, ok := s.event(message); ok {
@@ -193,7 +191,7 @@ func (s *Station) told() string {
 	return lines.String()
 }
 
-// event reads a message; false where it is none of the module under test.
+// event returns a message as an event, and false for a message that is no action of the module under test.
 func (s *Station) event(message Message) (Event, bool) {
 	subject := SubjectOf(s.prefix, message.Topic)
 	envelope, ok := message.Envelope()
@@ -210,7 +208,7 @@ func (s *Station) event(message Message) (Event, bool) {
 			return Event{}, false
 		}
 		event.Value = data.Data
-	case subject.Kind == KindCommand && subject.ModuleID == WorldID:
+	case subject.Kind == KindCommand && subject.ModuleID == worldID:
 		var data struct {
 			Arguments json.RawMessage `json:"args"`
 		}
@@ -232,7 +230,7 @@ func (s *Station) event(message Message) (Event, bool) {
 	return event, true
 }
 
-// fakeName is how a test names a fake: by requirement, and by index from the second on.
+// fakeName returns the name of a fake as Called has it: the requirement, with the index from the second connection on.
 func (s *Station) fakeName(id string) string {
 	for requirement, fakes := range s.fakes {
 		for i, fake := range fakes {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,8 +14,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// Fake plays one implementation that the module under test requires. A command that it was not told how to answer, it answers
-// with the smallest value that fits the interface. Its methods are safe for concurrent use.
+// Fake stands in for one implementation that the module under test requires. To a command without Answer or Handle it returns the
+// smallest value that the interface allows. Its methods may be called from several goroutines.
 type Fake struct {
 	station       *Station
 	id            string
@@ -22,26 +23,26 @@ type Fake struct {
 	definitions   *schema.Definitions
 	provided      *everest.Provided
 
-	mutex    sync.Mutex
+	mu       sync.Mutex
 	handlers map[string]everest.CommandHandler
 }
 
-// Answer makes the fake answer a command with a fixed result from now on.
+// Answer sets a fixed result for a command.
 func (f *Fake) Answer(command string, result any) {
 	f.Handle(command, func(context.Context, everest.Args) (any, error) { return result, nil })
 }
 
-// Handle makes the fake answer a command by the handler from now on.
+// Handle sets the handler of a command.
 func (f *Fake) Handle(command string, handler everest.CommandHandler) {
-	f.mutex.Lock()
-	defer f.mutex.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.handlers == nil {
 		f.handlers = map[string]everest.CommandHandler{}
 	}
 	f.handlers[command] = handler
 }
 
-// prepare has the fake listen to all commands of its interface.
+// prepare registers handlers for all commands of the interface.
 func (f *Fake) prepare(provided *everest.Provided) {
 	f.provided = provided
 	definition, ok := f.definitions.Interface(f.interfaceName)
@@ -50,15 +51,15 @@ func (f *Fake) prepare(provided *everest.Provided) {
 	}
 	for command, declared := range maps.All(definition.Commands) {
 		provided.Handle(command, func(ctx context.Context, arguments everest.Args) (any, error) {
-			f.mutex.Lock()
+			f.mu.Lock()
 			handler := f.handlers[command]
-			f.mutex.Unlock()
+			f.mu.Unlock()
 			if handler != nil {
 				return handler(ctx, arguments)
 			}
 			result, ok := smallest(f.definitions, declared.Result)
 			if !ok || f.definitions.CheckResult(f.interfaceName, command, result) != nil {
-				return nil, fmt.Errorf("the fake %s was not told how to answer %s", f.id, command)
+				return nil, fmt.Errorf("fake %s has no Answer or Handle for %s, and no value can be derived from the interface", f.id, command)
 			}
 			return result, nil
 		})
@@ -83,8 +84,8 @@ func (f *Fake) Clear(errorType, subType string) {
 	f.do("clear "+errorType, func(ctx context.Context) error { return f.provided.Clear(ctx, errorType, subType) })
 }
 
-// Replay publishes the variables and errors of a recording in their order, whatever module they are from. speed 1 keeps the
-// times of the recording, 10 is ten times as fast, 0 leaves no pauses. A failure ends the test.
+// Replay publishes the variables and errors of a recording in their order, of whichever module. With speed 1 it keeps the times of
+// the recording, with 10 it is ten times as fast, with 0 it makes no pauses. A failure ends the test.
 func (f *Fake) Replay(rows []TraceRow, speed float64) {
 	f.station.t.Helper()
 	start := time.Now()
@@ -125,4 +126,87 @@ func (f *Fake) do(what string, act func(context.Context) error) {
 	if err := act(ctx); err != nil {
 		f.station.t.Fatalf("fake %s: %s: %v", f.id, what, err)
 	}
+}
+
+// smallestSchema is the part of a JSON schema that smallest uses.
+type smallestSchema struct {
+	Reference  string                     `json:"$ref"`
+	Type       string                     `json:"type"`
+	Enum       []json.RawMessage          `json:"enum"`
+	Required   []string                   `json:"required"`
+	Properties map[string]json.RawMessage `json:"properties"`
+	Items      json.RawMessage            `json:"items"`
+	MinItems   int                        `json:"minItems"`
+	Minimum    json.Number                `json:"minimum"`
+	MinLength  int                        `json:"minLength"`
+	Format     string                     `json:"format"`
+}
+
+// smallest returns a small value for a schema, and false where it finds none. It covers the keywords of EVerest's definitions except
+// pattern, so the caller must check the value.
+func smallest(definitions *schema.Definitions, schema json.RawMessage) (json.RawMessage, bool) {
+	return smallestWithin(definitions, schema, 32)
+}
+
+func smallestWithin(definitions *schema.Definitions, raw json.RawMessage, depth int) (json.RawMessage, bool) {
+	var schema smallestSchema
+	if depth == 0 || json.Unmarshal(raw, &schema) != nil {
+		return nil, false
+	}
+	if schema.Reference != "" {
+		referred, known := definitions.Type(schema.Reference)
+		if !known {
+			return nil, false
+		}
+		return smallestWithin(definitions, referred, depth-1)
+	}
+	if len(schema.Enum) > 0 {
+		return schema.Enum[0], true
+	}
+	switch schema.Type {
+	case "null":
+		return json.RawMessage("null"), true
+	case "boolean":
+		return json.RawMessage("false"), true
+	case "integer", "number":
+		if schema.Minimum != "" {
+			return json.RawMessage(schema.Minimum), true
+		}
+		return json.RawMessage("0"), true
+	case "string":
+		text := strings.Repeat("x", schema.MinLength)
+		switch schema.Format {
+		case "date-time":
+			text = "1970-01-01T00:00:00.000Z"
+		case "uri":
+			text = "urn://x"
+		}
+		return json.RawMessage(`"` + text + `"`), true
+	case "array":
+		elements := make([]json.RawMessage, schema.MinItems)
+		for i := range elements {
+			element, ok := smallestWithin(definitions, schema.Items, depth-1)
+			if !ok {
+				return nil, false
+			}
+			elements[i] = element
+		}
+		return marshalled(elements)
+	case "object":
+		members := map[string]json.RawMessage{}
+		for _, name := range schema.Required {
+			value, ok := smallestWithin(definitions, schema.Properties[name], depth-1)
+			if !ok {
+				return nil, false
+			}
+			members[name] = value
+		}
+		return marshalled(members)
+	}
+	return nil, false
+}
+
+func marshalled(value any) (json.RawMessage, bool) {
+	encoded, err := json.Marshal(value)
+	return encoded, err == nil
 }

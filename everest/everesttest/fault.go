@@ -7,14 +7,14 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// Fault is something that goes wrong with messages on their way through a proxy.
+// Fault makes a proxy mistreat some messages.
 type Fault struct {
 	proxy  *Proxy
 	match  func(Packet) bool
 	action action
 
-	mutex sync.Mutex
-	left  int // how many messages the fault still takes; below 0 is without end
+	mu    sync.Mutex
+	left  int // how many further messages the fault affects; below 0 there is no bound
 	hits  int
 	held  []heldMessage
 	freed bool
@@ -33,16 +33,16 @@ type heldMessage struct {
 	to      *proxyEnd
 }
 
-// Drop loses messages for which match says true: their sender has every acknowledgement, nobody receives them. times bounds
-// how many, 0 is without bound.
+// Drop loses the messages that match: the sender receives all acknowledgements, but no subscriber receives the message. It affects
+// the first messages up to times, or all for 0.
 func (p *Proxy) Drop(times int, match func(Packet) bool) *Fault { return p.fault(drop, times, match) }
 
-// Duplicate delivers messages twice. The second copy comes with QoS 0, so that acknowledgements stay in order.
+// Duplicate delivers the messages that match twice. The second copy has QoS 0, so that acknowledgements stay in order.
 func (p *Proxy) Duplicate(times int, match func(Packet) bool) *Fault {
 	return p.fault(duplicate, times, match)
 }
 
-// Hold keeps messages until the fault is lifted; others overtake them. Their sender waits for the acknowledgement meanwhile.
+// Hold keeps the messages that match until Lift. Other messages overtake them, and their sender waits for acknowledgements.
 func (p *Proxy) Hold(times int, match func(Packet) bool) *Fault { return p.fault(hold, times, match) }
 
 func (p *Proxy) fault(action action, times int, match func(Packet) bool) *Fault {
@@ -50,44 +50,44 @@ func (p *Proxy) fault(action action, times int, match func(Packet) bool) *Fault 
 	if times == 0 {
 		fault.left = -1
 	}
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.faults = append(p.faults, fault)
 	return fault
 }
 
-// FromClient matches messages to the broker whose topic ends so.
+// FromClient matches messages to the broker whose topic has the suffix.
 func FromClient(topicSuffix string) func(Packet) bool {
 	return func(packet Packet) bool { return packet.FromClient && strings.HasSuffix(packet.Topic, topicSuffix) }
 }
 
-// ToClient matches messages from the broker whose topic ends so.
+// ToClient matches messages from the broker whose topic has the suffix.
 func ToClient(topicSuffix string) func(Packet) bool {
 	return func(packet Packet) bool { return !packet.FromClient && strings.HasSuffix(packet.Topic, topicSuffix) }
 }
 
-// Hits returns how many messages the fault has taken.
+// Hits returns how many messages the fault has affected.
 func (f *Fault) Hits() int {
-	f.mutex.Lock()
-	defer f.mutex.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return f.hits
 }
 
-// Lift ends the fault. Messages held back go on their way, in their order; those of connections that have ended are lost.
+// Lift ends the fault and delivers held messages in their order. Those of ended connections are lost.
 func (f *Fault) Lift() {
-	f.mutex.Lock()
-	defer f.mutex.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.left, f.freed = 0, true
 	for _, held := range f.held {
-		// A connection that has ended meanwhile takes its message along, as it would have without the fault.
+		// The message of an ended connection is lost, as it would be without the fault.
 		_ = held.to.send(held.message)
 	}
 	f.held = nil
 }
 
 func (f *Fault) takes(packet Packet) bool {
-	f.mutex.Lock()
-	defer f.mutex.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.left == 0 || !f.match(packet) {
 		return false
 	}
@@ -108,8 +108,8 @@ func (f *Fault) apply(message *packets.PublishPacket, from, to *proxyEnd) error 
 		}
 		return to.send(withoutAcknowledgement(message))
 	default:
-		f.mutex.Lock()
-		defer f.mutex.Unlock()
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		if f.freed {
 			return to.send(message)
 		}
@@ -118,7 +118,7 @@ func (f *Fault) apply(message *packets.PublishPacket, from, to *proxyEnd) error 
 	}
 }
 
-// withoutAcknowledgement is a copy of the message with QoS 0: the original's acknowledgements are given elsewhere.
+// withoutAcknowledgement returns a copy of message with QoS 0, which needs no acknowledgements.
 func withoutAcknowledgement(message *packets.PublishPacket) *packets.PublishPacket {
 	late := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
 	late.TopicName, late.Payload, late.Retain = message.TopicName, message.Payload, message.Retain

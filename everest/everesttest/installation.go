@@ -11,9 +11,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
-// WriteInstallation writes definitions as files of an EVerest installation at a prefix, below share/everest: what a
-// module's -install follows, and where modules find the interfaces of a vendor. Of the interfaces it writes the named
-// ones, or all where none is named; types and error declarations it writes all. What is there already stays.
+// WriteInstallation writes definitions as the files of an EVerest installation, below prefix/share/everest. It writes the named
+// interfaces, or all where none is named, and all types and error declarations. Other files stay.
 func WriteInstallation(prefix string, definitions *schema.Definitions, interfaces ...string) error {
 	if len(interfaces) == 0 {
 		interfaces = definitions.InterfaceNames()
@@ -22,7 +21,7 @@ func WriteInstallation(prefix string, definitions *schema.Definitions, interface
 	for _, name := range interfaces {
 		definition, known := definitions.Interface(name)
 		if !known {
-			return fmt.Errorf("everesttest: no interface %s is defined", name)
+			return fmt.Errorf("everesttest: interface %s is not defined", name)
 		}
 		files["interfaces/"+name] = interfaceFile(definition)
 	}
@@ -78,7 +77,7 @@ func interfaceFile(definition *schema.Interface) any {
 	return map[string]any{"description": "Interface " + definition.Name + ".", "cmds": commands, "vars": variables, "errors": references}
 }
 
-// argumentsFile keeps their order.
+// argumentsFile encodes arguments in their order.
 type argumentsFile []schema.Argument
 
 // MarshalJSON implements json.Marshaler.

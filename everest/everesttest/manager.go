@@ -17,33 +17,33 @@ import (
 )
 
 var (
-	// ErrManagerClosed is the end of a manager that was closed. It satisfies errors.Is(err, net.ErrClosed).
-	ErrManagerClosed = fmt.Errorf("everesttest: the manager is closed: %w", net.ErrClosed)
-	// ErrNoSpawnedModule is the end of a manager all of whose modules are standalone: EVerest's waits for its children
-	// and ends at once when it has none.
+	// errManagerClosed satisfies errors.Is(err, net.ErrClosed).
+	errManagerClosed = fmt.Errorf("everesttest: the manager is closed: %w", net.ErrClosed)
+	// ErrNoSpawnedModule ends a manager whose modules are all standalone. EVerest's manager waits for its children, so it
+	// ends at once where it has none.
 	ErrNoSpawnedModule = errors.New("everesttest: all modules are standalone; a manager needs one that it starts itself")
-	// ErrPoisoned is the end of a manager that got a message of a type that the framework does not know.
+	// ErrPoisoned ends a manager that receives a message of a type that the framework does not define.
 	ErrPoisoned = errors.New("everesttest: a message of an unknown type ends the manager")
 )
 
-// answerTimeout bounds what the manager publishes while it runs.
+// answerTimeout is how long the manager waits for the broker to take a message. After it the message is given up.
 const answerTimeout = 30 * time.Second
 
-// Manager stands in for EVerest's manager: it publishes the start-up topics, serves the configuration, waits until all
-// modules are ready and tells them. It starts no process; who stands up a module tells it apart by ModuleConfig.Standalone.
+// Manager stands in for EVerest's manager. It publishes the start-up topics, serves the configuration, waits until all modules are
+// ready and publishes that they are. It starts no process: the test starts the modules.
 type Manager struct {
 	config  ManagerConfig
 	prefix  string
 	modules map[string]*managedModule
 	log     *zap.Logger
-	wire    *wire
+	conn    *brokerConn
 
-	// context ends with the manager; what it publishes on its own is bound to it.
-	context context.Context
-	cancel  context.CancelCauseFunc
-	ending  sync.WaitGroup
+	ending sync.WaitGroup
+	stop   sync.Once
+	done   chan struct{}
+	cause  error // why the manager ends; set before done is closed
 
-	mutex       sync.Mutex
+	mu          sync.Mutex
 	retained    []string
 	ready       map[string]bool
 	metadata    map[string][]byte
@@ -52,8 +52,8 @@ type Manager struct {
 	userConfig  map[string]map[string]map[string]string
 }
 
-// StartManager checks the configuration as EVerest's manager does, connects, publishes the start-up topics and serves from
-// then on. ctx bounds the start only. A configuration that does not fit is an error of one line that names the thing.
+// StartManager checks the configuration as EVerest's manager does, connects, publishes the start-up topics and starts to serve. ctx
+// bounds the start only. An error of the configuration names the module and key in one line.
 func StartManager(ctx context.Context, config ManagerConfig) (*Manager, error) {
 	if config.Definitions == nil {
 		var err error
@@ -68,33 +68,30 @@ func StartManager(ctx context.Context, config ManagerConfig) (*Manager, error) {
 	}
 	m := &Manager{
 		config: config, modules: modules, prefix: normalPrefix(config.EverestPrefix), log: config.Logger,
-		ready: map[string]bool{}, metadata: map[string][]byte{}, changed: make(chan struct{}),
+		ready: map[string]bool{}, metadata: map[string][]byte{}, changed: make(chan struct{}), done: make(chan struct{}),
 		userConfig: map[string]map[string]map[string]string{},
 	}
 	if m.log == nil {
 		m.log = zap.NewNop()
 	}
 	m.log = m.log.Named("manager")
-	// The context outlives StartManager: it is the manager's own life.
-	m.context, m.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	if m.wire, err = dialWire(ctx, config.Broker, "manager", m.receive); err != nil {
+	if m.conn, err = dialBroker(ctx, config.Broker, "manager", m.receive); err != nil {
 		return nil, err
 	}
 	if err := m.start(ctx); err != nil {
-		m.cancel(err)
-		m.wire.stop()
+		m.conn.stop()
 		return nil, err
 	}
 	m.ending.Go(m.end)
 	if m.allStandalone() {
-		m.cancel(ErrNoSpawnedModule)
+		m.finish(ErrNoSpawnedModule)
 	}
 	return m, nil
 }
 
-// start does what a manager does before it starts its modules, in the same order.
+// start does what EVerest's manager does before it starts its modules, in the same order.
 func (m *Manager) start(ctx context.Context) error {
-	if err := m.wire.subscribe(ctx, 2, m.prefix+"config/request"); err != nil {
+	if err := m.conn.subscribe(ctx, 2, m.prefix+"config/request"); err != nil {
 		return err
 	}
 	topics, err := m.startTopics()
@@ -102,44 +99,52 @@ func (m *Manager) start(ctx context.Context) error {
 		return err
 	}
 	for _, topic := range topics {
-		m.mutex.Lock()
+		m.mu.Lock()
 		m.retained = append(m.retained, topic.name)
-		m.mutex.Unlock()
-		if err := m.wire.publish(ctx, topic.name, 2, true, topic.payload); err != nil {
+		m.mu.Unlock()
+		if err := m.conn.publish(ctx, topic.name, 2, true, topic.payload); err != nil {
 			return err
 		}
 	}
 	for _, id := range m.awaited() {
-		if err := m.wire.subscribe(ctx, 2, m.prefix+"modules/"+id+"/metadata", m.prefix+"modules/"+id+"/ready"); err != nil {
+		if err := m.conn.subscribe(ctx, 2, m.prefix+"modules/"+id+"/metadata", m.prefix+"modules/"+id+"/ready"); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// end waits until the manager ends by whatever reason and leaves the broker.
+// finish makes the manager end. The first cause counts.
+func (m *Manager) finish(cause error) {
+	m.stop.Do(func() {
+		m.cause = cause
+		close(m.done)
+	})
+}
+
+// end waits for the end of the manager and then disconnects from the broker.
 func (m *Manager) end() {
 	select {
-	case <-m.context.Done():
-	case <-m.wire.lost:
-		m.cancel(errBrokerLost)
+	case <-m.done:
+	case <-m.conn.lost:
+		m.finish(errBrokerLost)
 	}
-	if !errors.Is(context.Cause(m.context), errKilled) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(m.context), 5*time.Second)
+	if !errors.Is(m.Err(), errKilled) {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		m.clearRetained(ctx)
 		cancel()
 	}
-	m.wire.stop()
+	m.conn.stop()
 }
 
-// clearRetained takes the start-up topics off the broker.
+// clearRetained removes the start-up topics from the broker.
 func (m *Manager) clearRetained(ctx context.Context) {
-	m.mutex.Lock()
+	m.mu.Lock()
 	topics := m.retained
 	m.retained = nil
-	m.mutex.Unlock()
+	m.mu.Unlock()
 	for _, topic := range topics {
-		if err := m.wire.publish(ctx, topic, 0, true, nil); err != nil {
+		if err := m.conn.publish(ctx, topic, 0, true, nil); err != nil {
 			m.log.Warn("a start-up topic stays on the broker", zap.String("topic", topic), zap.Error(err))
 			return
 		}
@@ -172,12 +177,12 @@ func (m *Manager) Ready() bool { return len(m.Missing()) == 0 }
 
 // Missing returns the ids of the modules that are not ready, sorted.
 func (m *Manager) Missing() []string {
-	m.mutex.Lock()
-	defer m.mutex.Unlock()
-	return m.missing()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.missingLocked()
 }
 
-func (m *Manager) missing() []string {
+func (m *Manager) missingLocked() []string {
 	var ids []string
 	for _, id := range m.awaited() {
 		if !m.ready[id] {
@@ -187,29 +192,29 @@ func (m *Manager) missing() []string {
 	return ids
 }
 
-// GlobalReadyCount returns how often the manager has told its modules that all are ready: once, and once more for each ready
-// of a restarted module.
+// GlobalReadyCount returns how often the manager has published that all modules are ready: once, and once more for each restarted
+// module.
 func (m *Manager) GlobalReadyCount() int {
-	m.mutex.Lock()
-	defer m.mutex.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	return m.globalReady
 }
 
-// WaitReady returns when the manager has told that all modules are ready. The error names the modules that are missing.
+// WaitReady waits until the manager has published that all modules are ready. The error names the missing modules.
 func (m *Manager) WaitReady(ctx context.Context) error { return m.WaitGlobalReady(ctx, 1) }
 
-// WaitGlobalReady waits until the manager has told count times that all modules are ready.
+// WaitGlobalReady waits until the manager has published count times that all modules are ready.
 func (m *Manager) WaitGlobalReady(ctx context.Context, count int) error {
 	for {
-		m.mutex.Lock()
-		reached, missing, changed := m.globalReady >= count, m.missing(), m.changed
-		m.mutex.Unlock()
+		m.mu.Lock()
+		reached, missing, changed := m.globalReady >= count, m.missingLocked(), m.changed
+		m.mu.Unlock()
 		if reached {
 			return nil
 		}
 		select {
 		case <-changed:
-		case <-m.context.Done():
+		case <-m.done:
 			return m.Err()
 		case <-ctx.Done():
 			return fmt.Errorf("everesttest: not ready: %s: %w", strings.Join(missing, ", "), context.Cause(ctx))
@@ -217,41 +222,41 @@ func (m *Manager) WaitGlobalReady(ctx context.Context, count int) error {
 	}
 }
 
-// Metadata returns what the module published about itself, nil when it did not.
-func (m *Manager) Metadata(id string) []byte {
-	m.mutex.Lock()
-	defer m.mutex.Unlock()
-	return m.metadata[id]
-}
-
-// Shutdown asks the modules to end, as newer managers do with their option --graceful-shutdown: the bare text "true".
+// Shutdown asks the modules to end by the bare text "true", as newer managers do with the option --graceful-shutdown.
 func (m *Manager) Shutdown(ctx context.Context) error {
-	return m.wire.publish(ctx, m.prefix+"shutdown", 2, false, []byte("true"))
+	return m.conn.publish(ctx, m.prefix+"shutdown", 2, false, []byte("true"))
 }
 
-// Done is closed when the manager has begun to end.
-func (m *Manager) Done() <-chan struct{} { return m.context.Done() }
+// Done returns a channel that is closed when the manager begins to end.
+func (m *Manager) Done() <-chan struct{} { return m.done }
 
-// Err is nil while the manager runs, and then why it does not.
-func (m *Manager) Err() error { return context.Cause(m.context) }
+// Err returns why the manager ends, and nil while it runs.
+func (m *Manager) Err() error {
+	select {
+	case <-m.done:
+		return m.cause
+	default:
+		return nil
+	}
+}
 
-// errKilled ends a manager without the time to clear anything.
+// errKilled ends a manager without removing its start-up topics.
 var errKilled = fmt.Errorf("everesttest: the manager is killed: %w", net.ErrClosed)
 
-// Kill ends the manager as SIGTERM ends EVerest's: the start-up topics that are still there stay on the broker.
+// Kill ends the manager as SIGTERM ends EVerest's: its remaining start-up topics stay on the broker.
 func (m *Manager) Kill() {
-	m.cancel(errKilled)
+	m.finish(errKilled)
 	m.ending.Wait()
 }
 
-// Close ends the manager and takes its start-up topics off the broker. It may be called more than once.
+// Close ends the manager and removes its start-up topics from the broker. It may be called more than once.
 func (m *Manager) Close() error {
-	m.cancel(ErrManagerClosed)
+	m.finish(errManagerClosed)
 	m.ending.Wait()
 	return nil
 }
 
-// Options returns what a module needs to connect, ready for everest.Connect. It is taken for standalone, see
+// Options returns the options with which the module connects by everest.Connect. The module counts as standalone; see
 // everest.Options.Spawned.
 func (m *Manager) Options(id string) everest.Options {
 	spawned := false
@@ -265,7 +270,7 @@ func (m *Manager) Options(id string) everest.Options {
 	return options
 }
 
-// Arguments returns the command line, without the program's name, that EVerest's manager would start the module with.
+// Arguments returns the arguments with which EVerest's manager would start the module, without the program's name.
 func (m *Manager) Arguments(id string) []string {
 	arguments := []string{
 		"--prefix", m.config.Settings.Prefix, "--module", id,

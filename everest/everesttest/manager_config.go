@@ -10,45 +10,45 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// ManagerConfig is what EVerest's manager reads from its configuration file and from the installation.
+// ManagerConfig is what EVerest's manager reads from its configuration file and from its installation.
 type ManagerConfig struct {
-	// Broker to connect to.
+	// Broker is the broker to connect to.
 	Broker everest.Broker
-	// EverestPrefix of all topics; a slash is appended where it has none. Default "everest/".
+	// EverestPrefix goes before all topics. A missing slash is appended. The default is "everest/".
 	EverestPrefix string
-	// ExternalPrefix is what modules put before external topics. Default empty.
+	// ExternalPrefix is what modules put before external topics. The default is empty.
 	ExternalPrefix string
-	// Modules by module id.
+	// Modules are the modules by module id.
 	Modules  map[string]ModuleConfig
 	Settings Settings
-	// RetainTopics keeps the start-up topics on the broker when all modules are ready.
+	// RetainTopics leaves the start-up topics on the broker when all modules are ready.
 	RetainTopics bool
-	// Definitions of the interfaces. nil: EVerest's own, see package everest/schema.
+	// Definitions has the interfaces. The default are EVerest's own; see package everest/schema.
 	Definitions *schema.Definitions
-	// Logger is where the manager and, by Options, its modules report. nil: nowhere.
+	// Logger is the logger of the manager and, by Options, of its modules. The default is no log.
 	Logger *zap.Logger
 }
 
 // ModuleConfig configures one module: an entry of active_modules in EVerest's configuration file.
 type ModuleConfig struct {
-	// Module is the module's name, which its manifest is for. Several ids may run the same module.
+	// Module is the module's name. Several ids may run the same module.
 	Module string
-	// Manifest is the module's manifest.yaml. Ids of the same module need it once only.
+	// Manifest is the module's manifest.yaml. Of several ids of one module only one needs it.
 	Manifest []byte
-	// Config gives the module's parameters. What is missing comes from the manifest.
+	// Config has the module's parameters. The manifest's defaults replace missing ones.
 	Config map[string]any
-	// ImplementationConfig gives the parameters of each provided implementation.
+	// ImplementationConfig has the parameters of each provided implementation.
 	ImplementationConfig map[string]map[string]any
-	// Connections by requirement; the position in the list is the index.
+	// Connections are the connections by requirement, in the order of their indices.
 	Connections map[string][]Connection
 	Mapping     *ModuleMapping
-	// Access to other modules' parameters through the config service. nil: none.
+	// Access is the access to other modules' parameters. The default is none.
 	Access *Access
-	// Telemetry is the id under which the module may publish telemetry. nil: it may not.
+	// Telemetry is the id under which the module may publish telemetry. With nil it may not.
 	Telemetry *int
-	// Capabilities is passed through to the module.
+	// Capabilities are sent to the module as they are.
 	Capabilities []string
-	// Standalone says that the manager does not start the module. It is awaited all the same.
+	// Standalone modules are not started by the manager, but awaited.
 	Standalone bool
 	// Ignored modules are neither started nor awaited, but listed.
 	Ignored bool
@@ -66,11 +66,11 @@ type ModuleMapping struct {
 	Implementations map[string]everest.Mapping `json:"implementations,omitempty"`
 }
 
-// Access says which parameters of other modules a module may read and write. Its own it always may.
+// Access is which parameters of other modules a module may read and write. It may always access its own.
 type Access struct {
 	GlobalRead, GlobalWrite bool
-	// SetReadOnly shows read only parameters as writable ones where all parameters are asked for. EVerest's manager lets
-	// them be written without it as well.
+	// SetReadOnly shows read-only parameters as writable in the answer to a request for all parameters. EVerest's manager
+	// accepts writes to them even without it.
 	SetReadOnly bool
 	Modules     map[string]ModuleAccess
 }
@@ -80,14 +80,14 @@ type ModuleAccess struct {
 	Read, Write, SetReadOnly bool
 }
 
-// Settings are the manager's settings as far as modules see them. The zero value has an installation in /usr, validation
-// off and telemetry off.
+// Settings are the part of the manager's settings that modules see. The zero value means an installation in /usr, no validation and no
+// telemetry.
 type Settings struct {
 	Prefix, DataDir, EtcDir, ModulesDir string
 	ValidateSchema                      bool
 	ForwardExceptions                   bool
 	TelemetryEnabled                    bool
-	// TelemetryPrefix default "everest-telemetry/".
+	// TelemetryPrefix goes before telemetry topics. The default is "everest-telemetry/".
 	TelemetryPrefix string
 }
 

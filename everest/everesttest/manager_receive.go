@@ -10,26 +10,26 @@ import (
 	"go.uber.org/zap"
 )
 
-// messageTypes are all that the framework knows. Any other one ends the process that receives it.
+// messageTypes are the message types of the framework. Any other type ends a C++ process that receives it.
 var messageTypes = map[string]bool{
 	"Var": true, "Cmd": true, "CmdResult": true, "ExternalMQTT": true, "RaiseError": true, "ClearError": true, "GetConfig": true,
 	"GetConfigResponse": true, "Heartbeat": true, "ModuleReady": true, "GlobalReady": true,
 }
 
-// receive takes every message to the manager, one after the other.
+// receive handles one message to the manager.
 func (m *Manager) receive(message Message) {
 	topic := strings.TrimPrefix(message.Topic, m.prefix)
 	id, kind, _ := strings.Cut(strings.TrimPrefix(topic, "modules/"), "/")
 	if kind == "metadata" {
-		m.mutex.Lock()
+		m.mu.Lock()
 		m.metadata[id] = message.Payload
-		m.mutex.Unlock()
+		m.mu.Unlock()
 		return
 	}
 	data, messageType, err := unwrap(message.Payload)
 	if err != nil {
 		if errors.Is(err, ErrPoisoned) {
-			m.cancel(fmt.Errorf("%w: topic %s: %s", ErrPoisoned, message.Topic, messageType))
+			m.finish(fmt.Errorf("%w: topic %s: %s", ErrPoisoned, message.Topic, messageType))
 			return
 		}
 		m.log.Warn("message dropped", zap.String("topic", message.Topic), zap.Error(err))
@@ -45,11 +45,11 @@ func (m *Manager) receive(message Message) {
 	}
 }
 
-// unwrap opens an envelope as a process of EVerest 2026.02.0 does, which does not survive every one.
+// unwrap decodes an envelope. It returns ErrPoisoned where a process of EVerest 2026.02.0 would end.
 func unwrap(payload []byte) (data json.RawMessage, messageType string, err error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(payload, &members); err != nil {
-		return nil, "", fmt.Errorf("no JSON object: %w", err)
+		return nil, "", fmt.Errorf("not a JSON object: %w", err)
 	}
 	raw, present := members["msg_type"]
 	if !present {
@@ -61,21 +61,21 @@ func unwrap(payload []byte) (data json.RawMessage, messageType string, err error
 	return members["data"], messageType, nil
 }
 
-// takeReady notes that a module is ready, or no longer, and tells all modules when every one is.
+// takeReady records whether a module is ready, and publishes it when all modules are.
 func (m *Manager) takeReady(id string, data json.RawMessage) {
 	var ready bool
 	if err := json.Unmarshal(data, &ready); err != nil {
-		m.log.Warn("ready without a truth value", zap.String("module", id), zap.Error(err))
+		m.log.Warn("ready without a boolean", zap.String("module", id), zap.Error(err))
 		return
 	}
-	m.mutex.Lock()
+	m.mu.Lock()
 	m.ready[id] = ready
-	all := ready && len(m.missing()) == 0
-	m.mutex.Unlock()
+	all := ready && len(m.missingLocked()) == 0
+	m.mu.Unlock()
 	if !all {
 		return
 	}
-	ctx, cancel := context.WithTimeout(m.context, answerTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
 	if !m.config.RetainTopics {
 		m.clearRetained(ctx)
@@ -84,11 +84,11 @@ func (m *Manager) takeReady(id string, data json.RawMessage) {
 		m.log.Warn("global ready not sent", zap.Error(err))
 		return
 	}
-	m.mutex.Lock()
+	m.mu.Lock()
 	m.globalReady++
 	close(m.changed)
 	m.changed = make(chan struct{})
-	m.mutex.Unlock()
+	m.mu.Unlock()
 }
 
 func (m *Manager) publish(ctx context.Context, topic, messageType string, data any) error {
@@ -96,5 +96,5 @@ func (m *Manager) publish(ctx context.Context, topic, messageType string, data a
 	if err != nil {
 		return err
 	}
-	return m.wire.publish(ctx, m.prefix+topic, 2, false, payload)
+	return m.conn.publish(ctx, m.prefix+topic, 2, false, payload)
 }

@@ -75,14 +75,14 @@ func TestConfigService(t *testing.T) {
 			broker := NewBroker(t)
 			manager := startTestManager(t, testConfig(t, broker))
 			p := dialPeer(t, broker, "everest/modules/"+test.origin+"/response")
-			p.say(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"`+test.kind+`","origin":"`+test.origin+`","request":`+test.request+`}}`)
+			p.send(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"`+test.kind+`","origin":"`+test.origin+`","request":`+test.request+`}}`)
 			want := test.want
 			if want == "" {
-				p.say(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Get","origin":"ghost","request":{"type":"AllMappings"}}}`)
-				p.say(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Get","origin":"`+test.origin+`","request":{"type":"AllMappings"}}}`)
+				p.send(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Get","origin":"ghost","request":{"type":"AllMappings"}}}`)
+				p.send(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Get","origin":"`+test.origin+`","request":{"type":"AllMappings"}}}`)
 				want = `{"status":"Ok","status_info":"","type":"Get","response":{"type":"AllMappings","data":{"gomod":null,"peer_1":` + peerMapping + `}}}`
 			}
-			answer := p.hear(t)
+			answer := p.receive(t)
 			if answer.QoS != 2 || answer.Retained {
 				t.Errorf("QoS %d, retained %v", answer.QoS, answer.Retained)
 			}
@@ -104,14 +104,14 @@ func TestConfigServiceShowsReadOnlyAsWritable(t *testing.T) {
 	config.Modules["gomod"] = gomod
 	manager := startTestManager(t, config)
 	p := dialPeer(t, broker, "everest/modules/gomod/response")
-	p.say(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Get","origin":"gomod","request":{"type":"Value","identifier":{"module_id":"peer_1","configuration_parameter_name":"name"}}}}`)
-	equalJSON(t, p.hear(t).Payload, `{"msg_type":"GetConfigResponse","data":{"status":"Ok","status_info":"","type":"Get","response":{"type":"Value",
+	p.send(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Get","origin":"gomod","request":{"type":"Value","identifier":{"module_id":"peer_1","configuration_parameter_name":"name"}}}}`)
+	equalJSON(t, p.receive(t).Payload, `{"msg_type":"GetConfigResponse","data":{"status":"Ok","status_info":"","type":"Get","response":{"type":"Value",
 		"data":{"characteristics":{"datatype":"string","mutability":"ReadOnly"},"name":"name","value":"Peer eins"}}}}`)
-	p.say(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Get","origin":"gomod","request":{"type":"All"}}}`)
-	equalJSON(t, p.hear(t).Payload, `{"msg_type":"GetConfigResponse","data":{"status":"Ok","status_info":"","type":"Get","response":{"type":"All",
+	p.send(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Get","origin":"gomod","request":{"type":"All"}}}`)
+	equalJSON(t, p.receive(t).Payload, `{"msg_type":"GetConfigResponse","data":{"status":"Ok","status_info":"","type":"Get","response":{"type":"All",
 		"data":{"gomod":`+gomodParameters+`,"peer_1":`+strings.ReplaceAll(peerParameters, "ReadOnly", "ReadWrite")+`}}}}`)
-	p.say(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Set","origin":"gomod","request":{"identifier":{"module_id":"peer_1","configuration_parameter_name":"name"},"value":"new"}}}`)
-	equalJSON(t, p.hear(t).Payload, `{"msg_type":"GetConfigResponse","data":{"response":{"status":"RebootRequired"},"status":"Ok","status_info":"","type":"Set"}}`)
+	p.send(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Set","origin":"gomod","request":{"identifier":{"module_id":"peer_1","configuration_parameter_name":"name"},"value":"new"}}}`)
+	equalJSON(t, p.receive(t).Payload, `{"msg_type":"GetConfigResponse","data":{"response":{"status":"RebootRequired"},"status":"Ok","status_info":"","type":"Set"}}`)
 	if value, ok := manager.UserConfig("peer_1", "", "name"); !ok || value != "new" {
 		t.Errorf("stored %q, %v", value, ok)
 	}

@@ -98,7 +98,7 @@ func testConfig(t *testing.T, broker everest.Broker) ManagerConfig {
 
 // peer is a client that says on the wire what a test wants.
 type peer struct {
-	*wire
+	*brokerConn
 	inbox chan Message
 }
 
@@ -106,7 +106,7 @@ func dialPeer(t *testing.T, broker everest.Broker, filters ...string) *peer {
 	t.Helper()
 	p := &peer{inbox: make(chan Message, 1000)}
 	var err error
-	if p.wire, err = dialWire(t.Context(), broker, "peer", func(m Message) { p.inbox <- m }); err != nil {
+	if p.brokerConn, err = dialBroker(t.Context(), broker, "peer", func(m Message) { p.inbox <- m }); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.stop)
@@ -116,14 +116,14 @@ func dialPeer(t *testing.T, broker everest.Broker, filters ...string) *peer {
 	return p
 }
 
-func (p *peer) say(t *testing.T, topic, payload string) {
+func (p *peer) send(t *testing.T, topic, payload string) {
 	t.Helper()
 	if err := p.publish(t.Context(), topic, 2, false, []byte(payload)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (p *peer) hear(t *testing.T) Message {
+func (p *peer) receive(t *testing.T) Message {
 	t.Helper()
 	select {
 	case m := <-p.inbox:
@@ -166,7 +166,7 @@ func TestManagerStartTopics(t *testing.T) {
 		p := dialPeer(t, broker, "everest/#")
 		topics := map[string][]byte{}
 		for len(topics) < 9 {
-			m := p.hear(t)
+			m := p.receive(t)
 			if !m.Retained || m.QoS != 2 {
 				t.Errorf("%s: retained %v, QoS %d", m.Topic, m.Retained, m.QoS)
 			}
@@ -203,13 +203,13 @@ func TestManagerStartTopicsWithValidation(t *testing.T) {
 	config.Settings.ValidateSchema = true
 	startTestManager(t, config)
 	p := dialPeer(t, broker, "everest/types", "everest/type_definitions/#", "everest/schemas")
-	equalJSON(t, p.hear(t).Payload, `{"msg_type":"GetConfigResponse","data":["/text_message"]}`)
-	file := p.hear(t)
+	equalJSON(t, p.receive(t).Payload, `{"msg_type":"GetConfigResponse","data":["/text_message"]}`)
+	file := p.receive(t)
 	if file.Topic != "everest/type_definitions/text_message" {
 		t.Errorf("topic %s", file.Topic)
 	}
 	equalJSON(t, file.Payload, `{"msg_type":"GetConfigResponse","data":{"MessageFormat":{"type":"string","enum":["ASCII"]}}}`)
-	if m := p.hear(t); m.Topic != "everest/schemas" {
+	if m := p.receive(t); m.Topic != "everest/schemas" {
 		t.Errorf("topic %s", m.Topic)
 	}
 }
@@ -218,21 +218,21 @@ func TestManagerReady(t *testing.T) {
 	ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		manager := startTestManager(t, testConfig(t, broker))
 		p := dialPeer(t, broker, "everest/ready", "everest/module_names")
-		if m := p.hear(t); m.Topic != "everest/module_names" || len(m.Payload) == 0 {
+		if m := p.receive(t); m.Topic != "everest/module_names" || len(m.Payload) == 0 {
 			t.Fatalf("%s %s", m.Topic, m.Payload)
 		}
 		if diff := cmp.Diff([]string{"gomod", "peer_1"}, manager.Missing()); diff != "" {
 			t.Error(diff)
 		}
-		p.say(t, "everest/modules/gomod/ready", `{"data":true,"msg_type":"ModuleReady"}`)
-		p.say(t, "everest/modules/gomod/ready", `{"data":false,"msg_type":"ModuleReady"}`)
-		p.say(t, "everest/modules/peer_1/ready", `{"data":true,"msg_type":"ModuleReady"}`)
-		p.say(t, "everest/modules/nobody/ready", `{"data":true,"msg_type":"ModuleReady"}`)
-		p.say(t, "everest/modules/gomod/ready", `{"data":true,"msg_type":"ModuleReady"}`)
-		if m := p.hear(t); m.Topic != "everest/module_names" || len(m.Payload) != 0 || m.QoS != 0 {
+		p.send(t, "everest/modules/gomod/ready", `{"data":true,"msg_type":"ModuleReady"}`)
+		p.send(t, "everest/modules/gomod/ready", `{"data":false,"msg_type":"ModuleReady"}`)
+		p.send(t, "everest/modules/peer_1/ready", `{"data":true,"msg_type":"ModuleReady"}`)
+		p.send(t, "everest/modules/nobody/ready", `{"data":true,"msg_type":"ModuleReady"}`)
+		p.send(t, "everest/modules/gomod/ready", `{"data":true,"msg_type":"ModuleReady"}`)
+		if m := p.receive(t); m.Topic != "everest/module_names" || len(m.Payload) != 0 || m.QoS != 0 {
 			t.Errorf("the start-up topic is not cleared before ready: %s %q with QoS %d", m.Topic, m.Payload, m.QoS)
 		}
-		ready := p.hear(t)
+		ready := p.receive(t)
 		if ready.Topic != "everest/ready" || ready.Retained || ready.QoS != 2 {
 			t.Errorf("%+v", ready)
 		}
@@ -241,14 +241,14 @@ func TestManagerReady(t *testing.T) {
 			t.Fatal(err)
 		}
 		// A module that comes back is told again.
-		p.say(t, "everest/modules/gomod/ready", `{"data":true,"msg_type":"ModuleReady"}`)
-		equalJSON(t, p.hear(t).Payload, `{"data":true,"msg_type":"GlobalReady"}`)
+		p.send(t, "everest/modules/gomod/ready", `{"data":true,"msg_type":"ModuleReady"}`)
+		equalJSON(t, p.receive(t).Payload, `{"data":true,"msg_type":"GlobalReady"}`)
 		if err := manager.WaitGlobalReady(t.Context(), 2); err != nil {
 			t.Fatal(err)
 		}
 		late := dialPeer(t, broker, "everest/#")
-		late.say(t, "everest/end", `{}`)
-		if m := late.hear(t); m.Topic != "everest/end" {
+		late.send(t, "everest/end", `{}`)
+		if m := late.receive(t); m.Topic != "everest/end" {
 			t.Errorf("%s is retained", m.Topic)
 		}
 	})
@@ -261,16 +261,16 @@ func TestManagerRetainTopics(t *testing.T) {
 		manager := startTestManager(t, config)
 		p := dialPeer(t, broker)
 		for _, id := range []string{"gomod", "peer_1"} {
-			p.say(t, "everest/modules/"+id+"/ready", `{"data":true,"msg_type":"ModuleReady"}`)
+			p.send(t, "everest/modules/"+id+"/ready", `{"data":true,"msg_type":"ModuleReady"}`)
 		}
 		if err := manager.WaitReady(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if m := dialPeer(t, broker, "everest/module_names").hear(t); !m.Retained {
+		if m := dialPeer(t, broker, "everest/module_names").receive(t); !m.Retained {
 			t.Error("the topic came live")
 		}
 		manager.Kill()
-		if m := dialPeer(t, broker, "everest/module_names").hear(t); !m.Retained {
+		if m := dialPeer(t, broker, "everest/module_names").receive(t); !m.Retained {
 			t.Error("the topic came live")
 		}
 		if err := manager.Err(); !errors.Is(err, net.ErrClosed) {
@@ -307,7 +307,7 @@ func TestManagerEndsOfPoison(t *testing.T) {
 			broker := NewBroker(t)
 			manager := startTestManager(t, testConfig(t, broker))
 			p := dialPeer(t, broker, "everest/modules/gomod/response")
-			p.say(t, test.topic, test.payload)
+			p.send(t, test.topic, test.payload)
 			if test.ends {
 				<-manager.Done()
 				if err := manager.Err(); !errors.Is(err, ErrPoisoned) || !strings.Contains(err.Error(), test.topic) {
@@ -315,8 +315,8 @@ func TestManagerEndsOfPoison(t *testing.T) {
 				}
 				return
 			}
-			p.say(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Get","origin":"gomod","request":{"type":"AllMappings"}}}`)
-			p.hear(t)
+			p.send(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Get","origin":"gomod","request":{"type":"AllMappings"}}}`)
+			p.receive(t)
 			if err := manager.Err(); err != nil {
 				t.Error(err)
 			}
@@ -347,7 +347,7 @@ func TestManagerLosesBroker(t *testing.T) {
 	if err := manager.Err(); !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
 	}
-	if _, err := StartManager(t.Context(), testConfig(t, broker.Address())); err == nil || !strings.Contains(err.Error(), broker.URL()) {
+	if _, err := StartManager(t.Context(), testConfig(t, broker.Address())); err == nil || !strings.Contains(err.Error(), broker.Address().String()) {
 		t.Errorf("error %v does not name the broker", err)
 	}
 }
@@ -359,7 +359,7 @@ func TestManagerShutdown(t *testing.T) {
 	if err := manager.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if m := p.hear(t); string(m.Payload) != "true" || m.Retained {
+	if m := p.receive(t); string(m.Payload) != "true" || m.Retained {
 		t.Errorf("%+v", m)
 	}
 }
@@ -387,15 +387,17 @@ func TestManagerMetadata(t *testing.T) {
 	broker := NewBroker(t)
 	manager := startTestManager(t, testConfig(t, broker))
 	p := dialPeer(t, broker, "everest/modules/gomod/response")
-	p.say(t, "everest/modules/gomod/metadata", `{"msg_type":"GetConfigResponse","data":{}}`)
-	p.say(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Get","origin":"gomod","request":{"type":"AllMappings"}}}`)
-	p.hear(t)
-	if got := string(manager.Metadata("gomod")); got != `{"msg_type":"GetConfigResponse","data":{}}` {
+	p.send(t, "everest/modules/gomod/metadata", `{"msg_type":"GetConfigResponse","data":{}}`)
+	p.send(t, "everest/config/request", `{"msg_type":"GetConfig","data":{"type":"Get","origin":"gomod","request":{"type":"AllMappings"}}}`)
+	p.receive(t)
+	manager.mu.Lock()
+	defer manager.mu.Unlock()
+	if got := string(manager.metadata["gomod"]); got != `{"msg_type":"GetConfigResponse","data":{}}` {
 		t.Errorf("metadata %q", got)
 	}
 }
 
-func TestManagerRefusesConfig(t *testing.T) {
+func TestManagerRejectsConfig(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		change func(config *ManagerConfig, gomod, peer *ModuleConfig)
@@ -415,7 +417,7 @@ func TestManagerRefusesConfig(t *testing.T) {
 		{"too many connections", func(_ *ManagerConfig, _, peer *ModuleConfig) {
 			peer.Connections["req0"] = slices.Repeat(peer.Connections["req0"], 2)
 		}, "requirement req0 has 2 connections, the manifest asks for 1 to 1"},
-		{"unknown requirement", func(_ *ManagerConfig, gomod, _ *ModuleConfig) { gomod.Connections["lamp"] = nil }, "connection lamp is no requirement of the manifest, which has: opt, peer"},
+		{"unknown requirement", func(_ *ManagerConfig, gomod, _ *ModuleConfig) { gomod.Connections["lamp"] = nil }, "connection lamp is not a requirement of the manifest, which has: opt, peer"},
 		{"unknown module", func(_ *ManagerConfig, gomod, _ *ModuleConfig) {
 			gomod.Connections["peer"] = []Connection{{"ghost", "main"}}
 		}, "requirement peer is connected to module ghost, which is not in the configuration"},

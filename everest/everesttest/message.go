@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// Message is one MQTT message as it came from the broker.
+// Message is an MQTT message as the broker delivered it.
 type Message struct {
 	Topic    string
 	Payload  []byte
 	QoS      byte
 	Retained bool
-	// Time of arrival.
+	// Time is when the message arrived.
 	Time time.Time
 }
 
-// Envelope is the outer form of every message of the framework. Data is nil where there is none.
+// Envelope is the outer JSON object of a message of the framework. Data is nil where it is missing.
 type Envelope struct {
 	MessageType string          `json:"msg_type"`
 	Data        json.RawMessage `json:"data"`
 }
 
-// Envelope decodes the payload; false where it is none of the framework's messages.
+// Envelope decodes the payload. It returns false for a message that is not the framework's.
 func (m Message) Envelope() (Envelope, bool) {
 	var envelope Envelope
 	if json.Unmarshal(m.Payload, &envelope) != nil || envelope.MessageType == "" {
@@ -31,7 +31,7 @@ func (m Message) Envelope() (Envelope, bool) {
 	return envelope, true
 }
 
-// Kind says what a message is about.
+// Kind is the kind of a message.
 type Kind string
 
 // The kinds of messages between modules.
@@ -41,33 +41,33 @@ const (
 	KindReply    Kind = "reply"
 	KindError    Kind = "error"
 	KindReady    Kind = "ready"
-	KindOther    Kind = "other"
+	kindOther    Kind = "other"
 )
 
-// Subject is what a topic below an EVerest prefix is about.
+// Subject is the meaning of a topic.
 type Subject struct {
 	Kind Kind
-	// ModuleID and ImplementationID are the provider's; empty for KindOther.
+	// ModuleID and ImplementationID are the provider's. They are empty for an unknown kind.
 	ModuleID         string
 	ImplementationID string
-	// Name of the variable or command, or the type of the error ("generic/VendorError").
+	// Name is the name of the variable or command, or the type of the error ("generic/VendorError").
 	Name string
-	// Caller is who gets a reply; empty for other kinds.
+	// Caller is the receiver of a reply. It is empty for other kinds.
 	Caller string
 }
 
-// SubjectOf reads a topic below the EVerest prefix, which ends in a slash.
+// SubjectOf returns the subject of a topic. prefix is the EVerest prefix and ends in a slash.
 func SubjectOf(prefix, topic string) Subject {
 	rest, below := strings.CutPrefix(topic, prefix+"modules/")
 	if !below {
-		return Subject{Kind: KindOther}
+		return Subject{Kind: kindOther}
 	}
 	parts := strings.Split(rest, "/")
 	if len(parts) == 2 && parts[1] == "ready" {
 		return Subject{Kind: KindReady, ModuleID: parts[0]}
 	}
 	if len(parts) < 5 || parts[1] != "impl" {
-		return Subject{Kind: KindOther}
+		return Subject{Kind: kindOther}
 	}
 	subject := Subject{ModuleID: parts[0], ImplementationID: parts[2], Name: parts[4]}
 	switch {
@@ -80,7 +80,7 @@ func SubjectOf(prefix, topic string) Subject {
 	case parts[3] == "error" && len(parts) == 6:
 		subject.Kind, subject.Name = KindError, parts[4]+"/"+parts[5]
 	default:
-		return Subject{Kind: KindOther}
+		return Subject{Kind: kindOther}
 	}
 	return subject
 }

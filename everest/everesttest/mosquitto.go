@@ -20,13 +20,13 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// MosquittoConfig says how a mosquitto process runs.
+// MosquittoConfig configures a mosquitto process.
 type MosquittoConfig struct {
-	// SocketPath is a UNIX socket to listen on instead of a free TCP port of the loopback interface.
+	// SocketPath is a UNIX socket to listen on. The default is a free TCP port of the loopback interface.
 	SocketPath string
-	// Lines are added to the configuration, for example "set_tcp_nodelay true". Without any mosquitto is untuned.
+	// Lines are added to the configuration, for example "set_tcp_nodelay true". The default are mosquitto's own defaults.
 	Lines []string
-	// Program is the executable; empty: looked up, see FindMosquitto.
+	// Program is the executable. The default is the one that FindMosquitto returns.
 	Program string
 }
 
@@ -43,8 +43,8 @@ type Mosquitto struct {
 // ErrNoMosquitto is returned where no mosquitto is installed.
 var ErrNoMosquitto = errors.New("everesttest: no mosquitto in PATH, /usr/sbin or /usr/local/sbin")
 
-// FindMosquitto returns the path of the mosquitto program, or ErrNoMosquitto. Distributions put it where the PATH of an
-// ordinary user does not lead.
+// FindMosquitto returns the path of the mosquitto program, or ErrNoMosquitto. It also searches folders that the PATH of an ordinary
+// user lacks.
 func FindMosquitto() (string, error) {
 	for _, candidate := range []string{"mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"} {
 		if path, err := exec.LookPath(candidate); err == nil {
@@ -54,7 +54,7 @@ func FindMosquitto() (string, error) {
 	return "", ErrNoMosquitto
 }
 
-// StartMosquitto starts a mosquitto and returns when it accepts connections. ctx bounds the start only. Close it.
+// StartMosquitto starts a mosquitto and waits until it accepts connections. ctx bounds the start only. The caller must close it.
 func StartMosquitto(ctx context.Context, config MosquittoConfig) (*Mosquitto, error) {
 	if config.Program == "" {
 		program, err := FindMosquitto()
@@ -64,7 +64,7 @@ func StartMosquitto(ctx context.Context, config MosquittoConfig) (*Mosquitto, er
 		config.Program = program
 	}
 	var err error
-	// Between choosing a port and mosquitto's listening on it somebody else can take it.
+	// Another process may take the port between its choice and the start of mosquitto.
 	for range 5 {
 		var broker *Mosquitto
 		broker, err = startMosquitto(ctx, config)
@@ -97,7 +97,7 @@ func startMosquitto(ctx context.Context, config MosquittoConfig) (*Mosquitto, er
 		lines = append(lines, "listener "+strconv.Itoa(port)+" 127.0.0.1")
 	}
 	if account, err := user.Current(); err == nil && os.Geteuid() == 0 {
-		// Started as root it would change to an account that may not write to the socket's folder.
+		// As root, mosquitto changes to an account that may not write to the folder of the socket.
 		lines = append(lines, "user "+account.Username)
 	}
 	lines = append(lines, config.Lines...)
@@ -127,14 +127,14 @@ func (m *Mosquitto) start(program, file string) error {
 		m.process = command.Process
 		started <- err
 		if err == nil {
-			// The exit status says nothing that waitAccepting or Close would not know.
+			// waitAccepting and Close do not need the exit status.
 			_ = command.Wait()
 		}
 	}()
 	return <-started
 }
 
-// waitAccepting returns when the broker accepts a connection.
+// waitAccepting waits until the broker accepts a connection.
 func (m *Mosquitto) waitAccepting(ctx context.Context) error {
 	network, address := "tcp", net.JoinHostPort(m.address.Host, strconv.Itoa(m.address.Port))
 	if m.address.SocketPath != "" {
@@ -152,26 +152,20 @@ func (m *Mosquitto) waitAccepting(ctx context.Context) error {
 		select {
 		case <-retry.C:
 		case <-m.exited:
-			return fmt.Errorf("everesttest: mosquitto ended at its start: %s", m.Output())
+			return fmt.Errorf("everesttest: mosquitto ended at its start: %s", m.output.String())
 		case <-ctx.Done():
 			return fmt.Errorf("everesttest: mosquitto does not accept connections at %s: %w", m.address, ctx.Err())
 		}
 	}
 }
 
-// Address is where the broker listens.
+// Address returns the address at which the broker listens.
 func (m *Mosquitto) Address() everest.Broker { return m.address }
 
-// URL is the address as text: tcp://127.0.0.1:port or unix:///path.
-func (m *Mosquitto) URL() string { return m.address.String() }
-
-// Output is what the process has written so far.
-func (m *Mosquitto) Output() string { return strings.TrimSpace(m.output.String()) }
-
-// Close ends the process and returns when it has ended. It may be called more than once.
+// Close ends the process and waits for its end. It may be called more than once.
 func (m *Mosquitto) Close() error {
 	m.stop.Do(func() {
-		// A process that has ended already cannot be signalled, which is what is wanted.
+		// Fails only for a process that has ended.
 		_ = m.process.Signal(syscall.SIGTERM)
 		kill := time.AfterFunc(10*time.Second, func() { _ = m.process.Kill() })
 		<-m.exited
@@ -181,8 +175,8 @@ func (m *Mosquitto) Close() error {
 	return nil
 }
 
-// freePort returns a port that is free now, from below those that Linux gives to whoever does not ask for one: another
-// test's broker would be taken for mosquitto.
+// freePort returns a free port below the range that Linux assigns by itself. Another test's broker might otherwise get this port and
+// be taken for mosquitto.
 func freePort() (int, error) {
 	var err error
 	for range 1000 {
@@ -197,20 +191,20 @@ func freePort() (int, error) {
 
 // lockedBuffer is a bytes.Buffer that one goroutine may read while another writes.
 type lockedBuffer struct {
-	mutex  sync.Mutex
+	mu     sync.Mutex
 	buffer bytes.Buffer
 }
 
 // Write implements io.Writer.
 func (b *lockedBuffer) Write(data []byte) (int, error) {
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	return b.buffer.Write(data)
 }
 
-// String returns what was written so far.
+// String returns the text so far, without space around it.
 func (b *lockedBuffer) String() string {
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
-	return b.buffer.String()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.TrimSpace(b.buffer.String())
 }

@@ -8,30 +8,30 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// Packet is one MQTT packet as it passed a proxy.
+// Packet is an MQTT packet that a proxy has received.
 type Packet struct {
 	Time time.Time
-	// Connection counts the connections to the proxy, from 1.
+	// Connection is the number of the connection to the proxy, from 1.
 	Connection int
-	// FromClient tells packets of the client from those of the broker.
+	// FromClient is true for a packet of the client, false for one of the broker.
 	FromClient bool
-	// Type is MQTT's name of the packet: "CONNECT", "PUBLISH", "SUBACK".
+	// Type is MQTT's name of the packet type, such as "PUBLISH".
 	Type string
-	// Topic and Payload of a PUBLISH.
+	// Topic and Payload are set for a PUBLISH.
 	Topic   string
 	Payload []byte
-	// Filters of a SUBSCRIBE or UNSUBSCRIBE.
+	// Filters are set for a SUBSCRIBE or UNSUBSCRIBE.
 	Filters []string
-	// QoS of a PUBLISH, or that of a SUBSCRIBE's first filter.
+	// QoS is that of a PUBLISH, or of the first filter of a SUBSCRIBE.
 	QoS      byte
 	Retained bool
-	// MessageID pairs packets with their acknowledgements.
+	// MessageID connects a packet with its acknowledgements.
 	MessageID uint16
-	// Connect is what a CONNECT says, else nil.
+	// Connect is set for a CONNECT.
 	Connect *Connect
 }
 
-// Connect is what a client says about itself.
+// Connect is the content of a CONNECT packet.
 type Connect struct {
 	ClientID     string
 	CleanSession bool

@@ -13,15 +13,15 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// Proxy stands between clients and a broker. It writes down every packet that passes, and it can make go wrong what goes
-// wrong in the field: a connection cut, a broker that is gone, a subscriber that is slow, a message that is lost, late or
-// delivered twice. It speaks MQTT 3.1.1. All methods are safe for concurrent use.
+// Proxy forwards MQTT 3.1.1 between clients and a broker, and records every packet. It simulates faults of the field: a lost
+// connection, a missing broker, a slow subscriber, and a message that is lost, late or delivered twice. Its methods may be called
+// from several goroutines.
 type Proxy struct {
 	broker   everest.Broker
 	listener net.Listener
 	running  sync.WaitGroup
 
-	mutex       sync.Mutex
+	mu          sync.Mutex
 	recorded    []Packet
 	recording   chan struct{}
 	faults      []*Fault
@@ -32,7 +32,7 @@ type Proxy struct {
 	closed      bool
 }
 
-// StartProxy starts a proxy to the broker on a free port of the loopback interface. Close it.
+// StartProxy starts a proxy to broker on a free port of the loopback interface. The caller must close it.
 func StartProxy(broker everest.Broker) (*Proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -43,61 +43,59 @@ func StartProxy(broker everest.Broker) (*Proxy, error) {
 	return p, nil
 }
 
-// Address is where clients connect.
+// Address returns the address to which clients connect.
 func (p *Proxy) Address() everest.Broker {
 	tcp := p.listener.Addr().(*net.TCPAddr)
 	return everest.Broker{Host: tcp.IP.String(), Port: tcp.Port}
 }
 
-// Packets returns everything that has passed so far, in the order in which the proxy read it. What a fault took away or
-// held back is among it, for it was sent.
+// Packets returns all packets so far, in the order in which the proxy received them. It includes packets that a fault has affected.
 func (p *Proxy) Packets() []Packet {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return slices.Clone(p.recorded)
 }
 
-// Wait returns when the recorded packets satisfy the predicate, with these packets.
+// Wait waits until enough returns true for the packets so far, and returns these packets.
 func (p *Proxy) Wait(ctx context.Context, enough func([]Packet) bool) ([]Packet, error) {
 	for {
-		p.mutex.Lock()
+		p.mu.Lock()
 		recorded, recording := slices.Clone(p.recorded), p.recording
-		p.mutex.Unlock()
+		p.mu.Unlock()
 		if enough(recorded) {
 			return recorded, nil
 		}
 		select {
 		case <-recording:
 		case <-ctx.Done():
-			return recorded, fmt.Errorf("everesttest: the packets waited for are not among the %d that passed: %w", len(recorded), context.Cause(ctx))
+			return recorded, fmt.Errorf("everesttest: waiting for packets, after %d: %w", len(recorded), context.Cause(ctx))
 		}
 	}
 }
 
-// Cut ends all connections at once, without a word to either side. New ones are served.
+// Cut closes all connections. Clients may connect again.
 func (p *Proxy) Cut() {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for connection := range p.connections {
 		connection.cut()
 	}
 }
 
-// Refuse makes the broker seem gone: all connections end, and new ones end at once until it is called with false.
+// Refuse(true) simulates a broker that is gone: it closes all connections, and new ones at once. Refuse(false) ends that.
 func (p *Proxy) Refuse(refuse bool) {
-	p.mutex.Lock()
+	p.mu.Lock()
 	p.refusing = refuse
-	p.mutex.Unlock()
+	p.mu.Unlock()
 	if refuse {
 		p.Cut()
 	}
 }
 
-// Stall holds everything from the broker to the clients back, as a client does that does not read, until it is called with
-// false.
+// Stall(true) stops forwarding packets to the clients, as if they did not read. Stall(false) resumes.
 func (p *Proxy) Stall(stall bool) {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	switch {
 	case stall && p.stalled == nil:
 		p.stalled = make(chan struct{})
@@ -107,11 +105,11 @@ func (p *Proxy) Stall(stall bool) {
 	}
 }
 
-// Close ends all connections and returns when nothing of the proxy runs any more.
+// Close closes all connections. On return no goroutine of the proxy runs any longer.
 func (p *Proxy) Close() error {
-	p.mutex.Lock()
+	p.mu.Lock()
 	p.closed = true
-	p.mutex.Unlock()
+	p.mu.Unlock()
 	p.Stall(false)
 	p.Cut()
 	err := p.listener.Close()
@@ -134,9 +132,9 @@ func (p *Proxy) accept() {
 			client.Close()
 			continue
 		}
-		p.mutex.Lock()
+		p.mu.Lock()
 		if p.refusing || p.closed {
-			p.mutex.Unlock()
+			p.mu.Unlock()
 			client.Close()
 			broker.Close()
 			continue
@@ -146,14 +144,14 @@ func (p *Proxy) accept() {
 		p.connections[connection] = true
 		p.running.Go(func() { connection.pump(connection.client, connection.broker, true) })
 		p.running.Go(func() { connection.pump(connection.broker, connection.client, false) })
-		p.mutex.Unlock()
+		p.mu.Unlock()
 	}
 }
 
-// passing records a packet and returns the fault that it falls under, if any, and what it has to wait for.
+// passing records a packet. It returns the fault that affects the packet, if any, and a channel to wait for while stalled.
 func (p *Proxy) passing(packet Packet) (fault *Fault, stalled <-chan struct{}) {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.recorded = append(p.recorded, packet)
 	close(p.recording)
 	p.recording = make(chan struct{})
@@ -178,19 +176,19 @@ type proxyConnection struct {
 	client, broker *proxyEnd
 }
 
-// proxyEnd is the connection to one side.
+// proxyEnd is one of the two connections of a proxyConnection.
 type proxyEnd struct {
-	conn  net.Conn
-	write sync.Mutex
+	conn    net.Conn
+	writing sync.Mutex // held for each write
 
-	// settled are the messages of this side which the proxy acknowledges itself, for the other side does not know them.
-	mutex   sync.Mutex
+	// settled are the ids of messages of this side that the proxy acknowledges itself, because the other side never got them.
+	mu      sync.Mutex
 	settled map[uint16]bool
 }
 
 func (e *proxyEnd) send(packet packets.ControlPacket) error {
-	e.write.Lock()
-	defer e.write.Unlock()
+	e.writing.Lock()
+	defer e.writing.Unlock()
 	return packet.Write(e.conn)
 }
 
@@ -199,13 +197,13 @@ func (c *proxyConnection) cut() {
 	c.broker.conn.Close()
 }
 
-// pump moves packets one way until either side ends.
+// pump forwards packets in one direction until either side ends.
 func (c *proxyConnection) pump(from, to *proxyEnd, fromClient bool) {
 	defer func() {
 		c.cut()
-		c.proxy.mutex.Lock()
+		c.proxy.mu.Lock()
 		delete(c.proxy.connections, c)
-		c.proxy.mutex.Unlock()
+		c.proxy.mu.Unlock()
 	}()
 	for {
 		raw, err := packets.ReadPacket(from.conn)
@@ -230,7 +228,7 @@ func (c *proxyConnection) pump(from, to *proxyEnd, fromClient bool) {
 	}
 }
 
-// settle acknowledges a message to the side that sent it, in place of the other side.
+// settle acknowledges a message to its sender, in place of the receiver.
 func (e *proxyEnd) settle(message *packets.PublishPacket) error {
 	switch message.Qos {
 	case 1:
@@ -238,12 +236,12 @@ func (e *proxyEnd) settle(message *packets.PublishPacket) error {
 		acknowledge.MessageID = message.MessageID
 		return e.send(acknowledge)
 	case 2:
-		e.mutex.Lock()
+		e.mu.Lock()
 		if e.settled == nil {
 			e.settled = map[uint16]bool{}
 		}
 		e.settled[message.MessageID] = true
-		e.mutex.Unlock()
+		e.mu.Unlock()
 		received := packets.NewControlPacket(packets.Pubrec).(*packets.PubrecPacket)
 		received.MessageID = message.MessageID
 		return e.send(received)
@@ -251,20 +249,20 @@ func (e *proxyEnd) settle(message *packets.PublishPacket) error {
 	return nil
 }
 
-// settles answers the second half of a delivery whose first half settle has answered.
+// settles reports whether raw completes a delivery that settle has acknowledged, and acknowledges it then.
 func (e *proxyEnd) settles(raw packets.ControlPacket) bool {
 	release, ok := raw.(*packets.PubrelPacket)
 	if !ok {
 		return false
 	}
-	e.mutex.Lock()
+	e.mu.Lock()
 	settled := e.settled[release.MessageID]
 	delete(e.settled, release.MessageID)
-	e.mutex.Unlock()
+	e.mu.Unlock()
 	if settled {
 		complete := packets.NewControlPacket(packets.Pubcomp).(*packets.PubcompPacket)
 		complete.MessageID = release.MessageID
-		// A side that is gone shows when it is read from.
+		// pump notices a closed connection when it reads.
 		_ = e.send(complete)
 	}
 	return settled

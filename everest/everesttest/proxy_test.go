@@ -23,7 +23,7 @@ func (p *peer) hearAll(t *testing.T) []string {
 	t.Helper()
 	var heard []string
 	for {
-		text := string(p.hear(t).Payload)
+		text := string(p.receive(t).Payload)
 		if text == "end" {
 			return heard
 		}
@@ -52,7 +52,7 @@ func TestFaults(t *testing.T) {
 							}
 						}
 					}
-					sender.say(t, topic+"/end", "end")
+					sender.send(t, topic+"/end", "end")
 				}
 				lost := proxy.Drop(5, match("/x"))
 				sayAll()
@@ -73,7 +73,7 @@ func TestFaults(t *testing.T) {
 					t.Error("hold", diff)
 				}
 				late.Lift()
-				sender.say(t, topic+"/end", "end")
+				sender.send(t, topic+"/end", "end")
 				if heard := receiver.hearAll(t); !slices.Equal(heard, []string{"a", "b"}) {
 					t.Error("lift", heard)
 				}
@@ -91,15 +91,15 @@ func TestProxyStall(t *testing.T) {
 		proxy := NewProxy(t, broker)
 		receiver, sender := dialPeer(t, proxy.Address(), "stall/x"), dialPeer(t, broker, "stall/x")
 		proxy.Stall(true)
-		sender.say(t, "stall/x", "1")
-		sender.hear(t)
+		sender.send(t, "stall/x", "1")
+		sender.receive(t)
 		select {
 		case m := <-receiver.inbox:
 			t.Errorf("a stalled client hears %s", m.Payload)
 		default:
 		}
 		proxy.Stall(false)
-		if got := string(receiver.hear(t).Payload); got != "1" {
+		if got := string(receiver.receive(t).Payload); got != "1" {
 			t.Errorf("heard %s", got)
 		}
 	})
@@ -114,12 +114,12 @@ func TestProxyCutAndRefuse(t *testing.T) {
 		client = dialPeer(t, proxy.Address())
 		proxy.Refuse(true)
 		<-client.lost
-		if w, err := dialWire(t.Context(), proxy.Address(), "refused", func(Message) {}); err == nil {
+		if w, err := dialBroker(t.Context(), proxy.Address(), "refused", func(Message) {}); err == nil {
 			w.stop()
 			t.Error("connected through a proxy that refuses")
 		}
 		proxy.Refuse(false)
-		dialPeer(t, proxy.Address()).say(t, "cut/x", "1")
+		dialPeer(t, proxy.Address()).send(t, "cut/x", "1")
 		published := slices.IndexFunc(proxy.Packets(), func(p Packet) bool {
 			return p.FromClient && p.Type == "PUBLISH" && p.Topic == "cut/x" && p.QoS == 2 && string(p.Payload) == "1"
 		})
@@ -137,9 +137,9 @@ func TestCheckMessage(t *testing.T) {
 		{"e/modules/p/impl/main/var/v", `{"msg_type":"Var"}`, "no data"},
 		{"e/modules/p/impl/main/var/v", `{"data":{"data":1},"msg_type":"Cmd"}`, `msg_type is "Cmd"`},
 		{"e/modules/p/impl/main/var/v", `{"data":{"data":1},"msg_type":"Value"}`, "unknown type"},
-		{"e/modules/p/impl/main/var/v", `x`, "no JSON object"},
+		{"e/modules/p/impl/main/var/v", `x`, "not a JSON object"},
 		{"e/modules/p/impl/main/var/v", "{\"data\":{\"data\":\"\xff\"},\"msg_type\":\"Var\"}", "UTF-8"},
-		{"e/modules/p/impl/main/var/v", `{"data":{"data":"` + strings.Repeat("x", everest.MaxPacketSize) + `"},"msg_type":"Var"}`, "more than a peer can take"},
+		{"e/modules/p/impl/main/var/v", `{"data":{"data":"` + strings.Repeat("x", everest.MaxPacketSize) + `"},"msg_type":"Var"}`, "more than a peer can receive"},
 		{"e/modules/p/impl/main/cmd/c", `{"data":{"id":"1","origin":"q","args":null},"msg_type":"Cmd"}`, ""},
 		{"e/modules/p/impl/main/cmd/c", `{"data":{"id":"1","origin":"q","args":[]},"msg_type":"Cmd"}`, "cannot unmarshal array"},
 		{"e/modules/p/impl/main/cmd/c", `{"data":{"id":"","origin":"q","args":{}},"msg_type":"Cmd"}`, "id or origin is empty"},
@@ -187,10 +187,10 @@ func TestSubjectOf(t *testing.T) {
 		"e/modules/p/impl/main/cmd/c/response/q":   {Kind: KindReply, ModuleID: "p", ImplementationID: "main", Name: "c", Caller: "q"},
 		"e/modules/p/impl/main/error/ns/Name":      {Kind: KindError, ModuleID: "p", ImplementationID: "main", Name: "ns/Name"},
 		"e/modules/p/ready":                        {Kind: KindReady, ModuleID: "p"},
-		"e/modules/p/impl/main/cmd/c/response/q/r": {Kind: KindOther},
-		"e/modules/p/impl/main":                    {Kind: KindOther},
-		"e/ready":                                  {Kind: KindOther},
-		"other/modules/p/ready":                    {Kind: KindOther},
+		"e/modules/p/impl/main/cmd/c/response/q/r": {Kind: kindOther},
+		"e/modules/p/impl/main":                    {Kind: kindOther},
+		"e/ready":                                  {Kind: kindOther},
+		"other/modules/p/ready":                    {Kind: kindOther},
 	} {
 		if got := SubjectOf("e/", topic); got != want {
 			t.Errorf("%s: %+v, want %+v", topic, got, want)

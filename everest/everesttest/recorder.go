@@ -11,20 +11,21 @@ import (
 
 // Recorder records messages in the order in which the broker delivers them.
 type Recorder struct {
-	wire     *wire
-	mutex    sync.Mutex
+	conn     *brokerConn
+	mu       sync.Mutex
 	messages []Message
 	arrived  chan struct{}
 }
 
-// StartRecorder connects and records everything below the filters, from the moment on in which it returns. Close it.
+// StartRecorder starts to record all messages that match the filters. On return the broker has accepted the subscriptions. The caller
+// must close it.
 func StartRecorder(ctx context.Context, broker everest.Broker, filters ...string) (*Recorder, error) {
 	r := &Recorder{arrived: make(chan struct{})}
-	wire, err := dialWire(ctx, broker, "recorder", r.record)
+	wire, err := dialBroker(ctx, broker, "recorder", r.record)
 	if err != nil {
 		return nil, err
 	}
-	r.wire = wire
+	r.conn = wire
 	if err := wire.subscribe(ctx, 2, filters...); err != nil {
 		wire.stop()
 		return nil, err
@@ -33,43 +34,43 @@ func StartRecorder(ctx context.Context, broker everest.Broker, filters ...string
 }
 
 func (r *Recorder) record(message Message) {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.messages = append(r.messages, message)
 	close(r.arrived)
 	r.arrived = make(chan struct{})
 }
 
-// Messages returns what was recorded so far.
+// Messages returns the recorded messages.
 func (r *Recorder) Messages() []Message {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return slices.Clone(r.messages)
 }
 
-// Reset forgets what was recorded so far.
+// Reset removes the recorded messages.
 func (r *Recorder) Reset() {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.messages = nil
 }
 
-// Wait returns when the recorded messages satisfy the predicate, with these messages. The predicate is asked again after each
-// message. The error of a wait in vain tells the topics that were recorded last.
+// Wait calls enough after each message until it returns true for the recorded messages, and returns these. The error of a timeout has
+// the last topics.
 func (r *Recorder) Wait(ctx context.Context, enough func([]Message) bool) ([]Message, error) {
 	for {
-		r.mutex.Lock()
+		r.mu.Lock()
 		messages, arrived := slices.Clone(r.messages), r.arrived
-		r.mutex.Unlock()
+		r.mu.Unlock()
 		if enough(messages) {
 			return messages, nil
 		}
 		select {
 		case <-arrived:
-		case <-r.wire.lost:
+		case <-r.conn.lost:
 			return messages, errBrokerLost
 		case <-ctx.Done():
-			return messages, fmt.Errorf("everesttest: the messages waited for are not among the %d recorded, the last of which are %v: %w",
+			return messages, fmt.Errorf("everesttest: waiting for messages, after %d recorded, the last of them on %v: %w",
 				len(messages), lastTopics(messages, 10), context.Cause(ctx))
 		}
 	}
@@ -93,14 +94,14 @@ func (r *Recorder) OnTopic(topic string) []Message {
 	return slices.DeleteFunc(r.Messages(), func(m Message) bool { return m.Topic != topic })
 }
 
-// Publish says something on the wire, as it is: what no module would say as well.
+// Publish publishes a message as it is, also one that no module may publish.
 func (r *Recorder) Publish(ctx context.Context, message Message) error {
-	return r.wire.publish(ctx, message.Topic, message.QoS, message.Retained, message.Payload)
+	return r.conn.publish(ctx, message.Topic, message.QoS, message.Retained, message.Payload)
 }
 
-// Close ends the recording; what was recorded stays. It may be called more than once.
+// Close ends the recording and keeps the recorded messages. It may be called more than once.
 func (r *Recorder) Close() error {
-	r.wire.stop()
+	r.conn.stop()
 	return nil
 }
 

@@ -20,41 +20,41 @@ import (
 
 // The ids of the two modules of a Station.
 const (
-	// ModuleID is the module under test.
+	// ModuleID is the id of the module under test.
 	ModuleID = "module"
-	// WorldID is everything around it.
-	WorldID = "world"
+	// worldID is the id of the module that has all fakes.
+	worldID = "world"
 )
 
 // StationConfig describes the module under test.
 type StationConfig struct {
-	// Manifest of the module, the same manifest.yaml that is installed with it.
+	// Manifest is the manifest.yaml of the module.
 	Manifest []byte
-	// Config and ImplementationConfig as in ModuleConfig.
+	// Config and ImplementationConfig are as in ModuleConfig.
 	Config               map[string]any
 	ImplementationConfig map[string]map[string]any
-	// Connections says how many implementations a requirement is connected to. Default: its min_connections.
+	// Connections is how many connections each requirement has. The default is its min_connections.
 	Connections map[string]int
 	Mapping     *ModuleMapping
-	// Settings of the manager.
+	// Settings are the settings of the manager.
 	Settings Settings
-	// Definitions of the interfaces. nil: EVerest's own, see package everest/schema.
+	// Definitions has the interfaces. The default are EVerest's own; see package everest/schema.
 	Definitions *schema.Definitions
-	// Broker to run on. Zero: an embedded one, or that of -url.
+	// Broker is the broker to use. The default is an embedded one, or that of -url.
 	Broker everest.Broker
-	// Logger for the manager and the modules. nil: none.
+	// Logger is the logger of the manager and the modules. The default is no log.
 	Logger *zap.Logger
 }
 
-// Station is a module under test with everything around it: a broker, a manager, a fake for each of its requirements and a
-// caller of everything it provides. What the module under test does is on record in its order, see Expect; what goes wrong
-// on its way to the broker is up to Proxy. Its methods may be called from several goroutines, Expect from one.
+// Station is a module under test with a broker, a manager, a fake for each of its requirements, and a caller of its commands. Expect
+// checks what the module does. Proxy makes its connection to the broker fail. Expect may be called from one goroutine, the other
+// methods from several.
 type Station struct {
-	// Manager, Recorder and Proxy are those of the station. The recorder holds everything below the prefix.
+	// Recorder records all messages below the EVerest prefix.
 	Manager  *Manager
 	Recorder *Recorder
 	Proxy    *Proxy
-	// Process is the module under test.
+	// Process is the running module under test.
 	Process *Process
 
 	t        testing.TB
@@ -63,12 +63,11 @@ type Station struct {
 	run      func(ctx context.Context, options everest.Options) error
 	world    *everest.Module
 	fakes    map[string][]*Fake
-	seen     int // how many of the recorded messages Expect has gone past
+	seen     int // how many recorded messages Expect has passed
 }
 
-// NewStation starts everything and returns when all modules are ready. run is the module under test: it connects with the
-// options, and returns when ctx ends. At the end of the test everything ends with it, and every message that the module has
-// published is checked, see CheckMessage.
+// NewStation starts a station and waits until all modules are ready. run is the module under test: it connects with the options and
+// returns when ctx ends. At the end of the test the station ends, and CheckMessage checks every message of the module.
 func NewStation(t testing.TB, config StationConfig, run func(ctx context.Context, options everest.Options) error) *Station {
 	t.Helper()
 	s := &Station{t: t, run: run, fakes: map[string][]*Fake{}}
@@ -90,7 +89,7 @@ func NewStation(t testing.TB, config StationConfig, run func(ctx context.Context
 	s.Recorder = NewRecorder(t, config.Broker, s.prefix+"#")
 	t.Cleanup(s.checkMessages)
 	s.Proxy = NewProxy(t, config.Broker)
-	world := s.Manager.Options(WorldID)
+	world := s.Manager.Options(worldID)
 	world.UncheckedCalls = true
 	world.ReadyReminder = Patience
 	s.world = RunModule(t, world, s.prepareWorld).Module
@@ -99,7 +98,7 @@ func NewStation(t testing.TB, config StationConfig, run func(ctx context.Context
 	return s
 }
 
-// managerConfig connects the module with one other that provides and requires whatever the module is in want of.
+// managerConfig connects the module under test to one other module, which provides its requirements and requires what it provides.
 func (s *Station) managerConfig(config StationConfig) ManagerConfig {
 	manifest := s.manifest
 	var provides, requires strings.Builder
@@ -113,7 +112,7 @@ func (s *Station) managerConfig(config StationConfig) ManagerConfig {
 		for i := range count {
 			id := requirement + "_" + strconv.Itoa(i)
 			fmt.Fprintf(&provides, "  %s: {interface: %s, description: a fake}\n", id, declared.Interface)
-			connections[requirement] = append(connections[requirement], Connection{WorldID, id})
+			connections[requirement] = append(connections[requirement], Connection{worldID, id})
 			s.fakes[requirement] = append(s.fakes[requirement], &Fake{station: s, id: id, definitions: config.Definitions, interfaceName: declared.Interface})
 		}
 	}
@@ -122,7 +121,7 @@ func (s *Station) managerConfig(config StationConfig) ManagerConfig {
 		fmt.Fprintf(&requires, "  %s: {interface: %s}\n", implementation, manifest.Provides[implementation].Interface)
 		world[implementation] = []Connection{{ModuleID, implementation}}
 	}
-	worldManifest := "description: everything around the module under test\nmetadata: {license: 'https://spdx.org/licenses/Apache-2.0', authors: [a test]}\n" +
+	worldManifest := "description: fakes for the module under test\nmetadata: {license: 'https://spdx.org/licenses/Apache-2.0', authors: [a test]}\n" +
 		"provides:\n" + provides.String() + "requires:\n" + requires.String()
 	return ManagerConfig{
 		Broker: config.Broker, Settings: config.Settings, Definitions: config.Definitions, Logger: config.Logger,
@@ -131,7 +130,7 @@ func (s *Station) managerConfig(config StationConfig) ManagerConfig {
 				Module: "ModuleUnderTest", Manifest: config.Manifest, Config: config.Config, ImplementationConfig: config.ImplementationConfig,
 				Connections: connections, Mapping: config.Mapping,
 			},
-			WorldID: {Module: "World", Manifest: []byte(worldManifest), Connections: world},
+			worldID: {Module: "World", Manifest: []byte(worldManifest), Connections: world},
 		},
 	}
 }
@@ -144,17 +143,17 @@ func (s *Station) prepareWorld(world *everest.Module) {
 	}
 }
 
-// Start starts the module under test again, after Process has ended. NewStation has started it for the first time.
+// Start starts the module under test again after Process has ended.
 func (s *Station) Start() {
 	s.t.Helper()
 	options := s.Manager.Options(ModuleID)
 	options.Broker = s.Proxy.Address()
-	// The manager listens already, and a ready that is said twice would be taken for a restart.
+	// The manager already listens, and would take a second ready for a restart.
 	options.ReadyReminder = Patience
 	s.Process = Run(s.t, ModuleID, func(ctx context.Context) error { return s.run(ctx, options) })
 }
 
-// Restart ends the module under test, starts it again and returns when all modules are ready again.
+// Restart ends the module under test, starts it again and waits until all modules are ready again.
 func (s *Station) Restart() {
 	s.t.Helper()
 	before := s.Manager.GlobalReadyCount()
@@ -169,22 +168,27 @@ func (s *Station) waitReady(count int) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)
 	defer cancel()
-	defer context.AfterFunc(s.Process.ended, cancel)()
-	if err := s.Manager.WaitGlobalReady(ctx, count); err != nil {
-		if s.Process.ended.Err() != nil {
-			s.t.Fatalf("the module under test ended before it was ready: %v", s.Process.Stop())
+	ready := make(chan error, 1)
+	go func() { ready <- s.Manager.WaitGlobalReady(ctx, count) }()
+	select {
+	case err := <-ready:
+		if err != nil {
+			s.t.Fatal(err)
 		}
-		s.t.Fatal(err)
+	case <-s.Process.Done():
+		cancel()
+		<-ready
+		s.t.Fatalf("the module under test ended before it was ready: %v", s.Process.Stop())
 	}
 }
 
-// checkMessages fails the test for everything that the module under test has published and must not.
+// checkMessages fails the test for each message that the module under test must not publish.
 func (s *Station) checkMessages() {
 	for _, message := range s.Recorder.Messages() {
 		subject := SubjectOf(s.prefix, message.Topic)
 		publisher := subject.ModuleID
 		if subject.Kind == KindCommand {
-			publisher = map[string]string{ModuleID: WorldID, WorldID: ModuleID}[subject.ModuleID]
+			publisher = map[string]string{ModuleID: worldID, worldID: ModuleID}[subject.ModuleID]
 		}
 		if publisher != ModuleID || string(message.Payload) == "" || s.isPoison(message.Payload) {
 			continue
@@ -199,7 +203,7 @@ func (s *Station) isPoison(payload []byte) bool {
 	return slices.ContainsFunc(PoisonPayloads(), func(poison []byte) bool { return string(poison) == string(payload) })
 }
 
-// Call calls a command of the module under test and decodes the result, unless result is nil. A failure ends the test.
+// Call calls a command of the module under test and decodes the result, unless result is nil. An error ends the test.
 func (s *Station) Call(implementation, command string, arguments, result any) {
 	s.t.Helper()
 	if err := s.TryCall(implementation, command, arguments, result); err != nil {
@@ -207,22 +211,21 @@ func (s *Station) Call(implementation, command string, arguments, result any) {
 	}
 }
 
-// TryCall calls a command of the module under test and returns its error. Arguments that do not fit the interface go out
-// all the same.
+// TryCall calls a command of the module under test and returns its error. It does not check the arguments.
 func (s *Station) TryCall(implementation, command string, arguments, result any) error {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)
 	defer cancel()
 	if _, provided := s.manifest.Provides[implementation]; !provided {
-		s.t.Fatalf("the module under test provides no implementation %s, its manifest has %s", implementation, orNone(s.manifest.ImplementationIDs()))
+		s.t.Fatalf("the module under test does not provide %s; its manifest has %s", implementation, orNone(s.manifest.ImplementationIDs()))
 	}
 	return s.world.Requires(implementation)[0].Call(ctx, command, arguments, result)
 }
 
-// Fake returns the fake that a requirement is connected to, the first of several.
+// Fake returns the first fake of a requirement.
 func (s *Station) Fake(requirement string) *Fake { return s.FakeAt(requirement, 0) }
 
-// FakeAt returns one of the fakes that a requirement is connected to.
+// FakeAt returns a fake of a requirement by its index.
 func (s *Station) FakeAt(requirement string, index int) *Fake {
 	s.t.Helper()
 	if fakes := s.fakes[requirement]; index < len(fakes) {
@@ -233,8 +236,8 @@ func (s *Station) FakeAt(requirement string, index int) *Fake {
 	return nil
 }
 
-// Poison publishes everything that cannot be understood on every topic that the module under test has subscribed, but for
-// the request to end, which any text "true" is. It returns when the broker has it all; call something afterwards to see that the module lives.
+// Poison publishes PoisonPayloads on every topic to which the module under test has subscribed, except shutdown, which takes any text
+// "true". It waits until the broker has the messages. Call a command afterwards to see that the module still works.
 func (s *Station) Poison() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)

@@ -197,7 +197,7 @@ func failing(t *testing.T, station *Station, helper func()) string {
 	return record.failure
 }
 
-func TestStationTellsWhatHappenedInstead(t *testing.T) {
+func TestExpectListsActions(t *testing.T) {
 	station := lampStation(t, everest.Broker{})
 	station.Fake("socket").Answer("load", true)
 	station.Call("lamp", "switch", map[string]any{"on": true}, nil)
@@ -212,7 +212,7 @@ func TestStationTellsWhatHappenedInstead(t *testing.T) {
 		{[]Step{Published("lamp", "brightness", 61)}, []string{"publishes lamp.brightness 61 (step 1 of 1)", `calls socket.load {"watts":60}`, `calls socket[1].load`}},
 		{[]Step{Called("socket[1]", "load", Any), Called("socket", "load", Any)}, []string{"calls socket.load anything", "(step 2 of 2)"}},
 		{[]Step{Raised("lamp", "lamp/Broken", "")}, []string{`raises lamp.lamp/Broken ""`}},
-		{[]Step{Published("lamp", "brightness", func(json.RawMessage) bool { return false })}, []string{"what the test decides on"}},
+		{[]Step{Published("lamp", "brightness", func(json.RawMessage) bool { return false })}, []string{"a value that the test checks"}},
 	} {
 		got := failing(t, station, func() { station.Expect(test.steps...) })
 		for _, want := range test.want {
@@ -224,7 +224,7 @@ func TestStationTellsWhatHappenedInstead(t *testing.T) {
 	for want, helper := range map[string]func(){
 		"requirement socket has no connection 2":         func() { station.FakeAt("socket", 2) },
 		"requirement plug has no connection 0":           func() { station.Fake("plug") },
-		"the module under test provides no implement":    func() { _ = station.TryCall("plug", "switch", nil, nil) },
+		"the module under test does not provide":    func() { _ = station.TryCall("plug", "switch", nil, nil) },
 		"lamp.switch: everest:":                          func() { station.Call("lamp", "switch", nil, nil) },
 		"fake socket_0: raise other/Error: everest":      func() { station.Fake("socket").Raise(everest.Error{Type: "other/Error"}) },
 		"fake socket_0: publish voltage: everest: publi": func() { station.Fake("socket").Publish("voltage", make(chan int)) },
@@ -369,7 +369,7 @@ func TestTrace(t *testing.T) {
 	// What was recorded of one lamp's socket drives the next lamp.
 	var socket []TraceRow
 	for _, row := range rows {
-		if row.ModuleID == WorldID {
+		if row.ModuleID == worldID {
 			socket = append(socket, row)
 		}
 	}
@@ -390,7 +390,7 @@ func TestReadTraceOfARealStation(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, row := range rows {
-		if row.Kind == KindOther || row.ModuleID == "" || row.Name == "" || len(row.Value) == 0 || i > 0 && row.Time < rows[i-1].Time {
+		if row.Kind == kindOther || row.ModuleID == "" || row.Name == "" || len(row.Value) == 0 || i > 0 && row.Time < rows[i-1].Time {
 			t.Errorf("row %d: %+v", i+1, row)
 		}
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// Patience is how long the helpers wait for something that must happen. It is no measure of speed: a busy machine is slow.
+// Patience is how long the helpers wait for an expected event before they fail. It is long because a test machine may be busy.
 const Patience = 60 * time.Second
 
-// NewManager starts a manager that ends with the test. Without a broker in the configuration it has one of its own.
+// NewManager starts a manager that ends with the test. Where the configuration has no broker, NewManager starts one.
 func NewManager(t testing.TB, config ManagerConfig) *Manager {
 	t.Helper()
 	if config.Broker == (everest.Broker{}) {
@@ -37,7 +37,7 @@ func NewManager(t testing.TB, config ManagerConfig) *Manager {
 	return manager
 }
 
-// NewRecorder starts a recorder of everything below the filters that ends with the test.
+// NewRecorder starts a recorder that ends with the test.
 func NewRecorder(t testing.TB, broker everest.Broker, filters ...string) *Recorder {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
@@ -50,7 +50,7 @@ func NewRecorder(t testing.TB, broker everest.Broker, filters ...string) *Record
 	return recorder
 }
 
-// WaitReady waits until all modules of the manager are ready; the test fails where they do not become so.
+// WaitReady waits until all modules of the manager are ready. A timeout ends the test.
 func WaitReady(t testing.TB, manager *Manager) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
@@ -60,8 +60,8 @@ func WaitReady(t testing.TB, manager *Manager) {
 	}
 }
 
-// RunModule connects a module, lets prepare register its handlers and subscriptions, and runs it until the test ends. An
-// error of the module fails the test. It returns when the module runs, which is not yet when all modules are ready.
+// RunModule connects a module, calls prepare to register handlers and subscriptions, and runs the module until the test ends. It
+// returns before all modules are ready. An error of the module fails the test.
 func RunModule(t testing.TB, options everest.Options, prepare func(*everest.Module)) *Process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
@@ -78,27 +78,26 @@ func RunModule(t testing.TB, options everest.Options, prepare func(*everest.Modu
 	return process
 }
 
-// Process is something that runs beside a test.
+// Process is a function that runs beside a test.
 type Process struct {
-	// Module is the running module where RunModule has made it, else nil.
+	// Module is the module of RunModule, otherwise nil.
 	Module *everest.Module
 
 	cancel context.CancelFunc
-	ended  context.Context // done when it has ended
-	err    error
+	done   chan struct{}
+	err    error // set before done is closed
 	expect sync.Once
 }
 
-// Run calls run on a goroutine of its own with a context that ends with the test, and then waits for it. An error other than
-// that of the context fails the test, unless Wait or Stop has asked for it. name stands before the error.
+// Run calls run on a new goroutine. At the end of the test it ends the context and waits for run. An error other than
+// context.Canceled fails the test, unless Wait or Stop has returned the error. name precedes the error.
 func Run(t testing.TB, name string, run func(context.Context) error) *Process {
 	t.Helper()
-	// The test's own context ends before its cleanups run, and in an order that does not suit modules on one broker.
+	// The test's own context ends before all cleanups, so modules would lose their broker and manager in any order.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended, end := context.WithCancel(context.WithoutCancel(t.Context()))
-	process := &Process{cancel: cancel, ended: ended}
+	process := &Process{cancel: cancel, done: make(chan struct{})}
 	go func() {
-		defer end()
+		defer close(process.done)
 		process.err = run(ctx)
 	}()
 	t.Cleanup(func() {
@@ -113,7 +112,7 @@ func Run(t testing.TB, name string, run func(context.Context) error) *Process {
 	return process
 }
 
-// Stop ends what runs and returns its error.
+// Stop ends the context of the function and returns its error.
 func (p *Process) Stop() error {
 	p.cancel()
 	<-p.Done()
@@ -121,7 +120,7 @@ func (p *Process) Stop() error {
 	return p.err
 }
 
-// Wait waits until it has ended by itself and returns its error, or the context's.
+// Wait waits until the function returns by itself and returns its error, or the error of ctx.
 func (p *Process) Wait(ctx context.Context) error {
 	select {
 	case <-p.Done():
@@ -132,10 +131,10 @@ func (p *Process) Wait(ctx context.Context) error {
 	}
 }
 
-// Done is closed when it has ended.
-func (p *Process) Done() <-chan struct{} { return p.ended.Done() }
+// Done returns a channel that is closed when the function has returned.
+func (p *Process) Done() <-chan struct{} { return p.done }
 
-// NewProxy starts a proxy to the broker that ends with the test.
+// NewProxy starts a proxy to broker that ends with the test.
 func NewProxy(t testing.TB, broker everest.Broker) *Proxy {
 	t.Helper()
 	proxy, err := StartProxy(broker)

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TraceRow is one message of a recording: a line of a JSONL file.
+// TraceRow is a message of a recording: one line of a JSONL file.
 type TraceRow struct {
-	// Time in milliseconds since the recording began.
+	// Time is in milliseconds since the first row.
 	Time float64 `json:"t_ms"`
 	// ModuleID and ImplementationID are the provider's.
 	ModuleID         string `json:"module"`
@@ -18,13 +18,13 @@ type TraceRow struct {
 	// Kind is KindVariable, KindCommand, KindReply or KindError.
 	Kind Kind   `json:"kind"`
 	Name string `json:"name"`
-	// Value of a variable, the error object, or for a command and its reply the object with id, origin, and args or retval.
+	// Value is the value of a variable, an error object, or the object with id, origin and args or retval of a command.
 	Value json.RawMessage `json:"value"`
-	// MessageType of an error: "RaiseError" or "ClearError".
+	// MessageType is "RaiseError" or "ClearError" for an error.
 	MessageType string `json:"msg_type,omitempty"`
 }
 
-// TraceOf makes rows of the messages between modules; others are left out. prefix is the EVerest prefix and ends in a slash.
+// TraceOf returns the messages between modules as rows. prefix is the EVerest prefix and ends in a slash.
 func TraceOf(prefix string, messages []Message) []TraceRow {
 	var rows []TraceRow
 	var start time.Time
@@ -67,7 +67,7 @@ func traceRow(prefix string, message Message) (TraceRow, bool) {
 	return row, true
 }
 
-// WriteTrace writes rows as JSON, one in a line.
+// WriteTrace writes each row as a line of JSON.
 func WriteTrace(w io.Writer, rows []TraceRow) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
@@ -79,7 +79,7 @@ func WriteTrace(w io.Writer, rows []TraceRow) error {
 	return nil
 }
 
-// ReadTrace reads what WriteTrace has written. The error names the line.
+// ReadTrace reads rows that WriteTrace has written. The error has the number of the line.
 func ReadTrace(r io.Reader) ([]TraceRow, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 4<<20)

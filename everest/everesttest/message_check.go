@@ -11,8 +11,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// CheckMessage reports what is wrong with a message that a module or a manager has published below the EVerest prefix, which
-// ends in a slash: everything that would end or confuse a process of EVerest 2026.02.0. Messages elsewhere pass.
+// CheckMessage returns an error for a message that would end or confuse a process of EVerest 2026.02.0. prefix is the EVerest
+// prefix and ends in a slash. Messages outside of the prefix pass.
 func CheckMessage(prefix string, message Message) error {
 	if err := checkMessage(prefix, message); err != nil {
 		return fmt.Errorf("everesttest: %s: %w: %.200s", message.Topic, err, message.Payload)
@@ -29,7 +29,7 @@ func checkMessage(prefix string, message Message) error {
 		return errors.New("not valid UTF-8")
 	}
 	if size := packetSize(message); size > everest.MaxPacketSize {
-		return fmt.Errorf("%d bytes are more than a peer can take", size)
+		return fmt.Errorf("%d bytes are more than a peer can receive", size)
 	}
 	if message.QoS != 2 {
 		return fmt.Errorf("QoS %d", message.QoS)
@@ -46,7 +46,7 @@ func checkMessage(prefix string, message Message) error {
 		return fmt.Errorf("msg_type is %q, the topic is for %q", messageType, wanted)
 	}
 	if strings.HasPrefix(topic, "modules/") && message.Retained {
-		return errors.New("it is retained")
+		return errors.New("the message is retained")
 	}
 	if check := dataChecks[messageType]; check != nil {
 		return check(SubjectOf(prefix, message.Topic), data)
@@ -54,7 +54,7 @@ func checkMessage(prefix string, message Message) error {
 	return nil
 }
 
-// packetSize is that of the whole PUBLISH packet with QoS 1 or 2.
+// packetSize returns the size of the whole PUBLISH packet with QoS 1 or 2.
 func packetSize(message Message) int {
 	rest := 2 + len(message.Topic) + 2 + len(message.Payload)
 	size := 2 + rest
@@ -64,7 +64,7 @@ func packetSize(message Message) int {
 	return size
 }
 
-// wantedTypes are the msg_types that belong on a topic.
+// wantedTypes returns the values of msg_type that a topic allows.
 func wantedTypes(prefix, topic string) []string {
 	switch SubjectOf(prefix, prefix+topic).Kind {
 	case KindVariable:
@@ -126,7 +126,7 @@ func checkCommand(_ Subject, data json.RawMessage) error {
 	return nil
 }
 
-// replyErrors are all error types that a caller of EVerest understands.
+// replyErrors are the error types that EVerest defines for a failed command.
 var replyErrors = []string{
 	everest.SchemaValidationError, everest.HandlerException, everest.MessageParsingError, everest.CmdTimeout, everest.Shutdown, everest.NotReady,
 }
@@ -202,7 +202,7 @@ func checkError(subject Subject, data json.RawMessage) error {
 	return nil
 }
 
-// membersOf returns the members of an object, all of the named ones among them.
+// membersOf returns the members of an object. A missing one of names is an error.
 func membersOf(data json.RawMessage, names ...string) (map[string]json.RawMessage, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(data, &members); err != nil {
@@ -214,4 +214,29 @@ func membersOf(data json.RawMessage, names ...string) (map[string]json.RawMessag
 		}
 	}
 	return members, nil
+}
+
+// PoisonPayloads returns payloads that no module may publish and every module must survive. Each of them ends or confuses a process
+// of some release of EVerest. Malformed payloads come first, then incomplete ones of each message type.
+func PoisonPayloads() [][]byte {
+	payloads := []string{
+		"", " ", "null", "true", "3", `"text"`, "[]", "[1]", "{", "{}", "}", "no JSON", "\x00", "\xff\xfe", "{\"msg_type\":\"Var\xff\"}",
+		`{"data":true}`, `{"msg_type":null}`, `{"msg_type":3,"data":true}`, `{"msg_type":["Var"],"data":true}`, `{"msg_type":"Unknown","data":true}`,
+		`{"msg_type":"","data":{}}`, `{"msg_type":"GlobalReady"}`, `{"msg_type":"GlobalReady","data":"yes"}`, `{"msg_type":"GlobalReady","data":false}`,
+		`{"msg_type":"ModuleReady","data":1}`, `{"msg_type":"GetConfigResponse"}`, `{"msg_type":"GetConfigResponse","data":3}`,
+		`{"msg_type":"GetConfigResponse","data":{"status":3}}`, `{"msg_type":"GetConfigResponse","data":{"status":"Ok","type":"Get","response":7}}`,
+		`{"msg_type":"GetConfigResponse","data":{"status":"Ok","type":"Get","response":{"type":"Module","data":null}}}`,
+		strings.Repeat("[", 100_000), `{"a":` + strings.Repeat(`{"a":`, 50_000),
+	}
+	for _, messageType := range []string{"Var", "Cmd", "CmdResult", "RaiseError", "ClearError", "ExternalMQTT", "Heartbeat", "GetConfig"} {
+		for _, data := range []string{"", `,"data":null`, `,"data":3`, `,"data":"text"`, `,"data":[]`, `,"data":{}`, `,"data":{"data":{}}`, `,"data":{"type":"result","data":{"id":3}}`,
+			`,"data":{"id":3,"origin":4,"args":5}`, `,"data":{"type":3,"state":[],"origin":"x"}`} {
+			payloads = append(payloads, `{"msg_type":"`+messageType+`"`+data+`}`)
+		}
+	}
+	poison := make([][]byte, len(payloads))
+	for i, payload := range payloads {
+		poison[i] = []byte(payload)
+	}
+	return poison
 }

@@ -12,13 +12,13 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
-// startTopic is one of the retained topics of a manager's start.
+// startTopic is a retained topic that a manager publishes when it starts.
 type startTopic struct {
 	name    string
 	payload []byte
 }
 
-// startTopics returns the retained topics in the manager's order.
+// startTopics returns the retained topics in the order of EVerest's manager.
 func (m *Manager) startTopics() ([]startTopic, error) {
 	var topics []startTopic
 	var failed error
@@ -59,7 +59,7 @@ func (m *Manager) startTopics() ([]startTopic, error) {
 	return topics, failed
 }
 
-// providedInterfaces returns the interfaces that some module provides, sorted.
+// providedInterfaces returns the interfaces that the modules provide, sorted.
 func (m *Manager) providedInterfaces() []string {
 	provided := map[string]bool{}
 	for _, module := range m.modules {
@@ -83,7 +83,7 @@ func envelope(messageType string, data any) ([]byte, error) {
 	return json.Marshal(map[string]any{"msg_type": messageType, "data": data})
 }
 
-// interfaceForm is an interface as the manager publishes it: descriptions gone, defaults filled in, errors expanded.
+// interfaceForm returns an interface as the manager publishes it: without descriptions, with defaults, with expanded errors.
 func interfaceForm(definitions *schema.Definitions, definition *schema.Interface) map[string]any {
 	commands := map[string]any{}
 	for name, command := range definition.Commands {
@@ -114,7 +114,7 @@ func interfaceForm(definitions *schema.Definitions, definition *schema.Interface
 
 func withoutDescription(schema json.RawMessage) map[string]any {
 	members := map[string]json.RawMessage{}
-	// Definitions hold only what was JSON when they were loaded.
+	// The error is nil: definitions contain valid JSON.
 	_ = json.Unmarshal(schema, &members)
 	form := map[string]any{}
 	for key, value := range members {
@@ -125,7 +125,7 @@ func withoutDescription(schema json.RawMessage) map[string]any {
 	return form
 }
 
-// typeFiles groups the types by their file, whose name begins with a slash.
+// typeFiles returns the types by their file. The name of a file begins with a slash.
 func typeFiles(definitions *schema.Definitions) map[string]map[string]json.RawMessage {
 	files := map[string]map[string]json.RawMessage{}
 	for _, reference := range definitions.TypeNames() {
@@ -138,7 +138,7 @@ func typeFiles(definitions *schema.Definitions) map[string]map[string]json.RawMe
 	return files
 }
 
-// documentSchemas are what a module could check definition files with. No module is known to, so they say little.
+// documentSchemas returns the schemas of definition files. No module is known to use them, so they are minimal.
 func documentSchemas() map[string]any {
 	schemas := map[string]any{}
 	for _, name := range []string{"config", "manifest", "interface", "type", "error_declaration_list"} {
@@ -147,7 +147,7 @@ func documentSchemas() map[string]any {
 	return schemas
 }
 
-// manifestForm is a manifest as the manager publishes it: defaults filled in, the module's own parameters left out.
+// manifestForm returns a manifest as the manager publishes it: with defaults, without the module's own parameters.
 func manifestForm(manifest *install.Manifest) map[string]any {
 	provides := map[string]any{}
 	for id, implementation := range manifest.Provides {

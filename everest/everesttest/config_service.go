@@ -29,7 +29,7 @@ type configIdentifier struct {
 	Implementation string `json:"module_implementation_id"`
 }
 
-// configAnswer is the data of the config service's reply.
+// configAnswer is the data of a reply of the config service.
 type configAnswer struct {
 	Status     string         `json:"status"`
 	StatusInfo string         `json:"status_info"`
@@ -37,7 +37,7 @@ type configAnswer struct {
 	Response   map[string]any `json:"response"`
 }
 
-// answer serves the config service. What EVerest's manager cannot read, or cannot tell from whom it is, it does not answer.
+// answer replies to a request to the config service. Like EVerest's manager it ignores malformed requests and unknown origins.
 func (m *Manager) answer(data json.RawMessage) {
 	var request configRequest
 	if err := json.Unmarshal(data, &request); err != nil {
@@ -59,11 +59,11 @@ func (m *Manager) answer(data json.RawMessage) {
 		ok = false
 	}
 	if !ok {
-		m.log.Warn("config request that cannot be read", zap.String("origin", request.Origin), zap.ByteString("data", data))
+		m.log.Warn("malformed config request", zap.String("origin", request.Origin), zap.ByteString("data", data))
 		return
 	}
 	answer.Type = request.Type
-	ctx, cancel := context.WithTimeout(m.context, answerTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
 	if err := m.publish(ctx, "modules/"+request.Origin+"/response", "GetConfigResponse", answer); err != nil {
 		m.log.Warn("config answer not sent", zap.String("origin", request.Origin), zap.Error(err))
@@ -126,8 +126,8 @@ func (i configIdentifier) implementation() string {
 	return i.Implementation
 }
 
-// set stores a value for the next start of a manager; nothing that runs takes notice. EVerest's manager looks neither at
-// the parameter's mutability nor at its bounds: a value that is out of them ends the next start.
+// set stores a value for the next start of the manager. EVerest's manager checks neither the parameter's mutability nor its bounds,
+// so a value beyond the bounds makes its next start fail.
 func (m *Manager) set(request configRequest, origin *managedModule) (configAnswer, bool) {
 	rejected := func(status, info string) (configAnswer, bool) {
 		return configAnswer{Status: status, StatusInfo: info, Response: map[string]any{"status": "Rejected"}}, true
@@ -166,13 +166,13 @@ func accessDenied(origin, module string) string {
 	return "Access to config item denied: " + origin + " cannot access " + module
 }
 
-// The C++ functions that read numbers take what a text starts with: 4.7 does for the integer 4.
+// The C++ functions that parse numbers use the beginning of a text: "4.7" is the integer 4.
 var (
 	leadingInteger = regexp.MustCompile(`^\s*[+-]?[0-9]+`)
 	leadingNumber  = regexp.MustCompile(`^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)`)
 )
 
-// unparsable names the C++ function that would refuse the text, or nothing. Any text does for a bool and for a string.
+// unparsable returns the name of the C++ function that rejects the text, or nothing. Booleans and strings accept any text.
 func unparsable(text, datatype string) string {
 	switch datatype {
 	case "integer":
@@ -188,8 +188,8 @@ func unparsable(text, datatype string) string {
 }
 
 func (m *Manager) store(identifier configIdentifier, value string) {
-	m.mutex.Lock()
-	defer m.mutex.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	module := m.userConfig[identifier.ModuleID]
 	if module == nil {
 		module = map[string]map[string]string{}
@@ -201,16 +201,16 @@ func (m *Manager) store(identifier configIdentifier, value string) {
 	module[identifier.implementation()][identifier.Parameter] = value
 }
 
-// UserConfig returns the value that a module has set through the config service, as the text that it sent. implementation
-// is empty for a parameter of the module itself.
+// UserConfig returns the text of a parameter that a module has set by the config service. implementation is empty for a parameter of
+// the module itself.
 func (m *Manager) UserConfig(module, implementation, parameter string) (string, bool) {
-	m.mutex.Lock()
-	defer m.mutex.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	value, ok := m.userConfig[module][configIdentifier{Implementation: implementation}.implementation()][parameter]
 	return value, ok
 }
 
-// mayRead reports whether the module, whose id is own, may read the parameters of another one.
+// mayRead reports whether the module with the id own may read the parameters of another one.
 func (m *managedModule) mayRead(own, other string) bool {
 	access := m.config.Access
 	return own == other || access != nil && (access.GlobalRead || access.Modules[other].Read)
@@ -221,8 +221,8 @@ func (m *managedModule) mayWrite(own, other string) bool {
 	return own == other || access != nil && (access.GlobalWrite || access.Modules[other].Write)
 }
 
-// shownParameters are another module's parameters as the answer to All shows them to this one: with SetReadOnly as
-// ReadWrite. The other answers show them as they are.
+// shownParameters returns another module's parameters as a request for all parameters returns them to this module: as ReadWrite where
+// the access has SetReadOnly. Other requests return them unchanged.
 func (m *managedModule) shownParameters(own, other string, module *managedModule) map[string][]parameter {
 	access := m.config.Access
 	if access == nil || !access.SetReadOnly && !access.Modules[other].SetReadOnly {
@@ -238,4 +238,51 @@ func (m *managedModule) shownParameters(own, other string, module *managedModule
 		}
 	}
 	return shown
+}
+
+// moduleConfig returns the reply to a module that requests its own configuration.
+func (m *Manager) moduleConfig(id string, module *managedModule) map[string]any {
+	mappings := map[string]*ModuleMapping{id: module.config.Mapping}
+	connections := map[string]any{}
+	for requirement, providers := range module.config.Connections {
+		if len(providers) == 0 {
+			continue
+		}
+		list := make([]any, len(providers))
+		for i, provider := range providers {
+			mappings[provider.ModuleID] = m.modules[provider.ModuleID].config.Mapping
+			list[i] = map[string]any{
+				"module_id": provider.ModuleID, "implementation_id": provider.ImplementationID, "requirement": map[string]string{"id": requirement},
+			}
+		}
+		connections[requirement] = list
+	}
+	config := map[string]any{
+		"module_id": id, "module_name": module.config.Module, "standalone": module.config.Standalone, "access": module.config.Access.form(),
+		"configuration_parameters": module.parameters, "connections": connections, "mapping": module.config.Mapping,
+		"telemetry_enabled": false,
+	}
+	data := map[string]any{"mappings": mappings, "module_config": config}
+	if module.config.Telemetry != nil {
+		telemetry := map[string]int{"id": *module.config.Telemetry}
+		config["telemetry_config"], data["telemetry_config"] = telemetry, telemetry
+	}
+	if module.config.Capabilities != nil {
+		config["capabilities"] = module.config.Capabilities
+	}
+	return data
+}
+
+// form returns the access as it is in a configuration.
+func (a *Access) form() any {
+	if a == nil {
+		return nil
+	}
+	modules := map[string]any{}
+	for id, access := range maps.All(a.Modules) {
+		modules[id] = map[string]bool{"allow_read": access.Read, "allow_write": access.Write, "allow_set_read_only": access.SetReadOnly}
+	}
+	return map[string]any{"config": map[string]any{
+		"allow_global_read": a.GlobalRead, "allow_global_write": a.GlobalWrite, "allow_set_read_only": a.SetReadOnly, "modules": modules,
+	}}
 }

@@ -14,14 +14,14 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
-// managedModule is a module of the configuration with everything that the checks found out about it.
+// managedModule is a module of a configuration that has passed checkConfig.
 type managedModule struct {
 	config     ModuleConfig
 	manifest   *install.Manifest
 	parameters map[string][]parameter
 }
 
-// parameter is one configuration parameter as modules get it.
+// parameter is a configuration parameter as it is sent to modules.
 type parameter struct {
 	Name            string          `json:"name"`
 	Value           json.RawMessage `json:"value"`
@@ -34,13 +34,13 @@ type characteristics struct {
 	Unit       string `json:"unit,omitempty"`
 }
 
-// moduleParameters is the key under which the parameters of the module itself stand beside those of its implementations.
+// moduleParameters is the key of the module's own parameters, beside those of its implementations.
 const moduleParameters = "!module"
 
 var moduleIDPattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]*$`)
 
-// checkConfig refuses what EVerest's manager refuses, and what it only logs and ignores: a configuration key that the
-// manifest does not have, which in a test is a mistake. Errors name the first thing that is wrong, in the order of the ids.
+// checkConfig rejects what EVerest's manager rejects. It also rejects a configuration key that the manifest lacks, which EVerest's
+// manager only logs. The error is the first in the order of the module ids.
 func checkConfig(config ManagerConfig) (map[string]*managedModule, error) {
 	modules := map[string]*managedModule{}
 	if len(config.Modules) == 0 {
@@ -117,7 +117,7 @@ func checkConnections(id string, modules map[string]*managedModule) error {
 	module := modules[id]
 	for _, requirement := range slices.Sorted(maps.Keys(module.config.Connections)) {
 		if _, declared := module.manifest.Requires[requirement]; !declared {
-			return fmt.Errorf("connection %s is no requirement of the manifest, which has: %s", requirement, orNone(module.manifest.RequirementIDs()))
+			return fmt.Errorf("connection %s is not a requirement of the manifest, which has: %s", requirement, orNone(module.manifest.RequirementIDs()))
 		}
 	}
 	for _, requirement := range module.manifest.RequirementIDs() {
@@ -151,7 +151,7 @@ func orNone(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// moduleConfiguration fills the parameters of a module and its implementations in.
+// moduleConfiguration returns the parameters of a module and of its implementations.
 func moduleConfiguration(config ModuleConfig, manifest *install.Manifest) (map[string][]parameter, error) {
 	own, err := fillParameters(config.Config, manifest.Config)
 	if err != nil {
@@ -210,7 +210,7 @@ func parameterValue(given map[string]any, name string, declaration install.Param
 	if err := declaration.CheckValue(value); err != nil {
 		return nil, fmt.Errorf("config key %s: %w", name, err)
 	}
-	// The manager writes a number always with a fraction.
+	// EVerest's manager always writes a number with a fraction.
 	if declaration.Type == "number" && !bytes.ContainsAny(value, ".eE") {
 		value = append(bytes.Clone(value), ".0"...)
 	}

@@ -16,22 +16,22 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/quickack"
 )
 
-// errBrokerLost ends what lives on a connection that the broker closed.
+// errBrokerLost is the error of everything that needs a connection which the broker has closed.
 var errBrokerLost = fmt.Errorf("everesttest: the connection to the broker is lost: %w", net.ErrClosed)
 
-// wire is one MQTT connection, below everything that package everest makes of one: the manager and the recorder must see
-// and say what is on the wire, right or wrong.
-type wire struct {
+// brokerConn is one MQTT connection. It does not use package everest, because the manager and the recorder must see and send
+// messages exactly as they are on the wire, right or wrong.
+type brokerConn struct {
 	client mqtt.Client
-	inbox  *inbox
+	queue  *messageQueue
 	lost   chan struct{}
 	worker sync.WaitGroup
 	close  sync.Once
 }
 
-// dialWire connects. receive is called for one message after the other, on one goroutine.
-func dialWire(ctx context.Context, broker everest.Broker, name string, receive func(Message)) (*wire, error) {
-	w := &wire{inbox: newInbox(), lost: make(chan struct{})}
+// dialBroker connects to a broker. One goroutine calls receive for each message in turn.
+func dialBroker(ctx context.Context, broker everest.Broker, name string, receive func(Message)) (*brokerConn, error) {
+	w := &brokerConn{queue: newMessageQueue(), lost: make(chan struct{})}
 	options := mqtt.NewClientOptions().
 		AddBroker(broker.String()).
 		SetClientID(name + "-" + rand.Text()[:12]).
@@ -46,7 +46,7 @@ func dialWire(ctx context.Context, broker everest.Broker, name string, receive f
 			return quickack.Dial(ctx, network, address)
 		}).
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
-			w.inbox.put(Message{Topic: m.Topic(), Payload: m.Payload(), QoS: m.Qos(), Retained: m.Retained(), Time: time.Now()})
+			w.queue.put(Message{Topic: m.Topic(), Payload: m.Payload(), QoS: m.Qos(), Retained: m.Retained(), Time: time.Now()})
 		}).
 		SetConnectionLostHandler(func(mqtt.Client, error) { close(w.lost) })
 	w.client = mqtt.NewClient(options)
@@ -56,7 +56,7 @@ func dialWire(ctx context.Context, broker everest.Broker, name string, receive f
 	}
 	w.worker.Go(func() {
 		for {
-			message, ok := w.inbox.take()
+			message, ok := w.queue.take()
 			if !ok {
 				return
 			}
@@ -81,32 +81,32 @@ func brokerEndpoint(broker everest.Broker) (network, address string) {
 }
 
 // subscribe returns when the broker has acknowledged.
-func (w *wire) subscribe(ctx context.Context, qos byte, filters ...string) error {
+func (w *brokerConn) subscribe(ctx context.Context, qos byte, filters ...string) error {
 	for _, filter := range filters {
 		token := w.client.Subscribe(filter, qos, nil)
 		if err := await(ctx, token, w.lost); err != nil {
 			return fmt.Errorf("everesttest: subscribe %s: %w", filter, err)
 		}
 		if granted, ok := token.(*mqtt.SubscribeToken); ok && granted.Result()[filter] > 2 {
-			return fmt.Errorf("everesttest: subscribe %s: the broker refuses", filter)
+			return fmt.Errorf("everesttest: subscribe %s: the broker rejects it", filter)
 		}
 	}
 	return nil
 }
 
-// publish returns when the message is delivered as far as its quality of service says.
-func (w *wire) publish(ctx context.Context, topic string, qos byte, retain bool, payload []byte) error {
+// publish returns when the message is delivered according to its QoS.
+func (w *brokerConn) publish(ctx context.Context, topic string, qos byte, retain bool, payload []byte) error {
 	if err := await(ctx, w.client.Publish(topic, qos, retain, payload), w.lost); err != nil {
 		return fmt.Errorf("everesttest: publish %s: %w", topic, err)
 	}
 	return nil
 }
 
-// stop ends the connection. Messages that came in before are still given to receive; it must not be called from there.
-func (w *wire) stop() {
+// stop closes the connection and passes the messages received before to receive. receive must not call stop.
+func (w *brokerConn) stop() {
 	w.close.Do(func() {
 		w.client.Disconnect(250)
-		w.inbox.end()
+		w.queue.end()
 		w.worker.Wait()
 	})
 }
@@ -122,33 +122,33 @@ func await(ctx context.Context, token mqtt.Token, lost <-chan struct{}) error {
 	}
 }
 
-// inbox is a queue without a bound: what is recorded must not hold the connection up.
-type inbox struct {
-	mutex    sync.Mutex
+// messageQueue is a queue without a bound, so that a recorder never delays its connection.
+type messageQueue struct {
+	mu       sync.Mutex
 	arrived  *sync.Cond
 	messages []Message
 	ended    bool
 }
 
-func newInbox() *inbox {
-	i := new(inbox)
-	i.arrived = sync.NewCond(&i.mutex)
+func newMessageQueue() *messageQueue {
+	i := new(messageQueue)
+	i.arrived = sync.NewCond(&i.mu)
 	return i
 }
 
-func (i *inbox) put(message Message) {
-	i.mutex.Lock()
-	defer i.mutex.Unlock()
+func (i *messageQueue) put(message Message) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	if !i.ended {
 		i.messages = append(i.messages, message)
 		i.arrived.Signal()
 	}
 }
 
-// take waits for the next message; false when the inbox has ended and is empty.
-func (i *inbox) take() (Message, bool) {
-	i.mutex.Lock()
-	defer i.mutex.Unlock()
+// take waits for the next message. It returns false when the queue has ended and is empty.
+func (i *messageQueue) take() (Message, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	for len(i.messages) == 0 && !i.ended {
 		i.arrived.Wait()
 	}
@@ -160,9 +160,9 @@ func (i *inbox) take() (Message, bool) {
 	return message, true
 }
 
-func (i *inbox) end() {
-	i.mutex.Lock()
-	defer i.mutex.Unlock()
+func (i *messageQueue) end() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	i.ended = true
 	i.arrived.Broadcast()
 }
