@@ -7,17 +7,19 @@ import (
 	"sync"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/wire"
+
 	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
 // calls are the commands that wait for their replies, by id.
 type calls struct {
 	mu      sync.Mutex
-	pending map[string]chan commandResult
+	pending map[string]chan wire.Result
 }
 
-func (c *calls) add(id string) chan commandResult {
-	reply := make(chan commandResult, 1)
+func (c *calls) add(id string) chan wire.Result {
+	reply := make(chan wire.Result, 1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pending[id] = reply
@@ -31,12 +33,12 @@ func (c *calls) remove(id string) {
 }
 
 // complete reports whether somebody waits for the reply.
-func (c *calls) complete(result commandResult) bool {
+func (c *calls) complete(result wire.Result) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	reply, waiting := c.pending[result.id]
+	reply, waiting := c.pending[result.ID]
 	if waiting {
-		delete(c.pending, result.id)
+		delete(c.pending, result.ID)
 		reply <- result
 	}
 	return waiting
@@ -50,9 +52,9 @@ func (c *calls) len() int {
 
 // takeReply runs in a queue that no handler of the module's author shares.
 func (m *Module) takeReply(message Message) {
-	result, err := readResult(message.Payload)
+	result, err := m.wire.ReadResult(message.Payload)
 	if err == nil && !m.calls.complete(result) {
-		err = fmt.Errorf("nobody waits for the reply %s", result.id)
+		err = fmt.Errorf("nobody waits for the reply %s", result.ID)
 	}
 	if err != nil {
 		m.logDrop(message, err)
@@ -83,7 +85,7 @@ func (r *Required) Call(ctx context.Context, command string, arguments, result a
 
 func (r *Required) call(ctx context.Context, command string, arguments any) (json.RawMessage, error) {
 	m := r.module
-	if !validTopicLevel(command) {
+	if !wire.ValidLevel(command) {
 		return nil, fmt.Errorf("the command's name must not be empty nor hold a slash, + or #")
 	}
 	encoded, err := r.encodeArguments(command, arguments)
@@ -99,17 +101,17 @@ func (r *Required) call(ctx context.Context, command string, arguments any) (jso
 	defer m.calls.remove(id)
 	timer := time.NewTimer(m.options.CallTimeout)
 	defer timer.Stop()
-	message := commandMessage(id, m.options.ModuleID, encoded)
-	if err := m.send(ctx, commandTopic(r.base, command), message, ExactlyOnce); err != nil {
+	message := m.wire.Command(wire.Command{ID: id, Origin: m.options.ModuleID, Arguments: encoded})
+	if err := m.send(ctx, m.wire.CommandTopic(r.base, command), message, ExactlyOnce); err != nil {
 		return nil, err
 	}
 	m.counters.callsMade.Add(1)
 	select {
 	case result := <-reply:
-		if result.failure != nil {
-			return nil, result.failure
+		if result.Failure != nil {
+			return nil, (*CommandError)(result.Failure)
 		}
-		return result.value, nil
+		return result.Value, nil
 	case <-timer.C:
 		return nil, &CommandError{Type: CmdTimeout, Message: fmt.Sprintf("no reply within %v", m.options.CallTimeout)}
 	case <-link.transport.Done():

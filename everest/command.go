@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
@@ -112,4 +113,45 @@ func knownErrorType(name string) bool {
 		return true
 	}
 	return false
+}
+
+// readArguments takes null for no arguments, as C++ callers send it.
+func readArguments(raw json.RawMessage) (Args, error) {
+	arguments := Args{}
+	if rawjson.IsNull(raw) {
+		return arguments, nil
+	}
+	object := rawjson.ReadObject(raw)
+	for {
+		name, value, ok := object.Next()
+		if !ok {
+			break
+		}
+		arguments[string(name)] = value
+	}
+	if object.Err() != nil {
+		return nil, fmt.Errorf("arguments: %w", object.Err())
+	}
+	return arguments, nil
+}
+
+// encodeValue turns a value into JSON. A json.RawMessage passes as it is, once it is known to be JSON: EVerest's modules
+// end, or drop the message, when it is not.
+func encodeValue(value any) (json.RawMessage, error) {
+	switch value := value.(type) {
+	case nil:
+		return json.RawMessage("null"), nil
+	case json.RawMessage:
+		if len(value) == 0 {
+			return json.RawMessage("null"), nil
+		}
+		return value, rawjson.Check(value)
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }

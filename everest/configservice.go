@@ -37,7 +37,7 @@ func newConfigService() configService {
 }
 
 func (m *Module) takeConfigResponse(message Message) {
-	_, data, err := openEnvelope(message.Payload, typeConfigResponse)
+	data, err := m.wire.ReadConfig(message.Payload)
 	if err != nil {
 		m.logDrop(message, err)
 		return
@@ -76,7 +76,7 @@ func (m *Module) ask(ctx context.Context, request any, fits func(configAnswer) b
 	if link == nil {
 		return configAnswer{}, ErrNotConnected
 	}
-	if err := m.send(ctx, m.topics.configRequest(), envelope(typeConfigRequest, data), ExactlyOnce); err != nil {
+	if err := m.send(ctx, m.wire.ConfigRequestTopic(), m.wire.ConfigRequest(data), ExactlyOnce); err != nil {
 		return configAnswer{}, err
 	}
 	timer := time.NewTimer(m.options.ConfigTimeout)

@@ -1,5 +1,5 @@
 // Package everest makes a Go process an EVerest module: it speaks MQTT with the manager and the other modules as the
-// C++ framework does, in the wire family of the releases 2025.12 and 2026.02.0 and of main (see doc/wire-everest.md).
+// C++ framework does, in the wire family of the releases 2025.12 and 2026.02.0 and of main (package everest/wire, doc/wire-everest.md).
 //
 // What it promises:
 //

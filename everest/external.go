@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 // ExternalHandler takes messages of an external topic. The topic is the real one, also for a filter with wildcards,
@@ -20,7 +22,7 @@ func (m *Module) SubscribeExternal(filter string, handler ExternalHandler, optio
 	switch {
 	case err == nil && handler == nil:
 		err = fmt.Errorf("the handler is nil")
-	case err == nil && !validFilter(whole):
+	case err == nil && !wire.ValidFilter(whole):
 		err = fmt.Errorf("the filter is not a valid one")
 	}
 	if err != nil {
@@ -38,7 +40,7 @@ func (m *Module) SubscribeExternal(filter string, handler ExternalHandler, optio
 func (m *Module) PublishExternal(ctx context.Context, topic string, payload []byte) error {
 	whole := m.options.ExternalPrefix + topic
 	err := m.checkExternal(whole)
-	if err == nil && !validTopic(whole) {
+	if err == nil && !wire.ValidTopic(whole) {
 		err = fmt.Errorf("the topic must not be empty nor hold + or #")
 	}
 	if err == nil {
@@ -59,18 +61,4 @@ func (m *Module) checkExternal(topic string) error {
 		return fmt.Errorf("it lies below %s, where EVerest's own topics are", m.options.EverestPrefix)
 	}
 	return nil
-}
-
-// validFilter reports whether wildcards stand alone in their levels, and # at the end.
-func validFilter(filter string) bool {
-	if filter == "" || len(filter) > 1024 || strings.Contains(filter, "\x00") {
-		return false
-	}
-	levels := strings.Split(filter, "/")
-	for i, level := range levels {
-		if strings.ContainsAny(level, "+#") && level != "+" && (level != "#" || i != len(levels)-1) {
-			return false
-		}
-	}
-	return true
 }

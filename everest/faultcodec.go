@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 // wireError is the error object; encoding/json writes the keys in this, alphabetical, order.
@@ -77,8 +79,8 @@ func readTimestamp(text string) time.Time {
 }
 
 // readErrorEvent reads a RaiseError or ClearError message. The state decides which of the two it is, as in EVerest.
-func readErrorEvent(payload []byte) (ErrorEvent, error) {
-	kind, data, err := openEnvelope(payload, typeRaiseError, typeClearError)
+func (m *Module) readErrorEvent(payload []byte) (ErrorEvent, error) {
+	data, raise, err := m.wire.ReadError(payload)
 	if err != nil {
 		return ErrorEvent{}, err
 	}
@@ -86,21 +88,15 @@ func readErrorEvent(payload []byte) (ErrorEvent, error) {
 	if err := json.Unmarshal(data, &event.Error); err != nil {
 		return ErrorEvent{}, fmt.Errorf("error object: %w", err)
 	}
-	if !validErrorType(event.Error.Type) {
+	if !wire.ValidErrorType(event.Error.Type) {
 		return ErrorEvent{}, fmt.Errorf("error object of type %.40q", event.Error.Type)
 	}
 	if event.Error.State == "" {
 		event.Error.State = StateActive
-		if kind == typeClearError {
+		if !raise {
 			event.Error.State = StateClearedByModule
 		}
 	}
 	event.Raised = event.Error.State == StateActive
 	return event, nil
-}
-
-// validErrorType reports whether the text is of the form "namespace/Name".
-func validErrorType(text string) bool {
-	namespace, name, found := strings.Cut(text, "/")
-	return found && validTopicLevel(namespace) && validTopicLevel(name)
 }

@@ -18,7 +18,7 @@ func Call[R any](ctx context.Context, r *Required, command string, arguments any
 // Subscribe subscribes a variable as Required.Subscribe does, with decoded values. A value that does not decode is
 // reported and dropped.
 func Subscribe[T any](r *Required, variable string, handler func(ctx context.Context, value T), options ...SubscribeOption) {
-	topic := variableTopic(r.base, variable)
+	topic := r.module.wire.VariableTopic(r.base, variable)
 	r.Subscribe(variable, func(ctx context.Context, raw json.RawMessage) {
 		var value T
 		if err := json.Unmarshal(raw, &value); err != nil {

@@ -73,7 +73,7 @@ func TestStandaloneModuleConnectsAgainAndRepeatsTheHandshake(t *testing.T) {
 		m.Requires("peer")[0].SubscribeErrors(func(_ context.Context, event ErrorEvent) { faults <- event })
 		running(t, m)
 		deliver := func(value string) {
-			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: variableMessage(json.RawMessage(value))})
+			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable(json.RawMessage(value))})
 		}
 		raise := func(subType string) {
 			hub.deliver(Message{Topic: "everest/modules/two/impl/main/error/a/B", Payload: fmt.Appendf(nil,
@@ -391,7 +391,7 @@ func TestStuckHandlersAreLeftBehind(t *testing.T) {
 		stuck, release := make(chan struct{}), make(chan struct{})
 		m.Requires("peer")[0].Subscribe("v", func(context.Context, json.RawMessage) { close(stuck); <-release })
 		ended := running(t, m)
-		hub.deliver(Message{Topic: variableTopicOf("v"), Payload: variableMessage(json.RawMessage("1"))})
+		hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable(json.RawMessage("1"))})
 		<-stuck
 		boom, started := errors.New("boom"), time.Now()
 		m.Fail(boom)
@@ -445,7 +445,7 @@ func TestHandlerPanicsAreSurvived(t *testing.T) {
 		})
 		ended := running(t, m)
 		for _, value := range []string{"1", "2"} {
-			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: variableMessage(json.RawMessage(value))})
+			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable(json.RawMessage(value))})
 		}
 		synctest.Wait()
 		if len(values) != 2 || len(ended) != 0 {
@@ -481,7 +481,7 @@ func TestRegistrationsWhileTheModuleRuns(t *testing.T) {
 		}
 		m.Requires("peer")[0].Subscribe("late", func(_ context.Context, value json.RawMessage) { values <- string(value) })
 		synctest.Wait()
-		hub.deliver(Message{Topic: variableTopicOf("late"), Payload: variableMessage(json.RawMessage("1"))})
+		hub.deliver(Message{Topic: variableTopicOf("late"), Payload: testWire.Variable(json.RawMessage("1"))})
 		if got := <-values; got != "1" {
 			t.Errorf("value %s", got)
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 // memoryHub is a broker without sockets, for tests whose time is not real. It delivers in the publisher's goroutine.
@@ -44,7 +46,7 @@ func (h *memoryHub) deliver(message Message) {
 	h.mu.Unlock()
 	for _, t := range transports {
 		h.mu.Lock()
-		wanted := slices.ContainsFunc(t.filters, func(filter string) bool { return topicMatches(filter, message.Topic) })
+		wanted := slices.ContainsFunc(t.filters, func(filter string) bool { return wire.Matches(filter, message.Topic) })
 		h.mu.Unlock()
 		if wanted && t.Err() == nil {
 			t.receive(message)
@@ -190,3 +192,5 @@ func running(t *testing.T, m *Module) <-chan error {
 func variableTopicOf(variable string) string {
 	return strings.Join([]string{"everest/modules/two/impl/main/var", variable}, "/")
 }
+
+var testWire = wire.FamilyC{Prefix: wire.DefaultPrefix}

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/wire"
+
 	"github.com/remotechargeport/remotechargeport/everest/install"
 
 	"go.uber.org/zap"
@@ -19,7 +21,7 @@ import (
 // registered later is subscribed as soon as possible, and messages may be missed until then.
 type Module struct {
 	options  Options
-	topics   topics
+	wire     wire.FamilyC
 	log      *zap.Logger
 	manifest *install.Manifest
 	spawned  bool
@@ -96,15 +98,15 @@ func Connect(ctx context.Context, options Options) (*Module, error) {
 
 func newModule(options Options) (*Module, error) {
 	options.setDefaults()
-	if !validTopicLevel(options.ModuleID) {
+	if !wire.ValidLevel(options.ModuleID) {
 		return nil, fmt.Errorf("everest: module id %q: it must not be empty nor hold a slash, + or #", options.ModuleID)
 	}
-	if !validTopic(options.EverestPrefix) || options.ExternalPrefix != "" && !validTopic(options.ExternalPrefix) {
+	if !wire.ValidTopic(options.EverestPrefix) || options.ExternalPrefix != "" && !wire.ValidTopic(options.ExternalPrefix) {
 		return nil, fmt.Errorf("everest: topic prefixes %q and %q must not hold + or #", options.EverestPrefix, options.ExternalPrefix)
 	}
 	m := &Module{
 		options:  options,
-		topics:   topics{options.EverestPrefix},
+		wire:     wire.FamilyC{Prefix: options.EverestPrefix},
 		log:      LimitRepeats(options.Logger).Named("everest").With(zap.String("module_id", options.ModuleID)),
 		spawned:  spawnedByManager(),
 		provided: map[string]*Provided{},
@@ -133,12 +135,12 @@ func newModule(options Options) (*Module, error) {
 	m.ctx, m.cancel = context.WithCancelCause(context.Background())
 	m.sending, m.stopSending = context.WithCancel(context.Background())
 	m.dropped.log = m.log
-	m.router = newRouter(m.topics, options.ModuleID)
+	m.router = newRouter(m.wire, options.ModuleID)
 	m.dispatcher = &dispatcher{
 		ctx: m.ctx, fail: m.Fail, log: m.log, slowAfter: options.SlowHandler,
 		maxMessages: options.QueueMessages, maxBytes: options.QueueBytes,
 	}
-	m.calls.pending = map[string]chan commandResult{}
+	m.calls.pending = map[string]chan wire.Result{}
 	m.service = newConfigService()
 	m.start = newStartData()
 	m.subscribeRuntime()
@@ -146,7 +148,7 @@ func newModule(options Options) (*Module, error) {
 }
 
 func (o *Options) setDefaults() {
-	o.EverestPrefix = NormalPrefix(o.EverestPrefix)
+	o.EverestPrefix = wire.NormalPrefix(o.EverestPrefix)
 	setDefault(&o.CallTimeout, 300*time.Second)
 	setDefault(&o.ConfigTimeout, 5*time.Second)
 	setDefault(&o.StartDataTimeout, 300*time.Millisecond)

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/remotechargeport/remotechargeport/everest/wire"
+
 	"github.com/remotechargeport/remotechargeport/everest/install"
 )
 
@@ -118,7 +120,7 @@ func readModuleConfig(raw json.RawMessage) (*moduleConfig, error) {
 	}
 	for requirement, list := range config.connections {
 		for i, to := range list {
-			if !validTopicLevel(to.ModuleID) || !validTopicLevel(to.ImplementationID) {
+			if !wire.ValidLevel(to.ModuleID) || !wire.ValidLevel(to.ImplementationID) {
 				return nil, fmt.Errorf("connection %d of requirement %q names no module and implementation", i, requirement)
 			}
 		}

@@ -334,3 +334,16 @@ func (d *mqttDial) reason(err error) error {
 	}
 	return fmt.Errorf("it does not accept the connection: %w", err)
 }
+
+// packetSize is the size in bytes of the MQTT packet that carries the message.
+func packetSize(topic string, payload []byte, delivery Delivery) int {
+	length := 2 + len(topic) + len(payload)
+	if delivery == ExactlyOnce {
+		length += 2 // the packet identifier
+	}
+	header := 2
+	for rest := length >> 7; rest > 0; rest >>= 7 {
+		header++
+	}
+	return header + length
+}

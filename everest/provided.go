@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/wire"
+
 	"go.uber.org/zap"
 )
 
@@ -32,7 +34,7 @@ type Provided struct {
 
 func (m *Module) newProvided(id, interfaceName string) *Provided {
 	return &Provided{
-		module: m, id: id, interfaceName: interfaceName, base: m.topics.implementation(m.options.ModuleID, id),
+		module: m, id: id, interfaceName: interfaceName, base: m.wire.Implementation(m.options.ModuleID, id),
 		handlers: map[string]CommandHandler{}, listening: map[string]bool{}, turn: make(chan struct{}, 1),
 	}
 }
@@ -46,7 +48,7 @@ func (m *Module) buildProvided() {
 		return
 	}
 	for id := range m.config.parameters {
-		if id != ownParameters && validTopicLevel(id) {
+		if id != ownParameters && wire.ValidLevel(id) {
 			m.provided[id] = m.newProvided(id, "")
 		}
 	}
@@ -87,7 +89,7 @@ func (p *Provided) Handle(command string, handler CommandHandler) {
 	case handler == nil:
 		p.module.mistake(fmt.Errorf("everest: %s: the handler is nil", where))
 		return
-	case !validTopicLevel(command):
+	case !wire.ValidLevel(command):
 		p.module.mistake(fmt.Errorf("everest: %s: the name must not be empty nor hold a slash, + or #", where))
 		return
 	}
@@ -122,7 +124,7 @@ func (p *Provided) listen(command string) {
 	if already {
 		return
 	}
-	topic := commandTopic(p.base, command)
+	topic := p.module.wire.CommandTopic(p.base, command)
 	queue := p.module.dispatcher.newQueue(topic)
 	p.module.router.addExact(topic, &subscription{queue: queue, handle: func(ctx context.Context, message Message, arrived time.Time) {
 		p.answer(ctx, command, message, arrived)
@@ -165,7 +167,7 @@ func (m *Module) warnUnanswered() {
 // answer runs in the queue of the command's topic.
 func (p *Provided) answer(ctx context.Context, command string, message Message, arrived time.Time) {
 	m := p.module
-	request, err := readCommand(message.Payload)
+	request, err := m.wire.ReadCommand(message.Payload)
 	if err == nil && message.Retained {
 		err = errors.New("a retained command is an old one")
 	}
@@ -187,11 +189,11 @@ func (p *Provided) answer(ctx context.Context, command string, message Message, 
 		m.log.Warn("no reply to a command, its caller has given up", zap.String("topic", message.Topic))
 		return
 	}
-	topic := responseTopic(message.Topic, request.origin)
-	err = m.send(m.sending, topic, resultMessage(request.id, m.options.ModuleID, value, failure), ExactlyOnce)
+	topic := m.wire.ResultTopic(message.Topic, request.Origin)
+	err = m.send(m.sending, topic, m.wire.Result(wire.Result{ID: request.ID, Origin: m.options.ModuleID, Value: value, Failure: (*wire.Failure)(failure)}), ExactlyOnce)
 	if errors.Is(err, ErrTooLarge) {
 		failure = &CommandError{Type: HandlerException, Message: "the result is too large for EVerest: " + err.Error()}
-		err = m.send(m.sending, topic, resultMessage(request.id, m.options.ModuleID, nil, failure), ExactlyOnce)
+		err = m.send(m.sending, topic, m.wire.Result(wire.Result{ID: request.ID, Origin: m.options.ModuleID, Failure: (*wire.Failure)(failure)}), ExactlyOnce)
 	}
 	if err != nil {
 		m.log.Warn("no reply to a command", zap.String("topic", topic), zap.Error(err))
@@ -199,16 +201,16 @@ func (p *Provided) answer(ctx context.Context, command string, message Message, 
 }
 
 // perform returns the encoded result or the error for the reply.
-func (p *Provided) perform(ctx context.Context, command string, request commandRequest) (value []byte, failure *CommandError) {
+func (p *Provided) perform(ctx context.Context, command string, request wire.Command) (value []byte, failure *CommandError) {
 	m := p.module
 	handler := p.handler(command)
 	if handler == nil {
 		return nil, &CommandError{Type: HandlerException, Message: "module " + m.options.ModuleID + " does not implement " + p.id + "." + command}
 	}
-	if request.arguments == nil {
+	if request.Arguments == nil {
 		return nil, &CommandError{Type: HandlerException, Message: "the command has no args"}
 	}
-	arguments, err := readArguments(request.arguments)
+	arguments, err := readArguments(request.Arguments)
 	if err != nil {
 		return nil, &CommandError{Type: HandlerException, Message: err.Error()}
 	}
@@ -253,7 +255,7 @@ func (p *Provided) Publish(ctx context.Context, variable string, value any) erro
 	if p.mistake != nil {
 		return p.mistake
 	}
-	if !validTopicLevel(variable) {
+	if !wire.ValidLevel(variable) {
 		return fmt.Errorf("everest: publish %s.%q: the name must not be empty nor hold a slash, + or #", p.id, variable)
 	}
 	encoded, err := encodeValue(value)
@@ -265,7 +267,7 @@ func (p *Provided) Publish(ctx context.Context, variable string, value any) erro
 			return fmt.Errorf("everest: publish %s.%s: %w", p.id, variable, err)
 		}
 	}
-	if err := p.module.send(ctx, variableTopic(p.base, variable), variableMessage(encoded), ExactlyOnce); err != nil {
+	if err := p.module.send(ctx, p.module.wire.VariableTopic(p.base, variable), p.module.wire.Variable(encoded), ExactlyOnce); err != nil {
 		return fmt.Errorf("everest: publish %s.%s: %w", p.id, variable, err)
 	}
 	return nil

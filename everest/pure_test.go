@@ -3,6 +3,7 @@ package everest
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -326,6 +327,73 @@ func TestNamesOfConnections(t *testing.T) {
 		}
 		if m.Mapping() != nil || main.Mapping() != nil || peer.Mapping() != nil {
 			t.Error("a mapping from nowhere")
+		}
+	})
+}
+
+func TestEncodeValue(t *testing.T) {
+	for _, test := range []struct {
+		value any
+		want  string
+	}{
+		{nil, `null`}, {5, `5`}, {5.0, `5`}, {-1.5, `-1.5`}, {uint64(math.MaxUint64), `18446744073709551615`}, {"<a&b>", `"<a&b>"`},
+		{"bad \xff end", `"bad \ufffd end"`}, {json.RawMessage(` {"b":1.0, "a":2} `), ` {"b":1.0, "a":2} `}, {json.RawMessage(nil), `null`},
+		{struct {
+			Value json.RawMessage `json:"value"`
+		}{json.RawMessage(`1.50`)}, `{"value":1.50}`},
+	} {
+		encoded, err := encodeValue(test.value)
+		if err != nil || string(encoded) != test.want {
+			t.Errorf("%v: %s, %v, want %s", test.value, encoded, err, test.want)
+		}
+	}
+	for _, value := range []any{math.NaN(), json.RawMessage(`{`), json.RawMessage("\"\xff\""), make(chan int)} {
+		if encoded, err := encodeValue(value); err == nil {
+			t.Errorf("%v was encoded as %s", value, encoded)
+		}
+	}
+}
+
+func TestPacketSize(t *testing.T) {
+	for _, test := range []struct {
+		payload  int
+		delivery Delivery
+		want     int
+	}{
+		{0, AtMostOnce, 2 + 2 + 1}, {0, ExactlyOnce, 2 + 2 + 1 + 2}, {122, ExactlyOnce, 2 + 127}, {123, ExactlyOnce, 3 + 128},
+		{511_991, ExactlyOnce, MaxPacketSize}, {511_992, ExactlyOnce, MaxPacketSize + 1},
+	} {
+		if got := packetSize("t", make([]byte, test.payload), test.delivery); got != test.want {
+			t.Errorf("%d bytes: %d, want %d", test.payload, got, test.want)
+		}
+	}
+}
+
+func TestUUIDs(t *testing.T) {
+	seen := map[string]bool{}
+	for range 1000 {
+		id := newUUID()
+		if len(id) != 36 || id[14] != '4' || !strings.ContainsRune("89ab", rune(id[19])) || strings.Count(id, "-") != 4 || seen[id] {
+			t.Fatalf("%q", id)
+		}
+		seen[id] = true
+	}
+}
+
+func FuzzErrorEvents(f *testing.F) {
+	f.Add([]byte(`{"data":{"type":"a/B","state":"Active","origin":{}},"msg_type":"RaiseError"}`))
+	m := &Module{}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		event, err := m.readErrorEvent(payload)
+		if err != nil {
+			return
+		}
+		raw, err := encodeValue(event.Error)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := m.readErrorEvent(m.wire.Error(true, raw)); err != nil || again.Raised != event.Raised {
+			t.Fatalf("error %+v came back as %+v: %v", event, again, err)
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/wire"
+
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
@@ -31,7 +33,7 @@ func (p *Provided) RaiseForwarded(ctx context.Context, e Error) error {
 }
 
 func (p *Provided) raise(ctx context.Context, e Error) error {
-	if !validErrorType(e.Type) {
+	if !wire.ValidErrorType(e.Type) {
 		return fmt.Errorf("everest: raise %q of %s: an error type is of the form namespace/Name", e.Type, p.id)
 	}
 	e.complete(p.module.options.Definitions)
@@ -45,7 +47,7 @@ func (p *Provided) raise(ctx context.Context, e Error) error {
 	if !p.errors.raise(e) {
 		return nil
 	}
-	if err := p.publishError(ctx, typeRaiseError, e); err != nil {
+	if err := p.publishError(ctx, true, e); err != nil {
 		p.errors.clear(keyOf(e))
 		return err
 	}
@@ -112,7 +114,7 @@ func (p *Provided) clear(ctx context.Context, match func(Error) bool) error {
 	for _, e := range p.errors.list(match) {
 		cleared := e
 		cleared.State = StateClearedByModule
-		if err := p.publishError(ctx, typeClearError, cleared); err != nil {
+		if err := p.publishError(ctx, false, cleared); err != nil {
 			return err
 		}
 		p.errors.clear(keyOf(e))
@@ -134,10 +136,10 @@ func (p *Provided) IsActive(errorType, subType string) bool {
 	return len(p.errors.list(func(e Error) bool { return e.Type == errorType && e.SubType == subType && p.isOwn(e) })) > 0
 }
 
-func (p *Provided) publishError(ctx context.Context, kind string, e Error) error {
+func (p *Provided) publishError(ctx context.Context, raise bool, e Error) error {
 	data, err := encodeValue(e)
 	if err == nil {
-		err = p.module.send(ctx, errorTopic(p.base, e.Type), envelope(kind, data), ExactlyOnce)
+		err = p.module.send(ctx, p.module.wire.ErrorTopic(p.base, e.Type), p.module.wire.Error(raise, data), ExactlyOnce)
 	}
 	if err != nil {
 		return fmt.Errorf("everest: error %s of %s: %w", e.Type, p.id, err)
@@ -167,7 +169,7 @@ func (m *Module) raiseAgain(ctx context.Context) error {
 			return err
 		}
 		for _, e := range p.errors.list(nil) {
-			failures = append(failures, p.publishError(ctx, typeRaiseError, e))
+			failures = append(failures, p.publishError(ctx, true, e))
 		}
 		p.unlock()
 	}

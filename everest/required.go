@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/wire"
+
 	"go.uber.org/zap"
 )
 
@@ -36,7 +38,7 @@ func (m *Module) buildRequired() {
 		for _, to := range connections {
 			r := &Required{
 				module: m, requirement: requirement, to: to,
-				base:    m.topics.implementation(to.ModuleID, to.ImplementationID),
+				base:    m.wire.Implementation(to.ModuleID, to.ImplementationID),
 				mapping: m.config.mappings[to.ModuleID].of(to.ImplementationID),
 			}
 			if m.manifest != nil {
@@ -135,13 +137,13 @@ func (m *Module) guard(name string, handle func(context.Context, Message, time.T
 // Subscribe has the handler called with each value of a variable.
 func (r *Required) Subscribe(variable string, handler VariableHandler, options ...SubscribeOption) {
 	m := r.module
-	if handler == nil || !validTopicLevel(variable) {
+	if handler == nil || !wire.ValidLevel(variable) {
 		m.mistake(fmt.Errorf("everest: subscribe %s.%s: a handler, and a name without slash, + and #, are needed", r, variable))
 		return
 	}
-	topic := variableTopic(r.base, variable)
+	topic := m.wire.VariableTopic(r.base, variable)
 	m.router.addExact(topic, m.newSubscription(topic, options, func(ctx context.Context, message Message, _ time.Time) {
-		value, err := variableValue(message.Payload)
+		value, err := m.wire.ReadVariable(message.Payload)
 		if err == nil && m.start.validate() {
 			err = m.options.Definitions.CheckVariable(r.interfaceName, variable, value)
 		}
@@ -197,7 +199,7 @@ func (m *Module) errorSubscription(name string, handler ErrorHandler, options []
 	}
 	var store errorStore // used in the queue only
 	s := m.newSubscription(name, options, func(ctx context.Context, message Message, _ time.Time) {
-		event, err := readErrorEvent(message.Payload)
+		event, err := m.readErrorEvent(message.Payload)
 		if err != nil {
 			m.logDrop(message, err)
 			return
@@ -228,7 +230,7 @@ func (r *Required) keepErrors() {
 	queue := r.module.dispatcher.newQueue(r.base + "/error/# (what is active)")
 	s := &subscription{queue: queue}
 	s.handle = func(_ context.Context, message Message, _ time.Time) {
-		event, err := readErrorEvent(message.Payload)
+		event, err := r.module.readErrorEvent(message.Payload)
 		if err != nil {
 			r.module.logDrop(message, err)
 			return

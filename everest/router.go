@@ -4,11 +4,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 // router finds the subscriptions of a topic and remembers what has to be subscribed at the broker.
 type router struct {
-	topics  topics
+	wire    wire.FamilyC
+	self    string // the module's id
 	results string // suffix of the topics of replies to this module
 
 	mu       sync.RWMutex
@@ -33,10 +36,11 @@ type filter struct {
 	delivery Delivery
 }
 
-func newRouter(topics topics, self string) *router {
+func newRouter(w wire.FamilyC, self string) *router {
 	return &router{
-		topics:  topics,
-		results: "/response/" + self,
+		wire:    w,
+		self:    self,
+		results: wire.ResultSuffix(self),
 		exact:   map[string][]*subscription{},
 		errors:  map[string][]*subscription{},
 	}
@@ -62,7 +66,7 @@ func (r *router) addErrors(implementation string, s *subscription) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.errors[implementation] = append(r.errors[implementation], s)
-	r.want(implementation+"/error/#", ExactlyOnce)
+	r.want(r.wire.ErrorFilter(implementation), ExactlyOnce)
 }
 
 // addGlobalErrors leaves the filters to wantGlobalErrors, for they depend on the start-up data.
@@ -76,7 +80,7 @@ func (r *router) wantGlobalErrors(implementations []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, implementation := range implementations {
-		r.want(implementation+"/error/#", ExactlyOnce)
+		r.want(r.wire.ErrorFilter(implementation), ExactlyOnce)
 	}
 }
 
@@ -97,7 +101,7 @@ func (r *router) addExternal(text string, s *subscription) {
 func (r *router) addReplies(implementation string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.want(commandTopic(implementation, "+")+r.results, ExactlyOnce)
+	r.want(r.wire.ResultFilter(implementation, r.self), ExactlyOnce)
 }
 
 func (r *router) setReplies(s *subscription) { r.reply = s }
@@ -106,7 +110,7 @@ func (r *router) setManifests(s *subscription) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.manifest = s
-	r.want(r.topics.manifests()+"+", ExactlyOnce)
+	r.want(r.wire.ManifestTopic("+"), ExactlyOnce)
 }
 
 // takePending returns the filters that were added since the last call.
@@ -142,20 +146,22 @@ func (r *router) find(found []*subscription, topic string) []*subscription {
 	if exact := r.exact[topic]; len(exact) > 0 {
 		return append(found, exact...)
 	}
-	if rest, below := strings.CutPrefix(topic, r.topics.prefix); below {
-		switch implementation, kind := r.topics.split(topic, rest); {
+	if strings.HasPrefix(topic, r.wire.Prefix) {
+		switch implementation, kind := r.wire.Split(topic); {
 		case kind == "error":
 			found = append(found, r.errors[implementation]...)
 			found = append(found, r.global...)
 		case kind == "cmd" && strings.HasSuffix(topic, r.results):
 			found = append(found, r.reply)
-		case r.manifest != nil && strings.HasPrefix(topic, r.topics.manifests()):
-			found = append(found, r.manifest)
+		case r.manifest != nil:
+			if _, ok := r.wire.ManifestName(topic); ok {
+				found = append(found, r.manifest)
+			}
 		}
 		return found // what lies below the prefix is never external
 	}
 	for _, route := range r.external {
-		if topicMatches(route.filter, topic) {
+		if wire.Matches(route.filter, topic) {
 			found = append(found, route.subscription)
 		}
 	}

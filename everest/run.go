@@ -244,7 +244,7 @@ func (m *Module) startReady() {
 }
 
 func (m *Module) sayReady() error {
-	return m.send(m.ctx, m.topics.moduleReady(m.options.ModuleID), envelope(typeModuleReady, []byte("true")), ExactlyOnce)
+	return m.send(m.ctx, m.wire.ModuleReadyTopic(m.options.ModuleID), m.wire.ModuleReady(), ExactlyOnce)
 }
 
 // startReminder does nothing for a module that its manager has started: the manager has listened for it before.
@@ -270,7 +270,7 @@ func (m *Module) publishMetadata() {
 		Provides map[string]implementation `json:"provides"`
 	}{m.config.name, provides})
 	if err == nil {
-		err = m.send(m.ctx, m.topics.metadata(m.options.ModuleID), envelope(typeConfigResponse, data), ExactlyOnce)
+		err = m.send(m.ctx, m.wire.MetadataTopic(m.options.ModuleID), m.wire.Metadata(data), ExactlyOnce)
 	}
 	if err != nil {
 		m.log.Debug("metadata not published", zap.Error(err))

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/wire"
+
 	"go.uber.org/zap"
 )
 
@@ -19,13 +21,13 @@ func (m *Module) subscribeRuntime() {
 			handle(message)
 		}})
 	}
-	own(m.topics.configResponse(m.options.ModuleID), m.takeConfigResponse)
-	own(m.topics.globalReady(), m.takeGlobalReady)
-	own(m.topics.shutdown(), m.takeShutdown)
-	own(m.topics.settings(), m.takeSettings)
-	own(m.topics.moduleNames(), m.takeModuleNames)
+	own(m.wire.ConfigResponseTopic(m.options.ModuleID), m.takeConfigResponse)
+	own(m.wire.GlobalReadyTopic(), m.takeGlobalReady)
+	own(m.wire.ShutdownTopic(), m.takeShutdown)
+	own(m.wire.SettingsTopic(), m.takeSettings)
+	own(m.wire.ModuleNamesTopic(), m.takeModuleNames)
 
-	manifests := m.dispatcher.newQueue(m.topics.manifests() + "+")
+	manifests := m.dispatcher.newQueue(m.wire.ManifestTopic("+"))
 	m.router.setManifests(&subscription{queue: manifests, handle: func(_ context.Context, message Message, _ time.Time) {
 		m.takeManifest(message)
 	}})
@@ -36,12 +38,12 @@ func (m *Module) subscribeRuntime() {
 }
 
 func (m *Module) takeGlobalReady(message Message) {
-	_, data, err := openEnvelope(message.Payload, typeGlobalReady)
+	ready, err := m.wire.ReadGlobalReady(message.Payload)
 	if err != nil {
 		m.dropped.drop(message.Topic, err)
 		return
 	}
-	if string(data) == "true" {
+	if ready {
 		notify(m.events.globalReady)
 	}
 }
@@ -153,7 +155,7 @@ func (m *Module) startValue(message Message) json.RawMessage {
 	if len(message.Payload) == 0 {
 		return nil
 	}
-	_, data, err := openEnvelope(message.Payload, typeConfigResponse)
+	data, err := m.wire.ReadConfig(message.Payload)
 	if err != nil {
 		m.dropped.drop(message.Topic, err)
 		return nil
@@ -205,11 +207,11 @@ func (m *Module) takeManifest(message Message) {
 	}
 	provides := make([]string, 0, len(manifest.Provides))
 	for id := range manifest.Provides {
-		if validTopicLevel(id) {
+		if wire.ValidLevel(id) {
 			provides = append(provides, id)
 		}
 	}
-	name := strings.TrimPrefix(message.Topic, m.topics.manifests())
+	name, _ := m.wire.ManifestName(message.Topic)
 	m.start.update(func() { m.start.provides[name] = provides })
 }
 
@@ -222,15 +224,15 @@ func (m *Module) wantGlobalErrors() {
 	list, complete := m.start.implementations()
 	if !complete {
 		m.log.Debug("subscribing the errors of all modules by a wildcard")
-		m.router.wantGlobalErrors([]string{m.topics.implementation("+", "+")})
+		m.router.wantGlobalErrors([]string{m.wire.Implementation("+", "+")})
 		return
 	}
 	filters := make([]string, 0, len(list))
 	for _, implementation := range list {
-		if !validTopicLevel(implementation[0]) {
+		if !wire.ValidLevel(implementation[0]) {
 			continue
 		}
-		filters = append(filters, m.topics.implementation(implementation[0], implementation[1]))
+		filters = append(filters, m.wire.Implementation(implementation[0], implementation[1]))
 	}
 	m.router.wantGlobalErrors(filters)
 }

@@ -2,10 +2,11 @@ package everest
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"path"
 	"strconv"
+
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 // TelemetryEnabled reports whether PublishTelemetry sends anything: the manager's settings and the configuration of the
@@ -25,18 +26,14 @@ func (m *Module) PublishTelemetry(ctx context.Context, category, subCategory str
 	}
 	prefix := m.start.snapshot().TelemetryPrefix
 	topic := prefix + category + "/" + strconv.Itoa(*m.config.telemetryID) + "/" + subCategory
-	if !validTopic(category) || !validTopic(subCategory) || !validTopic(topic) {
+	if !wire.ValidTopic(category) || !wire.ValidTopic(subCategory) || !wire.ValidTopic(topic) {
 		return fmt.Errorf("everest: telemetry topic %q must not have empty parts nor hold + or #", topic)
 	}
-	inner, err := encodeValue(value)
+	encoded, err := encodeValue(value)
 	if err != nil {
 		return fmt.Errorf("everest: telemetry %s: %w", topic, err)
 	}
-	text, err := json.Marshal(string(inner)) // the receiver gets the JSON text in a string
-	if err != nil {
-		return fmt.Errorf("everest: telemetry %s: %w", topic, err)
-	}
-	if err := m.send(ctx, topic, envelope(typeExternal, text), ExactlyOnce); err != nil {
+	if err := m.send(ctx, topic, m.wire.Telemetry(encoded), ExactlyOnce); err != nil {
 		return fmt.Errorf("everest: telemetry %s: %w", topic, err)
 	}
 	return nil

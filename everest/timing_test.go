@@ -11,6 +11,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 func TestCallWithoutReplyEndsAfter300SecondsAndALateReplyIsDropped(t *testing.T) {
@@ -28,7 +30,7 @@ func TestCallWithoutReplyEndsAfter300SecondsAndALateReplyIsDropped(t *testing.T)
 			t.Errorf("waited %v", waited)
 		}
 		id := requestID(t, hub.on("everest/modules/two/impl/main/cmd/ring")[0])
-		hub.deliver(Message{Topic: "everest/modules/two/impl/main/cmd/ring/response/one", Payload: resultMessage(id, "two", json.RawMessage("1"), nil)})
+		hub.deliver(Message{Topic: "everest/modules/two/impl/main/cmd/ring/response/one", Payload: testWire.Result(wire.Result{ID: id, Origin: "two", Value: json.RawMessage("1")})})
 		synctest.Wait()
 		if stats := m.Stats(); stats.Dropped != 1 || stats.CallsWaiting != 0 {
 			t.Errorf("after a late reply: %+v", stats)
@@ -66,7 +68,7 @@ func TestReplyIsNotSentToACallerThatHasGivenUp(t *testing.T) {
 		})
 		running(t, m)
 		for i := range 2 { // the second waits behind the first until its own caller has given up
-			hub.deliver(Message{Topic: "everest/modules/one/impl/main/cmd/slow", Payload: commandMessage(fmt.Sprint(i), "two", json.RawMessage("null"))})
+			hub.deliver(Message{Topic: "everest/modules/one/impl/main/cmd/slow", Payload: testWire.Command(wire.Command{ID: fmt.Sprint(i), Origin: "two", Arguments: json.RawMessage("null")})})
 		}
 		started := time.Now()
 		if err := <-ended; !errors.Is(err, context.DeadlineExceeded) || time.Since(started) != 300*time.Second {
@@ -123,7 +125,7 @@ func TestAnswersToOtherRequestsAreNotTaken(t *testing.T) {
 				return manager(message)
 			}
 			answer := func(data string) Message {
-				return Message{Topic: "everest/modules/one/response", Payload: envelope(typeConfigResponse, []byte(data))}
+				return Message{Topic: "everest/modules/one/response", Payload: fmt.Appendf(nil, `{"data":%s,"msg_type":"GetConfigResponse"}`, data)}
 			}
 			return []Message{
 				answer(`{"status":"Ok","type":"Set","response":{"status":"RebootRequired"}}`),
@@ -141,7 +143,7 @@ func TestAnswersToOtherRequestsAreNotTaken(t *testing.T) {
 func TestFullQueueEndsTheModuleWithItsName(t *testing.T) {
 	tests := map[string]func(*Options){
 		"messages": func(o *Options) { o.QueueMessages = 5 },
-		"bytes":    func(o *Options) { o.QueueBytes = 5 * len(variableMessage(json.RawMessage("0"))) },
+		"bytes":    func(o *Options) { o.QueueBytes = 5 * len(testWire.Variable(json.RawMessage("0"))) },
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -155,7 +157,7 @@ func TestFullQueueEndsTheModuleWithItsName(t *testing.T) {
 				})
 				ended := running(t, m)
 				publish := func() {
-					hub.deliver(Message{Topic: variableTopicOf("v"), Payload: variableMessage(json.RawMessage("0"))})
+					hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable(json.RawMessage("0"))})
 				}
 				publish()
 				<-entered
@@ -188,7 +190,7 @@ func TestNewestOnlySkipsWhatIsOutdated(t *testing.T) {
 		}, NewestOnly())
 		running(t, m)
 		for i := range 1000 {
-			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: variableMessage(json.RawMessage(fmt.Sprint(i)))})
+			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable(json.RawMessage(fmt.Sprint(i)))})
 			if i == 0 {
 				synctest.Wait() // the handler has taken the first
 			}
@@ -211,8 +213,8 @@ func TestSlowHandlerIsReportedOnce(t *testing.T) {
 		m.Requires("peer")[0].Subscribe("other", func(context.Context, json.RawMessage) { others <- struct{}{} })
 		running(t, m)
 		for range 30 {
-			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: variableMessage(json.RawMessage("0"))})
-			hub.deliver(Message{Topic: variableTopicOf("other"), Payload: variableMessage(json.RawMessage("0"))})
+			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable(json.RawMessage("0"))})
+			hub.deliver(Message{Topic: variableTopicOf("other"), Payload: testWire.Variable(json.RawMessage("0"))})
 			synctest.Wait()
 			time.Sleep(time.Second)
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/remotechargeport/remotechargeport/everest/wire"
+
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
@@ -31,7 +33,7 @@ func ParseOptions(args []string, getenv func(string) string) (everest.Options, e
 	options := everest.Options{
 		ModuleID:       pick("EV_MODULE", "module", "m"),
 		InstallPrefix:  pick("EV_PREFIX", "prefix"),
-		EverestPrefix:  everest.NormalPrefix(pick("EV_MQTT_EVEREST_PREFIX", "mqtt_everest_prefix")),
+		EverestPrefix:  wire.NormalPrefix(pick("EV_MQTT_EVEREST_PREFIX", "mqtt_everest_prefix")),
 		ExternalPrefix: pick("EV_MQTT_EXTERNAL_PREFIX", "mqtt_external_prefix"),
 		LogConfig:      pick("EV_LOG_CONF_FILE", "log_config"),
 	}

@@ -1,13 +1,15 @@
-package everest
+package wire
 
 import (
+	"bytes"
 	"encoding/json"
-	"math"
-	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
+
+var w = FamilyC{Prefix: "everest/"}
 
 func TestVariableValueKeepsBytes(t *testing.T) {
 	for payload, want := range map[string]string{
@@ -16,7 +18,7 @@ func TestVariableValueKeepsBytes(t *testing.T) {
 		` { "msg_type" : "Var" , "more" : 1 , "data" : { "data" : "\u00e9" , "x":2} } `: `"\u00e9"`,
 		`{"data":{"data":null},"msg_type":"Var"}`:                                       `null`,
 	} {
-		value, err := variableValue([]byte(payload))
+		value, err := w.ReadVariable([]byte(payload))
 		if err != nil || string(value) != want {
 			t.Errorf("%s: %s, %v, want %s", payload, value, err, want)
 		}
@@ -26,7 +28,7 @@ func TestVariableValueKeepsBytes(t *testing.T) {
 		`{"msg_type":"Unknown","data":{"data":1}}`, `{"msg_type":1,"data":{"data":1}}`, `{"msg_type":null,"data":{"data":1}}`,
 		`{"msg_type":"Cmd","data":{"data":1}}`, `{"msg_type":"Var","data":{"data":1}`, `{"msg_type":"Var","data":{"data":1}}x`, "\xff\xfe",
 	} {
-		if value, err := variableValue([]byte(payload)); err == nil {
+		if value, err := w.ReadVariable([]byte(payload)); err == nil {
 			t.Errorf("%q was read as %s", payload, value)
 		}
 	}
@@ -45,12 +47,12 @@ func TestReadResult(t *testing.T) {
 		`{"data":{"data":{"id":"1","error":"text"},"type":"result"},"msg_type":"CmdResult"}`:                                                                     {`null`, `HandlerException: unreadable error: "text"`},
 	}
 	for payload, want := range tests {
-		result, err := readResult([]byte(payload))
+		result, err := w.ReadResult([]byte(payload))
 		failure := ""
-		if result.failure != nil {
-			failure = result.failure.Error()
+		if result.Failure != nil {
+			failure = result.Failure.Type + ": " + result.Failure.Message
 		}
-		if err != nil || result.id != "1" || string(result.value) != want.value || failure != want.failure {
+		if err != nil || result.ID != "1" || string(result.Value) != want.value || failure != want.failure {
 			t.Errorf("%s: %+v, %v", payload, result, err)
 		}
 	}
@@ -58,42 +60,19 @@ func TestReadResult(t *testing.T) {
 		`{"data":{"data":{"origin":"p","retval":1},"type":"result"},"msg_type":"CmdResult"}`, `{"data":{"type":"result"},"msg_type":"CmdResult"}`,
 		`{"data":{"data":{"id":5}},"msg_type":"CmdResult"}`, `{"data":null,"msg_type":"CmdResult"}`,
 	} {
-		if result, err := readResult([]byte(payload)); err == nil {
+		if result, err := w.ReadResult([]byte(payload)); err == nil {
 			t.Errorf("%s was read as %+v", payload, result)
-		}
-	}
-}
-
-func TestEncodeValue(t *testing.T) {
-	for _, test := range []struct {
-		value any
-		want  string
-	}{
-		{nil, `null`}, {5, `5`}, {5.0, `5`}, {-1.5, `-1.5`}, {uint64(math.MaxUint64), `18446744073709551615`}, {"<a&b>", `"<a&b>"`},
-		{"bad \xff end", `"bad \ufffd end"`}, {json.RawMessage(` {"b":1.0, "a":2} `), ` {"b":1.0, "a":2} `}, {json.RawMessage(nil), `null`},
-		{struct {
-			Value json.RawMessage `json:"value"`
-		}{json.RawMessage(`1.50`)}, `{"value":1.50}`},
-	} {
-		encoded, err := encodeValue(test.value)
-		if err != nil || string(encoded) != test.want {
-			t.Errorf("%v: %s, %v, want %s", test.value, encoded, err, test.want)
-		}
-	}
-	for _, value := range []any{math.NaN(), json.RawMessage(`{`), json.RawMessage("\"\xff\""), make(chan int)} {
-		if encoded, err := encodeValue(value); err == nil {
-			t.Errorf("%v was encoded as %s", value, encoded)
 		}
 	}
 }
 
 func TestMessagesAsEVerestWritesThem(t *testing.T) {
 	for want, got := range map[string][]byte{
-		`{"data":{"data":12},"msg_type":"Var"}`:                                                                   variableMessage(json.RawMessage(`12`)),
-		`{"data":true,"msg_type":"ModuleReady"}`:                                                                  envelope(typeModuleReady, []byte("true")),
-		`{"data":{"args":null,"id":"i","origin":"peer_1"},"msg_type":"Cmd"}`:                                      commandMessage("i", "peer_1", json.RawMessage("null")),
-		`{"data":{"data":{"id":"a\"b","origin":"gomod","retval":"pong"},"type":"result"},"msg_type":"CmdResult"}`: resultMessage(`a"b`, "gomod", json.RawMessage(`"pong"`), nil),
-		`{"data":{"data":{"error":{"__everest__error_msg":"boom\n","__everest__error_type":"HandlerException"},"id":"2f80","origin":"peer_1"},"type":"result"},"msg_type":"CmdResult"}`: resultMessage("2f80", "peer_1", json.RawMessage("1"), &CommandError{HandlerException, "boom\n"}),
+		`{"data":{"data":12},"msg_type":"Var"}`:                                                                   w.Variable(json.RawMessage(`12`)),
+		`{"data":true,"msg_type":"ModuleReady"}`:                                                                  w.ModuleReady(),
+		`{"data":{"args":null,"id":"i","origin":"peer_1"},"msg_type":"Cmd"}`:                                      w.Command(Command{"i", "peer_1", json.RawMessage("null")}),
+		`{"data":{"data":{"id":"a\"b","origin":"gomod","retval":"pong"},"type":"result"},"msg_type":"CmdResult"}`: w.Result(Result{ID: `a"b`, Origin: "gomod", Value: json.RawMessage(`"pong"`)}),
+		`{"data":{"data":{"error":{"__everest__error_msg":"boom\n","__everest__error_type":"HandlerException"},"id":"2f80","origin":"peer_1"},"type":"result"},"msg_type":"CmdResult"}`: w.Result(Result{ID: "2f80", Origin: "peer_1", Value: json.RawMessage("1"), Failure: &Failure{"HandlerException", "boom\n"}}),
 	} {
 		if string(got) != want {
 			t.Errorf("got  %s\nwant %s", got, want)
@@ -113,45 +92,19 @@ func TestTopicMatches(t *testing.T) {
 		{"a/#", "a", true}, {"#", "a/b", true}, {"#", "$SYS/a", false}, {"+/a", "$SYS/a", false}, {"$SYS/#", "$SYS/a", true}, {"+", "", true},
 		{"a/+/c", "a//c", true}, {"/+", "/a", true}, {"+/+", "/a", true}, {"a", "a/b", false},
 	} {
-		if got := topicMatches(test.filter, test.topic); got != test.want {
+		if got := Matches(test.filter, test.topic); got != test.want {
 			t.Errorf("%q and %q: %v", test.filter, test.topic, got)
 		}
 	}
 	for filter, want := range map[string]bool{"a": true, "a/#": true, "#": true, "a/+/b": true, "": false, "a#": false, "#/a": false, "a/b+": false, "a\x00": false} {
-		if got := validFilter(filter); got != want {
+		if got := ValidFilter(filter); got != want {
 			t.Errorf("filter %q: %v", filter, got)
 		}
 	}
 }
 
-func TestPacketSize(t *testing.T) {
-	for _, test := range []struct {
-		payload  int
-		delivery Delivery
-		want     int
-	}{
-		{0, AtMostOnce, 2 + 2 + 1}, {0, ExactlyOnce, 2 + 2 + 1 + 2}, {122, ExactlyOnce, 2 + 127}, {123, ExactlyOnce, 3 + 128},
-		{511_991, ExactlyOnce, MaxPacketSize}, {511_992, ExactlyOnce, MaxPacketSize + 1},
-	} {
-		if got := packetSize("t", make([]byte, test.payload), test.delivery); got != test.want {
-			t.Errorf("%d bytes: %d, want %d", test.payload, got, test.want)
-		}
-	}
-}
-
-func TestUUIDs(t *testing.T) {
-	seen := map[string]bool{}
-	for range 1000 {
-		id := newUUID()
-		if len(id) != 36 || id[14] != '4' || !strings.ContainsRune("89ab", rune(id[19])) || strings.Count(id, "-") != 4 || seen[id] {
-			t.Fatalf("%q", id)
-		}
-		seen[id] = true
-	}
-}
-
 func TestTopicsAreSplitByTheirLevels(t *testing.T) {
-	topics := topics{"p/"}
+	topics := FamilyC{Prefix: "p/"}
 	for topic, want := range map[string][2]string{
 		"p/modules/m/impl/i/var/v":                     {"p/modules/m/impl/i", "var"},
 		"p/modules/error/impl/error/error/a/B":         {"p/modules/error/impl/error", "error"},
@@ -163,9 +116,40 @@ func TestTopicsAreSplitByTheirLevels(t *testing.T) {
 		"p/ready":                                      {},
 		"p/":                                           {},
 	} {
-		implementation, kind := topics.split(topic, strings.TrimPrefix(topic, "p/"))
+		implementation, kind := topics.Split(topic)
 		if implementation != want[0] || kind != want[1] {
 			t.Errorf("%s: %q, %q", topic, implementation, kind)
 		}
 	}
+}
+
+func FuzzMessages(f *testing.F) {
+	f.Add([]byte(`{"data":{"data":12},"msg_type":"Var"}`))
+	f.Add([]byte(`{"data":{"args":{"x":"hello"},"id":"60d1","origin":"peer_1"},"msg_type":"Cmd"}`))
+	f.Add([]byte(`{"data":{"data":{"id":"60d1","origin":"gomod","retval":"pong"},"type":"result"},"msg_type":"CmdResult"}`))
+	f.Add([]byte(`{"data":{"type":"a/B","state":"Active","origin":{}},"msg_type":"RaiseError"}`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		if value, err := w.ReadVariable(payload); err == nil {
+			if again, err := w.ReadVariable(w.Variable(value)); err != nil || !bytes.Equal(value, again) {
+				t.Fatalf("variable %s came back as %s: %v", value, again, err)
+			}
+		}
+		if request, err := w.ReadCommand(payload); err == nil && request.Arguments != nil {
+			again, err := w.ReadCommand(w.Command(request))
+			if err != nil || !bytes.Equal(again.Arguments, request.Arguments) || utf8.ValidString(request.ID) && again.ID != request.ID {
+				t.Fatalf("command %+v came back as %+v: %v", request, again, err)
+			}
+		}
+		if result, err := w.ReadResult(payload); err == nil {
+			again, err := w.ReadResult(w.Result(result))
+			if err != nil || (again.Failure == nil) != (result.Failure == nil) || result.Failure == nil && !bytes.Equal(again.Value, result.Value) {
+				t.Fatalf("result %+v came back as %+v: %v", result, again, err)
+			}
+		}
+		if object, raise, err := w.ReadError(payload); err == nil {
+			if again, raiseAgain, err := w.ReadError(w.Error(raise, object)); err != nil || raiseAgain != raise || !bytes.Equal(again, object) {
+				t.Fatalf("error %s came back as %s: %v", object, again, err)
+			}
+		}
+	})
 }

@@ -1,0 +1,372 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
+)
+
+// FamilyC is the wire of the releases 2025.12 to 2026.02.1 and of main until August 2026: each message is an envelope
+// {"data":...,"msg_type":"..."}, and each command, variable and error type has a topic of its own.
+type FamilyC struct {
+	// Prefix of all topics, with a slash at its end.
+	Prefix string
+}
+
+func (c FamilyC) module(id string) string { return c.Prefix + "modules/" + id }
+
+// ConfigRequestTopic is where a module asks the manager's config service.
+func (c FamilyC) ConfigRequestTopic() string { return c.Prefix + "config/request" }
+
+// ConfigResponseTopic is where the manager's config service replies to a module.
+func (c FamilyC) ConfigResponseTopic(module string) string { return c.module(module) + "/response" }
+
+// MetadataTopic is where a module publishes what it provides.
+func (c FamilyC) MetadataTopic(module string) string { return c.module(module) + "/metadata" }
+
+// ModuleReadyTopic is where a module says that it is ready.
+func (c FamilyC) ModuleReadyTopic(module string) string { return c.module(module) + "/ready" }
+
+// GlobalReadyTopic is where the manager says that all modules are ready.
+func (c FamilyC) GlobalReadyTopic() string { return c.Prefix + "ready" }
+
+// ShutdownTopic is where the manager asks its modules to end.
+func (c FamilyC) ShutdownTopic() string { return c.Prefix + "shutdown" }
+
+// SettingsTopic has the manager's settings, retained.
+func (c FamilyC) SettingsTopic() string { return c.Prefix + "settings" }
+
+// ModuleNamesTopic has the type of each module, retained.
+func (c FamilyC) ModuleNamesTopic() string { return c.Prefix + "module_names" }
+
+// ManifestTopic has the manifest of a type of module, retained; "+" makes a filter for all of them.
+func (c FamilyC) ManifestTopic(name string) string { return c.Prefix + "manifests/" + name }
+
+// ManifestName returns the name in a ManifestTopic.
+func (c FamilyC) ManifestName(topic string) (name string, ok bool) {
+	return strings.CutPrefix(topic, c.ManifestTopic(""))
+}
+
+// Implementation returns the start of all topics of a provided implementation. "+" makes a filter of a name.
+func (c FamilyC) Implementation(module, implementation string) string {
+	return c.module(module) + "/impl/" + implementation
+}
+
+// Split returns the start of the topics of the implementation that a topic belongs to, and the level after it: "cmd",
+// "var" or "error". Both are empty for any other topic.
+func (c FamilyC) Split(topic string) (implementation, kind string) {
+	module, ok := strings.CutPrefix(topic, c.Prefix)
+	if ok {
+		module, ok = strings.CutPrefix(module, "modules/")
+	}
+	if !ok {
+		return "", ""
+	}
+	_, after, ok := strings.Cut(module, "/impl/")
+	if !ok {
+		return "", ""
+	}
+	_, after, ok = strings.Cut(after, "/")
+	if !ok {
+		return "", ""
+	}
+	kind, content, ok := strings.Cut(after, "/")
+	if !ok || content == "" {
+		return "", ""
+	}
+	return topic[:len(topic)-len(after)-1], kind
+}
+
+// CommandTopic is where an implementation takes the calls of a command.
+func (FamilyC) CommandTopic(implementation, command string) string {
+	return implementation + "/cmd/" + command
+}
+
+// ResultTopic is where the result of a call goes, given the topic of the call.
+func (FamilyC) ResultTopic(commandTopic, caller string) string {
+	return commandTopic + ResultSuffix(caller)
+}
+
+// ResultSuffix is the end of all topics with results for a caller.
+func ResultSuffix(caller string) string { return "/response/" + caller }
+
+// ResultFilter covers the results of all commands of an implementation for a caller.
+func (c FamilyC) ResultFilter(implementation, caller string) string {
+	return c.ResultTopic(c.CommandTopic(implementation, "+"), caller)
+}
+
+// VariableTopic is where an implementation publishes a variable.
+func (FamilyC) VariableTopic(implementation, variable string) string {
+	return implementation + "/var/" + variable
+}
+
+// ErrorTopic is where an implementation raises and clears errors of a type, "namespace/Name".
+func (FamilyC) ErrorTopic(implementation, errorType string) string {
+	return implementation + "/error/" + errorType
+}
+
+// ErrorFilter covers all errors of an implementation.
+func (FamilyC) ErrorFilter(implementation string) string { return implementation + "/error/#" }
+
+// The values of msg_type.
+const (
+	typeVariable       = "Var"
+	typeCommand        = "Cmd"
+	typeResult         = "CmdResult"
+	typeRaiseError     = "RaiseError"
+	typeClearError     = "ClearError"
+	typeConfigRequest  = "GetConfig"
+	typeConfigResponse = "GetConfigResponse"
+	typeModuleReady    = "ModuleReady"
+	typeGlobalReady    = "GlobalReady"
+	typeExternal       = "ExternalMQTT"
+)
+
+// Variable returns the message with a value of a variable.
+func (FamilyC) Variable(value json.RawMessage) []byte {
+	out := make([]byte, 0, len(value)+40)
+	out = append(out, `{"data":{"data":`...)
+	out = append(out, value...)
+	return append(out, `},"msg_type":"Var"}`...)
+}
+
+// ReadVariable returns the value in a variable's message.
+func (FamilyC) ReadVariable(payload []byte) (json.RawMessage, error) {
+	_, data, err := openEnvelope(payload, typeVariable)
+	if err != nil {
+		return nil, err
+	}
+	value, err := innerData(data)
+	if err == nil && value == nil {
+		err = errors.New("no data.data")
+	}
+	return value, err
+}
+
+// Command returns the message of a call.
+func (FamilyC) Command(command Command) []byte {
+	out := make([]byte, 0, len(command.Arguments)+len(command.ID)+len(command.Origin)+70)
+	out = append(out, `{"data":{"args":`...)
+	out = append(out, command.Arguments...)
+	out = append(out, `,"id":`...)
+	out = rawjson.AppendString(out, command.ID)
+	out = append(out, `,"origin":`...)
+	out = rawjson.AppendString(out, command.Origin)
+	return append(out, `},"msg_type":"Cmd"}`...)
+}
+
+// ReadCommand reads a call. A call without an id or an origin is an error, since no reply is possible.
+func (FamilyC) ReadCommand(payload []byte) (Command, error) {
+	_, data, err := openEnvelope(payload, typeCommand)
+	if err != nil {
+		return Command{}, err
+	}
+	var command Command
+	object := rawjson.ReadObject(data)
+	for {
+		name, value, ok := object.Next()
+		if !ok {
+			break
+		}
+		switch string(name) {
+		case "id":
+			command.ID = rawjson.String(value)
+		case "origin":
+			command.Origin = rawjson.String(value)
+		case "args":
+			command.Arguments = value
+		}
+	}
+	if object.Err() != nil {
+		return Command{}, fmt.Errorf("data: %w", object.Err())
+	}
+	if command.ID == "" {
+		return Command{}, errors.New("no id")
+	}
+	if !ValidLevel(command.Origin) {
+		return Command{}, fmt.Errorf("origin %.40q is no module id", command.Origin)
+	}
+	return command, nil
+}
+
+// Result returns the message of a reply.
+func (FamilyC) Result(result Result) []byte {
+	out := make([]byte, 0, len(result.Value)+len(result.ID)+len(result.Origin)+100)
+	out = append(out, `{"data":{"data":{`...)
+	if result.Failure != nil {
+		out = append(out, `"error":{"__everest__error_msg":`...)
+		out = rawjson.AppendString(out, result.Failure.Message)
+		out = append(out, `,"__everest__error_type":`...)
+		out = rawjson.AppendString(out, result.Failure.Type)
+		out = append(out, `},`...)
+	}
+	out = append(out, `"id":`...)
+	out = rawjson.AppendString(out, result.ID)
+	out = append(out, `,"origin":`...)
+	out = rawjson.AppendString(out, result.Origin)
+	if result.Failure == nil {
+		out = append(out, `,"retval":`...)
+		out = append(out, result.Value...)
+	}
+	return append(out, `},"type":"result"},"msg_type":"CmdResult"}`...)
+}
+
+// ReadResult reads a reply. Its value is null where the message has none, its origin is not read.
+func (FamilyC) ReadResult(payload []byte) (Result, error) {
+	_, data, err := openEnvelope(payload, typeResult)
+	if err != nil {
+		return Result{}, err
+	}
+	inner, err := innerData(data)
+	if err != nil {
+		return Result{}, err
+	}
+	result := Result{Value: json.RawMessage("null")}
+	object := rawjson.ReadObject(inner)
+	for {
+		name, value, ok := object.Next()
+		if !ok {
+			break
+		}
+		switch string(name) {
+		case "id":
+			result.ID = rawjson.String(value)
+		case "retval":
+			result.Value = value
+		case "error":
+			result.Failure = readFailure(value)
+		}
+	}
+	if object.Err() != nil {
+		return Result{}, fmt.Errorf("data.data: %w", object.Err())
+	}
+	if result.ID == "" {
+		return Result{}, errors.New("no id")
+	}
+	return result, nil
+}
+
+// readFailure returns nil for null. It makes a failure of any other value, because an error must not be taken for success.
+func readFailure(raw json.RawMessage) *Failure {
+	if rawjson.IsNull(raw) {
+		return nil
+	}
+	var fields struct {
+		Type    string `json:"__everest__error_type"`
+		Message string `json:"__everest__error_msg"`
+	}
+	if json.Unmarshal(raw, &fields) != nil || fields.Type == "" {
+		return &Failure{Type: "HandlerException", Message: "unreadable error: " + string(raw)}
+	}
+	return &Failure{Type: fields.Type, Message: fields.Message}
+}
+
+// Error returns the message that raises or clears an error, given the error object.
+func (FamilyC) Error(raise bool, object json.RawMessage) []byte {
+	if raise {
+		return envelope(typeRaiseError, object)
+	}
+	return envelope(typeClearError, object)
+}
+
+// ReadError returns the error object in a message, and whether the message raises the error unless the object's state says
+// otherwise.
+func (FamilyC) ReadError(payload []byte) (object json.RawMessage, raise bool, err error) {
+	kind, object, err := openEnvelope(payload, typeRaiseError, typeClearError)
+	return object, kind == typeRaiseError, err
+}
+
+// ConfigRequest returns the message with a request to the config service.
+func (FamilyC) ConfigRequest(request json.RawMessage) []byte {
+	return envelope(typeConfigRequest, request)
+}
+
+// ReadConfig returns what the manager has sent in a response of the config service or in a retained topic.
+func (FamilyC) ReadConfig(payload []byte) (json.RawMessage, error) {
+	_, data, err := openEnvelope(payload, typeConfigResponse)
+	return data, err
+}
+
+// Metadata returns the message with a module's description of itself.
+func (FamilyC) Metadata(description json.RawMessage) []byte {
+	return envelope(typeConfigResponse, description)
+}
+
+// ModuleReady returns the message that a module is ready.
+func (FamilyC) ModuleReady() []byte { return envelope(typeModuleReady, []byte("true")) }
+
+// ReadGlobalReady returns what the manager says of all modules: whether they are ready.
+func (FamilyC) ReadGlobalReady(payload []byte) (bool, error) {
+	_, data, err := openEnvelope(payload, typeGlobalReady)
+	return string(data) == "true", err
+}
+
+// Telemetry returns the message with a value for the backend. Receivers get the JSON text in a string.
+func (FamilyC) Telemetry(value json.RawMessage) []byte {
+	return envelope(typeExternal, rawjson.AppendString(nil, string(value)))
+}
+
+// envelope and the other writers put keys in alphabetical order, as the C++ framework does.
+func envelope(kind string, data []byte) []byte {
+	out := make([]byte, 0, len(data)+len(kind)+len(`{"data":,"msg_type":""}`))
+	out = append(out, `{"data":`...)
+	out = append(out, data...)
+	out = append(out, `,"msg_type":"`...)
+	out = append(out, kind...)
+	return append(out, `"}`...)
+}
+
+// openEnvelope returns the data of a message of one of the wanted types.
+func openEnvelope(payload []byte, wanted ...string) (kind string, data json.RawMessage, err error) {
+	var quotedKind json.RawMessage
+	object := rawjson.ReadObject(payload)
+	for {
+		name, value, ok := object.Next()
+		if !ok {
+			break
+		}
+		switch string(name) {
+		case "msg_type":
+			quotedKind = value
+		case "data":
+			data = value
+		}
+	}
+	if object.Err() != nil {
+		return "", nil, object.Err()
+	}
+	if quotedKind == nil {
+		return "", nil, errors.New("no msg_type")
+	}
+	for _, kind := range wanted {
+		if len(quotedKind) == len(kind)+2 && string(quotedKind[1:len(quotedKind)-1]) == kind {
+			if data == nil {
+				return "", nil, errors.New("no data")
+			}
+			return kind, data, nil
+		}
+	}
+	return "", nil, fmt.Errorf("msg_type is %.40s, not %s", quotedKind, wanted[0])
+}
+
+// innerData returns the data inside of an envelope's data, nil where there is none.
+func innerData(data json.RawMessage) (json.RawMessage, error) {
+	var inner json.RawMessage
+	object := rawjson.ReadObject(data)
+	for {
+		name, value, ok := object.Next()
+		if !ok {
+			break
+		}
+		if string(name) == "data" {
+			inner = value
+		}
+	}
+	if object.Err() != nil {
+		return nil, fmt.Errorf("data: %w", object.Err())
+	}
+	return inner, nil
+}

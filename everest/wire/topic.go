@@ -1,0 +1,58 @@
+package wire
+
+import "strings"
+
+// ValidLevel reports whether the text can stand between two slashes of a topic. A broker ends the connection of a
+// client that publishes to a topic with wildcards.
+func ValidLevel(text string) bool {
+	return text != "" && len(text) <= 256 && !strings.ContainsAny(text, "/+#\x00")
+}
+
+// ValidTopic is ValidLevel for several levels.
+func ValidTopic(text string) bool {
+	return text != "" && len(text) <= 1024 && !strings.ContainsAny(text, "+#\x00")
+}
+
+// Matches reports whether a topic belongs to a filter with the wildcards + and #.
+func Matches(filter, topic string) bool {
+	if strings.HasPrefix(topic, "$") && !strings.HasPrefix(filter, "$") {
+		return false
+	}
+	for {
+		if filter == "#" {
+			return true
+		}
+		level, filterRest, filterMore := strings.Cut(filter, "/")
+		part, topicRest, topicMore := strings.Cut(topic, "/")
+		if level != "+" && level != part {
+			return false
+		}
+		if !topicMore {
+			return !filterMore || filterRest == "#"
+		}
+		if !filterMore {
+			return false
+		}
+		filter, topic = filterRest, topicRest
+	}
+}
+
+// ValidFilter reports whether wildcards stand alone in their levels, and # at the end.
+func ValidFilter(filter string) bool {
+	if filter == "" || len(filter) > 1024 || strings.Contains(filter, "\x00") {
+		return false
+	}
+	levels := strings.Split(filter, "/")
+	for i, level := range levels {
+		if strings.ContainsAny(level, "+#") && level != "+" && (level != "#" || i != len(levels)-1) {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidErrorType reports whether the text is of the form "namespace/Name".
+func ValidErrorType(text string) bool {
+	namespace, name, found := strings.Cut(text, "/")
+	return found && ValidLevel(namespace) && ValidLevel(name)
+}
