@@ -120,7 +120,8 @@ func sourceLines(t *testing.T) []logLine {
 				case err != nil:
 					t.Errorf("%s: %v", name, err)
 				case logs:
-					line.Package = filepath.ToSlash(filepath.Dir(name))
+					// A user knows the package, not the rooms behind it.
+					line.Package, _, _ = strings.Cut(filepath.ToSlash(filepath.Dir(name)), "/internal/")
 					lines = append(lines, line)
 				}
 			}

@@ -133,7 +133,7 @@ func (c *Controller) dial(ctx context.Context) (*rpc.Client, error) {
 		board, err := c.choose(location)
 		if err != nil {
 			c.logRefusal(err)
-			c.finder.watcher.Ask()
+			c.finder.watcher.Query()
 			if waitFor(waited, changed) != nil {
 				return nil, err
 			}
@@ -147,7 +147,7 @@ func (c *Controller) dial(ctx context.Context) (*rpc.Client, error) {
 		case errors.Is(err, errMoved):
 			continue
 		}
-		c.finder.watcher.Ask()
+		c.finder.watcher.Query()
 		return nil, fmt.Errorf("satellite: %s announces itself, but: %w", c.address(), err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/remotechargeport/remotechargeport/satellite/discovery"
+	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
 // serialPrefix marks a hostname that is a serial number.
@@ -29,7 +29,7 @@ func parseTarget(hostname string, port int) (target, error) {
 		return target{}, errors.New("satellite: the configuration key hostname is empty: it must name the satellite board")
 	}
 	if serial, found := strings.CutPrefix(hostname, serialPrefix); found {
-		if err := discovery.CheckSerial(serial); err != nil {
+		if err := identity.CheckSerial(serial); err != nil {
 			return target{}, fmt.Errorf("satellite: the configuration key hostname is %q: %w", hostname, err)
 		}
 		return target{serial: serial, port: port}, nil

@@ -26,9 +26,11 @@ const (
 const patience = 60 * time.Second
 
 // inNamespace runs the test again in a process with a network of its own: the
-// main board's. It tells whether this is that process.
+// main board's. It reports whether this is that process. Such tests wait most of
+// the time, so they run beside each other.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
+	t.Parallel()
 	if os.Getenv(insideNamespace) != "" {
 		run(t, "link set lo up")
 		return true

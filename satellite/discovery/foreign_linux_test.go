@@ -23,7 +23,7 @@ func runForeign(line string) error {
 	switch what {
 	case "announce":
 		service, err := dnssd.NewService(dnssd.Config{
-			Name: "Board no. 7", Type: ServiceType, Port: 4133, Ifaces: []string{"eth1"},
+			Name: "Board no. 7", Type: serviceType, Port: 4133, Ifaces: []string{"eth1"},
 			Text: map[string]string{"serial": serial, "module": "foreign", "dialects": "legacy"},
 		})
 		if err != nil {

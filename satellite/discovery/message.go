@@ -9,22 +9,25 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// The names of DNS-SD, lower case as all names in this package.
+// serviceType is the DNS-SD service type under which satellites are announced.
+const serviceType = "_evsatellite._tcp"
+
+// Names of DNS-SD. All names in this package are lower case.
 const (
-	serviceName = ServiceType + ".local."
+	serviceName = serviceType + ".local."
 	metaName    = "_services._dns-sd._udp.local."
 )
 
-// topBit is the cache-flush bit of a record's class (RFC 6762 section 10.2), and
-// the unicast bit of a question's (section 5.4).
+// topBit is the cache-flush bit of a record's class (RFC 6762 section 10.2), and the unicast-response bit of a question's
+// (section 5.4).
 const topBit = 1 << 15
 
-// record is one resource record of a kind that matters here.
+// record is a resource record of one of the kinds that the package uses.
 type record struct {
 	name string // lower case
 	kind dnsmessage.Type
 	ttl  time.Duration
-	// flush: what else was known under name and kind is out of date.
+	// flush means that other records of this name and kind are out of date.
 	flush bool
 
 	target  string     // of PTR and SRV, lower case
@@ -33,25 +36,25 @@ type record struct {
 	address netip.Addr // of A and AAAA
 }
 
-// question is one of a query.
+// question is one question of a query.
 type question struct {
 	name string // lower case
 	kind dnsmessage.Type
 }
 
-// message is a packet as far as it matters here.
+// message is a packet, reduced to the kinds of records that the package uses.
 type message struct {
 	id        uint16
 	response  bool
 	questions []question
-	// records are those of a response, or those that a query knows already.
+	// records are those of a response, or the known answers of a query.
 	records []record
 }
 
-// mostRecords bounds what is read of one packet.
-const mostRecords = 256
+// maxRecords is how many records of one packet are read. The others are ignored.
+const maxRecords = 256
 
-// parse reads a packet. An error comes with what was read before it.
+// parse reads a packet. With an error it returns what was read before.
 func parse(packet []byte) (message, error) {
 	const headerSize = 12
 	if len(packet) < headerSize {
@@ -60,14 +63,14 @@ func parse(packet []byte) (message, error) {
 	field := func(i int) int { return int(binary.BigEndian.Uint16(packet[2*i:])) }
 	flags := field(1)
 	m := message{id: uint16(field(0)), response: flags&(1<<15) != 0}
-	// RFC 6762 sections 18.3 and 18.11: anything else is to be ignored.
+	// RFC 6762 sections 18.3 and 18.11: other packets are ignored.
 	if opcode, code := flags>>11&15, flags&15; opcode != 0 || code != 0 {
 		return message{}, fmt.Errorf("discovery: opcode %d and response code %d, want 0 and 0", opcode, code)
 	}
 	questions, answers, authorities, additional := field(2), field(3), field(4), field(5)
-	r := reader{packet, headerSize}
+	r := packetReader{packet, headerSize}
 	for i := range questions {
-		if i == mostRecords {
+		if i == maxRecords {
 			return m, errMany
 		}
 		name, err := r.name()
@@ -83,7 +86,7 @@ func parse(packet []byte) (message, error) {
 		}
 		m.questions = append(m.questions, question{name, dnsmessage.Type(kind)})
 	}
-	for i := range min(answers+authorities+additional, mostRecords) {
+	for i := range min(answers+authorities+additional, maxRecords) {
 		read, known, err := r.record()
 		if err != nil {
 			return m, err
@@ -95,8 +98,8 @@ func parse(packet []byte) (message, error) {
 	return m, nil
 }
 
-// record reads a resource record; false is one that does not matter here.
-func (r *reader) record() (read record, known bool, err error) {
+// record reads a resource record, and reports whether it is of a kind that the package uses.
+func (r *packetReader) record() (read record, known bool, err error) {
 	if read.name, err = r.name(); err != nil {
 		return read, false, err
 	}
@@ -112,14 +115,13 @@ func (r *reader) record() (read record, known bool, err error) {
 		return read, false, errShort
 	}
 	end := r.at + size
-	known, err = read.body(reader{r.packet[:end], r.at})
+	known, err = read.readBody(packetReader{r.packet[:end], r.at})
 	r.at = end
 	return read, known && class&^topBit == uint16(dnsmessage.ClassINET), err
 }
 
-// body reads what follows a record's head; false is a kind that does not matter
-// here.
-func (r *record) body(from reader) (known bool, err error) {
+// readBody reads what follows a record's head, and reports whether the package uses the kind.
+func (r *record) readBody(from packetReader) (known bool, err error) {
 	switch r.kind {
 	case dnsmessage.TypePTR:
 		r.target, err = from.name()
@@ -155,8 +157,8 @@ func (r *record) body(from reader) (known bool, err error) {
 	return err == nil, err
 }
 
-// question asks who offers the service.
-func packQuestion() ([]byte, error) {
+// packQuery writes the query for instances of the service.
+func packQuery() ([]byte, error) {
 	name, err := dnsmessage.NewName(serviceName)
 	if err != nil {
 		return nil, err
@@ -171,8 +173,7 @@ func packQuestion() ([]byte, error) {
 	return builder.Finish()
 }
 
-// packResponse writes a response. Id and questions are those of a conventional
-// resolver's query, else 0 and none.
+// packResponse writes a response. id and questions are those of a conventional resolver's query, otherwise 0 and none.
 func packResponse(id uint16, questions []question, answers []record) ([]byte, error) {
 	builder := dnsmessage.NewBuilder(nil, dnsmessage.Header{ID: id, Response: true, Authoritative: true})
 	builder.EnableCompression()

@@ -5,17 +5,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
 func FuzzParse(f *testing.F) {
-	question, err := packQuestion()
+	question, err := packQuery()
 	if err != nil {
 		f.Fatal(err)
 	}
-	v := newVoice(f, serial, "eth0", "10.0.0.1 fe80::1")
+	v := newAnnouncer(f, serial, "eth0", "10.0.0.1 fe80::1")
 	answer, err := packResponse(0, nil, v.records(v.addresses, timeToLive, true))
 	if err != nil {
 		f.Fatal(err)
@@ -25,21 +26,21 @@ func FuzzParse(f *testing.F) {
 	f.Add(answer[:len(answer)-3])
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		m, err := parse(packet)
-		if len(m.records) > mostRecords {
+		if len(m.records) > maxRecords {
 			t.Errorf("%d records", len(m.records))
 		}
-		b := newBook()
-		b.hear(start, "eth0", m.records)
+		b := newCache()
+		b.add(start, "eth0", m.records)
 		for _, board := range b.all(start) {
-			if CheckSerial(board.Serial) != nil || len(board.Addresses) == 0 || board.Port < 1 || board.Port > 65535 {
+			if identity.CheckSerial(board.Serial) != nil || len(board.Addresses) == 0 || board.Port < 1 || board.Port > 65535 {
 				t.Errorf("found %+v", board)
 			}
 		}
-		now := newVoice(t, serial, "eth0", "10.0.0.1")
-		now.change(start, "eth0", now.addresses)
-		now.hear(start, "eth0", netip.MustParseAddrPort("10.0.0.2:5353"), m)
-		for _, p := range now.hear(start, "eth0", netip.MustParseAddrPort("10.0.0.2:5000"), m) {
-			if _, err := parse(p.packet); err != nil {
+		now := newAnnouncer(t, serial, "eth0", "10.0.0.1")
+		now.setAddresses(start, "eth0", now.addresses)
+		now.receive(start, "eth0", netip.MustParseAddrPort("10.0.0.2:5353"), m)
+		for _, p := range now.receive(start, "eth0", netip.MustParseAddrPort("10.0.0.2:5000"), m) {
+			if _, err := parse(p.data); err != nil {
 				t.Errorf("answered what cannot be read: %v", err)
 			}
 		}
@@ -61,27 +62,27 @@ func FuzzParse(f *testing.F) {
 
 func TestNamesInPackets(t *testing.T) {
 	packet := []byte("\x03ABC\x05local\x00" + "\x05a.b\\c\xc0\x04" + "\x40" + "\x05loca")
-	r := reader{packet: packet}
+	r := packetReader{packet: packet}
 	for _, want := range []string{"abc.local.", `a\.b\\c.local.`} {
 		if got, err := r.name(); err != nil || got != want {
 			t.Errorf("%q, %v, want %q", got, err, want)
 		}
 	}
 	for at, want := range map[int]error{len(packet) - 6: errName, len(packet) - 5: errShort, len(packet): errShort} {
-		r := reader{packet, at}
+		r := packetReader{packet, at}
 		if got, err := r.name(); err != want {
 			t.Errorf("at %d: %q, %v, want %v", at, got, err, want)
 		}
 	}
-	loop := reader{packet: []byte("\xc0\x00")}
+	loop := packetReader{packet: []byte("\xc0\x00")}
 	if got, err := loop.name(); err != errName {
 		t.Errorf("a name that points to itself: %q, %v", got, err)
 	}
-	long := reader{packet: []byte(strings.Repeat("\x3f"+strings.Repeat("x", 63), 4) + "\x00")}
+	long := packetReader{packet: []byte(strings.Repeat("\x3f"+strings.Repeat("x", 63), 4) + "\x00")}
 	if got, err := long.name(); err != errName {
 		t.Errorf("a name of 257 bytes: %d, %v", len(got), err)
 	}
-	root := reader{packet: []byte{0}}
+	root := packetReader{packet: []byte{0}}
 	if got, err := root.name(); err != nil || got != "." {
 		t.Errorf("the root: %q, %v", got, err)
 	}
@@ -103,35 +104,6 @@ func TestPacketsThatAreIgnored(t *testing.T) {
 	}
 	if m, err := parse([]byte("short")); err == nil {
 		t.Errorf("no packet: %+v", m)
-	}
-}
-
-func TestAsking(t *testing.T) {
-	var a asker
-	now, times := start, []time.Duration{}
-	for now.Before(start.Add(2 * time.Minute)) {
-		if a.due(now) {
-			times = append(times, now.Sub(start).Round(time.Second))
-		}
-		now = now.Add(100 * time.Millisecond)
-	}
-	want := []time.Duration{0, 1, 3, 7, 15, 31, 61, 91}
-	for i := range want {
-		want[i] *= time.Second
-	}
-	if !slices.Equal(times, want) {
-		t.Errorf("asked at %v, want %v", times, want)
-	}
-	// Urged a thousand times a second, it asks once.
-	asked := 0
-	for end := now.Add(10 * time.Second); now.Before(end); now = now.Add(time.Millisecond) {
-		a.urge(now)
-		if a.due(now) {
-			asked++
-		}
-	}
-	if asked < 9 || asked > 11 {
-		t.Errorf("asked %d times in 10 s", asked)
 	}
 }
 

@@ -24,48 +24,48 @@ var (
 	group6 = &net.UDPAddr{IP: net.ParseIP("ff02::fb"), Port: groupPort}
 )
 
-// mostPacket is the largest packet of multicast DNS (RFC 6762 section 17).
-const mostPacket = 9000
+// maxPacket is the size of the largest packet (RFC 6762 section 17).
+const maxPacket = 9000
 
-// heard is a packet that came to the group on one of the interfaces.
-type heard struct {
-	network string
-	from    netip.AddrPort
-	packet  []byte
+// packet is a packet that was sent to the group and received on one of the interfaces.
+type packet struct {
+	iface string
+	from  netip.AddrPort
+	data  []byte
 }
 
-// network is the sockets of multicast DNS, and those interfaces of the named ones
-// that are up. All but packets and changes belongs to one goroutine.
+// network holds the sockets of multicast DNS, and the named interfaces that are up. All but packets and changes belongs to
+// one goroutine.
 type network struct {
-	names []string
-	log   *zap.Logger
-	v4    *ipv4.PacketConn
-	v6    *ipv6.PacketConn
-	links map[string]*netLink
-	// known are the names by index, for the readers.
-	known atomic.Pointer[map[int]string]
+	names      []string
+	log        *zap.Logger
+	v4         *ipv4.PacketConn
+	v6         *ipv6.PacketConn
+	interfaces map[string]*networkInterface
+	// namesByIndex is for the readers.
+	namesByIndex atomic.Pointer[map[int]string]
 
-	packets chan heard
-	// changes tells that an interface or an address may have changed; nil where
-	// the system does not say so.
+	packets chan packet
+	// changes receives a value when an interface or an address may have changed. It is nil where the system does not
+	// report that.
 	changes <-chan struct{}
 	ended   chan struct{}
 	closers []func()
 	readers sync.WaitGroup
 }
 
-// netLink is an interface that is up.
-type netLink struct {
+// networkInterface is an interface that is up.
+type networkInterface struct {
 	index            int
 	prefixes         []netip.Prefix
 	joined4, joined6 bool
 }
 
-// openNetwork opens the sockets. One IP version is enough.
+// openNetwork opens the sockets. It succeeds if one IP version can be used.
 func openNetwork(names []string, log *zap.Logger) (*network, error) {
 	n := &network{
-		names: names, log: log, links: map[string]*netLink{},
-		packets: make(chan heard), ended: make(chan struct{}),
+		names: names, log: log, interfaces: map[string]*networkInterface{},
+		packets: make(chan packet), ended: make(chan struct{}),
 	}
 	config := net.ListenConfig{Control: shareGroupPort}
 	conn4, err4 := config.ListenPacket(context.Background(), "udp4", "0.0.0.0:5353")
@@ -90,7 +90,7 @@ func openNetwork(names []string, log *zap.Logger) (*network, error) {
 		n.changes = changes
 		n.closers = append(n.closers, closeChanges)
 	}
-	n.known.Store(&map[int]string{})
+	n.namesByIndex.Store(&map[int]string{})
 	if err4 == nil {
 		n.readers.Go(n.read4)
 	}
@@ -100,7 +100,7 @@ func openNetwork(names []string, log *zap.Logger) (*network, error) {
 	return n, nil
 }
 
-// close ends sockets and readers.
+// close closes the sockets and waits for the readers.
 func (n *network) close() {
 	close(n.ended)
 	for _, closer := range n.closers {
@@ -109,17 +109,16 @@ func (n *network) close() {
 	n.readers.Wait()
 }
 
-// refresh looks at the interfaces, joins the group on those that have come up,
-// and returns the names of those that are new or have other addresses than
-// before, and of those that are gone.
+// refresh reads the interfaces and joins the group on those that have come up. It returns the names of those that are new
+// or whose addresses changed, and of those that are gone.
 func (n *network) refresh() (changed, gone []string) {
-	known := map[int]string{}
+	namesByIndex := map[int]string{}
 	for _, name := range n.names {
-		before := n.links[name]
-		link, err := lookAt(name)
+		before := n.interfaces[name]
+		found, err := readInterface(name)
 		if err != nil {
 			if before != nil {
-				delete(n.links, name)
+				delete(n.interfaces, name)
 				changed = append(changed, name)
 				if _, err := net.InterfaceByName(name); err != nil {
 					gone = append(gone, name)
@@ -128,25 +127,25 @@ func (n *network) refresh() (changed, gone []string) {
 			}
 			continue
 		}
-		if before != nil && before.index == link.index {
-			link.joined4, link.joined6 = before.joined4, before.joined6
+		if before != nil && before.index == found.index {
+			found.joined4, found.joined6 = before.joined4, before.joined6
 		}
 		if before == nil {
 			n.log.Info("interface is up", zap.String("interface", name))
 		}
-		n.join(name, link)
-		n.links[name] = link
-		known[link.index] = name
-		if before == nil || before.index != link.index || !slices.Equal(before.prefixes, link.prefixes) {
+		n.join(name, found)
+		n.interfaces[name] = found
+		namesByIndex[found.index] = name
+		if before == nil || before.index != found.index || !slices.Equal(before.prefixes, found.prefixes) {
 			changed = append(changed, name)
 		}
 	}
-	n.known.Store(&known)
+	n.namesByIndex.Store(&namesByIndex)
 	return changed, gone
 }
 
-// lookAt returns an interface that is up, with its addresses.
-func lookAt(name string) (*netLink, error) {
+// readInterface returns an interface with its addresses. It fails while the interface is down.
+func readInterface(name string) (*networkInterface, error) {
 	found, err := net.InterfaceByName(name)
 	if err != nil {
 		return nil, err
@@ -158,42 +157,41 @@ func lookAt(name string) (*netLink, error) {
 	if err != nil {
 		return nil, err
 	}
-	link := &netLink{index: found.Index}
+	up := &networkInterface{index: found.Index}
 	for _, address := range addresses {
 		if prefix, err := netip.ParsePrefix(address.String()); err == nil {
-			link.prefixes = append(link.prefixes, prefix)
+			up.prefixes = append(up.prefixes, prefix)
 		}
 	}
-	return link, nil
+	return up, nil
 }
 
-// join joins the group where that was not done yet. It fails while an interface
-// has no address of the version, and is tried again at the next change.
-func (n *network) join(name string, link *netLink) {
-	// An interface that went down and up again is still a member.
-	device := &net.Interface{Index: link.index, Name: name}
-	if n.v4 != nil && !link.joined4 && link.has(netip.Addr.Is4) {
+// join joins the group on an interface that is not a member yet. Joining fails while the interface has no address of the
+// IP version, and is tried again at the next change.
+func (n *network) join(name string, i *networkInterface) {
+	device := &net.Interface{Index: i.index, Name: name}
+	if n.v4 != nil && !i.joined4 && i.has(netip.Addr.Is4) {
 		err := n.v4.JoinGroup(device, group4)
-		link.joined4 = err == nil || isMember(err)
+		i.joined4 = err == nil || isMember(err) // an interface that was down is still a member
 	}
-	if n.v6 != nil && !link.joined6 && link.has(netip.Addr.Is6) {
+	if n.v6 != nil && !i.joined6 && i.has(netip.Addr.Is6) {
 		err := n.v6.JoinGroup(device, group6)
-		link.joined6 = err == nil || isMember(err)
+		i.joined6 = err == nil || isMember(err)
 	}
 }
 
-func (l *netLink) has(version func(netip.Addr) bool) bool {
-	return slices.ContainsFunc(l.prefixes, func(prefix netip.Prefix) bool { return version(prefix.Addr()) })
+func (i *networkInterface) has(version func(netip.Addr) bool) bool {
+	return slices.ContainsFunc(i.prefixes, func(prefix netip.Prefix) bool { return version(prefix.Addr()) })
 }
 
-// addresses are those of an interface, without zone.
+// addresses returns the addresses of an interface, without zone.
 func (n *network) addresses(name string) []netip.Addr {
-	link := n.links[name]
-	if link == nil {
+	i := n.interfaces[name]
+	if i == nil {
 		return nil
 	}
 	var addresses []netip.Addr
-	for _, prefix := range link.prefixes {
+	for _, prefix := range i.prefixes {
 		if address := prefix.Addr(); !address.IsLoopback() && !address.IsMulticast() {
 			addresses = append(addresses, address.WithZone(""))
 		}
@@ -201,46 +199,40 @@ func (n *network) addresses(name string) []netip.Addr {
 	return addresses
 }
 
-// onLink tells whether an address belongs to the network of an interface.
-func (n *network) onLink(name string, address netip.Addr) bool {
-	link := n.links[name]
-	return link != nil && slices.ContainsFunc(link.prefixes, func(prefix netip.Prefix) bool {
+// isLocal reports whether an address is on the local network of an interface (RFC 6762 section 11).
+func (n *network) isLocal(name string, address netip.Addr) bool {
+	i := n.interfaces[name]
+	return i != nil && slices.ContainsFunc(i.prefixes, func(prefix netip.Prefix) bool {
 		return prefix.Masked().Contains(address.WithZone(""))
 	})
 }
 
-// send sends packets. What cannot be sent is sent again before long, as all of
-// multicast DNS is.
+// send sends packets. A failure is only logged: all of multicast DNS is sent again before long.
 func (n *network) send(packets []outgoing) {
 	deadline := time.Now().Add(time.Second)
 	for _, p := range packets {
-		link := n.links[p.network]
-		if link == nil {
+		i := n.interfaces[p.iface]
+		if i == nil {
 			continue
 		}
 		var err4, err6 error
+		to4, to6 := group4, group6
+		use4, use6 := i.joined4, i.joined6
 		if p.to.IsValid() {
-			to := net.UDPAddrFromAddrPort(p.to)
-			switch {
-			case p.to.Addr().Is4() && n.v4 != nil:
-				n.v4.SetWriteDeadline(deadline)
-				_, err4 = n.v4.WriteTo(p.packet, &ipv4.ControlMessage{IfIndex: link.index}, to)
-			case p.to.Addr().Is6() && n.v6 != nil:
-				n.v6.SetWriteDeadline(deadline)
-				_, err6 = n.v6.WriteTo(p.packet, &ipv6.ControlMessage{IfIndex: link.index}, to)
-			}
-		} else {
-			if link.joined4 {
-				n.v4.SetWriteDeadline(deadline)
-				_, err4 = n.v4.WriteTo(p.packet, &ipv4.ControlMessage{IfIndex: link.index}, group4)
-			}
-			if link.joined6 {
-				n.v6.SetWriteDeadline(deadline)
-				_, err6 = n.v6.WriteTo(p.packet, &ipv6.ControlMessage{IfIndex: link.index}, group6)
-			}
+			to4 = net.UDPAddrFromAddrPort(p.to)
+			to6 = to4
+			use4, use6 = n.v4 != nil && p.to.Addr().Is4(), n.v6 != nil && p.to.Addr().Is6()
+		}
+		if use4 {
+			n.v4.SetWriteDeadline(deadline)
+			_, err4 = n.v4.WriteTo(p.data, &ipv4.ControlMessage{IfIndex: i.index}, to4)
+		}
+		if use6 {
+			n.v6.SetWriteDeadline(deadline)
+			_, err6 = n.v6.WriteTo(p.data, &ipv6.ControlMessage{IfIndex: i.index}, to6)
 		}
 		if err := errors.Join(err4, err6); err != nil {
-			n.log.Debug("cannot send", zap.String("interface", p.network), zap.Error(err))
+			n.log.Debug("cannot send", zap.String("interface", p.iface), zap.Error(err))
 		}
 	}
 }
@@ -265,9 +257,9 @@ func (n *network) read6() {
 	}, group6.IP)
 }
 
-// read passes on what came to the group on an interface of the network.
+// read hands over the packets that were sent to the group and received on one of the interfaces.
 func (n *network) read(from func([]byte) (count, index int, to net.IP, source net.Addr, err error), group net.IP) {
-	buffer := make([]byte, mostPacket)
+	buffer := make([]byte, maxPacket)
 	for {
 		count, index, to, source, err := from(buffer)
 		if err != nil {
@@ -281,7 +273,7 @@ func (n *network) read(from func([]byte) (count, index int, to net.IP, source ne
 				return
 			}
 		}
-		name := (*n.known.Load())[index]
+		name := (*n.namesByIndex.Load())[index]
 		address, isUDP := source.(*net.UDPAddr)
 		if name == "" || !isUDP || !to.Equal(group) {
 			continue
@@ -289,7 +281,7 @@ func (n *network) read(from func([]byte) (count, index int, to net.IP, source ne
 		sender := address.AddrPort()
 		sender = netip.AddrPortFrom(sender.Addr().Unmap(), sender.Port())
 		select {
-		case n.packets <- heard{name, sender, slices.Clone(buffer[:count])}:
+		case n.packets <- packet{name, sender, slices.Clone(buffer[:count])}:
 		case <-n.ended:
 			return
 		}

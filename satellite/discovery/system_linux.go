@@ -10,25 +10,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// shareGroupPort lets others, such as avahi, have the port too, and takes nothing
-// from groups that only they have joined.
+// shareGroupPort shares the port with other programs, such as avahi. It switches off packets of groups that only they have
+// joined.
 func shareGroupPort(_, _ string, conn syscall.RawConn) error {
 	var failed error
 	err := conn.Control(func(descriptor uintptr) {
 		failed = unix.SetsockoptInt(int(descriptor), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-		// Which of the two it is does not matter: packets are filtered by
-		// interface anyway.
+		// One of the two fails on each socket. Packets are filtered by interface anyway.
 		unix.SetsockoptInt(int(descriptor), unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0)
 		unix.SetsockoptInt(int(descriptor), unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL, 0)
 	})
 	return errors.Join(err, failed)
 }
 
-// isMember tells whether joining failed because that was done before.
+// isMember reports whether joining failed because the socket is a member already.
 func isMember(err error) bool { return errors.Is(err, unix.EADDRINUSE) }
 
-// watchInterfaces tells of changes of interfaces and addresses, as the kernel
-// reports them.
+// watchInterfaces returns a channel that receives a value after a change of an interface or an address, and a function that
+// ends the reports.
 func watchInterfaces() (<-chan struct{}, func(), error) {
 	descriptor, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -48,8 +47,7 @@ func watchInterfaces() (<-chan struct{}, func(), error) {
 		buffer := make([]byte, 4096)
 		for {
 			_, err := file.Read(buffer)
-			// Without room for more, the kernel leaves out what changed; that
-			// something did is all that matters.
+			// ENOBUFS means that the kernel dropped reports: something has changed.
 			if err != nil && !errors.Is(err, unix.ENOBUFS) {
 				return
 			}

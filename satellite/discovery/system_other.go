@@ -7,12 +7,12 @@ import (
 	"syscall"
 )
 
-// shareGroupPort does nothing: the port is not shared with others.
+// shareGroupPort does nothing: the port is not shared with other programs.
 func shareGroupPort(string, string, syscall.RawConn) error { return nil }
 
 func isMember(error) bool { return false }
 
-// watchInterfaces is not available: interfaces are looked at every few seconds.
+// watchInterfaces always fails: interfaces are read every few seconds instead.
 func watchInterfaces() (<-chan struct{}, func(), error) {
-	return nil, nil, errors.New("discovery: this system is not asked for changes of interfaces")
+	return nil, nil, errors.New("discovery: this system does not report changes of interfaces")
 }

@@ -2,25 +2,30 @@ package identity
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 )
 
-// serialPrefix is followed by the serial number in a certificate's URI.
+// serialPrefix precedes the serial number in a certificate's URI.
 const serialPrefix = "urn:remotechargeport:serial:"
 
-const longestSerial = 64
+// maxSerial is the length of a serial number.
+const maxSerial = 64
 
-// CheckSerial tells what is wrong with a serial number; nil for a good one: 1 to
-// 64 letters, digits, '.', '_' and '-'.
+// CheckSerial returns an error that names what is wrong with a serial number. A valid one has 1 to 64 letters of ASCII,
+// digits, '.', '_' and '-'.
 func CheckSerial(serial string) error {
-	if serial == "" || len(serial) > longestSerial {
-		return fmt.Errorf("identity: the serial number %q has %d characters: 1 to %d are possible", serial, len(serial), longestSerial)
+	if serial == "" {
+		return errors.New("identity: the serial number is empty")
+	}
+	if len(serial) > maxSerial {
+		return fmt.Errorf("identity: the serial number %.20q... has more than %d characters", serial, maxSerial)
 	}
 	for _, char := range serial {
 		letter := char >= 'A' && char <= 'Z' || char >= 'a' && char <= 'z'
-		if !letter && !(char >= '0' && char <= '9') && !strings.ContainsRune("._-", char) {
+		if !letter && (char < '0' || char > '9') && !strings.ContainsRune("._-", char) {
 			return fmt.Errorf("identity: the serial number %q has the character %q: letters, digits, '.', '_' and '-' are possible", serial, char)
 		}
 	}
@@ -31,8 +36,7 @@ func serialURI(serial string) *url.URL {
 	return &url.URL{Scheme: "urn", Opaque: strings.TrimPrefix(serialPrefix, "urn:") + serial}
 }
 
-// SerialOf returns the serial number in a certificate. It fails where there is
-// none or more than one.
+// SerialOf returns the serial number in a certificate. It fails where there is none or more than one.
 func SerialOf(certificate *x509.Certificate) (string, error) {
 	var found []string
 	for _, uri := range certificate.URIs {

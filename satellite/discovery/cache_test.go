@@ -23,27 +23,27 @@ func addressesOf(list string) []netip.Addr {
 	return addresses
 }
 
-// voice is a board whose announcements a test puts into a book.
-type voice struct {
-	*speaker
-	network   string
+// announcer is a board whose announcements a test puts into a cache.
+type announcer struct {
+	*responder
+	iface     string
 	addresses []netip.Addr
 }
 
-func newVoice(t testing.TB, number, network, addresses string) *voice {
+func newAnnouncer(t testing.TB, number, iface, addresses string) *announcer {
 	t.Helper()
 	a := Announcement{Serial: number, ModuleID: "agent", Version: "1", Dialects: []string{"v2"}, Port: 4129, Interfaces: []string{"eth0"}}
 	if err := a.Check(); err != nil {
 		t.Fatal(err)
 	}
-	return &voice{newSpeaker(a, func() time.Duration { return 0 }), network, addressesOf(addresses)}
+	return &announcer{newResponder(a, func() time.Duration { return 0 }), iface, addressesOf(addresses)}
 }
 
 // id is what tells the board from others.
-func (v *voice) id() string { return strings.TrimPrefix(v.text[2], "id=") }
+func (v *announcer) id() string { return strings.TrimPrefix(v.text[2], "id=") }
 
-// say puts what the board announces into a book, through a packet.
-func (v *voice) say(t testing.TB, b *book, now time.Time, ttl time.Duration) {
+// say puts what the board announces into a cache, through a packet.
+func (v *announcer) say(t testing.TB, b *cache, now time.Time, ttl time.Duration) {
 	t.Helper()
 	packet, err := packResponse(0, nil, v.records(v.addresses, ttl, true))
 	if err != nil {
@@ -53,21 +53,21 @@ func (v *voice) say(t testing.TB, b *book, now time.Time, ttl time.Duration) {
 	if err != nil || !m.response {
 		t.Fatalf("%+v: %v", m, err)
 	}
-	b.hear(now, v.network, m.records)
+	b.add(now, v.iface, m.records)
 }
 
-// What a stranger has filled the book with must not keep boards out for a lifetime
+// What a stranger has filled the cache with must not keep boards out for a lifetime
 // after it has gone.
 func TestNothingIsTrueForEver(t *testing.T) {
-	b := newBook()
-	stranger := newVoice(t, "STRANGER", "eth0", "10.0.0.9")
-	for i := range mostInstances {
+	b := newCache()
+	stranger := newAnnouncer(t, "STRANGER", "eth0", "10.0.0.9")
+	for i := range maxInstances {
 		stranger.instance = fmt.Sprintf("stranger %d.%s", i, serviceName)
 		stranger.say(t, b, start, (1<<32-1)*time.Second)
 	}
 	later := start.Add(2 * time.Hour)
-	b.pass(later)
-	newVoice(t, "ABC123", "eth0", "10.0.0.1").say(t, b, later, timeToLive)
+	b.advance(later)
+	newAnnouncer(t, "ABC123", "eth0", "10.0.0.1").say(t, b, later, timeToLive)
 	if location := b.locate(later, "ABC123"); len(location.Boards) != 1 {
 		t.Errorf("%d boards, want the one that is there", len(location.Boards))
 	}
@@ -81,10 +81,10 @@ func describe(l Location) string {
 	return strings.Join(boards, " ")
 }
 
-func TestBook(t *testing.T) {
+func TestCache(t *testing.T) {
 	type step struct {
 		after time.Duration
-		do    string // which voice says or takes back what, at which addresses
+		do    string // which announcer says or takes back what, at which addresses
 		want  string
 	}
 	for name, steps := range map[string][]step{
@@ -124,7 +124,7 @@ func TestBook(t *testing.T) {
 			{0, "b says 10.0.0.2", "[10.0.0.1] [eth0] [10.0.0.2] [eth0]"},
 			{0, "c/eth1 says 10.0.0.1", "[10.0.0.1] [eth0] [10.0.0.1] [eth1] [10.0.0.2] [eth0]"},
 		},
-		"a board that does not answer in a dispute is dropped": {
+		"a board that does not answer in a conflict is dropped": {
 			{0, "a says 10.0.0.1", "[10.0.0.1] [eth0]"},
 			{20 * time.Second, "b says 10.0.0.2", "[10.0.0.1] [eth0] [10.0.0.2] [eth0]"},
 			{time.Second, "b says 10.0.0.2", "[10.0.0.1] [eth0] [10.0.0.2] [eth0]"},
@@ -156,23 +156,23 @@ func TestBook(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, now, voices := newBook(), start, map[string]*voice{}
+			b, now, announcers := newCache(), start, map[string]*announcer{}
 			for i, s := range steps {
 				now = now.Add(s.after)
-				b.pass(now)
+				b.advance(now)
 				who, what, _ := strings.Cut(s.do, " ")
-				who, network, _ := strings.Cut(who, "/")
+				who, iface, _ := strings.Cut(who, "/")
 				what, addresses, _ := strings.Cut(what, " ")
-				v := voices[who]
+				v := announcers[who]
 				if v == nil {
-					v = newVoice(t, serial, "", "")
+					v = newAnnouncer(t, serial, "", "")
 					// Boards are sorted by id: in the order of the names here.
 					v.text[2] = "id=" + who
-					voices[who] = v
+					announcers[who] = v
 				}
-				v.network, v.addresses = "eth0", addressesOf(addresses)
-				if network != "" {
-					v.network = network
+				v.iface, v.addresses = "eth0", addressesOf(addresses)
+				if iface != "" {
+					v.iface = iface
 				}
 				switch what {
 				case "says":
@@ -180,7 +180,7 @@ func TestBook(t *testing.T) {
 				case "ends":
 					v.say(t, b, now, 0)
 				case "eth0": // forget
-					b.forget(now, "eth0")
+					b.removeInterface(now, "eth0")
 				}
 				got := sortedWords(describe(b.locate(now, serial)))
 				if want := sortedWords(s.want); got != want {
@@ -201,36 +201,36 @@ func sortedWords(text string) string {
 }
 
 func TestABoardIsSettledWhenOthersCouldHaveAnswered(t *testing.T) {
-	b := newBook()
-	one := newVoice(t, serial, "eth0", "10.0.0.1")
+	b := newCache()
+	one := newAnnouncer(t, serial, "eth0", "10.0.0.1")
 	one.say(t, b, start, timeToLive)
-	if b.locate(start.Add(answerTime-1), serial).Settled {
+	if b.locate(start.Add(responseTime-1), serial).Settled {
 		t.Error("settled too early")
 	}
-	if due, any := b.next(start); !any || due != start.Add(answerTime) {
+	if due, any := b.next(start); !any || due != start.Add(responseTime) {
 		t.Errorf("next at %v, want when it is settled", due)
 	}
-	if !b.locate(start.Add(answerTime), serial).Settled {
+	if !b.locate(start.Add(responseTime), serial).Settled {
 		t.Error("not settled in time")
 	}
 	one.say(t, b, start.Add(time.Minute), timeToLive)
 	if !b.locate(start.Add(time.Minute), serial).Settled {
 		t.Error("a board that is heard again is not new")
 	}
-	if since := b.asking(); since != start {
+	if since := b.lastQuestion(); since != start {
 		t.Errorf("asking since %v", since)
 	}
 }
 
 // Whatever boards do, if those that are alive answer when they are asked, then
-// after a few seconds the book knows how many there are.
-func TestBookKnowsWhoIsAlive(t *testing.T) {
+// after a few seconds the cache knows how many there are.
+func TestCacheKnowsWhoIsAlive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tb := t // rapid's T is no testing.TB
-		b, now := newBook(), start
-		var alive []*voice
+		b, now := newCache(), start
+		var alive []*announcer
 		free := addressesOf("10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.6")
-		say := func(v *voice, ttl time.Duration) {
+		say := func(v *announcer, ttl time.Duration) {
 			packet, err := packResponse(0, nil, v.records(v.addresses, ttl, true))
 			if err != nil {
 				tb.Fatal(err)
@@ -239,7 +239,7 @@ func TestBookKnowsWhoIsAlive(t *testing.T) {
 			if err != nil {
 				tb.Fatal(err)
 			}
-			b.hear(now, v.network, m.records)
+			b.add(now, v.iface, m.records)
 		}
 		take := func() netip.Addr {
 			at := rapid.IntRange(0, len(free)-1).Draw(t, "address")
@@ -251,7 +251,7 @@ func TestBookKnowsWhoIsAlive(t *testing.T) {
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
 			switch action := rapid.SampledFrom([]string{"start", "start", "stop", "kill", "renumber", "wait"}).Draw(t, "action"); {
 			case action == "start" && len(alive) < 3:
-				v := &voice{newSpeaker(Announcement{Serial: serial, Port: 1}, nil), rapid.SampledFrom([]string{"eth0", "eth1"}).Draw(t, "interface"), nil}
+				v := &announcer{newResponder(Announcement{Serial: serial, Port: 1}, nil), rapid.SampledFrom([]string{"eth0", "eth1"}).Draw(t, "interface"), nil}
 				v.addresses = []netip.Addr{take()}
 				alive = append(alive, v)
 				say(v, timeToLive)
@@ -271,9 +271,9 @@ func TestBookKnowsWhoIsAlive(t *testing.T) {
 				now = now.Add(time.Duration(rapid.IntRange(0, 200).Draw(t, "seconds")) * time.Second)
 			}
 			// Two that speak are never taken for one, not even for a moment.
-			for range 2 * (int(disputeTime/time.Second) + int(silenceTime/time.Second)) {
+			for range 2 * (int(roundInterval/time.Second) + int(roundTime/time.Second)) {
 				now = now.Add(time.Second)
-				b.pass(now)
+				b.advance(now)
 				for _, v := range alive {
 					say(v, timeToLive)
 				}
@@ -292,7 +292,7 @@ func TestBookKnowsWhoIsAlive(t *testing.T) {
 			}
 		}
 		now = now.Add(timeToLive + time.Second)
-		b.pass(now)
+		b.advance(now)
 		if location := b.locate(now, serial); len(location.Boards) != 0 {
 			t.Fatalf("nobody has spoken for long, and yet: %s", describe(location))
 		}
@@ -303,30 +303,30 @@ func TestBookKnowsWhoIsAlive(t *testing.T) {
 }
 
 // What a flood leaves behind is bounded, and known boards stay known.
-func TestBookIsBounded(t *testing.T) {
-	b := newBook()
-	one := newVoice(t, serial, "eth0", "10.0.0.1")
+func TestCacheIsBounded(t *testing.T) {
+	b := newCache()
+	one := newAnnouncer(t, serial, "eth0", "10.0.0.1")
 	one.say(t, b, start, timeToLive)
 	for i := range 2000 {
-		other := newVoice(t, fmt.Sprint("S", i), "eth0", fmt.Sprintf("10.1.%d.%d", i/250, i%250+1))
+		other := newAnnouncer(t, fmt.Sprint("S", i), "eth0", fmt.Sprintf("10.1.%d.%d", i/250, i%250+1))
 		other.say(t, b, start, timeToLive)
 		one.addresses = append(one.addresses, netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}))
 		if i%100 == 0 {
 			one.say(t, b, start, timeToLive)
 		}
 	}
-	p := b.pages["eth0"]
-	if len(p.instances) > mostInstances || len(p.hosts) > mostHosts {
+	p := b.interfaces["eth0"]
+	if len(p.instances) > maxInstances || len(p.hosts) > maxHosts {
 		t.Errorf("%d announcements and %d hosts are kept", len(p.instances), len(p.hosts))
 	}
-	if found := b.locate(start, serial); found.Err() != nil || len(found.Boards[0].Addresses) > mostAddresses {
+	if found := b.locate(start, serial); found.Err() != nil || len(found.Boards[0].Addresses) > maxAddresses {
 		t.Errorf("the board that was known is %v at %d addresses", found.Err(), len(found.Boards[0].Addresses))
 	}
 }
 
 // A board that another program announces has no id, and may come in pieces.
 func TestAnnouncementOfAnotherProgram(t *testing.T) {
-	b := newBook()
+	b := newCache()
 	instance, host := "workshop board."+serviceName, "board-7.local."
 	records := []record{
 		{name: serviceName, kind: dnsmessage.TypePTR, ttl: time.Hour, target: instance},
@@ -338,7 +338,7 @@ func TestAnnouncementOfAnotherProgram(t *testing.T) {
 		if i < 3 && b.locate(start, serial).Err() == nil {
 			t.Errorf("found with %d of its records", i)
 		}
-		b.hear(start, "eth0", []record{r})
+		b.add(start, "eth0", []record{r})
 	}
 	found := b.locate(start, serial)
 	if found.Err() != nil {
@@ -348,9 +348,9 @@ func TestAnnouncementOfAnotherProgram(t *testing.T) {
 		t.Errorf("found %+v", board)
 	}
 	for _, field := range []string{"serial=", "serial=a b", "serial=" + strings.Repeat("x", 70), "serial"} {
-		b := newBook()
+		b := newCache()
 		records[1].text = []string{field}
-		b.hear(start, "eth0", records)
+		b.add(start, "eth0", records)
 		if all := b.all(start); len(all) != 0 {
 			t.Errorf("%q is taken for a serial number: %+v", field, all)
 		}

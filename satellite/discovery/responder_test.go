@@ -14,7 +14,7 @@ var groupPeer = netip.MustParseAddrPort("10.0.0.100:5353")
 // sent reads a packet that is about to be sent.
 func sent(t *testing.T, p outgoing) message {
 	t.Helper()
-	m, err := parse(p.packet)
+	m, err := parse(p.data)
 	if err != nil || !m.response {
 		t.Fatalf("%+v: %v", m, err)
 	}
@@ -36,7 +36,7 @@ func query(t *testing.T, name string, kind dnsmessage.Type) message {
 }
 
 // run collects what is sent until a time, and when.
-func (s *speaker) run(t *testing.T, now, until time.Time) (times []time.Duration, packets []outgoing) {
+func (s *responder) run(t *testing.T, now, until time.Time) (times []time.Duration, packets []outgoing) {
 	t.Helper()
 	for {
 		due, any := s.next()
@@ -53,41 +53,41 @@ func (s *speaker) run(t *testing.T, now, until time.Time) (times []time.Duration
 }
 
 func TestAnnouncementsAfterAChange(t *testing.T) {
-	v := newVoice(t, serial, "eth0", "")
-	v.change(start, "eth0", nil)
+	v := newAnnouncer(t, serial, "eth0", "")
+	v.setAddresses(start, "eth0", nil)
 	if due, any := v.next(); any {
 		t.Errorf("without an address something is due at %v", due)
 	}
-	v.change(start, "eth0", addressesOf("10.0.0.1 fe80::1"))
+	v.setAddresses(start, "eth0", addressesOf("10.0.0.1 fe80::1"))
 	times, packets := v.run(t, start, start.Add(time.Hour))
 	if len(times) != 3 || times[0] != 0 || times[1] != time.Second || times[2] != 3*time.Second {
 		t.Errorf("sent at %v, want at 0, 1 and 3 s", times)
 	}
-	b := newBook()
-	b.hear(start, "eth0", sent(t, packets[0]).records)
+	b := newCache()
+	b.add(start, "eth0", sent(t, packets[0]).records)
 	if found := b.locate(start, serial); describe(found) != "[10.0.0.1 fe80::1%eth0] [eth0]" {
 		t.Errorf("announced %s", describe(found))
 	}
 	later := start.Add(time.Minute)
-	v.change(later, "eth0", addressesOf("10.0.0.2 fe80::1"))
+	v.setAddresses(later, "eth0", addressesOf("10.0.0.2 fe80::1"))
 	_, packets = v.run(t, later, later.Add(time.Hour))
 	if len(packets) != 3 {
 		t.Fatalf("%d packets after a change", len(packets))
 	}
 	// Also who still has the old address for fresh drops it.
-	b = newBook()
+	b = newCache()
 	v.addresses = addressesOf("10.0.0.1")
 	v.say(t, b, later, timeToLive)
-	b.hear(later.Add(100*time.Millisecond), "eth0", sent(t, packets[0]).records)
+	b.add(later.Add(100*time.Millisecond), "eth0", sent(t, packets[0]).records)
 	if found := b.locate(later, serial); describe(found) != "[10.0.0.2 fe80::1%eth0] [eth0]" {
 		t.Errorf("after the change %s", describe(found))
 	}
-	v.change(later, "eth0", addressesOf("10.0.0.2 fe80::1"))
+	v.setAddresses(later, "eth0", addressesOf("10.0.0.2 fe80::1"))
 	if due, any := v.next(); any {
 		t.Errorf("no change, but something is due at %v", due)
 	}
 	for _, p := range v.goodbye() {
-		b.hear(later.Add(time.Second), p.network, sent(t, p).records)
+		b.add(later.Add(time.Second), p.iface, sent(t, p).records)
 	}
 	if found := b.locate(later, serial); len(found.Boards) != 0 {
 		t.Errorf("after the good-bye %s", describe(found))
@@ -95,9 +95,9 @@ func TestAnnouncementsAfterAChange(t *testing.T) {
 }
 
 func TestAnswers(t *testing.T) {
-	v := newVoice(t, serial, "eth0", "")
-	v.change(start, "eth0", addressesOf("10.0.0.1"))
-	v.change(start, "eth1", addressesOf("10.0.1.1"))
+	v := newAnnouncer(t, serial, "eth0", "")
+	v.setAddresses(start, "eth0", addressesOf("10.0.0.1"))
+	v.setAddresses(start, "eth1", addressesOf("10.0.1.1"))
 	v.run(t, start, start.Add(time.Minute))
 	now := start.Add(time.Minute)
 	known := query(t, serviceName, dnsmessage.TypePTR)
@@ -125,7 +125,7 @@ func TestAnswers(t *testing.T) {
 		"nothing":              {message{}, false},
 	} {
 		now = now.Add(time.Minute)
-		if out := v.hear(now, "eth0", groupPeer, test.m); len(out) != 0 {
+		if out := v.receive(now, "eth0", groupPeer, test.m); len(out) != 0 {
 			t.Errorf("%s: answered at once", name)
 		}
 		_, packets := v.run(t, now, now.Add(time.Second))
@@ -133,27 +133,27 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%s: %d answers", name, len(packets))
 		}
 		for _, p := range packets {
-			if p.network != "eth0" || p.to.IsValid() || len(sent(t, p).questions) != 0 {
-				t.Errorf("%s: answered on %s to %v", name, p.network, p.to)
+			if p.iface != "eth0" || p.to.IsValid() || len(sent(t, p).questions) != 0 {
+				t.Errorf("%s: answered on %s to %v", name, p.iface, p.to)
 			}
 		}
 	}
-	if out := v.hear(now, "eth7", groupPeer, query(t, serviceName, dnsmessage.TypePTR)); out != nil || len(v.send(now)) != 0 {
+	if out := v.receive(now, "eth7", groupPeer, query(t, serviceName, dnsmessage.TypePTR)); out != nil || len(v.send(now)) != 0 {
 		t.Error("answered on an interface that is not announced on")
 	}
 }
 
 // A storm of questions is answered once a second.
 func TestAnswersAreRare(t *testing.T) {
-	v := newVoice(t, serial, "eth0", "")
-	v.change(start, "eth0", addressesOf("10.0.0.1"))
+	v := newAnnouncer(t, serial, "eth0", "")
+	v.setAddresses(start, "eth0", addressesOf("10.0.0.1"))
 	v.run(t, start, start.Add(time.Minute))
 	begin := start.Add(time.Minute)
 	answers, legacy := 0, 0
 	for at := time.Duration(0); at < 10*time.Second; at += time.Millisecond {
-		v.hear(begin.Add(at), "eth0", groupPeer, query(t, serviceName, dnsmessage.TypePTR))
+		v.receive(begin.Add(at), "eth0", groupPeer, query(t, serviceName, dnsmessage.TypePTR))
 		answers += len(v.send(begin.Add(at)))
-		legacy += len(v.hear(begin.Add(at), "eth0", netip.MustParseAddrPort("10.0.0.7:40000"), query(t, serviceName, dnsmessage.TypePTR)))
+		legacy += len(v.receive(begin.Add(at), "eth0", netip.MustParseAddrPort("10.0.0.7:40000"), query(t, serviceName, dnsmessage.TypePTR)))
 	}
 	if answers < 9 || answers > 11 || legacy < 90 || legacy > 101 {
 		t.Errorf("%d answers to the group and %d to a resolver in 10 s", answers, legacy)
@@ -162,10 +162,10 @@ func TestAnswersAreRare(t *testing.T) {
 
 // A conventional resolver gets its question back, and nothing to keep.
 func TestAnswerToAResolver(t *testing.T) {
-	v := newVoice(t, serial, "eth0", "")
-	v.change(start, "eth0", addressesOf("10.0.0.1"))
+	v := newAnnouncer(t, serial, "eth0", "")
+	v.setAddresses(start, "eth0", addressesOf("10.0.0.1"))
 	resolver := netip.MustParseAddrPort("10.0.0.7:40000")
-	out := v.hear(start, "eth0", resolver, query(t, serviceName, dnsmessage.TypePTR))
+	out := v.receive(start, "eth0", resolver, query(t, serviceName, dnsmessage.TypePTR))
 	if len(out) != 1 || out[0].to != resolver {
 		t.Fatalf("answered %v", out)
 	}
@@ -182,8 +182,8 @@ func TestAnswerToAResolver(t *testing.T) {
 
 func TestNamesOfAnnouncements(t *testing.T) {
 	for _, number := range []string{"A", "a.b_c-d", strings.Repeat("x", 64), strings.Repeat("1.", 32)} {
-		v := newVoice(t, number, "eth0", "10.0.0.1")
-		b := newBook()
+		v := newAnnouncer(t, number, "eth0", "10.0.0.1")
+		b := newCache()
 		v.say(t, b, start, timeToLive)
 		if found := b.locate(start, number); found.Err() != nil || found.Boards[0].ID != v.id() {
 			t.Errorf("%s: %v", number, found.Err())
@@ -192,7 +192,7 @@ func TestNamesOfAnnouncements(t *testing.T) {
 			t.Errorf("%s: the label %q is too long", number, label)
 		}
 	}
-	a, b := newVoice(t, serial, "eth0", ""), newVoice(t, serial, "eth0", "")
+	a, b := newAnnouncer(t, serial, "eth0", ""), newAnnouncer(t, serial, "eth0", "")
 	if a.host == b.host || a.instance == b.instance || a.id() == b.id() {
 		t.Error("two processes have the same names")
 	}

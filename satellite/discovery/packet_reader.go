@@ -9,25 +9,24 @@ import (
 var (
 	errShort = errors.New("discovery: the packet ends too early")
 	errMany  = errors.New("discovery: the packet has too many questions")
-	errName  = errors.New("discovery: the packet has a name that is none")
+	errName  = errors.New("discovery: the packet has a malformed name")
 )
 
-// The limits of a name (RFC 1035 section 2.3.4), and how often one may point
-// elsewhere for its rest.
 const (
-	mostName     = 255
-	mostPointers = 16
+	// maxName is the length of a name in bytes (RFC 1035 section 2.3.4).
+	maxName = 255
+	// maxPointers is how many compression pointers a name may follow (RFC 1035 section 4.1.4).
+	maxPointers = 16
 )
 
-// reader reads the parts of a packet one after the other (RFC 1035 section 4.1).
-// Unlike x/net's parser it takes names whose labels have dots, which names of
-// instances may have (RFC 6763 section 4.3), also those of other services.
-type reader struct {
+// packetReader reads the parts of a packet in order (RFC 1035 section 4.1). Unlike x/net's parser it accepts labels with
+// dots, which names of instances may have (RFC 6763 section 4.3).
+type packetReader struct {
 	packet []byte
 	at     int
 }
 
-func (r *reader) bytes(count int) ([]byte, error) {
+func (r *packetReader) bytes(count int) ([]byte, error) {
 	if count > len(r.packet)-r.at {
 		return nil, errShort
 	}
@@ -35,7 +34,7 @@ func (r *reader) bytes(count int) ([]byte, error) {
 	return r.packet[r.at-count : r.at], nil
 }
 
-func (r *reader) uint16() (uint16, error) {
+func (r *packetReader) uint16() (uint16, error) {
 	b, err := r.bytes(2)
 	if err != nil {
 		return 0, err
@@ -43,9 +42,8 @@ func (r *reader) uint16() (uint16, error) {
 	return binary.BigEndian.Uint16(b), nil
 }
 
-// name reads a name, lower case, with a backslash before each dot or backslash
-// within a label.
-func (r *reader) name() (string, error) {
+// name reads a name in lower case. It writes a backslash before each dot or backslash within a label.
+func (r *packetReader) name() (string, error) {
 	var text strings.Builder
 	at, size, pointers := r.at, 1, 0
 	for {
@@ -70,14 +68,14 @@ func (r *reader) name() (string, error) {
 			if pointers == 0 {
 				r.at = at + 1
 			}
-			if pointers++; pointers > mostPointers {
+			if pointers++; pointers > maxPointers {
 				return "", errName
 			}
 			at = (length&0x3f)<<8 | int(r.packet[at])
 		case length > 63:
 			return "", errName
 		default:
-			if size += length + 1; size > mostName {
+			if size += length + 1; size > maxName {
 				return "", errName
 			}
 			if at+length > len(r.packet) {

@@ -1,0 +1,94 @@
+package discovery
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/satellite/identity"
+)
+
+// WatchConfig configures a Watcher.
+type WatchConfig struct {
+	Serial string
+	// Interfaces are the names of the interfaces on which to look for the serial number. At least one is needed. None
+	// needs to exist yet.
+	Interfaces []string
+	// Logger takes the log; nil means none.
+	Logger *zap.Logger
+}
+
+// Watcher follows one serial number. Run is called once. The other methods may be called at any time from any goroutine.
+type Watcher struct {
+	config  WatchConfig
+	log     *zap.Logger
+	restart chan struct{}
+
+	mu       sync.Mutex
+	location Location
+	changed  chan struct{}
+}
+
+// NewWatcher returns a watcher that Run starts. It returns an error where the configuration is not valid.
+func NewWatcher(config WatchConfig) (*Watcher, error) {
+	if err := identity.CheckSerial(config.Serial); err != nil {
+		return nil, err
+	}
+	if err := checkInterfaces(config.Interfaces); err != nil {
+		return nil, err
+	}
+	return &Watcher{
+		config: config, log: loggerOf(config.Logger, "watch").With(zap.String("serial", config.Serial)),
+		restart: make(chan struct{}, 1), location: Location{Serial: config.Serial}, changed: make(chan struct{}),
+	}, nil
+}
+
+// Run watches until the context ends. Failures are logged, and what failed is tried again.
+func (w *Watcher) Run(ctx context.Context) {
+	withNetwork(ctx, w.config.Interfaces, w.log, func(n *network) {
+		if err := browse(ctx, n, w.restart, w.update); err != nil {
+			w.log.Error("cannot ask for satellites", zap.Error(err))
+		}
+	})
+}
+
+// Location returns where the satellite is, and a channel that is closed when that changes.
+func (w *Watcher) Location() (Location, <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.location, w.changed
+}
+
+// Query queries the network soon, at most once a second. Call it when the location did not lead to the satellite.
+func (w *Watcher) Query() {
+	select {
+	case w.restart <- struct{}{}:
+	default:
+	}
+}
+
+func (w *Watcher) update(now time.Time, c *cache) {
+	location := c.locate(now, w.config.Serial)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if location.equal(w.location) {
+		return
+	}
+	w.location = location
+	close(w.changed)
+	w.changed = make(chan struct{})
+	switch err := location.Err(); {
+	case err == nil && !location.Settled:
+		w.log.Debug("satellite heard", zap.String("host", location.Boards[0].Host))
+	case err == nil:
+		w.log.Info("satellite found", zap.Stringers("addresses", location.Boards[0].Endpoints()), zap.String("host", location.Boards[0].Host))
+	case len(location.Boards) == 0:
+		w.log.Warn("satellite is not announced any more")
+	case location.Settled:
+		w.log.Error("satellite is ambiguous", zap.Error(err))
+	default:
+		w.log.Warn("satellite may be ambiguous: all boards are asked", zap.Error(err))
+	}
+}
