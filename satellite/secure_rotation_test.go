@@ -135,7 +135,7 @@ func TestAnAuthorityAndExpiry(t *testing.T) {
 		log, security := watched(t)
 		s := startStation(t, everesttest.NewBroker(t), p.protect(satelliteOptions{agent: satellite.AgentConfig{Logger: log}}))
 		s.works(t, "DE*TST*E1")
-		security.wait(identity.EventExpired, "")
+		security.wait("identity_expired", "")
 		if expires := s.satellite.agent.Status().IdentityExpires; expires.After(time.Now()) {
 			t.Errorf("it expires %v", expires)
 		}

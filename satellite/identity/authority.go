@@ -11,29 +11,29 @@ import (
 	"time"
 )
 
-// Authority is a station's own certificate authority: its certificate is trusted
-// by the boards, its key signs their certificates and stays off the boards.
+// Authority is a station's own certificate authority. The boards trust its certificate. Its key signs their certificates
+// and is never on a board.
 type Authority struct {
 	Certificate *x509.Certificate
 	key         crypto.Signer
 }
 
-// AuthorityOptions say what CreateAuthority makes.
+// AuthorityOptions configures CreateAuthority.
 type AuthorityOptions struct {
 	// Name is for people, such as the station's serial number.
 	Name string
-	// Algorithm is Ed25519 unless it is set.
+	// Algorithm is "ed25519", the default, or "p256".
 	Algorithm Algorithm
-	// Lifetime is DefaultAuthorityLifetime unless it is set.
+	// Lifetime is 30 years by default.
 	Lifetime time.Duration
-	// Replace overwrites the key that there is.
+	// Replace overwrites an existing key.
 	Replace bool
-	// Now is time.Now unless it is set.
+	// Now is time.Now by default.
 	Now func() time.Time
 }
 
-// CreateAuthority makes an authority's key and certificate in a directory of its
-// own. It fails with ErrExists where there is a key, unless it is to be replaced.
+// CreateAuthority creates an authority's key and certificate in a directory of its own. It fails with ErrExists where
+// there is a key that options do not replace.
 func CreateAuthority(directory string, options AuthorityOptions) (*Authority, error) {
 	if options.Name == "" {
 		return nil, errors.New("identity: the authority has no name")
@@ -42,18 +42,14 @@ func CreateAuthority(directory string, options AuthorityOptions) (*Authority, er
 		return nil, err
 	}
 	path := filepath.Join(directory, authorityFile)
-	if err := vacant(path); err != nil && !(options.Replace && errors.Is(err, ErrExists)) {
+	if err := checkVacant(path, options.Replace); err != nil {
 		return nil, err
 	}
 	key, err := newKey(options.Algorithm)
 	if err != nil {
 		return nil, err
 	}
-	lifetime := options.Lifetime
-	if lifetime <= 0 {
-		lifetime = DefaultAuthorityLifetime
-	}
-	begin, end := validity(CreateOptions{Now: options.Now}.now(), lifetime)
+	begin, end := validity(timeOf(options.Now), options.Lifetime, defaultAuthorityLifetime)
 	template := &x509.Certificate{
 		SerialNumber:          randomNumber(),
 		Subject:               pkix.Name{CommonName: options.Name},
@@ -90,31 +86,27 @@ func LoadAuthority(directory string) (*Authority, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if !chain[0].IsCA {
-		return nil, fmt.Errorf("%s: the certificate of %q is no authority's", path, chain[0].Subject)
+		return nil, fmt.Errorf("%s: the certificate of %q is not an authority's", path, chain[0].Subject)
 	}
 	return &Authority{Certificate: chain[0], key: key}, nil
 }
 
-// Sign makes a certificate for the key and serial number of one that the board
-// itself has signed, which proves that the board has the key. The role says what
-// the board may do. A lifetime of 0 is DefaultLifetime, but none is longer than
-// the authority's.
+// Sign returns a certificate for the key and serial number of board, a certificate that the board has signed itself. That
+// signature proves that the board has the key. role is what the board may do. A lifetime of 0 is 20 years. The certificate
+// ends with the authority's at the latest.
 func (a *Authority) Sign(board *x509.Certificate, role Role, lifetime time.Duration, now time.Time) (*x509.Certificate, error) {
 	serial, err := SerialOf(board)
 	if err != nil {
 		return nil, err
 	}
-	// CheckSignatureFrom asks for an authority's certificate, which this is not.
+	// CheckSignatureFrom would require an authority's certificate.
 	if err := board.CheckSignature(board.SignatureAlgorithm, board.RawTBSCertificate, board.Signature); err != nil {
 		return nil, fmt.Errorf("identity: the certificate of %s is not signed by its own key, so nothing proves that the board has it: %w", serial, err)
 	}
 	if role != Satellite && role != Controller {
 		return nil, errors.New("identity: an authority signs for the role of a satellite or of a controller")
 	}
-	if lifetime <= 0 {
-		lifetime = DefaultLifetime
-	}
-	begin, end := validity(now, lifetime)
+	begin, end := validity(now, lifetime, defaultLifetime)
 	if begin.Before(a.Certificate.NotBefore) {
 		begin = a.Certificate.NotBefore
 	}
@@ -122,7 +114,7 @@ func (a *Authority) Sign(board *x509.Certificate, role Role, lifetime time.Durat
 		end = a.Certificate.NotAfter
 	}
 	if !begin.Before(end) {
-		return nil, fmt.Errorf("identity: the authority %q is valid until %s only", a.Certificate.Subject.CommonName, a.Certificate.NotAfter.Format(time.DateOnly))
+		return nil, fmt.Errorf("identity: the authority %q is valid only until %s", a.Certificate.Subject.CommonName, a.Certificate.NotAfter.Format(time.DateOnly))
 	}
 	return boardCertificate(serial, role, board.PublicKey, nil, a, begin, end)
 }

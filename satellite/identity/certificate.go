@@ -14,24 +14,21 @@ import (
 	"time"
 )
 
-// Algorithm is the kind of a key.
+// Algorithm is the kind of a key: "ed25519", or "p256" (ECDSA) for chips that support no other.
 type Algorithm string
 
-// The kinds of keys.
 const (
-	Ed25519 Algorithm = "ed25519"
-	P256    Algorithm = "p256"
+	ed25519Key Algorithm = "ed25519"
+	p256       Algorithm = "p256"
 )
 
-// Role is what a board does on the link. An authority writes it into the
-// certificates that it signs, as extended key usage: the agent is the server of
-// TLS, the controller its client.
+// Role is what a board does on the link. An authority writes it into the certificates that it signs, as extended key usage:
+// the agent is the server of TLS, the controller its client.
 type Role int
 
 const (
-	// AnyRole is the role of a certificate that no authority has signed: those
-	// who pin its key know what it is.
-	AnyRole Role = iota
+	// anyRole is the role of a certificate that no authority has signed. It is pinned by boards that know its role.
+	anyRole Role = iota
 	// Satellite is a board with an agent.
 	Satellite
 	// Controller is a main board.
@@ -59,40 +56,39 @@ func (r Role) usages() []x509.ExtKeyUsage {
 	return []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 }
 
-// Default lifetimes are those of a charging station: nobody comes to renew a
-// certificate of a board in a field.
+// The default lifetimes are those of a charging station: nobody visits a board in the field to renew its certificate.
 const (
-	DefaultLifetime          = 20 * 365 * 24 * time.Hour
-	DefaultAuthorityLifetime = 30 * 365 * 24 * time.Hour
+	defaultLifetime          = 20 * 365 * 24 * time.Hour
+	defaultAuthorityLifetime = 30 * 365 * 24 * time.Hour
 )
 
-// earliest is before any certificate of this package can have been made: a clock
-// that says an earlier time is wrong.
+// earliest is before any certificate of this package can have been created. A clock with an earlier time is wrong.
 var earliest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// validity begins now, or where the clock is known to be behind, at the earliest
-// possible time: else a board that makes its key in 1970 has a certificate that
-// expired long before it was sold.
-func validity(now time.Time, lifetime time.Duration) (begin, end time.Time) {
+// validity begins now, but not before earliest. Otherwise a board that creates its key in 1970 would have a certificate
+// that expired before the board was sold.
+func validity(now time.Time, lifetime, byDefault time.Duration) (begin, end time.Time) {
 	if now.Before(earliest) {
 		now = earliest
+	}
+	if lifetime <= 0 {
+		lifetime = byDefault
 	}
 	return now.UTC(), now.Add(lifetime).UTC()
 }
 
 func newKey(algorithm Algorithm) (crypto.Signer, error) {
 	switch algorithm {
-	case "", Ed25519:
+	case "", ed25519Key:
 		_, key, err := ed25519.GenerateKey(rand.Reader)
 		return key, err
-	case P256:
+	case p256:
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	}
-	return nil, fmt.Errorf("identity: there are no keys of kind %q: use %s or %s", algorithm, Ed25519, P256)
+	return nil, fmt.Errorf("identity: unknown kind of key %q: use %s or %s", algorithm, ed25519Key, p256)
 }
 
-// boardCertificate makes a certificate for a board's key, which its own key signs
-// where there is no authority.
+// boardCertificate returns a certificate for a board's key. The board's own key signs it where there is no authority.
 func boardCertificate(serial string, role Role, public crypto.PublicKey, own crypto.Signer, authority *Authority, begin, end time.Time) (*x509.Certificate, error) {
 	if err := CheckSerial(serial); err != nil {
 		return nil, err
@@ -116,12 +112,12 @@ func boardCertificate(serial string, role Role, public crypto.PublicKey, own cry
 func sign(template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) (*x509.Certificate, error) {
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, signer)
 	if err != nil {
-		return nil, fmt.Errorf("identity: cannot make the certificate: %w", err)
+		return nil, fmt.Errorf("identity: cannot create the certificate: %w", err)
 	}
 	return x509.ParseCertificate(der)
 }
 
-// randomNumber is a certificate's number: positive, at most 20 bytes long.
+// randomNumber returns a certificate's serial number: positive, and within the 20 bytes of RFC 5280 section 4.1.2.2.
 func randomNumber() *big.Int {
 	drawn := make([]byte, 16)
 	rand.Read(drawn) // it never fails

@@ -9,65 +9,60 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 )
 
 var (
 	// ErrExists is a key that would have been overwritten.
 	ErrExists = errors.New("identity: there is a key already")
-	// ErrMissing is an identity or authority that is not there.
+	// ErrMissing is an identity or authority that does not exist.
 	ErrMissing = errors.New("identity: there is no key")
-	// ErrPermissions is a file or directory that others than its owner can read
-	// or change.
-	ErrPermissions = errors.New("identity: open to others than its owner")
+	// errPermissions is a file or directory that not only its owner can read or change.
+	errPermissions = errors.New("identity: open to others than its owner")
 )
 
-// Reason is why a peer was not let in, as it stands in the security log. The
-// texts are stable.
+// Reason is why a peer was rejected, as the security log has it. The texts are stable.
 type Reason string
 
-// Why a peer was not let in.
 const (
-	// NotTLS is a peer that does not speak TLS.
-	NotTLS Reason = "not_tls"
-	// OldTLS is a peer that speaks no TLS 1.3.
-	OldTLS Reason = "tls_version"
-	// NoCertificate is a peer that shows no certificate.
+	// reasonNotTLS is a peer that does not speak TLS.
+	reasonNotTLS Reason = "not_tls"
+	// reasonOldTLS is a peer without TLS 1.3.
+	reasonOldTLS Reason = "tls_version"
+	// NoCertificate is a peer that sent no certificate.
 	NoCertificate Reason = "no_certificate"
-	// NoSerial is a certificate without one serial number.
-	NoSerial Reason = "no_serial"
-	// Untrusted is a key that is not pinned, of a certificate that no trusted
-	// authority has signed.
-	Untrusted Reason = "untrusted"
-	// WrongSerial is a trusted peer that has another serial number than expected.
-	WrongSerial Reason = "wrong_serial"
-	// WrongRole is a certificate that its authority has signed for another role.
-	WrongRole Reason = "wrong_role"
-	// Expired is a certificate of an authority that is not valid any more.
-	Expired Reason = "expired"
-	// RefusedUs is a peer that did not let this board in.
+	// reasonNoSerial is a certificate without a serial number, or with several.
+	reasonNoSerial Reason = "no_serial"
+	// reasonUntrusted is a key that is not pinned, with a certificate that no trusted authority has signed.
+	reasonUntrusted Reason = "untrusted"
+	// reasonWrongSerial is a trusted peer with another serial number than expected.
+	reasonWrongSerial Reason = "wrong_serial"
+	// reasonWrongRole is a certificate that its authority has signed for another role.
+	reasonWrongRole Reason = "wrong_role"
+	// reasonExpired is an expired certificate of an authority.
+	reasonExpired Reason = "expired"
+	// RefusedUs is a peer that rejected this board.
 	RefusedUs Reason = "refused_us"
-	// TimedOut is a handshake that took too long.
-	TimedOut Reason = "timeout"
-	// Closed is a peer that left during the handshake.
+	// reasonTimedOut is a handshake that took too long.
+	reasonTimedOut Reason = "timeout"
+	// Closed is a peer that closed the connection during the handshake.
 	Closed Reason = "closed"
-	// BadHandshake is any other failure.
-	BadHandshake Reason = "bad_handshake"
+	// reasonBadHandshake is any other failure.
+	reasonBadHandshake Reason = "bad_handshake"
 )
 
-// PeerError is a peer that was not let in.
+// PeerError is a peer that was rejected.
 type PeerError struct {
 	Reason Reason
-	// Serial and Fingerprint are what its certificate says, as far as there is
-	// one; nothing vouches for them.
+	// Serial and Fingerprint are those of the peer's certificate, if it sent one. Nothing proves them.
 	Serial      string
 	Fingerprint Fingerprint
-	// Err says more; nil where the reason says it all.
+	// Err is the cause, nil where the reason is enough.
 	Err error
 }
 
-// Error names the reason and the peer.
 func (e *PeerError) Error() string {
-	text := "identity: peer not let in: " + string(e.Reason)
+	text := "identity: peer rejected: " + string(e.Reason)
 	if e.Reason != NoCertificate {
 		text += fmt.Sprintf(" (serial %q, fingerprint %s)", e.Serial, e.Fingerprint)
 	}
@@ -77,31 +72,31 @@ func (e *PeerError) Error() string {
 	return text
 }
 
-// Unwrap returns Err.
 func (e *PeerError) Unwrap() error { return e.Err }
 
-// ReasonOf tells why a TLS handshake failed, on either side.
+// ReasonOf returns why a TLS handshake failed, on either side.
 func ReasonOf(err error) Reason {
 	if peer, ok := errors.AsType[*PeerError](err); ok {
 		return peer.Reason
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return NotTLS
+		return reasonNotTLS
 	}
-	// So package tls passes a peer's alert on.
+	// Package tls returns a peer's alert so.
 	if alert, ok := errors.AsType[*net.OpError](err); ok && alert.Op == "remote error" {
 		return RefusedUs
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return TimedOut
-	// Package tls has no values for these two.
+		return reasonTimedOut
+	// Package tls has no error values for the next two.
 	case strings.Contains(err.Error(), "didn't provide a certificate"):
 		return NoCertificate
 	case strings.Contains(err.Error(), "unsupported versions"), strings.Contains(err.Error(), "protocol version"):
-		return OldTLS
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), isReset(err):
+		return reasonOldTLS
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return Closed
 	}
-	return BadHandshake
+	return reasonBadHandshake
 }

@@ -17,14 +17,13 @@ const (
 	authorityFile = "authority.pem"
 )
 
-// longestFile is far above what any of the files needs.
-const longestFile = 1 << 20
+// maxFile is the size of a file in bytes. A larger one is rejected.
+const maxFile = 1 << 20
 
-// makeDirectory makes the directory where there is none; one that is there must
-// be its owner's alone to change.
+// makeDirectory creates the directory where it does not exist. Only its owner may have access to an existing one.
 func makeDirectory(directory string) error {
 	if err := os.MkdirAll(directory, 0o700); err != nil {
-		return fmt.Errorf("identity: cannot make the directory: %w", err)
+		return fmt.Errorf("identity: cannot create the directory: %w", err)
 	}
 	return checkDirectory(directory)
 }
@@ -35,15 +34,15 @@ func checkDirectory(directory string) error {
 		return fmt.Errorf("identity: cannot use the directory: %w", err)
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("identity: %s is no directory", directory)
+		return fmt.Errorf("identity: %s is not a directory", directory)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%w: %s has mode %04o: chmod 0700 %s", ErrPermissions, directory, info.Mode().Perm(), directory)
+		return fmt.Errorf("%w: %s has mode %04o: chmod 0700 %s", errPermissions, directory, info.Mode().Perm(), directory)
 	}
 	return nil
 }
 
-// readPrivate reads a file that is its owner's alone.
+// readPrivate reads a file that only its owner can access.
 func readPrivate(path string) ([]byte, fs.FileInfo, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -55,23 +54,22 @@ func readPrivate(path string) ([]byte, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, info, fmt.Errorf("identity: %s is no file", path)
+		return nil, info, fmt.Errorf("identity: %s is not a regular file", path)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, info, fmt.Errorf("%w: %s has mode %04o: chmod 0600 %s", ErrPermissions, path, info.Mode().Perm(), path)
+		return nil, info, fmt.Errorf("%w: %s has mode %04o: chmod 0600 %s", errPermissions, path, info.Mode().Perm(), path)
 	}
-	content, err := io.ReadAll(io.LimitReader(file, longestFile+1))
+	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
 		return nil, info, err
 	}
-	if len(content) > longestFile {
-		return nil, info, fmt.Errorf("identity: %s is longer than %d bytes", path, longestFile)
+	if len(content) > maxFile {
+		return nil, info, fmt.Errorf("identity: %s is longer than %d bytes", path, maxFile)
 	}
 	return content, info, nil
 }
 
-// replacePrivate puts a whole file in the place of the old one: whoever reads it
-// gets the one or the other, also after power was lost.
+// replacePrivate replaces a file whole. A reader gets the old or the new content, also after a loss of power.
 func replacePrivate(path string, content []byte) (err error) {
 	defer func() {
 		if err != nil {
@@ -79,13 +77,11 @@ func replacePrivate(path string, content []byte) (err error) {
 		}
 	}()
 	directory := filepath.Dir(path)
-	// It is made with mode 0600.
-	file, err := os.CreateTemp(directory, "."+filepath.Base(path)+".*")
+	file, err := os.CreateTemp(directory, "."+filepath.Base(path)+".*") // with mode 0600
 	if err != nil {
 		return err
 	}
-	// After the rename there is nothing left to remove.
-	defer os.Remove(file.Name())
+	defer os.Remove(file.Name()) // after the rename there is nothing to remove
 	_, err = file.Write(content)
 	if err == nil {
 		err = file.Sync()
@@ -107,10 +103,12 @@ func syncDirectory(path string) error {
 	return errors.Join(directory.Sync(), directory.Close())
 }
 
-// vacant fails with ErrExists where a key stands in the way.
-func vacant(path string) error {
+// checkVacant fails with ErrExists where there is a file that may not be replaced.
+func checkVacant(path string, replace bool) error {
 	_, err := os.Lstat(path)
 	switch {
+	case err == nil && replace:
+		return nil
 	case err == nil:
 		return fmt.Errorf("%w: %s", ErrExists, path)
 	case errors.Is(err, fs.ErrNotExist):

@@ -8,9 +8,8 @@ import (
 	"strings"
 )
 
-// Fingerprint names a key: the first 160 bits of the SHA-256 of its
-// SubjectPublicKeyInfo. It outlives a certificate that is renewed for the same
-// key.
+// Fingerprint names a key: the first 160 bits of the SHA-256 of its SubjectPublicKeyInfo. A renewed certificate for the
+// same key has the same fingerprint.
 type Fingerprint [20]byte
 
 // FingerprintOf returns the fingerprint of a certificate's key.
@@ -19,8 +18,7 @@ func FingerprintOf(certificate *x509.Certificate) Fingerprint {
 	return Fingerprint(hash[:len(Fingerprint{})])
 }
 
-// String returns the fingerprint for people: eight groups of four characters,
-// such as K5XG-J2QA-....
+// String returns eight groups of four characters, such as K5XG-J2QA-..., to be read out and typed.
 func (f Fingerprint) String() string {
 	encoded := base32.StdEncoding.EncodeToString(f[:])
 	var text strings.Builder
@@ -33,24 +31,20 @@ func (f Fingerprint) String() string {
 	return text.String()
 }
 
-// digits are what people type for the letters that they look like; none of them
-// is in the alphabet.
+// digits replaces what people type for letters that look alike. None of these digits is in the alphabet of base32.
 var digits = strings.NewReplacer("-", "", " ", "", ":", "", "0", "O", "1", "I", "8", "B")
 
-// ParseFingerprint reads what String wrote, in either case and grouped in any
-// way, also with 0, 1 and 8 in the place of O, I and B.
+// ParseFingerprint reads the form of String, in either case and with any grouping. It reads 0, 1 and 8 as O, I and B.
 func ParseFingerprint(text string) (Fingerprint, error) {
 	decoded, err := base32.StdEncoding.DecodeString(digits.Replace(strings.ToUpper(strings.TrimSpace(text))))
 	if err != nil || len(decoded) != len(Fingerprint{}) {
-		return Fingerprint{}, fmt.Errorf("identity: %q is no fingerprint: it has 32 letters and digits from 2 to 7, in groups of four", text)
+		return Fingerprint{}, fmt.Errorf("identity: %q is not a fingerprint: it has 32 letters and digits from 2 to 7, in groups of four", text)
 	}
 	return Fingerprint(decoded), nil
 }
 
-// MarshalText returns String.
 func (f Fingerprint) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
-// UnmarshalText is ParseFingerprint.
 func (f *Fingerprint) UnmarshalText(text []byte) error {
 	parsed, err := ParseFingerprint(string(text))
 	if err == nil {

@@ -1,4 +1,4 @@
-package identity_test
+package identity
 
 import (
 	"crypto/sha256"
@@ -7,12 +7,10 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
-
-	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
 func TestFingerprintNamesTheKey(t *testing.T) {
-	made := create(t, t.TempDir()+"/board", "ABC123")
+	made := created(t, t.TempDir()+"/board", "ABC123")
 	hash := sha256.Sum256(made.Leaf().RawSubjectPublicKeyInfo)
 	want := base32.StdEncoding.EncodeToString(hash[:20])
 	if got := made.Fingerprint.String(); strings.ReplaceAll(got, "-", "") != want || len(got) != 39 {
@@ -22,7 +20,7 @@ func TestFingerprintNamesTheKey(t *testing.T) {
 
 func TestFingerprintsAreReadBackHoweverTheyAreTyped(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var want identity.Fingerprint
+		var want Fingerprint
 		copy(want[:], rapid.SliceOfN(rapid.Byte(), len(want), len(want)).Draw(t, "bytes"))
 		text := want.String()
 		switch rapid.IntRange(0, 3).Draw(t, "form") {
@@ -33,16 +31,16 @@ func TestFingerprintsAreReadBackHoweverTheyAreTyped(t *testing.T) {
 		case 3:
 			text = strings.NewReplacer("O", "0", "I", "1", "B", "8", "-", "").Replace(text)
 		}
-		if got, err := identity.ParseFingerprint(text); err != nil || got != want {
+		if got, err := ParseFingerprint(text); err != nil || got != want {
 			t.Errorf("%q was read as %v, %v, want %v", text, got, err, want)
 		}
 	})
 }
 
 func TestWhatIsNoFingerprint(t *testing.T) {
-	good := identity.Fingerprint{1, 2, 3}.String()
+	good := Fingerprint{1, 2, 3}.String()
 	for _, text := range []string{"", "AAAA", good[:len(good)-1], good + "-AAAA", strings.Replace(good, "A", "9", 1), "SAT01"} {
-		if read, err := identity.ParseFingerprint(text); err == nil {
+		if read, err := ParseFingerprint(text); err == nil {
 			t.Errorf("%q was read as %v", text, read)
 		}
 	}
@@ -50,12 +48,12 @@ func TestWhatIsNoFingerprint(t *testing.T) {
 
 func TestSerialNumbers(t *testing.T) {
 	for _, good := range []string{"A", "ABC123", "de-tst_0.1", strings.Repeat("9", 64)} {
-		if err := identity.CheckSerial(good); err != nil {
+		if err := CheckSerial(good); err != nil {
 			t.Error(err)
 		}
 	}
 	for _, bad := range []string{"", "A B", "A/B", "ä", "a:b", "a\n", strings.Repeat("9", 65)} {
-		if identity.CheckSerial(bad) == nil {
+		if CheckSerial(bad) == nil {
 			t.Errorf("the serial number %q is good", bad)
 		}
 	}

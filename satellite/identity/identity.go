@@ -12,9 +12,8 @@ import (
 	"time"
 )
 
-// Identity is a board's key with its certificate.
+// Identity is a board's key and certificate.
 type Identity struct {
-	// Certificate is what the board shows, and its key.
 	Certificate tls.Certificate
 	// Serial is the board's serial number.
 	Serial      string
@@ -24,15 +23,14 @@ type Identity struct {
 // Leaf returns the board's own certificate.
 func (i Identity) Leaf() *x509.Certificate { return i.Certificate.Leaf }
 
-// Expires is the end of the certificate's validity.
+// Expires returns the end of the certificate's validity.
 func (i Identity) Expires() time.Time { return i.Leaf().NotAfter }
 
-// Chain returns the board's certificate and those that stand between it and an
-// authority: what another board gets to see.
+// Chain returns the board's certificate and those between it and an authority: what the board sends in a handshake.
 func (i Identity) Chain() []*x509.Certificate {
 	chain := []*x509.Certificate{i.Leaf()}
 	for _, der := range i.Certificate.Certificate[1:] {
-		// They were parsed when the identity was read.
+		// It was parsed before, when the identity was read.
 		if certificate, err := x509.ParseCertificate(der); err == nil {
 			chain = append(chain, certificate)
 		}
@@ -40,36 +38,35 @@ func (i Identity) Chain() []*x509.Certificate {
 	return chain
 }
 
-// CreateOptions say what key and certificate Create and Rotate make.
+// CreateOptions configures Create and Rotate.
 type CreateOptions struct {
-	// Serial is the board's serial number. Rotate takes the one that there is.
+	// Serial is the board's serial number. Rotate keeps the present one.
 	Serial string
-	// Algorithm is Ed25519 unless it is set.
+	// Algorithm is "ed25519", the default, or "p256".
 	Algorithm Algorithm
-	// Lifetime is DefaultLifetime unless it is set.
+	// Lifetime is 20 years by default.
 	Lifetime time.Duration
-	// Replace overwrites the key that there is.
+	// Replace overwrites an existing key.
 	Replace bool
-	// Now is time.Now unless it is set.
+	// Now is time.Now by default.
 	Now func() time.Time
 }
 
-func (o CreateOptions) now() time.Time {
-	if o.Now == nil {
+func timeOf(now func() time.Time) time.Time {
+	if now == nil {
 		return time.Now()
 	}
-	return o.Now()
+	return now()
 }
 
-// Create makes a board's key and a certificate that the key itself signs, in a
-// directory that is made where there is none. It fails with ErrExists where there
-// is a key, unless it is to be replaced.
+// Create creates a board's key and a certificate that the key itself signs. It creates the directory where it does not
+// exist. It fails with ErrExists where there is a key that options do not replace.
 func Create(directory string, options CreateOptions) (Identity, error) {
 	return create(directory, identityFile, options)
 }
 
-// Load reads a board's identity. It fails with ErrMissing where there is none, and
-// with ErrPermissions where others can read it.
+// Load reads a board's identity. It fails with ErrMissing where there is none. It also fails where others than the owner
+// can read it.
 func Load(directory string) (Identity, error) {
 	if err := checkDirectory(directory); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -80,14 +77,13 @@ func Load(directory string) (Identity, error) {
 	return loadFile(filepath.Join(directory, identityFile))
 }
 
-// LoadNext reads the identity that Rotate has prepared. It fails with ErrMissing
-// where there is none.
+// LoadNext reads the identity that Rotate has prepared. It fails with ErrMissing where there is none.
 func LoadNext(directory string) (Identity, error) {
 	return loadFile(filepath.Join(directory, nextFile))
 }
 
-// Rotate prepares a new key for the board's serial number beside the one in use,
-// so that peers can be told to trust it first. Activate begins to use it.
+// Rotate prepares a new key for the board's serial number, beside the one in use. Peers can trust it before Activate begins
+// to use it.
 func Rotate(directory string, options CreateOptions) (Identity, error) {
 	present, err := Load(directory)
 	if err != nil {
@@ -97,8 +93,8 @@ func Rotate(directory string, options CreateOptions) (Identity, error) {
 	return create(directory, nextFile, options)
 }
 
-// Activate puts the key that Rotate has prepared in the place of the one in use,
-// which is gone then. A running module uses it from its next handshake on.
+// Activate replaces the key in use by the one that Rotate has prepared. A running module uses it from its next handshake
+// on.
 func Activate(directory string) (Identity, error) {
 	next, err := LoadNext(directory)
 	if err != nil {
@@ -110,9 +106,8 @@ func Activate(directory string) (Identity, error) {
 	return next, syncDirectory(directory)
 }
 
-// Adopt gives the board's key the certificates that an authority has made for it,
-// the board's own first: the key in use, or the one that Rotate has prepared. The
-// serial number stays what it is.
+// Adopt stores the certificates that an authority has signed for the board's key, the board's own first. The key is the one
+// in use, or the one that Rotate has prepared. The serial number must be the present one.
 func Adopt(directory string, chain []*x509.Certificate) (Identity, error) {
 	if len(chain) == 0 {
 		return Identity{}, errors.New("identity: there is no certificate to adopt")
@@ -140,9 +135,8 @@ func Adopt(directory string, chain []*x509.Certificate) (Identity, error) {
 	return Identity{}, fmt.Errorf("identity: the certificate is for the key %s, which is not in %s", FingerprintOf(chain[0]), directory)
 }
 
-// Request returns a certificate that the board's key has signed itself, which
-// proves to an authority that the board has the key: the key that Rotate has
-// prepared, where there is one, else the one in use.
+// Request returns a certificate that the board's key has signed itself. It proves to an authority that the board has the
+// key: the one that Rotate has prepared, or else the one in use.
 func Request(directory string, now time.Time) (*x509.Certificate, error) {
 	board, err := LoadNext(directory)
 	if errors.Is(err, ErrMissing) {
@@ -152,8 +146,8 @@ func Request(directory string, now time.Time) (*x509.Certificate, error) {
 		return nil, err
 	}
 	key := board.Certificate.PrivateKey.(crypto.Signer)
-	begin, end := validity(now, DefaultLifetime)
-	return boardCertificate(board.Serial, AnyRole, key.Public(), key, nil, begin, end)
+	begin, end := validity(now, 0, defaultLifetime)
+	return boardCertificate(board.Serial, anyRole, key.Public(), key, nil, begin, end)
 }
 
 func create(directory, name string, options CreateOptions) (Identity, error) {
@@ -164,19 +158,15 @@ func create(directory, name string, options CreateOptions) (Identity, error) {
 		return Identity{}, err
 	}
 	path := filepath.Join(directory, name)
-	if err := vacant(path); err != nil && !(options.Replace && errors.Is(err, ErrExists)) {
+	if err := checkVacant(path, options.Replace); err != nil {
 		return Identity{}, err
 	}
 	key, err := newKey(options.Algorithm)
 	if err != nil {
 		return Identity{}, err
 	}
-	lifetime := options.Lifetime
-	if lifetime <= 0 {
-		lifetime = DefaultLifetime
-	}
-	begin, end := validity(options.now(), lifetime)
-	certificate, err := boardCertificate(options.Serial, AnyRole, key.Public(), key, nil, begin, end)
+	begin, end := validity(timeOf(options.Now), options.Lifetime, defaultLifetime)
+	certificate, err := boardCertificate(options.Serial, anyRole, key.Public(), key, nil, begin, end)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -190,7 +180,7 @@ func create(directory, name string, options CreateOptions) (Identity, error) {
 	return parseIdentity(content)
 }
 
-// store gives a key that is there other certificates.
+// store replaces the certificates of an existing key.
 func store(directory, name string, present Identity, chain []*x509.Certificate) (Identity, error) {
 	content, err := encodeKeyPair(present.Certificate.PrivateKey.(crypto.Signer), chain)
 	if err != nil {

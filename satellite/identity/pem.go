@@ -32,8 +32,7 @@ func EncodeCertificates(chain []*x509.Certificate) []byte {
 	return text.Bytes()
 }
 
-// ParseCertificates reads the certificates in a PEM text; other blocks, such as
-// keys, are skipped.
+// ParseCertificates reads the certificates in a PEM text. It skips other blocks, such as keys.
 func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
 	var chain []*x509.Certificate
 	for {
@@ -57,8 +56,7 @@ func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
 	return chain, nil
 }
 
-// parseKeyPair reads a key and its certificates, of which the first is for the
-// key.
+// parseKeyPair reads a key and its certificates. The first certificate must be the key's.
 func parseKeyPair(text []byte) (crypto.Signer, []*x509.Certificate, error) {
 	chain, err := ParseCertificates(text)
 	if err != nil {

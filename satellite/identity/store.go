@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io/fs"
@@ -13,46 +14,43 @@ import (
 	"go.uber.org/zap"
 )
 
-// Options say how a Store behaves. The zero value is good.
+// Options configures a Store. The zero value is usable.
 type Options struct {
-	// Logger is told of changed files and of certificates that expire. Each line
-	// has the field event with one of the texts of this package's Event
-	// constants. Nil: nobody.
+	// Logger takes the lines about changed files and expiring certificates; nil means none. Each line has the field event
+	// with a stable text: doc/logs.md.
 	Logger *zap.Logger
-	// WarnBefore is how long before the end of a certificate's validity warnings
-	// begin. Default 30 days.
+	// WarnBefore is how long before the end of a certificate's validity warnings begin. Default 30 days.
 	WarnBefore time.Duration
-	// Interval is how often Run looks at the files. Default 10 s.
+	// Interval is how often Run checks the files. Default 10 s.
 	Interval time.Duration
-	// Now is time.Now unless it is set.
+	// Now is time.Now by default.
 	Now func() time.Time
 }
 
-// What a Store logs, as the field event.
+// Values of the field event.
 const (
-	EventReloaded     = "identity_reloaded"
-	EventReloadFailed = "identity_reload_failed"
-	EventExpiring     = "identity_expiring"
-	EventExpired      = "identity_expired"
-	EventClock        = "clock_implausible"
+	eventReloaded     = "identity_reloaded"
+	eventReloadFailed = "identity_reload_failed"
+	eventExpiring     = "identity_expiring"
+	eventExpired      = "identity_expired"
+	eventClock        = "clock_implausible"
 )
 
-// Store is a board's identity and trust as they stand in the files at the moment.
-// All methods may be used concurrently.
+// Store is a board's identity and trust. It reads the files again when they have changed. All methods may be used
+// concurrently.
 type Store struct {
 	directory string
 	options   Options
 
-	lock     sync.Mutex
+	mu       sync.Mutex
 	identity Identity
 	trust    Trust
-	// marks are the files as they were read last, failures why they could not be.
+	// marks are the files as they were read last, failures the errors of those that could not be read.
 	marks    map[string]fs.FileInfo
 	failures map[string]string
 }
 
-// Open reads a board's identity and trust. It fails where there is no identity;
-// that nobody is trusted is no error.
+// Open reads a board's identity and trust. It fails where there is no identity. An empty trust is not an error.
 func Open(directory string, options Options) (*Store, error) {
 	if options.Logger == nil {
 		options.Logger = zap.NewNop()
@@ -85,7 +83,7 @@ func (s *Store) Identity() Identity {
 	return identity
 }
 
-// Trust returns whom the board trusts. The caller must not change what is in it.
+// Trust returns the board's trust. The caller must not change its slices.
 func (s *Store) Trust() Trust {
 	_, trust := s.current()
 	return trust
@@ -97,10 +95,10 @@ func (s *Store) Verify(chain []*x509.Certificate, role Role, serial string) (Pee
 	return trust.Verify(chain, role, serial, s.options.Now(), identity.Leaf().NotBefore)
 }
 
-// current re-reads the files that have changed.
+// current reads the files again that have changed.
 func (s *Store) current() (Identity, Trust) {
-	s.lock.Lock()
-	defer s.lock.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.changed(identityFile) {
 		identity, err := Load(s.directory)
 		if s.reloaded(identityFile, err) {
@@ -116,9 +114,8 @@ func (s *Store) current() (Identity, Trust) {
 	return s.identity, s.trust
 }
 
-// changed tells whether a file is another one than was read last, and remembers
-// it. A file that is gone is left alone: it is on its way to be replaced, or
-// somebody's mistake, and what was in it stays valid.
+// changed reports whether a file was replaced or changed since it was read, and marks it as read. A file that is gone does
+// not count: it is being replaced, or was removed by mistake, so its content stays valid.
 func (s *Store) changed(name string) bool {
 	info, err := os.Stat(filepath.Join(s.directory, name))
 	if err != nil {
@@ -133,24 +130,23 @@ func (s *Store) changed(name string) bool {
 func (s *Store) reloaded(name string, err error) bool {
 	path := filepath.Join(s.directory, name)
 	if err != nil {
-		// It is tried again: what is wrong may be the directory, or a want of descriptors.
+		// It is read again the next time: the cause may be the directory, or a lack of file descriptors.
 		delete(s.marks, name)
 		if s.failures[name] == err.Error() {
 			return false
 		}
 		s.failures[name] = err.Error()
 		s.options.Logger.Error("the changed file cannot be used: what was read before stays in force",
-			zap.String("event", EventReloadFailed), zap.String("file", path), zap.Error(err))
+			zap.String("event", eventReloadFailed), zap.String("file", path), zap.Error(err))
 		return false
 	}
 	delete(s.failures, name)
-	s.options.Logger.Info("the changed file was read", zap.String("event", EventReloaded), zap.String("file", path))
+	s.options.Logger.Info("the changed file was read", zap.String("event", eventReloaded), zap.String("file", path))
 	return true
 }
 
-// Run follows the files and warns of the end of certificates, until the context
-// ends. It calls changed, if that is not nil, after each time that the identity or
-// the trust was read anew, by whomever.
+// Run checks the files and the ends of certificates until the context ends. It calls changed, if that is not nil, after the
+// identity or the trust was read again, also by another method.
 func (s *Store) Run(ctx context.Context, changed func()) {
 	ticker := time.NewTicker(s.options.Interval)
 	defer ticker.Stop()
@@ -171,11 +167,90 @@ func (s *Store) Run(ctx context.Context, changed func()) {
 	}
 }
 
-// sameTrust tells whether both were read at once.
+// sameTrust reports whether both come from the same reading of the file.
 func sameTrust(one, other Trust) bool {
 	return sameSlice(one.Peers, other.Peers) && sameSlice(one.Authorities, other.Authorities)
 }
 
 func sameSlice[T any](one, other []T) bool {
 	return len(one) == len(other) && (len(one) == 0 || &one[0] == &other[0])
+}
+
+// ServerTLS returns the agent's side of the link: TLS 1.3 with the board's identity, for controllers that the board trusts.
+// Each handshake uses the files as they are then.
+func (s *Store) ServerTLS() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		ClientAuth: tls.RequireAnyClientCert, // VerifyConnection checks the certificate
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			certificate := s.Identity().Certificate
+			return &certificate, nil
+		},
+		VerifyConnection: func(state tls.ConnectionState) error {
+			_, err := s.Verify(state.PeerCertificates, Controller, "")
+			return err
+		},
+		// A ticket would outlive a withdrawn trust.
+		SessionTicketsDisabled: true,
+	}
+}
+
+// ClientTLS returns the controller's side of the link: TLS 1.3 with the board's identity, for a satellite that the board
+// trusts. Unless serial is empty it must be the satellite's. accepted, if it is not nil, is called with the satellite
+// before the handshake ends. Each handshake uses the files as they are then.
+func (s *Store) ClientTLS(serial string, accepted func(Peer)) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		// The serial number replaces the host name. VerifyConnection checks the certificate.
+		InsecureSkipVerify: true,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			certificate := s.Identity().Certificate
+			return &certificate, nil
+		},
+		VerifyConnection: func(state tls.ConnectionState) error {
+			peer, err := s.Verify(state.PeerCertificates, Satellite, serial)
+			if err == nil && accepted != nil {
+				accepted(peer)
+			}
+			return err
+		},
+	}
+}
+
+// reminder logs warnings once a day.
+type reminder struct {
+	last time.Time
+}
+
+func (r *reminder) remind(options Options, identity Identity, trust Trust) {
+	now := options.Now()
+	// A clock that was set back must not suppress the warnings.
+	if since := now.Sub(r.last); !r.last.IsZero() && since >= 0 && since < 24*time.Hour {
+		return
+	}
+	r.last = now
+	if begin := identity.Leaf().NotBefore; now.Before(begin) {
+		options.Logger.Warn("this board's clock is behind the beginning of its own certificate: it is taken for that time",
+			zap.String("event", eventClock), zap.Time("clock", now), zap.Time("valid_from", begin))
+	}
+	warnOfEnd(options, now, "this board's certificate", identity.Leaf())
+	for _, authority := range trust.Authorities {
+		warnOfEnd(options, now, "the authority's certificate", authority.Certificate)
+	}
+}
+
+func warnOfEnd(options Options, now time.Time, what string, certificate *x509.Certificate) {
+	log := options.Logger.With(
+		zap.String("name", certificate.Subject.CommonName),
+		zap.Stringer("fingerprint", FingerprintOf(certificate)),
+		zap.Time("expires", certificate.NotAfter),
+	)
+	switch left := certificate.NotAfter.Sub(now); {
+	case left < 0:
+		log.Error("a certificate has expired: renew it with satkeys rotate, or satkeys ca sign",
+			zap.String("event", eventExpired), zap.String("certificate", what))
+	case left < options.WarnBefore:
+		log.Warn("a certificate expires soon: renew it with satkeys rotate, or satkeys ca sign",
+			zap.String("event", eventExpiring), zap.String("certificate", what), zap.Int("days", int(left.Hours()/24)))
+	}
 }

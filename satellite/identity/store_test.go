@@ -1,4 +1,4 @@
-package identity_test
+package identity
 
 import (
 	"context"
@@ -15,8 +15,6 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
-
-	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,15 +27,15 @@ type boards struct {
 func newBoards(t *testing.T) boards {
 	home := t.TempDir()
 	b := boards{filepath.Join(home, "satellite"), filepath.Join(home, "controller")}
-	pin(t, b.controller, create(t, b.satellite, "SAT01"))
-	pin(t, b.satellite, create(t, b.controller, "MAIN01"))
+	pin(t, b.controller, created(t, b.satellite, "SAT01"))
+	pin(t, b.satellite, created(t, b.controller, "MAIN01"))
 	return b
 }
 
-func pin(t *testing.T, directory string, peer identity.Identity) {
+func pin(t *testing.T, directory string, peer Identity) {
 	t.Helper()
-	trust := must(identity.LoadTrust(directory))(t)
-	must(trust.Pin(identity.Pin{Serial: peer.Serial, Fingerprint: peer.Fingerprint}))(t)
+	trust := must(LoadTrust(directory))(t)
+	must(trust.Pin(Pin{Serial: peer.Serial, Fingerprint: peer.Fingerprint}))(t)
 	if err := trust.Save(directory); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +43,7 @@ func pin(t *testing.T, directory string, peer identity.Identity) {
 
 func unpin(t *testing.T, directory, name string) {
 	t.Helper()
-	trust := must(identity.LoadTrust(directory))(t)
+	trust := must(LoadTrust(directory))(t)
 	if trust.Remove(name) == 0 {
 		t.Fatalf("%s is not trusted", name)
 	}
@@ -87,12 +85,12 @@ func meet(t *testing.T, server, client *tls.Config) (atServer, atClient error) {
 
 func TestHandshakes(t *testing.T) {
 	b := newBoards(t)
-	agent, controller := must(identity.Open(b.satellite, identity.Options{}))(t), must(identity.Open(b.controller, identity.Options{}))(t)
+	agent, controller := must(Open(b.satellite, Options{}))(t), must(Open(b.controller, Options{}))(t)
 	home := t.TempDir()
-	pin(t, home+"/stranger", create(t, home+"/stranger", "STR01"))
-	pin(t, home+"/stranger", must(identity.Load(b.satellite))(t))
-	stranger := must(identity.Open(home+"/stranger", identity.Options{}))(t)
-	var met identity.Peer
+	pin(t, home+"/stranger", created(t, home+"/stranger", "STR01"))
+	pin(t, home+"/stranger", must(Load(b.satellite))(t))
+	stranger := must(Open(home+"/stranger", Options{}))(t)
+	var met Peer
 	old := controller.ClientTLS("", nil)
 	old.MinVersion, old.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
 	nobody := controller.ClientTLS("", nil)
@@ -100,16 +98,16 @@ func TestHandshakes(t *testing.T) {
 	for _, test := range []struct {
 		name             string
 		client           *tls.Config
-		server, atClient identity.Reason
+		server, atClient Reason
 	}{
-		{"the controller", controller.ClientTLS("SAT01", func(peer identity.Peer) { met = peer }), "", ""},
-		{"a controller that expects another satellite", controller.ClientTLS("SAT02", nil), identity.RefusedUs, identity.WrongSerial},
-		{"a stranger", stranger.ClientTLS("", nil), identity.Untrusted, identity.RefusedUs},
-		{"a client without a certificate", nobody, identity.NoCertificate, identity.RefusedUs},
-		{"a client of TLS 1.2", old, identity.OldTLS, identity.RefusedUs},
+		{"the controller", controller.ClientTLS("SAT01", func(peer Peer) { met = peer }), "", ""},
+		{"a controller that expects another satellite", controller.ClientTLS("SAT02", nil), RefusedUs, reasonWrongSerial},
+		{"a stranger", stranger.ClientTLS("", nil), reasonUntrusted, RefusedUs},
+		{"a client without a certificate", nobody, NoCertificate, RefusedUs},
+		{"a client of TLS 1.2", old, reasonOldTLS, RefusedUs},
 	} {
 		atServer, atClient := meet(t, agent.ServerTLS(), test.client)
-		for end, got := range map[string][2]identity.Reason{"server": {reason(atServer), test.server}, "client": {reason(atClient), test.atClient}} {
+		for end, got := range map[string][2]Reason{"server": {reason(atServer), test.server}, "client": {reason(atClient), test.atClient}} {
 			if got[0] != got[1] {
 				t.Errorf("%s: at the %s %q, want %q (%v, %v)", test.name, end, got[0], got[1], atServer, atClient)
 			}
@@ -120,17 +118,17 @@ func TestHandshakes(t *testing.T) {
 	}
 }
 
-func reason(err error) identity.Reason {
+func reason(err error) Reason {
 	if err == nil {
 		return ""
 	}
-	return identity.ReasonOf(err)
+	return ReasonOf(err)
 }
 
 // A rotation with an overlap never leaves the two apart, and needs no restart.
 func TestRotationWithoutARestart(t *testing.T) {
 	b := newBoards(t)
-	agent, controller := must(identity.Open(b.satellite, identity.Options{}))(t), must(identity.Open(b.controller, identity.Options{}))(t)
+	agent, controller := must(Open(b.satellite, Options{}))(t), must(Open(b.controller, Options{}))(t)
 	works := func(when string, want bool) {
 		t.Helper()
 		atServer, atClient := meet(t, agent.ServerTLS(), controller.ClientTLS("SAT01", nil))
@@ -139,12 +137,12 @@ func TestRotationWithoutARestart(t *testing.T) {
 		}
 	}
 	works("at the beginning", true)
-	old := must(identity.Load(b.satellite))(t)
-	next := must(identity.Rotate(b.satellite, identity.CreateOptions{}))(t)
+	old := must(Load(b.satellite))(t)
+	next := must(Rotate(b.satellite, CreateOptions{}))(t)
 	works("with a key prepared", true)
 	pin(t, b.controller, next)
 	works("with both keys trusted", true)
-	must(identity.Activate(b.satellite))(t)
+	must(Activate(b.satellite))(t)
 	works("with the new key", true)
 	if agent.Identity().Fingerprint != next.Fingerprint {
 		t.Error("the new key is not in use")
@@ -158,9 +156,9 @@ func TestRotationWithoutARestart(t *testing.T) {
 func TestABrokenFileChangesNothing(t *testing.T) {
 	b := newBoards(t)
 	core, lines := observer.New(zap.InfoLevel)
-	agent := must(identity.Open(b.satellite, identity.Options{Logger: zap.New(core)}))(t)
+	agent := must(Open(b.satellite, Options{Logger: zap.New(core)}))(t)
 	own := agent.Identity()
-	for _, name := range []string{"identity.pem", "trusted.json"} {
+	for _, name := range []string{"pem", "trusted.json"} {
 		path := filepath.Join(b.satellite, name)
 		if err := os.WriteFile(path, []byte("half a fi"), 0o600); err != nil {
 			t.Fatal(err)
@@ -170,7 +168,7 @@ func TestABrokenFileChangesNothing(t *testing.T) {
 				t.Errorf("a broken %s changed something", name)
 			}
 		}
-		failed := lines.FilterField(zap.String("event", identity.EventReloadFailed)).FilterField(zap.String("file", path))
+		failed := lines.FilterField(zap.String("event", eventReloadFailed)).FilterField(zap.String("file", path))
 		if failed.Len() != 1 || failed.All()[0].Level != zap.ErrorLevel {
 			t.Errorf("the broken %s was logged %d times, want once as an error", name, failed.Len())
 		}
@@ -181,11 +179,11 @@ func TestABrokenFileChangesNothing(t *testing.T) {
 			t.Errorf("a %s that is gone changed something", name)
 		}
 	}
-	replaced := create(t, b.satellite, "SAT02")
+	replaced := created(t, b.satellite, "SAT02")
 	if agent.Identity().Fingerprint != replaced.Fingerprint {
 		t.Error("a good file after broken ones is not in use")
 	}
-	if lines.FilterField(zap.String("event", identity.EventReloaded)).Len() != 1 {
+	if lines.FilterField(zap.String("event", eventReloaded)).Len() != 1 {
 		t.Errorf("logged: %v", lines.All())
 	}
 }
@@ -195,7 +193,7 @@ func TestABrokenFileChangesNothing(t *testing.T) {
 func TestAFileIsTriedAgain(t *testing.T) {
 	b := newBoards(t)
 	core, lines := observer.New(zap.InfoLevel)
-	agent := must(identity.Open(b.satellite, identity.Options{Logger: zap.New(core)}))(t)
+	agent := must(Open(b.satellite, Options{Logger: zap.New(core)}))(t)
 	unpin(t, b.satellite, "MAIN01")
 	if err := os.Chmod(b.satellite, 0o755); err != nil {
 		t.Fatal(err)
@@ -205,7 +203,7 @@ func TestAFileIsTriedAgain(t *testing.T) {
 			t.Error("a file in an open directory changed something")
 		}
 	}
-	if failed := lines.FilterField(zap.String("event", identity.EventReloadFailed)); failed.Len() != 1 {
+	if failed := lines.FilterField(zap.String("event", eventReloadFailed)); failed.Len() != 1 {
 		t.Errorf("logged: %v", failed.All())
 	}
 	if err := os.Chmod(b.satellite, 0o700); err != nil {
@@ -221,11 +219,11 @@ func TestExpiryIsWarnedAbout(t *testing.T) {
 	const day = 24 * time.Hour
 	synctest.Test(t, func(t *testing.T) {
 		directory := filepath.Join(t.TempDir(), "board")
-		must(identity.Create(directory, identity.CreateOptions{
+		must(Create(directory, CreateOptions{
 			Serial: "SAT01", Lifetime: 40 * day, Now: func() time.Time { return clock() },
 		}))(t)
 		core, lines := observer.New(zap.InfoLevel)
-		store := must(identity.Open(directory, identity.Options{Logger: zap.New(core), Now: clock, Interval: time.Hour}))(t)
+		store := must(Open(directory, Options{Logger: zap.New(core), Now: clock, Interval: time.Hour}))(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { store.Run(ctx, nil) })
@@ -235,11 +233,11 @@ func TestExpiryIsWarnedAbout(t *testing.T) {
 			t.Errorf("warned 31 days before: %v", lines.All())
 		}
 		time.Sleep(11 * day)
-		if got := count(identity.EventExpiring); got < 9 || got > 11 {
+		if got := count(eventExpiring); got < 9 || got > 11 {
 			t.Errorf("%d warnings in 10 days", got)
 		}
 		time.Sleep(25 * day)
-		if got := count(identity.EventExpired); got < 4 || got > 6 {
+		if got := count(eventExpired); got < 4 || got > 6 {
 			t.Errorf("%d warnings in 5 days after the end", got)
 		}
 		cancel()
@@ -252,10 +250,10 @@ func clock() time.Time { return time.Now().AddDate(30, 0, 0) }
 
 func TestAClockThatIsBehindIsToldOnce(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "board")
-	create(t, directory, "SAT01")
+	created(t, directory, "SAT01")
 	core, lines := observer.New(zap.InfoLevel)
 	var seconds atomic.Int64
-	store := must(identity.Open(directory, identity.Options{
+	store := must(Open(directory, Options{
 		Logger: zap.New(core), Interval: time.Millisecond,
 		Now: func() time.Time { return time.Unix(seconds.Add(1), 0) },
 	}))(t)
@@ -267,7 +265,7 @@ func TestAClockThatIsBehindIsToldOnce(t *testing.T) {
 	}
 	cancel()
 	running.Wait()
-	if lines.Len() != 1 || lines.FilterField(zap.String("event", identity.EventClock)).Len() != 1 {
+	if lines.Len() != 1 || lines.FilterField(zap.String("event", eventClock)).Len() != 1 {
 		t.Errorf("logged: %v", lines.All())
 	}
 }
@@ -275,7 +273,7 @@ func TestAClockThatIsBehindIsToldOnce(t *testing.T) {
 // Run tells of each change, whoever has read it first.
 func TestRunTellsOfChanges(t *testing.T) {
 	b := newBoards(t)
-	store := must(identity.Open(b.satellite, identity.Options{Interval: 5 * time.Millisecond}))(t)
+	store := must(Open(b.satellite, Options{Interval: 5 * time.Millisecond}))(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	changes := make(chan struct{}, 10)
 	var running sync.WaitGroup
@@ -293,6 +291,6 @@ func TestRunTellsOfChanges(t *testing.T) {
 	unpin(t, b.satellite, "MAIN01")
 	store.Trust()
 	wait("the trust that was withdrawn")
-	must(identity.Create(b.satellite, identity.CreateOptions{Serial: "SAT01", Replace: true}))(t)
+	must(Create(b.satellite, CreateOptions{Serial: "SAT01", Replace: true}))(t)
 	wait("the new key")
 }

@@ -14,12 +14,10 @@ import (
 	"time"
 )
 
-// Trust is whom a board lets in. The zero value is nobody.
+// Trust is what a board accepts peers for. The zero value accepts none.
 type Trust struct {
-	// Peers are the boards whose keys are pinned. A board may stand there more
-	// than once, with an old and a new key.
-	Peers []Pin `json:"peers,omitempty"`
-	// Authorities vouch for boards.
+	// Peers are the pinned keys. A board may have several, such as an old and a new one.
+	Peers       []Pin              `json:"peers,omitempty"`
 	Authorities []TrustedAuthority `json:"authorities,omitempty"`
 }
 
@@ -27,12 +25,12 @@ type Trust struct {
 type Pin struct {
 	Serial      string      `json:"serial"`
 	Fingerprint Fingerprint `json:"fingerprint"`
-	// Added is for people.
+	// Added is when the key was pinned. It is for people.
 	Added time.Time `json:"added,omitzero"`
 }
 
-// TrustedAuthority is an authority that vouches for the boards with these serial
-// numbers, for all boards where there are none.
+// TrustedAuthority is an authority whose certificates are accepted for the boards with these serial numbers, or for all
+// boards where there are none.
 type TrustedAuthority struct {
 	Certificate *x509.Certificate
 	Serials     []string
@@ -48,10 +46,10 @@ func (a TrustedAuthority) MarshalJSON() ([]byte, error) {
 	return json.Marshal(trustedAuthorityFile{string(EncodeCertificates([]*x509.Certificate{a.Certificate})), a.Serials})
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON reads the form of MarshalJSON.
 func (a *TrustedAuthority) UnmarshalJSON(text []byte) error {
 	var file trustedAuthorityFile
-	// What the decoder around this one was told does not reach here.
+	// The settings of the decoder that called this do not apply here.
 	if err := decodeStrictly(text, &file); err != nil {
 		return err
 	}
@@ -63,27 +61,23 @@ func (a *TrustedAuthority) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Peer is another board that is let in.
+// Peer is a board that was accepted.
 type Peer struct {
 	Serial      string
 	Fingerprint Fingerprint
 	// Expires is the end of its certificate's validity.
 	Expires time.Time
-	// Chain is what it has shown, its own certificate first.
+	// Chain is the certificates that it sent, its own first.
 	Chain []*x509.Certificate
-	// Authority is the name of the authority that vouches for it, empty for a
-	// pinned key.
+	// Authority is the name of the authority that signed its certificate, empty for a pinned key.
 	Authority string
 }
 
-// Verify tells who the owner of a chain of certificates is, the owner's own
-// first, which the TLS handshake has proven. Where serial is not empty it must be
-// that board. Any failure is a *PeerError.
+// Verify returns the peer of a chain of certificates, its own first. The TLS handshake has proven that the peer has the
+// key. Unless serial is empty it must be the peer's. Any failure is a *PeerError.
 //
-// A pin is checked first; the certificate's validity does not matter to it. For an
-// authority the time is now, but never before the beginning of one of the
-// certificates, nor before notBefore, the beginning of this board's own: a clock
-// that says less is wrong.
+// A pinned key is accepted whatever the validity of its certificate. For an authority the time is now, but not before the
+// beginning of any certificate, nor before notBefore, the beginning of this board's own. A clock that is behind is wrong.
 func (t Trust) Verify(chain []*x509.Certificate, role Role, serial string, now, notBefore time.Time) (Peer, error) {
 	if len(chain) == 0 {
 		return Peer{}, &PeerError{Reason: NoCertificate}
@@ -92,7 +86,7 @@ func (t Trust) Verify(chain []*x509.Certificate, role Role, serial string, now, 
 	failed := &PeerError{Fingerprint: FingerprintOf(leaf)}
 	claimed, err := SerialOf(leaf)
 	if err != nil {
-		failed.Reason, failed.Err = NoSerial, err
+		failed.Reason, failed.Err = reasonNoSerial, err
 		return Peer{}, failed
 	}
 	failed.Serial = claimed
@@ -101,22 +95,22 @@ func (t Trust) Verify(chain []*x509.Certificate, role Role, serial string, now, 
 	switch {
 	case pinned:
 	case len(serials) > 0:
-		failed.Reason, failed.Err = WrongSerial, fmt.Errorf("the key is trusted as that of %s", strings.Join(serials, ", "))
+		failed.Reason, failed.Err = reasonWrongSerial, fmt.Errorf("the key is trusted as that of %s", strings.Join(serials, ", "))
 		return Peer{}, failed
 	default:
-		if peer.Authority, err = t.vouched(chain, claimed, role, now, notBefore, failed); err != nil {
+		if peer.Authority, err = t.signedBy(chain, claimed, role, now, notBefore, failed); err != nil {
 			return Peer{}, err
 		}
 	}
 	if serial != "" && serial != claimed {
-		failed.Reason, failed.Err = WrongSerial, fmt.Errorf("%s is expected", serial)
+		failed.Reason, failed.Err = reasonWrongSerial, fmt.Errorf("%s is expected", serial)
 		return Peer{}, failed
 	}
 	return peer, nil
 }
 
-// pinned tells whether a peer's key is pinned with its serial number, and else
-// with which others.
+// pinned reports whether a peer's key is pinned with its serial number. Otherwise it returns the serial numbers with which
+// the key is pinned.
 func (t Trust) pinned(peer Peer) (found bool, others []string) {
 	for _, pin := range t.Peers {
 		if subtle.ConstantTimeCompare(pin.Fingerprint[:], peer.Fingerprint[:]) != 1 {
@@ -130,9 +124,9 @@ func (t Trust) pinned(peer Peer) (found bool, others []string) {
 	return false, others
 }
 
-// vouched returns the name of the authority that vouches for a chain.
-func (t Trust) vouched(chain []*x509.Certificate, serial string, role Role, now, notBefore time.Time, failed *PeerError) (string, error) {
-	failed.Reason = Untrusted
+// signedBy returns the name of the trusted authority that signed a chain.
+func (t Trust) signedBy(chain []*x509.Certificate, serial string, role Role, now, notBefore time.Time, failed *PeerError) (string, error) {
+	failed.Reason = reasonUntrusted
 	between := x509.NewCertPool()
 	for _, certificate := range chain[1:] {
 		between.AddCert(certificate)
@@ -154,9 +148,9 @@ func (t Trust) vouched(chain []*x509.Certificate, serial string, role Role, now,
 		if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 			switch invalid.Reason {
 			case x509.Expired:
-				failed.Reason = Expired
+				failed.Reason = reasonExpired
 			case x509.IncompatibleUsage:
-				failed.Reason = WrongRole
+				failed.Reason = reasonWrongRole
 			}
 		}
 		failed.Err = err
@@ -164,9 +158,8 @@ func (t Trust) vouched(chain []*x509.Certificate, serial string, role Role, now,
 	return "", failed
 }
 
-// latest is the time that it must be at least. The beginnings of a peer's
-// certificates count only together with their authority's signature, which is
-// checked with them.
+// latest returns now, or the newest beginning of a certificate if that is later. A peer could write any beginning into its
+// certificates, but the authority's signature is checked together with them.
 func latest(now, notBefore, authority time.Time, chain []*x509.Certificate) time.Time {
 	for _, begin := range []time.Time{notBefore, authority} {
 		if begin.After(now) {
@@ -181,8 +174,8 @@ func latest(now, notBefore, authority time.Time, chain []*x509.Certificate) time
 	return now
 }
 
-// LoadTrust reads whom a board trusts: nobody where there is no file. It fails with
-// ErrPermissions where others can change that.
+// LoadTrust reads a board's trust. It is empty where there is no file. LoadTrust fails where others than the owner can
+// access the file.
 func LoadTrust(directory string) (Trust, error) {
 	path := filepath.Join(directory, trustedFile)
 	var content []byte
@@ -218,21 +211,20 @@ func parseTrust(content []byte) (Trust, error) {
 	}
 	for _, authority := range trust.Authorities {
 		if authority.Certificate == nil || !authority.Certificate.IsCA {
-			return Trust{}, errors.New("identity: one of the trusted authorities is none")
+			return Trust{}, errors.New("identity: one of the trusted authorities has no certificate of an authority")
 		}
 	}
 	return trust, nil
 }
 
-// decodeStrictly fails for words that it does not know: one that is misspelled must
-// not trust more than was meant.
+// decodeStrictly fails for unknown keys: a misspelled one must not widen the trust.
 func decodeStrictly(content []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.DisallowUnknownFields()
 	return decoder.Decode(into)
 }
 
-// Save writes whom a board trusts. A running module follows.
+// Save writes a board's trust. A running module reads it within seconds.
 func (t Trust) Save(directory string) error {
 	content, err := json.MarshalIndent(t, "", "  ")
 	if err != nil {
@@ -244,8 +236,7 @@ func (t Trust) Save(directory string) error {
 	return replacePrivate(filepath.Join(directory, trustedFile), append(content, '\n'))
 }
 
-// Pin adds a board's key, beside those that the board has already. It reports
-// whether that is new.
+// Pin adds a key to those of a board, and reports whether it is new.
 func (t *Trust) Pin(pin Pin) (bool, error) {
 	if err := CheckSerial(pin.Serial); err != nil {
 		return false, err
@@ -262,12 +253,11 @@ func (t *Trust) Pin(pin Pin) (bool, error) {
 	return true, nil
 }
 
-// TrustAuthority adds an authority, for the boards with these serial numbers, for
-// all where there are none. One that is trusted already is trusted for the new
-// ones instead.
+// TrustAuthority adds an authority for the boards with these serial numbers, or for all boards where there are none. For an
+// authority that is trusted already, the serial numbers replace the previous ones.
 func (t *Trust) TrustAuthority(certificate *x509.Certificate, serials []string) error {
 	if !certificate.IsCA {
-		return fmt.Errorf("identity: the certificate of %q is no authority's", certificate.Subject.CommonName)
+		return fmt.Errorf("identity: the certificate of %q is not an authority's", certificate.Subject.CommonName)
 	}
 	for _, serial := range serials {
 		if err := CheckSerial(serial); err != nil {
@@ -285,9 +275,8 @@ func (t *Trust) TrustAuthority(certificate *x509.Certificate, serials []string) 
 	return nil
 }
 
-// Remove takes trust away from all keys of a board, from one key, or from an
-// authority, by serial number, fingerprint or the authority's name or
-// fingerprint. It returns how many entries that were.
+// Remove removes all keys of a board by its serial number, one key by its fingerprint, or an authority by its name or
+// fingerprint. It returns the number of removed entries.
 func (t *Trust) Remove(name string) int {
 	fingerprint, err := ParseFingerprint(name)
 	isKey := err == nil

@@ -1,4 +1,4 @@
-package identity_test
+package identity
 
 import (
 	"crypto/x509"
@@ -10,14 +10,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
 // world has boards that pin one another and boards that an authority has signed.
 type world struct {
-	authority, other            *identity.Authority
-	pinned, stranger, impostor  identity.Identity
+	authority, other            *Authority
+	pinned, stranger, impostor  Identity
 	satellite, controller, fake []*x509.Certificate
 	now                         time.Time
 }
@@ -25,62 +23,62 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	home := t.TempDir()
 	w := &world{now: time.Now()}
-	w.authority = must(identity.CreateAuthority(filepath.Join(home, "ca"), identity.AuthorityOptions{Name: "Station 7"}))(t)
-	w.other = must(identity.CreateAuthority(filepath.Join(home, "ca2"), identity.AuthorityOptions{Name: "Station 8"}))(t)
-	w.pinned = create(t, filepath.Join(home, "pinned"), "PIN01")
-	w.stranger = create(t, filepath.Join(home, "stranger"), "STR01")
-	w.impostor = create(t, filepath.Join(home, "impostor"), "PIN01")
-	signed := func(authority *identity.Authority, name, serial string, role identity.Role) []*x509.Certificate {
-		board := create(t, filepath.Join(home, name), serial)
+	w.authority = must(CreateAuthority(filepath.Join(home, "ca"), AuthorityOptions{Name: "Station 7"}))(t)
+	w.other = must(CreateAuthority(filepath.Join(home, "ca2"), AuthorityOptions{Name: "Station 8"}))(t)
+	w.pinned = created(t, filepath.Join(home, "pinned"), "PIN01")
+	w.stranger = created(t, filepath.Join(home, "stranger"), "STR01")
+	w.impostor = created(t, filepath.Join(home, "impostor"), "PIN01")
+	signed := func(authority *Authority, name, serial string, role Role) []*x509.Certificate {
+		board := created(t, filepath.Join(home, name), serial)
 		return []*x509.Certificate{must(authority.Sign(board.Leaf(), role, 10*24*time.Hour, w.now))(t)}
 	}
-	w.satellite = signed(w.authority, "satellite", "SAT01", identity.Satellite)
-	w.controller = signed(w.authority, "controller", "MAIN01", identity.Controller)
-	w.fake = signed(w.other, "fake", "SAT01", identity.Satellite)
+	w.satellite = signed(w.authority, "satellite", "SAT01", Satellite)
+	w.controller = signed(w.authority, "controller", "MAIN01", Controller)
+	w.fake = signed(w.other, "fake", "SAT01", Satellite)
 	return w
 }
 
 func TestWhoIsLetIn(t *testing.T) {
 	w := newWorld(t)
-	pins := identity.Trust{Peers: []identity.Pin{{Serial: "PIN01", Fingerprint: w.pinned.Fingerprint}}}
-	renamed := identity.Trust{Peers: []identity.Pin{{Serial: "PIN02", Fingerprint: w.pinned.Fingerprint}}}
-	all := identity.Trust{Authorities: []identity.TrustedAuthority{{Certificate: w.authority.Certificate}}}
-	some := identity.Trust{Authorities: []identity.TrustedAuthority{{Certificate: w.authority.Certificate, Serials: []string{"SAT02"}}}}
+	pins := Trust{Peers: []Pin{{Serial: "PIN01", Fingerprint: w.pinned.Fingerprint}}}
+	renamed := Trust{Peers: []Pin{{Serial: "PIN02", Fingerprint: w.pinned.Fingerprint}}}
+	all := Trust{Authorities: []TrustedAuthority{{Certificate: w.authority.Certificate}}}
+	some := Trust{Authorities: []TrustedAuthority{{Certificate: w.authority.Certificate, Serials: []string{"SAT02"}}}}
 	for _, test := range []struct {
 		name   string
-		trust  identity.Trust
+		trust  Trust
 		chain  []*x509.Certificate
-		role   identity.Role
+		role   Role
 		serial string
 		now    time.Time
-		want   identity.Reason
+		want   Reason
 	}{
-		{"a pinned key", pins, w.pinned.Chain(), identity.Satellite, "", w.now, ""},
-		{"a pinned key as a controller", pins, w.pinned.Chain(), identity.Controller, "PIN01", w.now, ""},
-		{"a pinned key in 1970", pins, w.pinned.Chain(), identity.Satellite, "", time.Unix(0, 0), ""},
-		{"a pinned key in a hundred years", pins, w.pinned.Chain(), identity.Satellite, "", w.now.AddDate(100, 0, 0), ""},
-		{"a pinned key of another board than expected", pins, w.pinned.Chain(), identity.Satellite, "PIN02", w.now, identity.WrongSerial},
-		{"a pinned key under another name", renamed, w.pinned.Chain(), identity.Satellite, "", w.now, identity.WrongSerial},
-		{"a name without the key", pins, w.impostor.Chain(), identity.Satellite, "", w.now, identity.Untrusted},
-		{"a stranger", pins, w.stranger.Chain(), identity.Satellite, "", w.now, identity.Untrusted},
-		{"anybody where nobody is trusted", identity.Trust{}, w.pinned.Chain(), identity.Satellite, "", w.now, identity.Untrusted},
-		{"nobody", pins, nil, identity.Satellite, "", w.now, identity.NoCertificate},
-		{"an authority's own certificate", all, []*x509.Certificate{w.authority.Certificate}, identity.Satellite, "", w.now, identity.NoSerial},
-		{"a signed satellite", all, w.satellite, identity.Satellite, "SAT01", w.now, ""},
-		{"a signed controller", all, w.controller, identity.Controller, "", w.now, ""},
-		{"a satellite that would control", all, w.satellite, identity.Controller, "", w.now, identity.WrongRole},
-		{"a controller that would be a satellite", all, w.controller, identity.Satellite, "", w.now, identity.WrongRole},
-		{"a satellite of another authority", all, w.fake, identity.Satellite, "", w.now, identity.Untrusted},
-		{"a signed satellite that is not one of the authority's", some, w.satellite, identity.Satellite, "", w.now, identity.Untrusted},
-		{"a stranger at an authority", all, w.stranger.Chain(), identity.Satellite, "", w.now, identity.Untrusted},
-		{"a signed satellite after its end", all, w.satellite, identity.Satellite, "", w.now.AddDate(1, 0, 0), identity.Expired},
-		{"a signed satellite in 1970", all, w.satellite, identity.Satellite, "", time.Unix(0, 0), ""},
+		{"a pinned key", pins, w.pinned.Chain(), Satellite, "", w.now, ""},
+		{"a pinned key as a controller", pins, w.pinned.Chain(), Controller, "PIN01", w.now, ""},
+		{"a pinned key in 1970", pins, w.pinned.Chain(), Satellite, "", time.Unix(0, 0), ""},
+		{"a pinned key in a hundred years", pins, w.pinned.Chain(), Satellite, "", w.now.AddDate(100, 0, 0), ""},
+		{"a pinned key of another board than expected", pins, w.pinned.Chain(), Satellite, "PIN02", w.now, reasonWrongSerial},
+		{"a pinned key under another name", renamed, w.pinned.Chain(), Satellite, "", w.now, reasonWrongSerial},
+		{"a name without the key", pins, w.impostor.Chain(), Satellite, "", w.now, reasonUntrusted},
+		{"a stranger", pins, w.stranger.Chain(), Satellite, "", w.now, reasonUntrusted},
+		{"anybody where nobody is trusted", Trust{}, w.pinned.Chain(), Satellite, "", w.now, reasonUntrusted},
+		{"nobody", pins, nil, Satellite, "", w.now, NoCertificate},
+		{"an authority's own certificate", all, []*x509.Certificate{w.authority.Certificate}, Satellite, "", w.now, reasonNoSerial},
+		{"a signed satellite", all, w.satellite, Satellite, "SAT01", w.now, ""},
+		{"a signed controller", all, w.controller, Controller, "", w.now, ""},
+		{"a satellite that would control", all, w.satellite, Controller, "", w.now, reasonWrongRole},
+		{"a controller that would be a satellite", all, w.controller, Satellite, "", w.now, reasonWrongRole},
+		{"a satellite of another authority", all, w.fake, Satellite, "", w.now, reasonUntrusted},
+		{"a signed satellite that is not one of the authority's", some, w.satellite, Satellite, "", w.now, reasonUntrusted},
+		{"a stranger at an authority", all, w.stranger.Chain(), Satellite, "", w.now, reasonUntrusted},
+		{"a signed satellite after its end", all, w.satellite, Satellite, "", w.now.AddDate(1, 0, 0), reasonExpired},
+		{"a signed satellite in 1970", all, w.satellite, Satellite, "", time.Unix(0, 0), ""},
 	} {
 		peer, err := test.trust.Verify(test.chain, test.role, test.serial, test.now, w.pinned.Leaf().NotBefore)
-		var got identity.Reason
+		var got Reason
 		if err != nil {
-			got = identity.ReasonOf(err)
-			var failed *identity.PeerError
+			got = ReasonOf(err)
+			var failed *PeerError
 			if !errors.As(err, &failed) || failed.Error() == "" {
 				t.Errorf("%s: %v is no PeerError", test.name, err)
 			}
@@ -88,7 +86,7 @@ func TestWhoIsLetIn(t *testing.T) {
 		if got != test.want {
 			t.Errorf("%s: %q, %v, want %q", test.name, got, err, test.want)
 		}
-		if err == nil && (peer.Fingerprint != identity.FingerprintOf(test.chain[0]) || peer.Serial == "") {
+		if err == nil && (peer.Fingerprint != FingerprintOf(test.chain[0]) || peer.Serial == "") {
 			t.Errorf("%s: it is %+v", test.name, peer)
 		}
 	}
@@ -97,16 +95,16 @@ func TestWhoIsLetIn(t *testing.T) {
 func TestTrustIsKept(t *testing.T) {
 	w := newWorld(t)
 	directory := filepath.Join(t.TempDir(), "board")
-	trust := must(identity.LoadTrust(directory))(t)
+	trust := must(LoadTrust(directory))(t)
 	for i, want := range []bool{true, false} {
-		if added, err := trust.Pin(identity.Pin{Serial: "PIN01", Fingerprint: w.pinned.Fingerprint, Added: w.now.UTC().Truncate(time.Second)}); err != nil || added != want {
+		if added, err := trust.Pin(Pin{Serial: "PIN01", Fingerprint: w.pinned.Fingerprint, Added: w.now.UTC().Truncate(time.Second)}); err != nil || added != want {
 			t.Errorf("pin %d: %v, %v", i, added, err)
 		}
 	}
-	if _, err := trust.Pin(identity.Pin{Serial: "PIN02", Fingerprint: w.pinned.Fingerprint}); err == nil {
+	if _, err := trust.Pin(Pin{Serial: "PIN02", Fingerprint: w.pinned.Fingerprint}); err == nil {
 		t.Error("one key is pinned for two boards")
 	}
-	if _, err := trust.Pin(identity.Pin{Serial: "PIN01", Fingerprint: w.impostor.Fingerprint}); err != nil {
+	if _, err := trust.Pin(Pin{Serial: "PIN01", Fingerprint: w.impostor.Fingerprint}); err != nil {
 		t.Errorf("a second key of one board, as rotation needs it: %v", err)
 	}
 	for range 2 {
@@ -124,7 +122,7 @@ func TestTrustIsKept(t *testing.T) {
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("trusted.json has mode %v", info.Mode())
 	}
-	loaded := must(identity.LoadTrust(directory))(t)
+	loaded := must(LoadTrust(directory))(t)
 	if diff := cmp.Diff(trust, loaded, cmp.Comparer(func(one, other *x509.Certificate) bool { return one.Equal(other) })); diff != "" {
 		t.Errorf("loaded (-want +got):\n%s", diff)
 	}
@@ -148,7 +146,7 @@ func TestAMisspelledWordTrustsNobody(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{"serials", "serial"} {
 		directory := filepath.Join(t.TempDir(), "board")
-		var trust identity.Trust
+		var trust Trust
 		if err := trust.TrustAuthority(w.authority.Certificate, []string{"SAT02"}); err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +158,7 @@ func TestAMisspelledWordTrustsNobody(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		read, err := identity.LoadTrust(directory)
+		read, err := LoadTrust(directory)
 		if (err == nil) != (name == "serials") {
 			t.Errorf("%s was read as %+v, %v", name, read, err)
 		}
@@ -170,14 +168,14 @@ func TestAMisspelledWordTrustsNobody(t *testing.T) {
 // Whoever may put a file in the directory would decide about trust.
 func TestTrustInAnOpenDirectory(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "board")
-	if err := (identity.Trust{}).Save(directory); err != nil {
+	if err := (Trust{}).Save(directory); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(directory, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := identity.LoadTrust(directory); !errors.Is(err, identity.ErrPermissions) {
-		t.Errorf("error %v, want ErrPermissions", err)
+	if _, err := LoadTrust(directory); !errors.Is(err, errPermissions) {
+		t.Errorf("error %v, want errPermissions", err)
 	}
 }
 
@@ -193,7 +191,7 @@ func TestTrustThatCannotBeReadTrustsNobody(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(directory, "trusted.json"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if trust, err := identity.LoadTrust(directory); err == nil {
+		if trust, err := LoadTrust(directory); err == nil {
 			t.Errorf("%q was read as %+v", text, trust)
 		}
 	}

@@ -1,5 +1,0 @@
-//go:build !unix
-
-package identity
-
-func isReset(error) bool { return false }
