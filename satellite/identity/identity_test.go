@@ -41,7 +41,7 @@ func TestNoCertificateIsNotAdopted(t *testing.T) {
 func TestAnIdentityIsItsOwnersAlone(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "new", "board")
 	made := created(t, directory, "ABC123")
-	for path, want := range map[string]fs.FileMode{directory: 0o700, filepath.Join(directory, "pem"): 0o600} {
+	for path, want := range map[string]fs.FileMode{directory: 0o700, filepath.Join(directory, "identity.pem"): 0o600} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s has mode %v, want %v, %v", path, info.Mode(), want, err)
 		}
@@ -61,7 +61,7 @@ func TestAnIdentityIsItsOwnersAlone(t *testing.T) {
 		t.Errorf("the certificate's URI is %s", uri)
 	}
 	for path, mode := range map[string]fs.FileMode{
-		directory: 0o755, filepath.Join(directory, "pem"): 0o640,
+		directory: 0o755, filepath.Join(directory, "identity.pem"): 0o640,
 	} {
 		before := must(os.Stat(path))(t).Mode()
 		if err := os.Chmod(path, mode); err != nil {

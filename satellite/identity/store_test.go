@@ -158,7 +158,7 @@ func TestABrokenFileChangesNothing(t *testing.T) {
 	core, lines := observer.New(zap.InfoLevel)
 	agent := must(Open(b.satellite, Options{Logger: zap.New(core)}))(t)
 	own := agent.Identity()
-	for _, name := range []string{"pem", "trusted.json"} {
+	for _, name := range []string{"identity.pem", "trusted.json"} {
 		path := filepath.Join(b.satellite, name)
 		if err := os.WriteFile(path, []byte("half a fi"), 0o600); err != nil {
 			t.Fatal(err)
