@@ -1,42 +1,33 @@
-package main
+package doc
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-// module is the module whose programs these are.
-const module = "github.com/remotechargeport/remotechargeport"
-
-// tools are the programs that tell their flags themselves, in the order of the page.
+// tools are the programs whose own help is on the page, in its order.
 var tools = []string{"satctl", "satkeys", "station", "dist"}
 
-// writeTools builds each tool and writes what it says about itself and its commands.
+// writeTools builds each tool and writes its help and that of its commands.
 func writeTools(ctx context.Context, text *strings.Builder) error {
 	directory, err := os.MkdirTemp("", "reference")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(directory)
-	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
-	if err != nil {
-		return fmt.Errorf("this is no checkout of %s: %w", module, err)
-	}
 	for _, tool := range tools {
-		folder := filepath.Join(strings.TrimSpace(string(root)), "examples", tool)
-		if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
 		program := filepath.Join(directory, tool)
-		build := exec.CommandContext(ctx, "go", "build", "-tags", "codec.notfastpath", "-o", program, module+"/examples/"+tool)
-		build.Dir, build.Stderr = folder, os.Stderr
+		build := exec.CommandContext(ctx, "go", "build", "-tags", "codec.notfastpath", "-o", program, "../examples/"+tool)
+		build.Stderr = os.Stderr
 		if err := build.Run(); err != nil {
 			return fmt.Errorf("%s: %w", tool, err)
 		}
@@ -48,9 +39,9 @@ func writeTools(ctx context.Context, text *strings.Builder) error {
 	return nil
 }
 
-// writeHelp writes the help of a program or one of its commands, then those of the commands in it.
+// writeHelp writes the help of a program or of one of its commands, and then that of the commands below it.
 func writeHelp(ctx context.Context, text *strings.Builder, program string, command []string) error {
-	// Programs end with different statuses after their help, but all of them print it.
+	// The exit status after a help differs between the programs.
 	run := exec.CommandContext(ctx, program, append(command, "--help")...)
 	run.Env = append(os.Environ(), "COLUMNS=80")
 	output, err := run.CombinedOutput()
@@ -78,7 +69,7 @@ func writeHelp(ctx context.Context, text *strings.Builder, program string, comma
 
 var commandLine = regexp.MustCompile(`^  ([a-z]+(?: [a-z]+)*)(?:  |$| [\[<])`)
 
-// commandsIn returns the commands that a help lists.
+// commandsIn returns the commands in a help.
 func commandsIn(help string) (names []string) {
 	_, list, _ := strings.Cut(help, "\nCommands:\n")
 	for line := range strings.Lines(list) {
@@ -87,4 +78,12 @@ func commandsIn(help string) (names []string) {
 		}
 	}
 	return names
+}
+
+func TestCommandsAreFound(t *testing.T) {
+	help := "Usage: tool <command>\n\nFlags:\n  -h, --help    Show.\n\nCommands:\n  status        Show.\n  watch [<m>]   Watch\n                and watch.\n" +
+		"  key create <dir>\n    Make a key.\n\nRun \"tool <command> --help\".\n"
+	if diff := cmp.Diff([]string{"status", "watch", "key create"}, commandsIn(help)); diff != "" {
+		t.Error(diff)
+	}
 }

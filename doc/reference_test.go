@@ -1,25 +1,64 @@
-package main
+package doc
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 
-	"github.com/remotechargeport/remotechargeport/everest/program"
-
-	"github.com/remotechargeport/remotechargeport/everest/install"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/remotechargeport/remotechargeport/aggregator"
+	"github.com/remotechargeport/remotechargeport/everest/install"
+	"github.com/remotechargeport/remotechargeport/everest/program"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
+
+var writeReference = flag.Bool("doc.reference", false, "write reference.md anew, from the manifests and from what the programs read")
+
+// reference.md has every configuration key and every flag.
+func TestReference(t *testing.T) {
+	text, err := reference(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *writeReference {
+		if err := os.WriteFile("reference.md", []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	written, err := os.ReadFile("reference.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(written), text); diff != "" {
+		t.Errorf("reference.md is stale: run go test ./doc -run TestReference -doc.reference (-is +should)\n%s", diff)
+	}
+	for _, installation := range installations() {
+		manifest, err := install.ParseManifest(installation.Manifest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key := range manifest.Config {
+			if !strings.Contains(text, "| `"+key+"` |") {
+				t.Errorf("the page has no key %s of %s", key, installation.Module)
+			}
+		}
+	}
+	if strings.Contains(text, os.TempDir()) {
+		t.Error("the page has a path of this machine")
+	}
+}
 
 const introduction = `# Reference
 
 Every configuration key of the modules and every flag of the programs. This page is generated from the modules' manifests and from what the
-programs read: change those, then run ` + "`go generate ./examples/reference`" + `.
+programs read: change those, then run ` + "`go test ./doc -run TestReference -doc.reference`" + `.
 `
 
 const environment = `## Environment of the module binaries
@@ -41,13 +80,13 @@ Beside the variables that stand in for flags:
 | 1 | anything else, with a line on standard error that says why. The process has to be started again, and with the legacy dialect its board |
 `
 
-// installations are the modules, in the order of the page.
+// installations returns the modules in the order of the page.
 func installations() []install.Installation {
 	return []install.Installation{satellite.AgentInstallation(), satellite.ControllerInstallation(), aggregator.Installation()}
 }
 
-// page is the whole reference.
-func page(ctx context.Context) (string, error) {
+// reference returns the whole page.
+func reference(ctx context.Context) (string, error) {
 	var text strings.Builder
 	text.WriteString(introduction)
 	for _, installation := range installations() {
@@ -87,7 +126,7 @@ func writeModule(text *strings.Builder, installation install.Installation) error
 	return nil
 }
 
-// values says what a key may hold.
+// values returns which values a parameter accepts.
 func values(parameter install.Parameter) string {
 	if len(parameter.Enum) > 0 {
 		var names []string
@@ -146,7 +185,7 @@ func writeFlags(text *strings.Builder) {
 	}
 }
 
-// cell puts a text into one cell of a table.
+// cell returns a text for one cell of a table.
 func cell(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	for _, replace := range [][2]string{{"|", `\|`}, {"<", "&lt;"}} {
