@@ -1,9 +1,12 @@
 package satellite
 
 import (
-	"sync/atomic"
+	"context"
+	"encoding/json"
+	"fmt"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/handshake"
 )
 
@@ -47,40 +50,62 @@ type AgentStatus struct {
 	Tunnel, Differences []string
 }
 
-type agentCounters struct {
-	state                     atomic.Uint32
-	listenAddress, controller atomic.Pointer[string]
-	dialect                   atomic.Pointer[string]
-	resumes                   atomic.Uint64
-	givenUp, delivered        atomic.Uint64
-	commands, commandErrors   atomic.Uint64
-}
-
-func (c *agentCounters) controllerAddress() string { return text(&c.controller) }
-
-// Status returns a snapshot.
+// Status returns a snapshot. Before Run it is empty but for the state.
 func (a *Agent) Status() AgentStatus {
-	a.journalLock.Lock()
-	waiting, bytes, collected := a.journal.Len(), a.journal.Bytes(), a.journal.Appended()
-	a.journalLock.Unlock()
 	secured := a.admission.Status()
-	return AgentStatus{
+	status := AgentStatus{
+		State:    handshake.Idle.String(),
 		Security: secured.Security, PeerFingerprint: secured.PeerFingerprint, PeerSerial: secured.PeerSerial,
 		IdentityExpires: secured.Expires, RejectedPeers: secured.Rejected,
-		State:   handshake.State(a.status.state.Load()).String(),
-		Dialect: text(&a.status.dialect), Resumes: a.status.resumes.Load(),
-		ListenAddress: text(&a.status.listenAddress),
-		Controller:    a.status.controllerAddress(),
-		Journal:       waiting, JournalBytes: bytes,
-		Collected: collected, GivenUp: a.status.givenUp.Load(), Delivered: a.status.delivered.Load(),
-		Commands: a.status.commands.Load(), CommandErrors: a.status.commandErrors.Load(),
-		Tunnel: a.table.Extras(), Differences: a.table.Differences(),
 	}
+	server := a.link.Load()
+	if server == nil {
+		return status
+	}
+	stats := server.Stats()
+	status.State, status.Dialect, status.Resumes = stats.State.String(), stats.Dialect, stats.Resumes
+	status.ListenAddress, status.Controller = stats.ListenAddress, stats.Controller
+	status.Journal, status.JournalBytes = stats.Journal.Events, stats.Journal.Bytes
+	status.Collected, status.GivenUp, status.Delivered = stats.Journal.Collected, stats.Journal.Evicted, stats.Journal.Delivered
+	status.Commands, status.CommandErrors = stats.Commands, stats.CommandErrors
+	status.Tunnel, status.Differences = a.board.table.Extras(), a.board.table.Differences()
+	return status
 }
 
-func text(pointer *atomic.Pointer[string]) string {
-	if value := pointer.Load(); value != nil {
-		return *value
+// controlStatus returns the agent's status for the status socket.
+func (a *Agent) controlStatus(context.Context) (*control.Status, error) {
+	now, stats := a.Status(), a.link.Load().Stats()
+	status := a.control.head("SatelliteAgent", a.board.module, stats.State)
+	status.Link = &control.Link{
+		Role: "agent", Dialect: now.Dialect,
+		Connected:   status.Health == control.Healthy || stats.State == handshake.Agreed,
+		PeerAddress: now.Controller, ListenAddress: now.ListenAddress,
+		Journal: &control.Journal{
+			Events: stats.Journal.Events, Bytes: stats.Journal.Bytes,
+			MaxEvents: stats.Journal.MaxEvents, MaxBytes: stats.Journal.MaxBytes,
+		},
+		Resumes: now.Resumes, GivenUp: now.GivenUp,
+		Collected: now.Collected, Delivered: now.Delivered,
+		Commands: now.Commands, CommandErrors: now.CommandErrors,
+		Tunnel: now.Tunnel, TunnelDifferences: now.Differences,
+		ActiveErrors: &stats.Journal.ActiveErrors,
 	}
-	return ""
+	a.admission.Status().Fill(status.Link)
+	if status.Health == control.Starting && status.Link.PeersRejected > 0 {
+		status.Problem += fmt.Sprintf(" Attempts rejected: %d; the security log says whose, and why", status.Link.PeersRejected)
+	}
+	return status, nil
+}
+
+// peerStatus returns the status as the controller gets it.
+func (a *Agent) peerStatus(ctx context.Context) (string, error) {
+	status, err := a.controlStatus(ctx)
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(status)
+	if err != nil {
+		return "", fmt.Errorf("satellite: the status cannot be written: %w", err)
+	}
+	return string(text), nil
 }

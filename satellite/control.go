@@ -11,6 +11,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 )
 
 // controlled is what a module of this package has of package control.
@@ -85,18 +86,18 @@ func (c *controlled) moved(state handshake.State) {
 	c.events.Moved(state.String(), health)
 }
 
-// tell tells the watchers of an event of the satellite.
-func (c *controlled) tell(event Event) {
-	if !c.events.Watched() || event.Active != nil {
+// tell sends the watchers an event of the satellite.
+func (c *controlled) tell(event link.Event) {
+	if !c.events.Watched() {
 		return
 	}
-	switch {
-	case event.Error == nil:
-		c.events.Publish(control.Event{Kind: control.KindVariable, Interface: event.Interface, Variable: event.Variable, Value: event.Value})
-	case event.Raised:
-		c.events.Publish(control.Event{Kind: control.KindRaised, Error: event.Error})
-	default:
-		c.events.Publish(control.Event{Kind: control.KindCleared, Error: event.Error})
+	switch event.Kind {
+	case link.Variable:
+		c.events.Publish(control.Event{Kind: control.KindVariable, Interface: event.Interface, Variable: event.Name, Value: event.Value})
+	case link.Raised:
+		c.events.Publish(control.Event{Kind: control.KindRaised, Error: event.Value})
+	case link.Cleared:
+		c.events.Publish(control.Event{Kind: control.KindCleared, Error: event.Value})
 	}
 }
 

@@ -2,37 +2,36 @@ package satellite
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/remotechargeport/remotechargeport/everest/schema"
 
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/satellite/discovery"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/admission"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// ControllerConfig configures a Controller. What the zero value means is written
-// at each field; only Everest must be given.
+// ControllerConfig configures a Controller. Only Everest must be set. The comment
+// of each field describes its zero value.
 type ControllerConfig struct {
-	// Everest says who the module is and where its broker is. Where Manifest and
-	// Definitions are nil they come from the installation at InstallPrefix, or
-	// else are built in.
+	// Everest names the module and its broker. Where Manifest and Definitions are
+	// nil they come from the installation at InstallPrefix, or else are built in.
 	Everest everest.Options
-	// Logger takes the log; nil takes none.
+	// Logger takes the log. nil takes none.
 	Logger *zap.Logger
 	// Handshake has the protocol's times.
 	Handshake handshake.ControllerConfig
-	// CommandTimeout limits a command through the tunnel. Default 290 s: below
-	// the 300 s after which EVerest's own callers give up, so that they get an
-	// answer.
+	// CommandTimeout limits a command through the tunnel. Default 290 s: below the
+	// 300 s after which EVerest's own callers give up, so that they get an answer.
 	CommandTimeout time.Duration
 }
 
@@ -52,50 +51,38 @@ type controllerParameters struct {
 	LinkTimeout   int    `everest:"link_timeout_ms,optional"`
 	ResumeWindow  int    `everest:"resume_window_s,optional"`
 	ControlSocket string `everest:"control_socket,optional"`
-	// DiscoveryInterfaces are those on which a serial number is looked for.
+	// DiscoveryInterfaces are the interfaces on which a serial number is looked for.
 	DiscoveryInterfaces string `everest:"discovery_interfaces,optional"`
 }
 
-// Controller is the module SatelliteController: it stands in on the main board
-// for the charge port of one satellite board. Status may be called at any time
-// from any goroutine; Run is called once.
+// Controller is the module SatelliteController: it stands in on the main board for
+// the charge port of one satellite board. Status may be called at any time from
+// any goroutine. Run is called once.
 type Controller struct {
-	config  ControllerConfig
-	log     *zap.Logger
-	status  controllerCounters
-	states  stateLog
-	control *controlled
-	// roundTrips are those of the link's heartbeats and pings.
-	roundTrips control.RoundTrips
-
-	module      *everest.Module
-	definitions *schema.Definitions
-	parameters  controllerParameters
-	table       route.Table
-	sinks       errorSinks
-	target      target
-	// finder is nil where hostname is no serial number.
-	finder     *finder
-	loop       *loop
-	links      links
+	config     ControllerConfig
+	log        *zap.Logger
+	control    *controlled
+	parameters controllerParameters
 	protection *admission.Protection
 	dialer     *admission.Dialer
-	relay      *relay
-	// agreement is the handshake, which only the loop steps.
-	agreement *handshake.Controller
-	protocol  handshake.ControllerConfig
-	identity  uint64
-	// session is the number of the agreement that v2 keeps or tries.
-	session  atomic.Uint64
-	delivery delivery
-	// evse is the last answer of get_evse.
-	evse atomic.Pointer[json.RawMessage]
-
-	// agreed is closed when both sides have agreed.
-	agreed     chan struct{}
-	background sync.WaitGroup
-	// refusal is why the last attempt made no connection.
+	states     stateLog
+	// refusal is why there is no connection, as it was logged last.
 	refusal atomic.Pointer[string]
+
+	module *everest.Module
+	table  route.Table
+	target target
+	// watcher and finder are nil where hostname is not a serial number.
+	watcher *discovery.Watcher
+	finder  *finder
+	sinks   errorSinks
+	relay   *relay
+	forward *forwarder
+	// outage is the fault of a port that is out of service.
+	outage *fault
+	// link is the way to the satellite. It is set when everything above is.
+	link       atomic.Pointer[link.Client]
+	background sync.WaitGroup
 }
 
 // NewController returns a controller that Run starts.
@@ -112,21 +99,20 @@ func NewController(config ControllerConfig) *Controller {
 	config.Logger = everest.LimitRepeats(config.Logger)
 	return &Controller{
 		config: config, log: config.Logger.Named("controller").With(zap.String("module_id", config.Everest.ModuleID)), control: seen,
-		protection: protection, dialer: admission.NewDialer(protection), agreed: make(chan struct{}), identity: newIdentity(),
+		protection: protection, dialer: admission.NewDialer(protection),
 	}
 }
 
-// Run is the module's life: it connects to the broker, holds init until the
-// agent has agreed, relays, and returns nil after the context ended and the
-// agent was told. Every other return is an error that ends the process:
-// *EndError when the protocol of the boards asks for a restart,
-// everest.ErrBrokerLost, or what could not be set up.
+// Run is the module's life. It connects to the broker, holds init until the agent
+// has agreed, relays, and returns nil after the context ended and the agent was
+// told. Every other return is an error that ends the process: *EndError when the
+// protocol of the boards asks for a restart, everest.ErrBrokerLost, or what could
+// not be set up.
 func (c *Controller) Run(ctx context.Context) error {
 	options, manifest, err := moduleOptions(c.config.Everest, controllerModule, controllerManifest, c.config.Logger)
 	if err != nil {
 		return err
 	}
-	c.definitions = options.Definitions
 	module, err := everest.Connect(ctx, options)
 	if err != nil {
 		return err
@@ -136,107 +122,137 @@ func (c *Controller) Run(ctx context.Context) error {
 	if err := module.DecodeConfig(&c.parameters); err != nil {
 		return err
 	}
-	if c.target, err = parseTarget(c.parameters.Hostname, c.parameters.Port); err != nil {
+	if err := c.configure(providedInterfaces(manifest), options.Definitions); err != nil {
 		return err
 	}
-	if err := c.findBySerial(); err != nil {
-		return err
-	}
-	address := c.address()
-	c.status.satellite.Store(&address)
-	if err := c.resolve(providedInterfaces(manifest)); err != nil {
-		return err
-	}
-	c.relay = newRelay(&c.table, module, &c.sinks, c.log, &c.status)
-	if c.protocol, err = c.parameters.protocol(c.config.Handshake); err != nil {
-		return err
-	}
-	if err := c.secure(); err != nil {
-		return err
-	}
-	c.prepare()
-	c.relay.watch = c.control.tell
-	c.relay.firmwareFailed = func() { c.loop.post(handshake.FirmwareFailed{}) }
-
-	c.provide()
-	c.push()
+	client := c.link.Load()
+	c.forward.provide()
+	c.provideSatellite()
+	c.forward.push()
 	module.OnInit(c.initialise)
-	module.OnReady(func(ctx context.Context) error {
-		c.relay.boardReady(ctx)
-		c.loop.post(handshake.BoardReady{})
+	module.OnReady(func(context.Context) error {
+		client.BoardReady()
 		return nil
 	})
-	c.background.Go(c.publishAll)
 	if c.finder != nil {
-		c.background.Go(c.find)
+		c.background.Go(func() { c.finder.run(client.Ended()) })
 	}
-	c.control.serve(c.parameters.ControlSocket, module, control.Config{Status: c.controlStatus, Ping: c.ping}, c.loop.ended, &c.background, c.log)
-	c.background.Go(func() { c.protection.Follow(c.loop.ended, c.trustChanged) })
+	c.control.serve(c.parameters.ControlSocket, module, control.Config{Status: c.controlStatus, Ping: c.ping}, client.Ended(), &c.background, c.log)
+	c.background.Go(func() { c.protection.Follow(client.Ended(), c.trustChanged) })
 	defer c.logLoss()
-	return runModule(ctx, module, c.loop, func(end handshake.ExitProcess) error {
-		return &EndError{Peer: address, Reason: end.Reason}
+	return runModule(ctx, module, client, func(end handshake.ExitProcess) error {
+		return &EndError{Peer: c.target.String(), Reason: end.Reason}
 	}, &c.background)
 }
 
-// prepare makes the handshake and the loop that drives it.
-func (c *Controller) prepare() {
-	c.agreement = handshake.NewController(c.protocol)
-	c.loop = newLoop(c.agreement, c.perform, func(state handshake.State) {
-		// Who has seen a status and then watches must not be told of an older state.
-		c.control.moved(state)
-		c.status.state.Store(uint32(state))
-		reportLink(c.module, state, "satellite", c.address())
-		c.logState(state)
-		c.session.Store(c.agreement.Epoch())
-		c.links.settle(state, c.agreement.Dialect())
-	})
-	c.delivery.start()
-}
-
-func (c *Controller) address() string { return c.target.String() }
-
-// secure reads the configuration keys of security.
-func (c *Controller) secure() error {
+// configure reads the configuration keys and makes the link from them.
+func (c *Controller) configure(interfaces map[string]string, definitions *schema.Definitions) (err error) {
+	if c.target, err = parseTarget(c.parameters.Hostname, c.parameters.Port); err != nil {
+		return err
+	}
+	if c.watcher, err = newWatcher(c.target, c.parameters.DiscoveryInterfaces, c.config.Logger); err != nil {
+		return err
+	}
+	if err := c.resolve(interfaces, definitions); err != nil {
+		return err
+	}
+	protocol, err := c.parameters.protocol(c.config.Handshake)
+	if err != nil {
+		return err
+	}
 	if err := c.dialer.Configure(c.parameters.Hostname, c.parameters.SatelliteSerial, c.parameters.Security); err != nil {
 		return err
 	}
-	return c.protection.Configure(c.parameters.Security, c.parameters.IdentityDirectory)
+	if err := c.protection.Configure(c.parameters.Security, c.parameters.IdentityDirectory); err != nil {
+		return err
+	}
+	c.relay = newRelay(&c.table, c.module, &c.sinks, c.log)
+	client := link.NewClient(link.ClientConfig{
+		Protocol: protocol, CommandTimeout: c.config.CommandTimeout, Peer: c.target.String(), Logger: c.log,
+		MainBoard: link.MainBoard{
+			Dial: c.dial, Connected: c.dialer.Recognise, NotConnected: c.refused, Disconnected: c.disconnected,
+			Compare: c.compare, Publish: c.relay.event, Unreadable: c.relay.unreadable,
+			Established: c.established, Isolated: c.isolated, Changed: c.changed(protocol.ResumeWindow),
+		},
+	})
+	c.relay.watch, c.relay.firmwareFailed = c.control.tell, client.FirmwareFailed
+	c.forward = &forwarder{
+		log: c.log, module: c.module, satellite: c.target.String(), definitions: definitions, table: &c.table, link: client,
+	}
+	c.outage = &fault{
+		provided: c.module.Provides(route.Satellite), addTask: client.AddTask,
+		raiseFailed: func(err error) { c.log.Error("cannot raise the communication fault", zap.Error(err)) },
+		clearFailed: func(err error) { c.log.Error("cannot clear the communication fault", zap.Error(err)) },
+	}
+	if c.watcher != nil {
+		c.finder = newFinder(c, client)
+	}
+	c.link.Store(client)
+	return nil
 }
 
 // initialise holds the module's init until the agent has agreed.
 func (c *Controller) initialise(ctx context.Context) error {
 	c.protection.LogStart("whoever can answer at the satellite's address is taken for it", "at least keep the internal network closed")
-	return c.loop.start(ctx, c.agreed)
+	return c.link.Load().Start(ctx)
 }
 
-// perform carries out one action of the handshake.
-func (c *Controller) perform(action handshake.Action) error {
-	switch action := action.(type) {
-	case handshake.Connect:
-		link := c.links.open(action.Conn)
-		c.background.Go(func() { c.connect(link) })
-	case handshake.Disconnect:
-		c.links.abandon(action.Conn)
-	case handshake.Call:
-		if link := c.links.of(action.Conn); link != nil {
-			c.background.Go(func() { c.call(link, action.Function) })
-		}
-	case handshake.InitDone:
-		if c.agreement.State() != handshake.OutOfService {
-			if c.agreement.Dialect() == handshake.Legacy {
-				c.refusal.Store(nil)
-				c.links.agree(nil)
-			}
-		}
-		close(c.agreed)
-	case handshake.Establish:
-		c.join(action)
-	case handshake.Resume:
-		c.resume(action)
-	case handshake.Isolate:
-		c.isolate(action)
-	default:
-		return fmt.Errorf("satellite: the controller cannot carry out %v", action)
+// provideSatellite handles the commands of the implementation `satellite`.
+func (c *Controller) provideSatellite() {
+	satellite := c.module.Provides(route.Satellite)
+	satellite.Handle("get_local_endpoint_address", func(context.Context, everest.Args) (any, error) {
+		return c.localAddress(), nil
+	})
+	satellite.Handle("get_remote_endpoint_address", func(context.Context, everest.Args) (any, error) {
+		return c.remoteAddress(), nil
+	})
+	satellite.Handle("is_connected", func(context.Context, everest.Args) (any, error) {
+		return c.link.Load().Stats().Connected, nil
+	})
+}
+
+// localAddress returns the IP address of this board on the network towards the
+// satellite. It is empty before the first connection.
+func (c *Controller) localAddress() string {
+	conn := c.link.Load().Conn()
+	if conn == nil {
+		return ""
 	}
-	return nil
+	host, _, err := net.SplitHostPort(conn.LocalAddr().String())
+	if err != nil {
+		return conn.LocalAddr().String()
+	}
+	return host
+}
+
+// remoteAddress returns where the satellite is: the configured name or address. For
+// a serial number it is the address of the connection, else of the announcement,
+// and empty as long as neither is known.
+func (c *Controller) remoteAddress() string {
+	if c.watcher == nil {
+		return c.target.host
+	}
+	if conn := c.link.Load().Conn(); conn != nil {
+		if address, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
+			return address.Addr().Unmap().String()
+		}
+	}
+	if location, _ := c.watcher.Location(); location.Err() == nil {
+		return location.Boards[0].Addresses[0].String()
+	}
+	return ""
+}
+
+// trustChanged closes the connection of a satellite that is not trusted any more.
+func (c *Controller) trustChanged() {
+	if conn := c.link.Load().Conn(); conn != nil {
+		c.dialer.Recognise(conn)
+	}
+}
+
+// logLoss logs which events end with this process.
+func (c *Controller) logLoss() {
+	if events := c.link.Load().Stats().Backlog; events > 0 {
+		c.log.Warn("events of the satellite that are not published are lost with this process", zap.Int("events_lost", events))
+	}
 }

@@ -1,7 +1,6 @@
 package satellite
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/handshake"
@@ -58,42 +57,33 @@ type ControllerStatus struct {
 	Tunnel, Differences []string
 }
 
-type controllerCounters struct {
-	// finder is the controller's, for whoever asks before it runs.
-	finder                     atomic.Pointer[finder]
-	state                      atomic.Uint32
-	satellite                  atomic.Pointer[string]
-	variables, errors, dropped atomic.Uint64
-	lastVariable               atomic.Int64
-	commands, commandErrors    atomic.Uint64
-	pushed                     atomic.Uint64
-
-	resumes, isolations, givenUp atomic.Uint64
-}
-
-// Status returns a snapshot.
+// Status returns a snapshot. Before Run it is empty but for the state.
 func (c *Controller) Status() ControllerStatus {
 	secured := c.dialer.Status()
 	status := ControllerStatus{
+		State:    handshake.Idle.String(),
 		Security: secured.Security, PeerFingerprint: secured.PeerFingerprint, PeerSerial: secured.PeerSerial,
 		IdentityExpires: secured.Expires, RejectedPeers: secured.Rejected,
-		State:     handshake.State(c.status.state.Load()).String(),
-		Satellite: text(&c.status.satellite),
-		Connected: c.links.working() != nil,
-		Variables: c.status.variables.Load(), Errors: c.status.errors.Load(), Dropped: c.status.dropped.Load(),
-		Commands: c.status.commands.Load(), CommandErrors: c.status.commandErrors.Load(),
-		Pushed:  c.status.pushed.Load(),
-		Resumes: c.status.resumes.Load(), Isolations: c.status.isolations.Load(), GivenUp: c.status.givenUp.Load(),
-		Backlog: c.delivery.len(),
-		Tunnel:  c.table.Extras(), Differences: c.table.Differences(),
 	}
-	if dialect, known := c.links.speaks(); known {
-		status.Dialect = dialect.String()
+	client := c.link.Load()
+	if client == nil {
+		return status
 	}
-	if finder := c.status.finder.Load(); finder != nil {
-		status.Discovery, status.Boards = finder.status()
+	stats := client.Stats()
+	status.State, status.Satellite, status.Connected = stats.State.String(), c.target.String(), stats.Connected
+	status.Variables, status.Errors, status.Dropped = c.relay.variables.Load(), c.relay.errors.Load(), c.relay.dropped.Load()
+	status.Commands, status.CommandErrors = c.forward.commands.Load(), c.forward.commandErrors.Load()
+	status.Pushed = c.forward.pushed.Load()
+	status.Resumes, status.Isolations, status.GivenUp = stats.Resumes, stats.Isolations, stats.Evicted
+	status.Backlog = stats.Backlog
+	status.Tunnel, status.Differences = c.table.Extras(), c.table.Differences()
+	if stats.Linked {
+		status.Dialect = stats.Dialect.String()
 	}
-	if last := c.status.lastVariable.Load(); last != 0 {
+	if c.watcher != nil {
+		status.Discovery, status.Boards = discoveryStatus(c.watcher)
+	}
+	if last := c.relay.lastVariable.Load(); last != 0 {
 		status.LastVariable = time.Unix(0, last)
 	}
 	return status

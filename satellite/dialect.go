@@ -1,7 +1,9 @@
 package satellite
 
 import (
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/remotechargeport/remotechargeport/handshake"
 )
@@ -28,4 +30,27 @@ func onLossOf(key string) (handshake.LossPolicy, error) {
 		return handshake.IsolateOnLoss, nil
 	}
 	return 0, fmt.Errorf("satellite: the configuration key on_loss is %q: it must be restart or isolate", key)
+}
+
+// protocol adds the configuration keys to what the program has set.
+func (p controllerParameters) protocol(config handshake.ControllerConfig) (handshake.ControllerConfig, error) {
+	var err, err2 error
+	config.Dialects, err = dialectsOf(p.Dialect)
+	config.LossPolicy, err2 = onLossOf(p.OnLoss)
+	if config.LossPolicy == handshake.IsolateOnLoss && config.Dialects == handshake.OnlyLegacy {
+		err2 = errors.New("satellite: on_loss isolate needs link v2: set dialect to auto or v2")
+	}
+	if p.LinkTimeout > 0 && config.HeartbeatTimeout == 0 {
+		config.HeartbeatTimeout = time.Duration(p.LinkTimeout) * time.Millisecond
+	}
+	if p.ResumeWindow > 0 && config.ResumeWindow == 0 {
+		config.ResumeWindow = time.Duration(p.ResumeWindow) * time.Second
+	}
+	if config.HeartbeatTimeout <= 0 {
+		config.HeartbeatTimeout = 1500 * time.Millisecond
+	}
+	if config.ResumeWindow <= 0 {
+		config.ResumeWindow = 30 * time.Second
+	}
+	return config, errors.Join(err, err2)
 }

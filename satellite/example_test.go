@@ -2,7 +2,6 @@ package satellite_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log"
 	"os"
@@ -46,28 +45,6 @@ func ExampleController() {
 	if err := controller.Run(ctx); err != nil {
 		log.Fatal(err)
 	}
-}
-
-// One answer on the wire has a list of variables and a list of errors. A journal
-// hands over only as much as the two lists can say in order.
-func ExampleJournal() {
-	journal := satellite.NewJournal(satellite.Limits{Events: 100})
-	for _, event := range []satellite.Event{
-		{Interface: "evse_manager", Variable: "session_event", Value: json.RawMessage(`{"event":"Enabled"}`)},
-		{Error: json.RawMessage(`{"type":"evse_manager/Inoperative"}`), Raised: true},
-		{Interface: "evse_manager", Variable: "session_event", Value: json.RawMessage(`{"event":"Disabled"}`)},
-	} {
-		if err := journal.Append(event); err != nil {
-			fmt.Println(err)
-		}
-	}
-	for journal.Len() > 0 {
-		events := journal.Take(1 << 20)
-		fmt.Println("answer with events", events[0].Number, "to", events[len(events)-1].Number)
-	}
-	// Output:
-	// answer with events 1 to 2
-	// answer with events 3 to 3
 }
 
 // What -install does with the option -tunnel: further interfaces, carried from

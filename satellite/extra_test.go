@@ -21,6 +21,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 )
 
 const twoMeters = "vendor_meter,second_meter:vendor_meter"
@@ -315,8 +316,8 @@ func TestExtrasWithALegacyAgent(t *testing.T) {
 	}
 	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
 	for name, answer := range map[string]any{
-		satellite.FunctionIAmHere: false, satellite.FunctionIAmReady: nil, satellite.FunctionExit: nil,
-		satellite.FunctionRetrieve: `{"errors":[],"vars":[]}`, "evse_manager_pause_charging": true,
+		link.FunctionIAmHere: false, link.FunctionIAmReady: nil, link.FunctionExit: nil,
+		link.FunctionRetrieve: `{"errors":[],"vars":[]}`, "evse_manager_pause_charging": true,
 	} {
 		if err := server.Handle(name, func(context.Context, *rpc.Request) (any, error) { return answer, nil }); err != nil {
 			t.Fatal(err)
@@ -434,7 +435,7 @@ func TestExtrasWithALegacyController(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	for _, function := range []string{satellite.FunctionIAmHere, satellite.FunctionIAmReady} {
+	for _, function := range []string{link.FunctionIAmHere, link.FunctionIAmReady} {
 		if err := client.Call(t.Context(), function, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -449,7 +450,7 @@ func TestExtrasWithALegacyController(t *testing.T) {
 	}
 	waitUntil(t, "the agent has everything", func() bool { return agent.Status().Collected == 3 })
 	var answer string
-	if err := client.Call(t.Context(), satellite.FunctionRetrieve, &answer); err != nil {
+	if err := client.Call(t.Context(), link.FunctionRetrieve, &answer); err != nil {
 		t.Fatal(err)
 	}
 	if want := `{"errors":[],"vars":[{"interface":"evse_manager","value":"DE*TST*E1","var":"evse_id"}]}`; answer != want {

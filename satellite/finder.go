@@ -12,18 +12,18 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/discovery"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 const (
-	// findTime is how long one attempt to connect waits for the satellite to be
-	// announced.
+	// findTime is how long one attempt to connect waits for an announcement of the
+	// satellite.
 	findTime = time.Second
-	// nextAddress is when the next of a board's addresses is tried while the
-	// one before does not answer.
+	// nextAddress is after how long the next of a board's addresses is tried while
+	// the one before does not answer.
 	nextAddress = 250 * time.Millisecond
 )
 
@@ -31,37 +31,58 @@ const (
 // `satellite` while several boards announce the configured serial number.
 const duplicateSerial = "DuplicateSerial"
 
-// finder finds a satellite that is configured by its serial number.
+// finder finds and connects to a satellite that is configured by its serial number.
 type finder struct {
 	watcher *discovery.Watcher
+	// satellite names the satellite in the log.
+	satellite string
+	log       *zap.Logger
+	dial      func(ctx context.Context, address string) (*rpc.Client, error)
+	// refused follows each reason why no board can be connected to.
+	refused func(error)
+	// canResume reports whether a link may be resumed: it keeps its own board.
+	canResume func() bool
+	fault     *fault
 	// board is the discovery id of the board that was connected to last.
 	board atomic.Pointer[string]
 }
 
-// findBySerial prepares a finder where hostname is a serial number.
-func (c *Controller) findBySerial() error {
-	interfaces, err := discovery.ParseInterfaces(c.parameters.DiscoveryInterfaces)
-	if err != nil {
-		return fmt.Errorf("satellite: the configuration key discovery_interfaces: %w", err)
+// newFinder returns what finds a controller's satellite.
+func newFinder(c *Controller, client *link.Client) *finder {
+	return &finder{
+		watcher: c.watcher, satellite: c.target.String(), log: c.log, dial: c.dialer.Dial, refused: c.refused, canResume: client.CanResume,
+		fault: &fault{
+			subType: duplicateSerial, provided: c.module.Provides(route.Satellite), addTask: client.AddTask,
+			raiseFailed: func(err error) { c.log.Error("cannot raise the fault of an ambiguous satellite", zap.Error(err)) },
+			clearFailed: func(err error) { c.log.Error("cannot clear the fault of an ambiguous satellite", zap.Error(err)) },
+		},
 	}
-	if c.target.serial == "" {
-		return nil // nothing to find: nothing runs
-	}
-	if len(interfaces) == 0 {
-		return fmt.Errorf("satellite: the satellite is configured as %s: discovery_interfaces must name the interfaces on which to look for it", c.target)
-	}
-	watcher, err := discovery.NewWatcher(discovery.WatchConfig{Serial: c.target.serial, Interfaces: interfaces, Logger: c.config.Logger})
-	if err != nil {
-		return fmt.Errorf("satellite: %w", err)
-	}
-	c.finder = &finder{watcher: watcher}
-	c.status.finder.Store(c.finder)
-	return nil
 }
 
-// status says in a word how the search stands.
-func (f *finder) status() (string, []discovery.Satellite) {
-	location, _ := f.watcher.Location()
+// newWatcher returns what looks for the satellite, nil where hostname is not a
+// serial number.
+func newWatcher(target target, discoveryInterfaces string, logger *zap.Logger) (*discovery.Watcher, error) {
+	interfaces, err := discovery.ParseInterfaces(discoveryInterfaces)
+	if err != nil {
+		return nil, fmt.Errorf("satellite: the configuration key discovery_interfaces: %w", err)
+	}
+	if target.serial == "" {
+		return nil, nil // nothing to find: nothing runs
+	}
+	if len(interfaces) == 0 {
+		return nil, fmt.Errorf("satellite: the satellite is configured as %s: discovery_interfaces must name the interfaces on which to look for it", target)
+	}
+	watcher, err := discovery.NewWatcher(discovery.WatchConfig{Serial: target.serial, Interfaces: interfaces, Logger: logger})
+	if err != nil {
+		return nil, fmt.Errorf("satellite: %w", err)
+	}
+	return watcher, nil
+}
+
+// discoveryStatus returns the state of the search in a word, and the boards that
+// announce the serial number.
+func discoveryStatus(watcher *discovery.Watcher) (string, []discovery.Satellite) {
+	location, _ := watcher.Location()
 	switch err := location.Err(); {
 	case err == nil:
 		return "found", location.Boards
@@ -71,92 +92,70 @@ func (f *finder) status() (string, []discovery.Satellite) {
 	return "not found", nil
 }
 
-// find watches for the satellite, and raises and clears the fault, until the
-// protocol has ended.
-func (c *Controller) find() {
+// run watches for the satellite, and raises and clears the fault of an ambiguous
+// one, until the protocol has ended.
+func (f *finder) run(ended <-chan struct{}) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var watching sync.WaitGroup
-	watching.Go(func() { c.finder.watcher.Run(ctx) })
+	watching.Go(func() { f.watcher.Run(ctx) })
 	defer watching.Wait()
 	defer cancel()
 	raised := false
 	for {
-		location, changed := c.finder.watcher.Location()
+		location, changed := f.watcher.Location()
 		switch duplicate := len(location.Boards) > 1; {
 		case duplicate && location.Settled && !raised:
 			raised = true
-			c.raiseDuplicate(location.Err())
+			f.log.Error("the satellite is ambiguous: it is not connected to until it is not; a link that stands goes on",
+				zap.String("satellite", f.satellite), zap.Error(location.Err()))
+			f.fault.raise(location.Err().Error())
 		case !duplicate && raised:
 			raised = false
-			c.clearDuplicate()
+			f.log.Info("the satellite is not ambiguous any more", zap.String("satellite", f.satellite))
+			f.fault.clear()
 		}
 		select {
 		case <-changed:
-		case <-c.loop.ended:
+		case <-ended:
 			return
 		}
 	}
 }
 
-func (c *Controller) raiseDuplicate(cause error) {
-	c.log.Error("the satellite is ambiguous: it is not connected to until it is not; a link that stands goes on",
-		zap.String("satellite", c.address()), zap.Error(cause))
-	c.delivery.add(delivered{do: func(ctx context.Context) {
-		err := c.module.Provides(route.Satellite).Raise(ctx, everest.Error{
-			Type: communicationFault, SubType: duplicateSerial, Severity: everest.SeverityHigh, Message: cause.Error(),
-		})
-		if err != nil {
-			c.log.Error("cannot raise the fault of an ambiguous satellite", zap.Error(err))
-		}
-	}})
-}
-
-func (c *Controller) clearDuplicate() {
-	c.log.Info("the satellite is not ambiguous any more", zap.String("satellite", c.address()))
-	c.delivery.add(delivered{do: func(ctx context.Context) {
-		if err := c.module.Provides(route.Satellite).Clear(ctx, communicationFault, duplicateSerial); err != nil {
-			c.log.Error("cannot clear the fault of an ambiguous satellite", zap.Error(err))
-		}
-	}})
-}
-
-// dial connects to the satellite, wherever it is.
-func (c *Controller) dial(ctx context.Context) (*rpc.Client, error) {
-	if c.finder == nil {
-		return c.dialer.Dial(ctx, c.address())
-	}
+// connect connects to the satellite, wherever it is.
+func (f *finder) connect(ctx context.Context) (*rpc.Client, error) {
 	waited, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
 	for {
-		location, changed := c.finder.watcher.Location()
-		board, err := c.choose(location)
+		location, changed := f.watcher.Location()
+		board, err := f.choose(location)
 		if err != nil {
-			c.logRefusal(err)
-			c.finder.watcher.Query()
+			f.refused(err)
+			f.watcher.Query()
 			if waitFor(waited, changed) != nil {
 				return nil, err
 			}
 			continue
 		}
-		client, err := c.dialBoard(ctx, board, changed)
+		client, err := f.dialBoard(ctx, board, changed)
 		switch {
 		case err == nil:
-			c.finder.board.Store(&board.ID)
+			f.board.Store(&board.ID)
 			return client, nil
 		case errors.Is(err, errMoved):
 			continue
 		}
-		c.finder.watcher.Query()
-		return nil, fmt.Errorf("satellite: %s announces itself, but: %w", c.address(), err)
+		f.watcher.Query()
+		return nil, fmt.Errorf("satellite: %s announces itself, but: %w", f.satellite, err)
 	}
 }
 
 // choose returns the board to connect to. An ambiguous serial number is none,
 // except that an agreed link that is to be resumed goes on with its own board.
-func (c *Controller) choose(location discovery.Location) (discovery.Satellite, error) {
+func (f *finder) choose(location discovery.Location) (discovery.Satellite, error) {
 	err := location.Err()
-	known := c.finder.board.Load()
+	known := f.board.Load()
 	switch {
 	case err != nil:
 	case location.Settled, known != nil && *known == location.Boards[0].ID:
@@ -164,7 +163,7 @@ func (c *Controller) choose(location discovery.Location) (discovery.Satellite, e
 	default:
 		err = errUnsettled
 	}
-	if known != nil && c.links.passage().session != nil {
+	if known != nil && f.canResume() {
 		for _, board := range location.Boards {
 			if board.ID == *known {
 				return board, nil
@@ -182,7 +181,7 @@ var errMoved = errors.New("satellite: the board has moved")
 
 // dialBoard connects to a board. It gives up with errMoved as soon as the board
 // is known to be elsewhere.
-func (c *Controller) dialBoard(ctx context.Context, board discovery.Satellite, changed <-chan struct{}) (*rpc.Client, error) {
+func (f *finder) dialBoard(ctx context.Context, board discovery.Satellite, changed <-chan struct{}) (*rpc.Client, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var following sync.WaitGroup
@@ -197,8 +196,8 @@ func (c *Controller) dialBoard(ctx context.Context, board discovery.Satellite, c
 				return
 			}
 			var location discovery.Location
-			location, changed = c.finder.watcher.Location()
-			if now, err := c.choose(location); err != nil || !slices.Equal(now.Endpoints(), board.Endpoints()) {
+			location, changed = f.watcher.Location()
+			if now, err := f.choose(location); err != nil || !slices.Equal(now.Endpoints(), board.Endpoints()) {
 				cancel(errMoved)
 				return
 			}
@@ -208,7 +207,7 @@ func (c *Controller) dialBoard(ctx context.Context, board discovery.Satellite, c
 	for _, endpoint := range board.Endpoints() {
 		addresses = append(addresses, endpoint.String())
 	}
-	client, err := dialFirst(ctx, addresses, nextAddress, c.dialer.Dial)
+	client, err := dialFirst(ctx, addresses, nextAddress, f.dial)
 	if err != nil && errors.Is(context.Cause(ctx), errMoved) {
 		return nil, errMoved
 	}
@@ -261,7 +260,7 @@ func dialFirst(ctx context.Context, addresses []string, pause time.Duration,
 	return nil, joined(failures)
 }
 
-// joined is one line for all of them.
+// joined returns one error of one line for all of them.
 func joined(failures []error) error {
 	switch len(failures) {
 	case 0:

@@ -13,7 +13,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
-	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 )
 
 // noEvents is the empty list of events as an answer carries it.
@@ -75,12 +75,12 @@ func decodeMessages(t *testing.T, stream []byte) (messages [][]any) {
 func TestNothingButHeartbeatsOnAnIdleLink(t *testing.T) {
 	const silence, beats = 600 * time.Millisecond, 12
 	port := freePort(t)
-	link := newCable(t, fmt.Sprintf("127.0.0.1:%d", port))
+	cable := newCable(t, fmt.Sprintf("127.0.0.1:%d", port))
 	tap := new(wiretap)
-	link.heard = tap.hear
+	cable.heard = tap.hear
 	satelliteBroker, mainBroker := everesttest.NewBroker(t), everesttest.NewBroker(t)
 	s := startStation(t, satelliteBroker, satelliteOptions{
-		port: port, controllerPort: link.port(), mainBroker: func() everest.Broker { return mainBroker },
+		port: port, controllerPort: cable.port(), mainBroker: func() everest.Broker { return mainBroker },
 		main: map[string]any{"link_timeout_ms": int(silence.Milliseconds())},
 	})
 	waitUntil(t, "the link works", func() bool {
@@ -108,7 +108,7 @@ func TestNothingButHeartbeatsOnAnIdleLink(t *testing.T) {
 	took := time.Since(start)
 	requests, replies = requests[len(before):], replies[len(repliesBefore):]
 	for _, request := range requests {
-		if len(request) != 4 || request[2] != satellite.FunctionLinkEvents {
+		if len(request) != 4 || request[2] != link.FunctionEvents {
 			t.Errorf("on an idle link: %v", request)
 		}
 	}

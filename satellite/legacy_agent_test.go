@@ -14,6 +14,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
@@ -72,7 +73,7 @@ func (a *scriptedAgent) serve(connection net.Conn) {
 		}
 		id, function := message[1], message[2].(string)
 		arguments := message[3].([]any)
-		if function == satellite.FunctionLinkHello {
+		if function == link.FunctionHello {
 			// What rpclib answers for a function that it does not have.
 			var answer []byte
 			codec.NewEncoderBytes(&answer, msgpackHandle).MustEncode([]any{1, id,
@@ -82,13 +83,13 @@ func (a *scriptedAgent) serve(connection net.Conn) {
 			}
 			continue
 		}
-		if function != satellite.FunctionRetrieve {
+		if function != link.FunctionRetrieve {
 			a.asked <- request{function, arguments, afterID(content)}
 		}
 		if _, err := connection.Write(a.answer(id, function)); err != nil {
 			return
 		}
-		if function == satellite.FunctionExit {
+		if function == link.FunctionExit {
 			return
 		}
 	}
@@ -111,7 +112,7 @@ func (a *scriptedAgent) answer(id any, function string) []byte {
 	switch {
 	case len(waiting) > 0:
 		result = waiting[0].Result
-	case function == satellite.FunctionRetrieve:
+	case function == link.FunctionRetrieve:
 		result = `{"errors":[],"vars":[]}`
 	}
 	var encoded []byte
@@ -153,7 +154,7 @@ func TestControllerDrivesALegacyAgent(t *testing.T) {
 	var wantRequests, gotRequests []string
 	var wantArrivals, gotArrivals []arrival
 	for _, exchange := range exchanges {
-		if exchange.Function == satellite.FunctionRetrieve {
+		if exchange.Function == link.FunctionRetrieve {
 			wantArrivals = append(wantArrivals, recordedArrivals(t, exchange.result(t).(string))...)
 			continue
 		}
@@ -172,7 +173,7 @@ func TestControllerDrivesALegacyAgent(t *testing.T) {
 		t.Errorf("arrivals (-want +got):\n%s", diff)
 	}
 	s.main.process.stop()
-	if last := receive(t, agent.asked, "exit"); last.function != satellite.FunctionExit || len(last.arguments) != 0 {
+	if last := receive(t, agent.asked, "exit"); last.function != link.FunctionExit || len(last.arguments) != 0 {
 		t.Errorf("the last call is %s%v, want exit", last.function, last.arguments)
 	}
 }
@@ -194,7 +195,7 @@ func recordedArrivals(t *testing.T, answer string) []arrival {
 // function.
 func (m *mainBoard) cause(t *testing.T, function string, recorded []any) {
 	t.Helper()
-	if function == satellite.FunctionPushVar {
+	if function == link.FunctionPushVar {
 		var pushed struct {
 			Interface, Var string
 			Value          json.RawMessage
@@ -230,7 +231,7 @@ func (m *mainBoard) cause(t *testing.T, function string, recorded []any) {
 // and nothing that was good in it is lost.
 func TestControllerSurvivesABadAgent(t *testing.T) {
 	exchanges := readExchanges(t, "startup.jsonl")[:2]
-	poll := func(text string) exchange { return exchange{Function: satellite.FunctionRetrieve, Result: text} }
+	poll := func(text string) exchange { return exchange{Function: link.FunctionRetrieve, Result: text} }
 	exchanges = append(exchanges,
 		poll(`nonsense`),
 		poll(`{"vars":[{"interface":"nobody","var":"v","value":1},{"interface":"evse_manager","var":"evse_id","value":"DE*TST*E1"}],"errors":[]}`),

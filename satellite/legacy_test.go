@@ -21,7 +21,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
-	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
@@ -106,7 +106,7 @@ func TestAgentAnswersALegacyController(t *testing.T) {
 				if i == 2 {
 					s.waitReady()
 				}
-				if exchange.Function == satellite.FunctionRetrieve {
+				if exchange.Function == link.FunctionRetrieve {
 					publishRecorded(t, s, exchange.result(t).(string))
 				}
 				if _, err := connection.Write(exchange.Request); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 )
 
 // legacyController is a connection on which a test calls what it likes.
@@ -29,7 +30,7 @@ func legacyController(t *testing.T, s *satelliteBoard) *rpc.Client {
 
 func announce(t *testing.T, client *rpc.Client) (known bool) {
 	t.Helper()
-	if err := client.Call(t.Context(), satellite.FunctionIAmHere, &known); err != nil {
+	if err := client.Call(t.Context(), link.FunctionIAmHere, &known); err != nil {
 		t.Fatal(err)
 	}
 	return known
@@ -41,7 +42,7 @@ func meet(t *testing.T, s *satelliteBoard) *rpc.Client {
 	if announce(t, client) {
 		t.Fatal("the agent knows a controller already")
 	}
-	if err := client.Call(t.Context(), satellite.FunctionIAmReady, nil); err != nil {
+	if err := client.Call(t.Context(), link.FunctionIAmReady, nil); err != nil {
 		t.Fatal(err)
 	}
 	s.waitReady()
@@ -82,7 +83,7 @@ func TestWorkFunctionsAppearWithTheController(t *testing.T) {
 		t.Error("the first controller is not the first")
 	}
 	var events string
-	if err := client.Call(t.Context(), satellite.FunctionRetrieve, &events); err != nil || events != `{"errors":[],"vars":[]}` {
+	if err := client.Call(t.Context(), link.FunctionRetrieve, &events); err != nil || events != `{"errors":[],"vars":[]}` {
 		t.Errorf("after i_am_here: %s, %v", events, err)
 	}
 }
@@ -97,7 +98,7 @@ func TestInitWaitsForIAmReady(t *testing.T) {
 		t.Errorf("%v is missing, want the agent", missing)
 	}
 	for range 2 {
-		if err := client.Call(t.Context(), satellite.FunctionIAmReady, nil); err != nil {
+		if err := client.Call(t.Context(), link.FunctionIAmReady, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -114,7 +115,7 @@ func TestEarlyVariablesAreKept(t *testing.T) {
 	waitUntil(t, "the variable is collected", func() bool { return s.agent.Status().Journal == 1 })
 	client := meet(t, s)
 	var events string
-	if err := client.Call(t.Context(), satellite.FunctionRetrieve, &events); err != nil || !strings.Contains(events, "DE*TST*E1") {
+	if err := client.Call(t.Context(), link.FunctionRetrieve, &events); err != nil || !strings.Contains(events, "DE*TST*E1") {
 		t.Errorf("retrieved %s, %v", events, err)
 	}
 }
@@ -138,7 +139,7 @@ func TestASecondControllerRestartsTheBoard(t *testing.T) {
 func TestExitRestartsTheBoard(t *testing.T) {
 	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{})
 	client := meet(t, s)
-	if err := client.Call(t.Context(), satellite.FunctionExit, nil); err != nil {
+	if err := client.Call(t.Context(), link.FunctionExit, nil); err != nil {
 		t.Errorf("exit was not answered: %v", err)
 	}
 	expectClosed(t, client)
@@ -148,7 +149,7 @@ func TestExitRestartsTheBoard(t *testing.T) {
 func TestExitEndsTheProcessWithoutASystem(t *testing.T) {
 	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{noSystem: true})
 	client := meet(t, s)
-	if err := client.Call(t.Context(), satellite.FunctionExit, nil); err != nil {
+	if err := client.Call(t.Context(), link.FunctionExit, nil); err != nil {
 		t.Errorf("exit was not answered: %v", err)
 	}
 	expectEnd(t, s.process, handshake.PeerLeft)

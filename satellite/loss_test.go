@@ -22,13 +22,13 @@ func lossOf(logs *observer.ObservedLogs) int64 {
 // What an agent holds when it ends is counted.
 func TestAnAgentThatEndsTellsWhatIsLost(t *testing.T) {
 	port := freePort(t)
-	link := newCable(t, fmt.Sprintf("127.0.0.1:%d", port))
-	options := satelliteOptions{port: port, controllerPort: link.port(), main: map[string]any{"link_timeout_ms": 200}}
+	cable := newCable(t, fmt.Sprintf("127.0.0.1:%d", port))
+	options := satelliteOptions{port: port, controllerPort: cable.port(), main: map[string]any{"link_timeout_ms": 200}}
 	logger, logs := observed()
 	options.agent.Logger = logger
 	s := startStation(t, everesttest.NewBroker(t), options)
 	waitUntil(t, "all is acknowledged", func() bool { return s.satellite.agent.Status().Journal == 0 })
-	link.pull()
+	cable.pull()
 	for range 7 {
 		if err := s.satellite.port.module.Provides("evse_manager").Publish(t.Context(), "evse_id", "DE*TST*E1"); err != nil {
 			t.Fatal(err)

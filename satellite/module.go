@@ -12,11 +12,8 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 )
-
-// errEnded ends an init that waits for a peer when the protocol has ended; the
-// reason is what runModule returns.
-var errEnded = errors.New("satellite: the handshake has ended")
 
 // defaultCommandTimeout is below the 300 s after which EVerest's own callers give
 // up.
@@ -30,25 +27,31 @@ func moduleOptions(options everest.Options, module string, builtIn []byte, log *
 	return options.Installed(module, builtIn, Definitions)
 }
 
+// protocol is an end of a link: what runs beside a module.
+type protocol interface {
+	Run(context.Context) (handshake.ExitProcess, error)
+	Ask(alive func())
+}
+
 // runModule runs the module and the protocol beside it until one of them ends,
 // then ends the other, waits for everything, and returns the first cause.
-func runModule(ctx context.Context, module *everest.Module, loop *loop, ended func(handshake.ExitProcess) error, background *sync.WaitGroup) error {
+func runModule(ctx context.Context, module *everest.Module, end protocol, ended func(handshake.ExitProcess) error, background *sync.WaitGroup) error {
 	moduleContext, cancelModule := context.WithCancel(ctx)
 	defer cancelModule()
 	loopContext, cancelLoop := context.WithCancel(ctx)
 	defer cancelLoop()
 
-	module.OnWatchdog("handshake", loop.ask)
-	var protocol error
+	module.OnWatchdog("handshake", end.Ask)
+	var cause error
 	var running sync.WaitGroup
 	running.Go(func() {
 		defer cancelModule()
-		end, err := loop.run(loopContext)
+		exit, err := end.Run(loopContext)
 		switch {
 		case err != nil:
-			protocol = err
-		case end.Status != 0:
-			protocol = ended(end)
+			cause = err
+		case exit.Status != 0:
+			cause = ended(exit)
 		}
 	})
 	err := module.Run(moduleContext)
@@ -58,9 +61,9 @@ func runModule(ctx context.Context, module *everest.Module, loop *loop, ended fu
 	running.Wait()
 	background.Wait()
 	switch {
-	case protocol != nil:
-		return protocol
-	case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled) || errors.Is(err, errEnded)):
+	case cause != nil:
+		return cause
+	case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled) || errors.Is(err, link.ErrEnded)):
 		return nil
 	}
 	return err
@@ -79,4 +82,12 @@ func reportLink(module *everest.Module, state handshake.State, peer, address str
 	module.ReportStatus(text)
 }
 
-func ptr[T any](value T) *T { return &value }
+// waitFor waits for a channel to be closed.
+func waitFor(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

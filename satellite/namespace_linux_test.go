@@ -13,11 +13,9 @@ import (
 const insideNamespace = "SATELLITE_TEST_NAMESPACE"
 
 // inNamespace runs the test again in a process with a network of its own, whose
-// link the test can take down. It reports whether this is that process. Such
-// tests run beside each other.
+// link the test can take down. It tells whether this is that process.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
-	t.Parallel()
 	if os.Getenv(insideNamespace) != "" {
 		setLoopback(t, "up")
 		return true

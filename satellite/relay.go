@@ -4,147 +4,111 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// relay publishes the satellite's events on the main board, one after the other
-// in their order. What comes before this board is ready waits: nobody would hear
-// it.
+// relay publishes the satellite's events on the main board. It is called for one
+// event after the other, in their order.
 type relay struct {
-	log    *zap.Logger
-	status *controllerCounters
-	// publish and forward are the ways to the main board's broker.
+	log   *zap.Logger
+	table *route.Table
+	// publish publishes a variable, sinks publish errors.
 	publish func(ctx context.Context, id, variable string, value json.RawMessage) error
-	forward func(ctx context.Context, event Event) error
-	// replace makes the errors of a list the only ones that are forwarded.
-	replace func(ctx context.Context, active json.RawMessage) error
-	// rfid is where the satellite's reader stands, nil for no mapping.
-	rfid           *everest.Mapping
-	table          *route.Table
+	sinks   *errorSinks
+	// rfid is the mapping of the satellite's RFID reader, nil for none.
+	rfid *everest.Mapping
+	// firmwareFailed is called for a firmware update of the satellite that fails.
 	firmwareFailed func()
-	// watch is told what was published.
-	watch func(Event)
+	// watch follows the events that were published.
+	watch func(link.Event)
 
-	// opened is closed when the board is ready.
-	opened  chan struct{}
-	lock    sync.Mutex
-	ready   bool
-	waiting []Event
+	variables, errors, dropped atomic.Uint64
+	// lastVariable is when the last variable was published, in nanoseconds, 0 before.
+	lastVariable atomic.Int64
 }
 
-func newRelay(table *route.Table, module *everest.Module, sinks *errorSinks, log *zap.Logger, status *controllerCounters) *relay {
+func newRelay(table *route.Table, module *everest.Module, sinks *errorSinks, log *zap.Logger) *relay {
 	return &relay{
-		log: log, status: status, table: table, opened: make(chan struct{}),
-		watch: func(Event) {},
-		rfid:  module.MappingOf(route.RFID),
+		log: log, table: table, sinks: sinks, rfid: module.MappingOf(route.RFID),
 		publish: func(ctx context.Context, id, variable string, value json.RawMessage) error {
 			return module.Provides(id).Publish(ctx, variable, value)
 		},
-		forward: sinks.forward,
-		replace: sinks.replace,
 	}
 }
 
-// boardReady publishes what has waited, and lets everything after it through.
-func (r *relay) boardReady(ctx context.Context) {
-	r.lock.Lock()
-	defer r.lock.Unlock()
-	r.ready = true
-	for _, event := range r.waiting {
-		r.event(ctx, event)
-	}
-	r.waiting = nil
-	select {
-	case <-r.opened:
+// event publishes one event. What cannot be published is counted and logged.
+func (r *relay) event(ctx context.Context, event link.Event) {
+	switch event.Kind {
+	case link.Active:
+		if err := r.sinks.replace(ctx, event.Value); err != nil {
+			r.dropped.Add(1)
+			r.log.Warn("the satellite's active errors are partly unknown here", zap.Error(err))
+		}
+	case link.Variable:
+		r.variable(ctx, event)
 	default:
-		close(r.opened)
+		r.error(ctx, event)
 	}
 }
 
-// deliverOne publishes one event of a v2 link. The caller has waited for opened.
-func (r *relay) deliverOne(ctx context.Context, event Event) {
-	r.lock.Lock()
-	defer r.lock.Unlock()
-	if event.Active == nil {
-		r.event(ctx, event)
+func (r *relay) error(ctx context.Context, event link.Event) {
+	if err := r.sinks.forward(ctx, event); err != nil {
+		r.dropped.Add(1)
+		r.log.Warn("error of the satellite is dropped", zap.Bool("raised", event.Kind == link.Raised), zap.Error(err))
 		return
 	}
-	if err := r.replace(ctx, event.Active); err != nil {
-		r.status.dropped.Add(1)
-		r.log.Warn("the satellite's active errors are partly unknown here", zap.Error(err))
-	}
+	r.errors.Add(1)
+	r.watch(event)
 }
 
-// deliver takes one answer of retrieve_vars_and_errors. It returns when all of it
-// is published.
-func (r *relay) deliver(ctx context.Context, answer string) {
-	events, err := decodeRetrieved(answer)
-	if err != nil {
-		r.log.Error("the agent's answer is partly unreadable", zap.Error(err))
-		r.status.dropped.Add(1)
-	}
-	r.lock.Lock()
-	defer r.lock.Unlock()
-	if !r.ready {
-		r.waiting = append(r.waiting, events...)
-		return
-	}
-	for _, event := range events {
-		r.event(ctx, event)
-	}
-}
-
-func (r *relay) event(ctx context.Context, event Event) {
-	var err error
-	if event.Error != nil {
-		err = r.forward(ctx, event)
-	} else {
-		err = r.variable(ctx, event)
-	}
+func (r *relay) variable(ctx context.Context, event link.Event) {
+	err := r.publishVariable(ctx, event)
 	switch {
-	case err != nil && event.Error != nil:
-		r.status.dropped.Add(1)
-		r.log.Warn("error of the satellite is dropped", zap.Bool("raised", event.Raised), zap.Error(err))
 	case errors.Is(err, errUnknownVariable):
-		r.status.dropped.Add(1)
-		if r.table.First(event.Interface + "." + event.Variable) {
+		r.dropped.Add(1)
+		if r.table.First(event.Interface + "." + event.Name) {
 			r.log.Warn("a variable of the satellite is unknown on this board: its values are dropped",
-				zap.String("interface", event.Interface), zap.String("variable", event.Variable))
+				zap.String("interface", event.Interface), zap.String("variable", event.Name))
 		}
 	case err != nil:
-		r.status.dropped.Add(1)
+		r.dropped.Add(1)
 		r.log.Warn("variable of the satellite is dropped",
-			zap.String("interface", event.Interface), zap.String("variable", event.Variable), zap.Error(err))
-	case event.Error != nil:
-		r.status.errors.Add(1)
-		r.watch(event)
+			zap.String("interface", event.Interface), zap.String("variable", event.Name), zap.Error(err))
 	default:
-		r.status.variables.Add(1)
+		r.variables.Add(1)
 		r.watch(event)
-		r.status.lastVariable.Store(time.Now().UnixNano())
+		r.lastVariable.Store(time.Now().UnixNano())
 	}
 }
 
-func (r *relay) variable(ctx context.Context, event Event) error {
-	if !r.table.HasVariable(event.Interface, event.Variable) {
+func (r *relay) publishVariable(ctx context.Context, event link.Event) error {
+	if !r.table.HasVariable(event.Interface, event.Name) {
 		return errUnknownVariable
 	}
 	value := event.Value
-	switch {
-	case route.IsToken(event.Interface, event.Variable):
+	if route.IsToken(event.Interface, event.Name) {
 		token, err := route.WithConnectors(value, r.rfid)
 		if err != nil {
 			return err
 		}
 		value = token
-	case route.IsFailedUpdate(event.Interface, event.Variable, value):
+	}
+	if route.IsFailedUpdate(event.Interface, event.Name, value) {
 		r.firmwareFailed()
 	}
-	return r.publish(ctx, event.Interface, event.Variable, value)
+	return r.publish(ctx, event.Interface, event.Name, value)
+}
+
+// unreadable counts and logs an answer of the agent of which not every event can be
+// published.
+func (r *relay) unreadable(err error) {
+	r.dropped.Add(1)
+	r.log.Error("the agent's answer is partly unreadable", zap.Error(err))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
@@ -78,9 +79,9 @@ func TestAResetThatCutsTheLink(t *testing.T) {
 	}
 	agent := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
 	for name, function := range map[string]any{
-		satellite.FunctionIAmHere:  func() bool { return false },
-		satellite.FunctionIAmReady: func() {},
-		satellite.FunctionRetrieve: func() string { return `{"errors":[],"vars":[]}` },
+		link.FunctionIAmHere:  func() bool { return false },
+		link.FunctionIAmReady: func() {},
+		link.FunctionRetrieve: func() string { return `{"errors":[],"vars":[]}` },
 	} {
 		if err := agent.Bind(name, function); err != nil {
 			t.Fatal(err)

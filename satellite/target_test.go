@@ -101,15 +101,13 @@ func TestDiscoveryThatIsNotConfiguredRight(t *testing.T) {
 		{controllerParameters{Hostname: "serial:A", DiscoveryInterfaces: "eth0:1"}, "cannot be the name"},
 		{controllerParameters{Hostname: "10.0.0.1", DiscoveryInterfaces: ","}, "empty name"},
 	} {
-		c := &Controller{parameters: test.parameters}
-		c.target, _ = parseTarget(test.parameters.Hostname, 4129)
-		if err := c.findBySerial(); err == nil || !strings.Contains(err.Error(), test.says) {
+		target, _ := parseTarget(test.parameters.Hostname, 4129)
+		if _, err := newWatcher(target, test.parameters.DiscoveryInterfaces, nil); err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%+v: %v, want an error that says %q", test.parameters, err, test.says)
 		}
 	}
 	// A host needs no discovery, and gets none.
-	c := &Controller{parameters: controllerParameters{Hostname: "10.0.0.1", DiscoveryInterfaces: "eth0"}, target: target{host: "10.0.0.1"}}
-	if err := c.findBySerial(); err != nil || c.finder != nil {
-		t.Errorf("a host: %v, finder %v", err, c.finder)
+	if watcher, err := newWatcher(target{host: "10.0.0.1"}, "eth0", nil); err != nil || watcher != nil {
+		t.Errorf("a host: %v, watcher %v", err, watcher)
 	}
 }

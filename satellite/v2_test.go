@@ -17,6 +17,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
@@ -24,9 +25,9 @@ import (
 func startCabled(t *testing.T, options satelliteOptions) (*station, *cable) {
 	t.Helper()
 	options.port = freePort(t)
-	link := newCable(t, fmt.Sprintf("127.0.0.1:%d", options.port))
-	options.controllerPort = link.port()
-	return startStation(t, everesttest.NewBroker(t), options), link
+	cable := newCable(t, fmt.Sprintf("127.0.0.1:%d", options.port))
+	options.controllerPort = cable.port()
+	return startStation(t, everesttest.NewBroker(t), options), cable
 }
 
 // Each side may be an old one: what they speak is found out.
@@ -64,7 +65,7 @@ func TestAFlappingLinkLosesNothing(t *testing.T) {
 	const events, commands, flaps = 400, 60, 12
 	var lock sync.Mutex
 	executed := map[string]int{}
-	s, link := startCabled(t, satelliteOptions{answer: func(_ context.Context, call invocation) (any, error) {
+	s, cable := startCabled(t, satelliteOptions{answer: func(_ context.Context, call invocation) (any, error) {
 		lock.Lock()
 		defer lock.Unlock()
 		executed[string(call.Arguments["reservation_id"])]++
@@ -94,7 +95,7 @@ func TestAFlappingLinkLosesNothing(t *testing.T) {
 	})
 	for range flaps {
 		resumes := s.main.controller.Status().Resumes
-		link.cut()
+		cable.cut()
 		waitUntil(t, "the link is resumed", func() bool { return s.main.controller.Status().Resumes > resumes })
 	}
 	work.Wait()
@@ -148,8 +149,8 @@ func cutSpace(text string) (before, after string, found bool) {
 // A cable that is out tells nobody: both sides notice by themselves, and what
 // happened meanwhile arrives when it is back.
 func TestAPulledCableIsNoticed(t *testing.T) {
-	s, link := startCabled(t, satelliteOptions{main: map[string]any{"link_timeout_ms": 200}})
-	link.pull()
+	s, cable := startCabled(t, satelliteOptions{main: map[string]any{"link_timeout_ms": 200}})
+	cable.pull()
 	waitUntil(t, "both have noticed", func() bool {
 		return s.main.controller.Status().State == "Resuming" && s.satellite.agent.Status().State == "Resuming"
 	})
@@ -168,7 +169,7 @@ func TestAPulledCableIsNoticed(t *testing.T) {
 	if err := s.main.required("satellite").Call(t.Context(), "is_connected", nil, &connected); err != nil || connected {
 		t.Errorf("is_connected answered %v, %v", connected, err)
 	}
-	link.heal()
+	cable.heal()
 	if got := receive(t, s.arrivals, "evse_id"); got.Value != `"DE*TST*E7"` {
 		t.Errorf("arrived: %v", got)
 	}
@@ -179,8 +180,8 @@ func TestAPulledCableIsNoticed(t *testing.T) {
 
 // Beyond the window both boards start afresh.
 func TestAWindowThatPassesRestartsBoth(t *testing.T) {
-	s, link := startCabled(t, satelliteOptions{main: map[string]any{"resume_window_s": 1}})
-	link.takeOut()
+	s, cable := startCabled(t, satelliteOptions{main: map[string]any{"resume_window_s": 1}})
+	cable.takeOut()
 	expectEnd(t, s.main.process, handshake.ConnectionLost)
 	s.satellite.expectReset(t)
 }
@@ -280,7 +281,7 @@ func TestIsolationNeedsV2(t *testing.T) {
 func greet(t *testing.T, client *rpc.Client, identity uint64) (known bool) {
 	t.Helper()
 	var answer []any
-	if err := client.Call(t.Context(), satellite.FunctionLinkHello, &answer, []int{2}, identity, 1, 1500, 30_000); err != nil {
+	if err := client.Call(t.Context(), link.FunctionHello, &answer, []int{2}, identity, 1, 1500, 30_000); err != nil {
 		t.Fatal(err)
 	}
 	if len(answer) != 3 {
@@ -307,7 +308,7 @@ func TestAnAgentExecutesANumberOnce(t *testing.T) {
 		t.Error("the agent knows a controller that never came")
 	}
 	announce(t, first)
-	if err := first.Call(t.Context(), satellite.FunctionIAmReady, nil); err != nil {
+	if err := first.Call(t.Context(), link.FunctionIAmReady, nil); err != nil {
 		t.Fatal(err)
 	}
 	s.waitReady()
@@ -336,7 +337,7 @@ func TestAnAgentExecutesANumberOnce(t *testing.T) {
 	if err := second.Call(t.Context(), pause, nil, 1, 2, 60_000, "{}"); err == nil {
 		t.Error("an acknowledged command was answered")
 	}
-	if err := second.Notify(t.Context(), satellite.FunctionLinkCancel, 9); err != nil {
+	if err := second.Notify(t.Context(), link.FunctionCancel, 9); err != nil {
 		t.Fatal(err)
 	}
 	if calls := drain(s.port.calls); len(calls) != 0 {
@@ -353,18 +354,18 @@ func TestACancelledCommandEnds(t *testing.T) {
 	client := legacyController(t, s)
 	greet(t, client, 7)
 	announce(t, client)
-	if err := client.Call(t.Context(), satellite.FunctionIAmReady, nil); err != nil {
+	if err := client.Call(t.Context(), link.FunctionIAmReady, nil); err != nil {
 		t.Fatal(err)
 	}
 	s.waitReady()
 	go func() {
 		// The link must be held open, or it counts as lost.
-		for client.Call(t.Context(), satellite.FunctionLinkEvents, nil, 0, 0, 1, 0, 300) == nil {
+		for client.Call(t.Context(), link.FunctionEvents, nil, 0, 0, 1, 0, 300) == nil {
 		}
 	}()
 	call := client.Go(t.Context(), "link_command:evse_manager.pause_charging", nil, 1, 1, 60_000, "{}")
 	receive(t, s.port.calls, "the command")
-	if err := client.Notify(t.Context(), satellite.FunctionLinkCancel, 1); err != nil {
+	if err := client.Notify(t.Context(), link.FunctionCancel, 1); err != nil {
 		t.Fatal(err)
 	}
 	receive(t, call.Done, "the end of the command")
@@ -381,7 +382,7 @@ func TestACancelledCommandEnds(t *testing.T) {
 func TestAnAgentMayRefuseLegacy(t *testing.T) {
 	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{dialect: "v2"})
 	client := legacyController(t, s)
-	if err := client.Call(t.Context(), satellite.FunctionIAmHere, nil); err == nil {
+	if err := client.Call(t.Context(), link.FunctionIAmHere, nil); err == nil {
 		t.Error("a legacy controller was served")
 	}
 	greet(t, client, 7)
@@ -392,8 +393,8 @@ func TestAnAgentMayRefuseLegacy(t *testing.T) {
 
 // A journal that is full keeps what cannot be replaced.
 func TestAFullJournalMergesTelemetry(t *testing.T) {
-	s, link := startCabled(t, satelliteOptions{agent: satellite.AgentConfig{Limits: satellite.Limits{V2Events: 64}}})
-	link.takeOut()
+	s, cable := startCabled(t, satelliteOptions{agent: satellite.AgentConfig{Limits: satellite.Limits{V2Events: 64}}})
+	cable.takeOut()
 	waitUntil(t, "the agent is alone", func() bool { return s.satellite.agent.Status().State == "Resuming" })
 	provided := s.satellite.port.module.Provides("evse_manager")
 	samples := sampler{t, definitions(t)}
@@ -416,7 +417,7 @@ func TestAFullJournalMergesTelemetry(t *testing.T) {
 		status := s.satellite.agent.Status()
 		return status.GivenUp > 200 && int(status.Collected) >= 330
 	})
-	link.heal()
+	cable.heal()
 	var got []string
 	for len(got) < len(want) {
 		if arrived := receive(t, s.arrivals, "an event"); arrived.Variable == "evse_id" {

@@ -76,7 +76,6 @@ func awaitLevels(t *testing.T, address, want string) {
 }
 
 func TestServeShowsADirectory(t *testing.T) {
-	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	directory := t.TempDir()
 	healthy := func(id string) control.Status {

@@ -24,15 +24,16 @@ const browserLimit = 90 * time.Second
 // chromium is a headless browser, driven through a pair of pipes by the DevTools
 // protocol: JSON messages, each ended by a NUL.
 type chromium struct {
+	t       *testing.T // the test that uses it now
 	command *exec.Cmd
 	log     bytes.Buffer
 	orders  *os.File
 	ended   chan struct{} // the browser closed its pipe
 
-	mu      sync.Mutex
+	lock    sync.Mutex
 	number  int
 	waiting map[int]chan devtoolsMessage
-	faults  map[string][]string // by session: exceptions and console errors
+	faults  []string // what a page complained of
 }
 
 type devtoolsMessage struct {
@@ -78,7 +79,7 @@ func startChromium(t *testing.T) *chromium {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &chromium{faults: map[string][]string{}, orders: orders, ended: make(chan struct{}), waiting: map[int]chan devtoolsMessage{}}
+	b := &chromium{t: t, orders: orders, ended: make(chan struct{}), waiting: map[int]chan devtoolsMessage{}}
 	b.command = exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 		"--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
@@ -136,17 +137,17 @@ func (b *chromium) receive(answers *os.File) {
 		if json.Unmarshal(bytes.TrimSuffix(line, []byte{0}), &message) != nil {
 			continue
 		}
-		b.mu.Lock()
+		b.lock.Lock()
 		switch message.Method {
 		case "Runtime.exceptionThrown", "Log.entryAdded":
-			b.faults[message.Session] = append(b.faults[message.Session], string(message.Params))
+			b.faults = append(b.faults, string(message.Params))
 		case "":
 			if answer := b.waiting[message.ID]; answer != nil {
 				delete(b.waiting, message.ID)
 				answer <- message
 			}
 		}
-		b.mu.Unlock()
+		b.lock.Unlock()
 	}
 }
 
@@ -160,60 +161,71 @@ func (b *chromium) send(message devtoolsMessage) error {
 }
 
 // call carries out a command of the protocol.
-func (b *chromium) call(t *testing.T, session, method string, params, result any) {
-	t.Helper()
+func (b *chromium) call(session, method string, params, result any) {
+	b.t.Helper()
 	encoded, err := json.Marshal(params)
 	if err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
 	answer := make(chan devtoolsMessage, 1)
-	b.mu.Lock()
+	b.lock.Lock()
 	b.number++
 	number := b.number
 	b.waiting[number] = answer
-	b.mu.Unlock()
+	b.lock.Unlock()
 	if err := b.send(devtoolsMessage{ID: number, Session: session, Method: method, Params: encoded}); err != nil {
-		t.Fatalf("%s: %v", method, err)
+		b.t.Fatalf("%s: %v", method, err)
 	}
 	select {
 	case message := <-answer:
 		if message.Error != nil {
-			t.Fatalf("%s: %s", method, message.Error.Message)
+			b.t.Fatalf("%s: %s", method, message.Error.Message)
 		}
 		if result != nil {
 			if err := json.Unmarshal(message.Result, result); err != nil {
-				t.Fatalf("%s: %v", method, err)
+				b.t.Fatalf("%s: %v", method, err)
 			}
 		}
 	case <-b.ended:
-		t.Fatalf("%s: chromium has ended", method)
+		b.t.Fatalf("%s: chromium has ended", method)
 	case <-time.After(browserLimit):
-		t.Fatalf("%s: no answer within %s", method, browserLimit)
+		b.t.Fatalf("%s: no answer within %s", method, browserLimit)
 	}
 }
 
-// tab is a page of the browser in one test.
+// complaints are the exceptions and console errors of all pages, and forgets them.
+func (b *chromium) complaints() []string {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	faults := b.faults
+	b.faults = nil
+	return faults
+}
+
+// tab is a page of the browser.
 type tab struct {
 	*chromium
-	t       *testing.T
 	session string
 }
 
 type parameters map[string]any
 
-// open loads an address in a new tab with a window of this size.
-func (b *chromium) open(t *testing.T, address string, width, height int) *tab {
-	t.Helper()
+// open loads an address in a new tab of a size.
+func (b *chromium) open(address string, width, height int) *tab {
+	b.t.Helper()
 	var target struct {
 		TargetID string `json:"targetId"`
 	}
-	b.call(t, "", "Target.createTarget", parameters{"url": "about:blank"}, &target)
-	t.Cleanup(func() { b.call(t, "", "Target.closeTarget", parameters{"targetId": target.TargetID}, nil) })
+	b.call("", "Target.createTarget", parameters{"url": "about:blank"}, &target)
+	b.t.Cleanup(func() {
+		b.call("", "Target.closeTarget", parameters{"targetId": target.TargetID}, nil)
+		b.complaints()
+	})
 	var attached struct {
 		SessionID string `json:"sessionId"`
 	}
-	b.call(t, "", "Target.attachToTarget", parameters{"targetId": target.TargetID, "flatten": true}, &attached)
-	page := &tab{b, t, attached.SessionID}
+	b.call("", "Target.attachToTarget", parameters{"targetId": target.TargetID, "flatten": true}, &attached)
+	page := &tab{b, attached.SessionID}
 	for _, domain := range []string{"Page", "Runtime", "Log"} {
 		page.do(domain+".enable", parameters{}, nil)
 	}
@@ -221,13 +233,6 @@ func (b *chromium) open(t *testing.T, address string, width, height int) *tab {
 	page.do("Emulation.setFocusEmulationEnabled", parameters{"enabled": true}, nil)
 	page.navigate(address)
 	return page
-}
-
-// complaints returns the exceptions and console errors of the tab.
-func (p *tab) complaints() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.faults[p.session]
 }
 
 // navigate returns when what is evaluated next is evaluated in the new page.
@@ -238,7 +243,7 @@ func (p *tab) navigate(address string) {
 
 func (p *tab) do(method string, params, result any) {
 	p.t.Helper()
-	p.call(p.t, p.session, method, params, result)
+	p.call(p.session, method, params, result)
 }
 
 func (p *tab) size(width, height int) {
@@ -250,18 +255,6 @@ func (p *tab) size(width, height int) {
 func (p *tab) media(feature, value string) {
 	p.t.Helper()
 	p.do("Emulation.setEmulatedMedia", parameters{"features": []parameters{{"name": feature, "value": value}}}, nil)
-}
-
-// hurry makes timers and clock of the pages that the tab loads next run faster.
-func (p *tab) hurry(factor int) {
-	p.t.Helper()
-	script := fmt.Sprintf(`for (const name of ["setTimeout", "setInterval"]) {
-		const real = window[name];
-		window[name] = (run, wait) => real(run, wait / %[1]d);
-	}
-	const now = performance.now.bind(performance);
-	performance.now = () => %[1]d * now();`, factor)
-	p.do("Page.addScriptToEvaluateOnNewDocument", parameters{"source": script}, nil)
 }
 
 // evaluate runs an expression in the page; a promise is awaited.

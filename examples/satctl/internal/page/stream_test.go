@@ -53,7 +53,6 @@ func stream(t *testing.T, address string) (next func() (kind, data string)) {
 }
 
 func TestEventsArriveLive(t *testing.T) {
-	t.Parallel()
 	source := newFakeStation()
 	source.answer("a.sock", controllerStatus("connector_1", noon))
 	station, address := serve(t, source, ServerConfig{})
@@ -72,7 +71,6 @@ func TestEventsArriveLive(t *testing.T) {
 }
 
 func TestOpenPagesAreBounded(t *testing.T) {
-	t.Parallel()
 	station, address := serve(t, newFakeStation(), ServerConfig{})
 	awaitBoards(t, station, 0)
 	subscription := station.subscribe()
@@ -98,7 +96,6 @@ func TestOpenPagesAreBounded(t *testing.T) {
 
 // A page that does not read is let go, and nobody waits for it.
 func TestPageThatDoesNotRead(t *testing.T) {
-	t.Parallel()
 	source := newFakeStation()
 	for i := range 40 {
 		status := controllerStatus(fmt.Sprintf("connector_%d", i), noon)

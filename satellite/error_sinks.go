@@ -1,0 +1,140 @@
+package satellite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/remotechargeport/remotechargeport/everest/schema"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
+)
+
+var (
+	errUnknownVariable = errors.New("not in the route table")
+	errUnknownError    = errors.New("interface satellite does not declare the error's type")
+)
+
+// errorSink is an implementation of the controller that raises the satellite's
+// errors on the main board. declared is nil where its interface is not known.
+type errorSink struct {
+	provided *everest.Provided
+	declared *schema.Interface
+}
+
+func (s errorSink) takes(errorType string) bool {
+	return s.declared == nil || s.declared.HasErrorType(errorType)
+}
+
+// errorSinks decide where an error of the satellite is raised: an interface of the
+// configuration key tunnel has the errors that it declares, of the module that it
+// is tunnelled from; `satellite` has all others.
+type errorSinks struct {
+	// self is the own module: its errors are not the satellite's.
+	self      string
+	satellite errorSink
+	extras    map[string]errorSink
+
+	mu      sync.Mutex
+	origins map[everest.Origin]string // extras by what they are tunnelled from
+}
+
+// open connects the sinks to the module's implementations. The zero value has none.
+func (s *errorSinks) open(module *everest.Module, routes []route.Route, definitions *schema.Definitions) {
+	sink := func(id, name string) errorSink {
+		declared, _ := definitions.Interface(name)
+		return errorSink{module.Provides(id), declared}
+	}
+	s.self, s.satellite, s.extras = module.ID(), sink(route.Satellite, route.Satellite), make(map[string]errorSink)
+	for _, r := range routes {
+		if r.Extra {
+			s.extras[r.ID] = sink(r.ID, r.Interface)
+		}
+	}
+}
+
+// follow takes from the agent's offer where the extras are tunnelled from.
+func (s *errorSinks) follow(theirs route.Summary) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.origins = make(map[everest.Origin]string)
+	for id, described := range theirs {
+		if described.Module != "" {
+			s.origins[everest.Origin{ModuleID: described.Module, ImplementationID: described.Implementation}] = id
+		}
+	}
+}
+
+// of returns the sink of an error.
+func (s *errorSinks) of(e everest.Error) errorSink {
+	s.mu.Lock()
+	id := s.origins[everest.Origin{ModuleID: e.Origin.ModuleID, ImplementationID: e.Origin.ImplementationID}]
+	s.mu.Unlock()
+	if sink, extra := s.extras[id]; extra && sink.takes(e.Type) {
+		return sink
+	}
+	return s.satellite
+}
+
+// forward raises or clears an error of a satellite's module on the main board,
+// with the type, sub type, origin, uuid and time that it has there.
+func (s *errorSinks) forward(ctx context.Context, event link.Event) error {
+	var raised everest.Error
+	if err := json.Unmarshal(event.Value, &raised); err != nil {
+		return fmt.Errorf("error object cannot be read: %w", err)
+	}
+	sink := s.of(raised)
+	if !sink.takes(raised.Type) {
+		return fmt.Errorf("%s: %w", raised.Type, errUnknownError)
+	}
+	if event.Kind == link.Raised {
+		return sink.provided.RaiseForwarded(ctx, raised)
+	}
+	return sink.provided.ClearForwarded(ctx, raised)
+}
+
+// replace makes the satellite's active errors those of the list: it clears what
+// is not on it, and raises what is missing.
+func (s *errorSinks) replace(ctx context.Context, list json.RawMessage) error {
+	var active []everest.Error
+	if err := json.Unmarshal(list, &active); err != nil {
+		return fmt.Errorf("list of active errors cannot be read: %w", err)
+	}
+	wanted := make(map[*everest.Provided][]everest.Error)
+	for _, e := range active {
+		sink := s.of(e).provided
+		wanted[sink] = append(wanted[sink], e)
+	}
+	failures := []error{s.satellite.replace(ctx, s.self, wanted[s.satellite.provided])}
+	for _, sink := range s.extras {
+		failures = append(failures, sink.replace(ctx, s.self, wanted[sink.provided]))
+	}
+	return errors.Join(failures...)
+}
+
+func (s errorSink) replace(ctx context.Context, self string, active []everest.Error) error {
+	var failures []error
+	known := s.provided.ActiveErrors()
+	for _, old := range known {
+		if old.Origin.ModuleID == self || slices.ContainsFunc(active, func(e everest.Error) bool { return link.SameError(e, old) }) {
+			continue
+		}
+		failures = append(failures, s.provided.ClearForwarded(ctx, old))
+	}
+	for _, e := range active {
+		if slices.ContainsFunc(known, func(old everest.Error) bool { return link.SameError(e, old) }) {
+			continue
+		}
+		if !s.takes(e.Type) {
+			failures = append(failures, fmt.Errorf("%s: %w", e.Type, errUnknownError))
+			continue
+		}
+		failures = append(failures, s.provided.RaiseForwarded(ctx, e))
+	}
+	return errors.Join(failures...)
+}

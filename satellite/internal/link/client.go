@@ -1,0 +1,342 @@
+package link
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
+)
+
+// ClientConfig is what the controller's end of a link is made of.
+type ClientConfig struct {
+	// Protocol has the times of the handshake, and what it speaks.
+	Protocol handshake.ControllerConfig
+	// CommandTimeout bounds each command and push.
+	CommandTimeout time.Duration
+	// Peer names the satellite in the log.
+	Peer   string
+	Logger *zap.Logger
+	MainBoard
+}
+
+// MainBoard is what the controller's end of a link needs of its board.
+type MainBoard struct {
+	// Dial connects to the satellite, wherever it is.
+	Dial func(context.Context) (*rpc.Client, error)
+	// Connected follows each connection that was made, and may close it.
+	Connected func(*rpc.Client)
+	// NotConnected follows an attempt that failed, or a connection that the agent
+	// closed before both sides had agreed.
+	NotConnected func(error)
+	// Disconnected follows the end of a connection that this board did not close.
+	Disconnected func(error)
+	// Compare tells the agent what this board tunnels, before anything is relayed.
+	// exchange calls the agent's function for that.
+	Compare func(ctx context.Context, dialect handshake.Dialect, exchange func(context.Context, string) (string, error))
+	// Publish publishes an event of the satellite. It is called for one event after
+	// the other, from the moment when the board is ready.
+	Publish func(context.Context, Event)
+	// Unreadable follows an answer of which not everything can be published.
+	Unreadable func(error)
+	// Established follows an agreement or a resumption, Isolated a port that goes
+	// out of service.
+	Established func(resumed bool)
+	Isolated    func(handshake.Reason)
+	// Changed follows each step of the handshake.
+	Changed func(ClientState)
+}
+
+// ClientState is where the controller's end of a link is after a step of the
+// handshake.
+type ClientState struct {
+	State   handshake.State
+	Dialect handshake.Dialect
+	Reason  handshake.Reason
+	// LastEnd is why the newest connection ended, nil where this board ended it.
+	LastEnd error
+}
+
+// Client is the controller's end of a link: it connects, agrees with an agent,
+// carries commands to it and queues its events. Its methods may be called from
+// any goroutine.
+type Client struct {
+	config  ClientConfig
+	log     *zap.Logger
+	loop    *loop
+	keeper  keeper
+	queue   *Queue
+	machine *handshake.Controller // stepped by the loop alone
+	// instance is this process's instance id, epoch the number of the agreement
+	// that v2 keeps or tries.
+	instance uint64
+	epoch    atomic.Uint64
+	// spoken is the handshake.Dialect of the newest connection, as far as it is known.
+	spoken atomic.Uint32
+	// agreed is closed when both sides have agreed, or the port is isolated; ready
+	// when this board is ready.
+	agreed, ready chan struct{}
+	readyOnce     sync.Once
+	running       sync.WaitGroup
+
+	state                        atomic.Uint32
+	resumes, isolations, evicted atomic.Uint64
+}
+
+// NewClient returns a client that Run starts.
+func NewClient(config ClientConfig) *Client {
+	c := &Client{
+		config: config, log: config.Logger, queue: NewQueue(), machine: handshake.NewController(config.Protocol),
+		instance: newInstanceID(), agreed: make(chan struct{}), ready: make(chan struct{}),
+	}
+	c.loop = newLoop(c.machine, c.perform, c.settled)
+	return c
+}
+
+// Run drives the link until the protocol ends this process, and returns how. When
+// the context ends it says good-bye to the agent first. It returns when nothing
+// of the link runs any more.
+func (c *Client) Run(ctx context.Context) (handshake.ExitProcess, error) {
+	c.running.Go(func() {
+		select {
+		case <-c.ready:
+			c.queue.Run(c.loop.ended, c.config.Publish)
+		case <-c.loop.ended:
+		}
+	})
+	defer c.running.Wait()
+	return c.loop.run(ctx)
+}
+
+// Start begins the protocol, and waits until both sides have agreed or the port is
+// isolated.
+func (c *Client) Start(ctx context.Context) error { return c.loop.start(ctx, c.agreed) }
+
+// Ask has alive called by the loop that drives the link.
+func (c *Client) Ask(alive func()) { c.loop.ask(alive) }
+
+// Ended is closed when the protocol has ended.
+func (c *Client) Ended() <-chan struct{} { return c.loop.ended }
+
+// BoardReady begins publishing.
+func (c *Client) BoardReady() {
+	c.readyOnce.Do(func() { close(c.ready) })
+	c.loop.post(handshake.BoardReady{})
+}
+
+// FirmwareFailed ends the expectation that the satellite goes down for an update.
+func (c *Client) FirmwareFailed() { c.loop.post(handshake.FirmwareFailed{}) }
+
+// AddTask has something done between the events that wait to be published.
+func (c *Client) AddTask(task func(context.Context)) { c.queue.AddTask(task) }
+
+// Call has a command carried out on the satellite and returns its result. Besides
+// the command's own error it fails with ErrIsolated, ErrNotConnected or
+// ErrNotTunnelled, and with net.ErrClosed where the reply was lost.
+func (c *Client) Call(ctx context.Context, r route.Route, command route.Command, arguments everest.Args) (json.RawMessage, error) {
+	w := c.keeper.way()
+	switch {
+	case w.isolated:
+		return nil, ErrIsolated
+	case w.dialect == nil:
+		return nil, errNoLink
+	}
+	if command.Effect == route.Resets {
+		c.loop.postAndWait(handshake.ResetForwarded{})
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.config.CommandTimeout)
+	defer cancel()
+	result, err := w.dialect.call(ctx, r, command, arguments)
+	switch {
+	case command.Derived && errors.Is(err, rpc.ErrMethodNotFound):
+		return nil, ErrNotTunnelled
+	case err != nil:
+		return nil, err
+	case command.AcceptsUpdate(result):
+		c.loop.postAndWait(handshake.FirmwareAccepted{})
+	}
+	return result, nil
+}
+
+// Push publishes a variable of the main board on the satellite. It waits for the
+// first agreement.
+func (c *Client) Push(ctx context.Context, push route.Push, value json.RawMessage) error {
+	if err := waitFor(ctx, c.agreed); err != nil {
+		return err
+	}
+	w := c.keeper.way()
+	if w.dialect == nil {
+		return ErrNotConnected
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.config.CommandTimeout)
+	defer cancel()
+	return w.dialect.push(ctx, push, value)
+}
+
+// Ping makes a round trip to the agent, or waits for one, and returns the function
+// that it measured.
+func (c *Client) Ping(ctx context.Context) (took time.Duration, dialect handshake.Dialect, function string, err error) {
+	w := c.keeper.way()
+	if w.client == nil {
+		return 0, 0, "", ErrNotConnected
+	}
+	took, err = w.dialect.ping(ctx, w.client)
+	return took, w.dialect.name(), w.dialect.pingFunction(), err
+}
+
+// PeerStatus returns the agent's status as JSON. There is none in the legacy
+// dialect.
+func (c *Client) PeerStatus(ctx context.Context) (text string, dialect handshake.Dialect, err error) {
+	w := c.keeper.way()
+	switch {
+	case w.client == nil:
+		return "", 0, ErrNotConnected
+	case w.dialect.name() == handshake.Legacy:
+		return "", handshake.Legacy, nil
+	}
+	return text, w.dialect.name(), w.client.Call(ctx, FunctionStatus, &text)
+}
+
+// ClientStats is a snapshot of a Client.
+type ClientStats struct {
+	State handshake.State
+	// Connected reports whether commands reach the satellite.
+	Connected bool
+	// Linked reports whether there is a link, or one that is being resumed, in
+	// Dialect.
+	Linked  bool
+	Dialect handshake.Dialect
+	// Resumes, Isolations and Evicted count resumptions, isolations of the port,
+	// and the events that found no room on the satellite.
+	Resumes, Isolations, Evicted uint64
+	// Backlog is how many events wait to be published.
+	Backlog int
+	// Latency sums up the round trips of this link, nil without any.
+	Latency *control.Latency
+}
+
+// Stats returns a snapshot.
+func (c *Client) Stats() ClientStats {
+	w := c.keeper.way()
+	stats := ClientStats{
+		State:     handshake.State(c.state.Load()),
+		Connected: w.client != nil,
+		Resumes:   c.resumes.Load(), Isolations: c.isolations.Load(), Evicted: c.evicted.Load(), Backlog: c.queue.Len(),
+	}
+	if link := c.keeper.link(); link != nil {
+		stats.Linked, stats.Dialect = true, link.name()
+		if stats.Connected {
+			stats.Latency = link.roundTrips().Latency()
+		}
+	}
+	return stats
+}
+
+// Conn returns the newest connection, whether there is a link or not, or nil.
+func (c *Client) Conn() *rpc.Client { return c.keeper.current() }
+
+// CanResume reports whether a link waits to be resumed, or may have to.
+func (c *Client) CanResume() bool {
+	link := c.keeper.link()
+	return link != nil && link.resumable()
+}
+
+// perform carries out one action of the handshake.
+func (c *Client) perform(action handshake.Action) error {
+	switch action := action.(type) {
+	case handshake.Connect:
+		ctx, conn := c.keeper.open(action.Conn)
+		c.running.Go(func() { c.connect(ctx, conn) })
+	case handshake.Disconnect:
+		c.keeper.abandon(action.Conn)
+	case handshake.Call:
+		c.keeper.do(action.Conn, func(ctx context.Context, conn *rpc.Client) { c.call(ctx, action.Conn, conn, action.Function) })
+	case handshake.Establish:
+		c.establish(action.Conn, action.Dialect)
+	case handshake.InitDone:
+		// A legacy link that ends init comes without Establish.
+		if c.machine.State() != handshake.OutOfService && c.machine.Dialect() == handshake.Legacy {
+			c.establish(0, handshake.Legacy)
+		}
+		close(c.agreed)
+	case handshake.Resume:
+		c.resumes.Add(1)
+		c.proceed(action.Conn, c.keeper.link(), true)
+	case handshake.Isolate:
+		c.isolations.Add(1)
+		c.keeper.isolate()
+		c.config.Isolated(action.Reason)
+	default:
+		return fmt.Errorf("satellite: the controller cannot carry out %v", action)
+	}
+	return nil
+}
+
+// establish begins a link.
+func (c *Client) establish(id handshake.ConnID, spoken handshake.Dialect) {
+	shared := reporter{post: c.loop.post, ended: c.loop.ended, log: c.log}
+	var link dialect
+	if spoken == handshake.V2 {
+		link = &epoch{
+			reporter: shared, keeper: &c.keeper, queue: c.queue, timeout: c.config.Protocol.HeartbeatTimeout, evict: c.evict,
+		}
+	} else {
+		link = &legacyClient{reporter: shared, keeper: &c.keeper, publish: c.publishUnique, unreadable: c.config.Unreadable}
+	}
+	c.proceed(id, link, false)
+}
+
+// proceed lets commands through on a connection, and in v2 the events.
+func (c *Client) proceed(id handshake.ConnID, link dialect, resumed bool) {
+	c.keeper.agree(link)
+	c.config.Established(resumed)
+	if link.name() == handshake.V2 {
+		c.keeper.do(id, func(ctx context.Context, conn *rpc.Client) { link.events(ctx, id, conn) })
+	}
+}
+
+// settled follows each step of the handshake.
+func (c *Client) settled(state handshake.State) {
+	c.config.Changed(ClientState{
+		State: state, Dialect: c.machine.Dialect(), Reason: c.machine.Reason(), LastEnd: c.keeper.lastEnd(),
+	})
+	c.state.Store(uint32(state))
+	c.epoch.Store(c.machine.Epoch())
+	c.spoken.Store(uint32(c.machine.Dialect()))
+	switch state {
+	case handshake.Parted, handshake.Leaving, handshake.Ended:
+		c.keeper.finish()
+	}
+}
+
+// evict follows the agent's count of evicted events.
+func (c *Client) evict(total uint64) {
+	if c.evicted.Swap(total) < total {
+		c.log.Warn("the satellite's journal was full: values were given up", zap.Uint64("given_up", total))
+	}
+}
+
+// publishUnique queues events that the agent has forgotten, and waits until they
+// are published. Before this board is ready it does not wait.
+func (c *Client) publishUnique(batch Batch) {
+	c.queue.AddUnique(batch)
+	if batch.Count == 0 || !closed(c.ready) {
+		return
+	}
+	published := make(chan struct{})
+	c.queue.AddTask(func(context.Context) { close(published) })
+	select {
+	case <-published:
+	case <-c.loop.ended:
+	}
+}

@@ -1,0 +1,175 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/handshake"
+)
+
+// machine is a role of package handshake.
+type machine interface {
+	Step(handshake.Event) []handshake.Action
+	State() handshake.State
+}
+
+// loop drives a machine: one goroutine feeds it events, carries out its actions
+// in order, and keeps its timers. An event posted while the loop does not run is
+// dropped.
+type loop struct {
+	machine machine
+	// perform carries out one action that is neither a timer nor the end. Its
+	// error ends the loop.
+	perform func(handshake.Action) error
+	// settled runs after all actions of one event.
+	settled func(handshake.State)
+
+	events chan posted
+	// questions are the watchdog's: the loop calls them between two events.
+	questions chan func()
+	ended     chan struct{}
+	deadlines map[handshake.Timer]time.Time
+}
+
+type posted struct {
+	event     handshake.Event
+	processed chan struct{} // nil when nobody waits
+}
+
+func newLoop(m machine, perform func(handshake.Action) error, settled func(handshake.State)) *loop {
+	return &loop{
+		machine: m, perform: perform, settled: settled,
+		events: make(chan posted, 16), questions: make(chan func(), 1), ended: make(chan struct{}),
+		deadlines: make(map[handshake.Timer]time.Time),
+	}
+}
+
+// post hands an event to the loop. It waits for room, but not beyond the loop's
+// end. It must not be called from perform.
+func (l *loop) post(event handshake.Event) {
+	select {
+	case l.events <- posted{event: event}:
+	case <-l.ended:
+	}
+}
+
+// ask has alive called by the loop, and does not wait for that. While a question
+// is open further ones are dropped.
+func (l *loop) ask(alive func()) {
+	select {
+	case l.questions <- alive:
+	default:
+	}
+}
+
+// postAndWait returns once the event's actions have been carried out.
+func (l *loop) postAndWait(event handshake.Event) {
+	processed := make(chan struct{})
+	select {
+	case l.events <- posted{event, processed}:
+	case <-l.ended:
+		return
+	}
+	select {
+	case <-processed:
+	case <-l.ended:
+	}
+}
+
+// ErrEnded ends an init that waits for a peer when the protocol has ended. The
+// reason is what run returns.
+var ErrEnded = errors.New("satellite: the handshake has ended")
+
+// start begins the protocol and waits until both sides have agreed. A module's
+// init does that.
+func (l *loop) start(ctx context.Context, agreed <-chan struct{}) error {
+	l.post(handshake.Start{})
+	select {
+	case <-agreed:
+		return nil
+	case <-l.ended:
+		return ErrEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run drives the machine until it ends its process, and returns how: the status
+// is 0 or 1. When the context ends the machine gets Stop, and may take its time to
+// say good-bye. An error is one of perform.
+func (l *loop) run(ctx context.Context) (handshake.ExitProcess, error) {
+	defer close(l.ended)
+	stop := ctx.Done()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(l.untilNext())
+		var next posted
+		select {
+		case next = <-l.events:
+		case alive := <-l.questions:
+			alive()
+			continue
+		case <-stop:
+			stop = nil
+			next.event = handshake.Stop{}
+		case <-timer.C:
+			fired, due := l.takeDue()
+			if !due {
+				continue
+			}
+			next.event = handshake.TimerFired{Timer: fired}
+		}
+		end, err := l.carryOut(l.machine.Step(next.event))
+		if next.processed != nil {
+			close(next.processed)
+		}
+		if end != nil || err != nil {
+			if end == nil {
+				end = &handshake.ExitProcess{Status: 1}
+			}
+			return *end, err
+		}
+	}
+}
+
+func (l *loop) carryOut(actions []handshake.Action) (*handshake.ExitProcess, error) {
+	var end *handshake.ExitProcess
+	for _, action := range actions {
+		switch action := action.(type) {
+		case handshake.StartTimer:
+			l.deadlines[action.Timer] = time.Now().Add(action.After)
+		case handshake.StopTimer:
+			delete(l.deadlines, action.Timer)
+		case handshake.ExitProcess:
+			end = &action
+		default:
+			if err := l.perform(action); err != nil {
+				return nil, err
+			}
+		}
+	}
+	l.settled(l.machine.State())
+	return end, nil
+}
+
+// untilNext returns how long the earliest timer still runs, an hour when none does.
+func (l *loop) untilNext() time.Duration {
+	next := time.Hour
+	for _, deadline := range l.deadlines {
+		next = min(next, time.Until(deadline))
+	}
+	return max(next, 0)
+}
+
+func (l *loop) takeDue() (handshake.Timer, bool) {
+	now := time.Now()
+	for timer, deadline := range l.deadlines {
+		if !deadline.After(now) {
+			delete(l.deadlines, timer)
+			return timer, true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,307 @@
+package link
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
+)
+
+// ServerConfig is what the agent's end of a link is made of.
+type ServerConfig struct {
+	// Protocol has the times of the handshake, and what it speaks.
+	Protocol handshake.AgentConfig
+	// CommandTimeout bounds each command.
+	CommandTimeout time.Duration
+	Limits         Limits
+	Routes         []route.Route
+	Logger         *zap.Logger
+	Admission      Admission
+	SatelliteBoard
+}
+
+// Admission decides who may connect, and what a peer may do that nobody has
+// authenticated. admission.Policy is one.
+type Admission interface {
+	ProtectServer(*rpc.ServerConfig)
+	Admit(session *rpc.Session, agreed bool) bool
+	Claim(session *rpc.Session, agreed bool) bool
+	Leave(*rpc.Session)
+	Heard(*rpc.Session)
+	RefusesPrivileged(session *rpc.Session, function string) bool
+	RefusesTakeover(session *rpc.Session, function string, agreed bool, timeout time.Duration) bool
+}
+
+// SatelliteBoard is what the agent's end of a link needs of its board.
+type SatelliteBoard struct {
+	// Listen opens the agent's port.
+	Listen func() (net.Listener, error)
+	// Listening follows a port that is open.
+	Listening func()
+	// Execute carries out a command, Publish publishes a variable of the main board.
+	Execute func(context.Context, route.Route, route.Command, everest.Args) (json.RawMessage, error)
+	Publish func(ctx context.Context, id, name string, value json.RawMessage) error
+	// Connected reports whether the requirement of a route is connected.
+	Connected func(id string) bool
+	// LegacyFilter is called for each poll of a legacy controller, and returns what
+	// reports whether that controller can publish an event.
+	LegacyFilter func() func(Event) bool
+	// Compare takes the main board's summary of its routes and returns this board's.
+	Compare func(summary string) (string, error)
+	// Status returns the module's status as JSON.
+	Status func(context.Context) (string, error)
+	// Reset resets the board. It returns an error where that is refused.
+	Reset func(context.Context) error
+	// Fail ends the module.
+	Fail func(error)
+	// Changed follows each step of the handshake.
+	Changed func(ServerState)
+}
+
+// ServerState is where the agent's end of a link is after a step of the handshake.
+type ServerState struct {
+	State   handshake.State
+	Dialect handshake.Dialect
+	Reason  handshake.Reason
+	// ResumeWindow is how long a link without a connection may be resumed.
+	ResumeWindow time.Duration
+}
+
+// Server is the agent's end of a link: it serves one controller, carries out its
+// commands and hands the events of the journal over. Its methods may be called
+// from any goroutine.
+type Server struct {
+	config  ServerConfig
+	log     *zap.Logger
+	work    work
+	v2      v2Server
+	conns   conns
+	journal *Journal
+	machine *handshake.Agent // stepped by the loop alone
+	// server is nil until the handshake opens the port.
+	server   *rpc.Server
+	instance uint64
+	// agreed is closed when both sides have agreed.
+	agreed  chan struct{}
+	running sync.WaitGroup
+
+	state                              atomic.Uint32
+	listenAddress, controller, dialect atomic.Pointer[string]
+	resumes                            atomic.Uint64
+}
+
+// NewServer returns a server that Run starts.
+func NewServer(config ServerConfig) *Server {
+	s := &Server{
+		config: config, log: config.Logger, journal: NewJournal(config.Limits),
+		machine: handshake.NewAgent(config.Protocol), instance: newInstanceID(), agreed: make(chan struct{}),
+	}
+	loop := newLoop(s.machine, s.perform, s.settled)
+	s.work = work{config: &s.config, log: s.log, loop: loop, conns: &s.conns, journal: s.journal}
+	s.v2 = v2Server{work: &s.work, started: time.Now()}
+	return s
+}
+
+// Run drives the link until the protocol ends this process, and returns how. It
+// returns when nothing of the link runs any more.
+func (s *Server) Run(ctx context.Context) (handshake.ExitProcess, error) {
+	end, err := s.work.loop.run(ctx)
+	s.work.executor.close()
+	s.running.Wait()
+	return end, err
+}
+
+// Start begins the protocol, and waits until both sides have agreed.
+func (s *Server) Start(ctx context.Context) error { return s.work.loop.start(ctx, s.agreed) }
+
+// Ask has alive called by the loop that drives the link.
+func (s *Server) Ask(alive func()) { s.work.loop.ask(alive) }
+
+// Ended is closed when the protocol has ended.
+func (s *Server) Ended() <-chan struct{} { return s.work.loop.ended }
+
+// BoardReady follows a board that is ready.
+func (s *Server) BoardReady() { s.work.loop.post(handshake.BoardReady{}) }
+
+// FirmwareFailed ends the expectation that this board goes down for an update.
+func (s *Server) FirmwareFailed() { s.work.loop.post(handshake.FirmwareFailed{}) }
+
+// Record keeps an event for the controller.
+func (s *Server) Record(event Event) { s.evicted(s.journal.Append(event)) }
+
+// RecordError keeps an error that was raised or cleared for the controller.
+func (s *Server) RecordError(event everest.ErrorEvent) { s.evicted(s.journal.AppendError(event)) }
+
+// evicted logs what a full journal lost, and posts that the controller counts as
+// lost where that was more than values which newer ones replace.
+func (s *Server) evicted(cost Eviction) {
+	if cost.FirstSuperseded {
+		s.log.Warn("the journal is full: of some variables only the newest value is kept from here on", zap.Error(cost.Full))
+	}
+	if cost.FirstOldest {
+		s.log.Error("no controller takes the events: the oldest are given up from here on", zap.Error(cost.Full))
+	}
+	if cost.Overflow {
+		s.work.loop.post(handshake.JournalFull{})
+	}
+}
+
+// ServerStats is a snapshot of a Server.
+type ServerStats struct {
+	State handshake.State
+	// ListenAddress is that of the open port, Controller that of the last
+	// controller that announced itself, and Dialect what both sides agreed on; each
+	// is empty before.
+	ListenAddress, Controller, Dialect string
+	// Resumes, Commands and CommandErrors count resumptions, commands, and those
+	// that failed.
+	Resumes, Commands, CommandErrors uint64
+	Journal                          JournalStats
+}
+
+// Stats returns a snapshot.
+func (s *Server) Stats() ServerStats {
+	return ServerStats{
+		State:         handshake.State(s.state.Load()),
+		ListenAddress: text(&s.listenAddress), Controller: text(&s.controller), Dialect: text(&s.dialect),
+		Resumes: s.resumes.Load(), Commands: s.work.commands.Load(), CommandErrors: s.work.commandErrors.Load(),
+		Journal: s.journal.Stats(),
+	}
+}
+
+func text(pointer *atomic.Pointer[string]) string {
+	if value := pointer.Load(); value != nil {
+		return *value
+	}
+	return ""
+}
+
+// perform carries out one action of the handshake.
+func (s *Server) perform(action handshake.Action) error {
+	switch action := action.(type) {
+	case handshake.OpenServer:
+		return s.open()
+	case handshake.RegisterWork:
+		return s.registerWork()
+	case handshake.Reply:
+		if action.Function == handshake.Hello && action.Known && closed(s.agreed) {
+			s.resumes.Add(1)
+			s.evicted(s.journal.AppendActive())
+		}
+		s.conns.reply(action)
+	case handshake.CloseNow:
+		s.log.Debug("connection dropped", zap.String("controller", text(&s.controller)))
+		s.conns.closeNow(action.Conn)
+	case handshake.CloseAfterReply:
+		s.conns.closeAfterReply(action.Conn)
+	case handshake.InitDone:
+		s.agree(s.machine.Dialect())
+	case handshake.StopServer:
+		s.running.Go(s.stop)
+	case handshake.ResetSystem:
+		s.log.Info("asking this board's system for a reset", zap.Stringer("reason", action.Reason))
+		s.running.Go(s.reset)
+	default:
+		return fmt.Errorf("satellite: the agent cannot carry out %v", action)
+	}
+	return nil
+}
+
+// agree follows the first agreement with a controller.
+func (s *Server) agree(dialect handshake.Dialect) {
+	name := dialect.String()
+	s.dialect.Store(&name)
+	s.journal.SetDialect(dialect)
+	if dialect == handshake.V2 {
+		s.evicted(s.journal.AppendActive())
+	}
+	close(s.agreed)
+}
+
+// settled follows each step of the handshake.
+func (s *Server) settled(state handshake.State) {
+	peer := s.machine.Peer()
+	s.config.Changed(ServerState{
+		State: state, Dialect: s.machine.Dialect(), Reason: s.machine.Reason(), ResumeWindow: peer.ResumeWindow,
+	})
+	s.state.Store(uint32(state))
+	s.v2.settle(s.machine.Conn(), peer.HeartbeatTimeout)
+	s.conns.release()
+}
+
+// open opens the port.
+func (s *Server) open() error {
+	listener, err := s.config.Listen()
+	if err != nil {
+		return err
+	}
+	address := listener.Addr().String()
+	s.listenAddress.Store(&address)
+	config := rpc.ServerConfig{
+		Order:  rpc.OrderPerMethod,
+		Logger: s.log,
+		OnSession: func(session *rpc.Session) {
+			if s.config.Admission.Admit(session, closed(s.agreed)) {
+				s.conns.begin(session)
+			}
+		},
+		OnSessionEnd: func(session *rpc.Session, _ error) {
+			s.config.Admission.Leave(session)
+			if id := s.conns.end(session); id != 0 {
+				s.work.loop.post(handshake.Disconnected{Conn: id})
+			}
+		},
+	}
+	s.config.Admission.ProtectServer(&config)
+	s.server = rpc.NewServer(config)
+	if err := s.registerSynchronisation(); err != nil {
+		listener.Close()
+		return err
+	}
+	s.config.Listening()
+	s.running.Go(func() {
+		if err := s.server.Serve(context.Background(), listener); err != nil && !errors.Is(err, net.ErrClosed) {
+			s.config.Fail(fmt.Errorf("satellite: the agent's port failed: %w", err))
+		}
+	})
+	return nil
+}
+
+// stop lets replies that were given out first, but not for longer than a peer that
+// does not read may take.
+func (s *Server) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.server.Shutdown(ctx) != nil {
+		s.server.Close()
+	}
+}
+
+// resetTimeout bounds the call that resets this board.
+const resetTimeout = 30 * time.Second
+
+// reset resets this board, and this process with it.
+func (s *Server) reset() {
+	ctx, cancel := context.WithTimeout(context.Background(), resetTimeout)
+	defer cancel()
+	err := s.config.Reset(ctx)
+	switch {
+	case errors.Is(err, net.ErrClosed):
+		// EVerest's System ends itself instead of replying, and the manager then ends this module.
+		s.log.Info("this board goes down with the reset", zap.Error(err))
+	case err != nil:
+		s.log.Error("this board's system did not take the reset", zap.Error(err))
+		s.work.loop.post(handshake.ResetRefused{})
+	}
+}

@@ -1,0 +1,408 @@
+package link
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/rpc"
+)
+
+// This file is the wire of v2, which doc/link-v2.md specifies. Boards of
+// different releases meet on it: testdata/wire-v2.txt holds its bytes.
+
+// Functions of v2.
+const (
+	FunctionHello  = "link_hello"
+	FunctionEvents = "link_events"
+	FunctionPush   = "link_push"
+	FunctionCancel = "link_cancel"
+	FunctionPing   = "link_ping"
+	FunctionStatus = "link_status"
+	// prefixCommand precedes "<interface>.<command>".
+	prefixCommand = "link_command:"
+)
+
+// CommandFunction returns the function that carries a command.
+func CommandFunction(route, command string) string { return prefixCommand + route + "." + command }
+
+// Versions of v2 as link_hello negotiates them.
+const (
+	// versionTexts answers a refusal as a text alone.
+	versionTexts = 2
+	// versionCodes answers a refusal as a map with a code beside the text.
+	versionCodes = 3
+)
+
+// Hello is the controller's call of link_hello.
+type Hello struct {
+	Versions []uint64
+	// Instance and Epoch name the controller's side of the link.
+	Instance, Epoch uint64
+	// Silence and Window are the times in which the controller and the agent
+	// take each other for gone and for lost.
+	Silence, Window time.Duration
+}
+
+// newHello returns the call of this release.
+func newHello(instance, epoch uint64, silence, window time.Duration) Hello {
+	return Hello{Versions: []uint64{versionTexts, versionCodes}, Instance: instance, Epoch: epoch, Silence: silence, Window: window}
+}
+
+func (h Hello) arguments() []any {
+	return []any{h.Versions, h.Instance, h.Epoch, h.Silence.Milliseconds(), h.Window.Milliseconds()}
+}
+
+// Bounds of the times that a controller may ask for.
+const (
+	minSilence, maxSilence = 200 * time.Millisecond, time.Minute
+	minWindow, maxWindow   = time.Second, 10 * time.Minute
+)
+
+// readHello reads the call and brings its times within their bounds.
+func readHello(request *rpc.Request) (hello Hello, err error) {
+	var silence, window uint64
+	err = request.Decode(&hello.Versions, &hello.Instance, &hello.Epoch, &silence, &window)
+	hello.Silence = between(minSilence, silence, maxSilence)
+	hello.Window = between(minWindow, window, maxWindow)
+	return hello, err
+}
+
+// version returns the highest version that both sides speak, 0 for none.
+func (h Hello) version() (best uint64) {
+	for _, version := range h.Versions {
+		if version == versionTexts || version == versionCodes {
+			best = max(best, version)
+		}
+	}
+	return best
+}
+
+func between(least time.Duration, milliseconds uint64, most time.Duration) time.Duration {
+	return max(least, time.Duration(min(milliseconds, uint64(most/time.Millisecond)))*time.Millisecond)
+}
+
+// Welcome is the agent's answer to link_hello.
+type Welcome struct {
+	Version, Instance uint64
+	// Known reports whether the agent has met this controller's epoch already.
+	Known bool
+}
+
+func (w Welcome) answer() []any { return []any{w.Version, w.Instance, w.Known} }
+
+// readWelcome skips members that a later version may add.
+func readWelcome(answer rpc.Raw) (Welcome, error) {
+	r := rpc.NewReader(answer)
+	if members := r.Array(); r.Err() == nil && members < 3 {
+		return Welcome{}, fmt.Errorf("satellite: %s answered %d members, want 3", FunctionHello, members)
+	}
+	welcome := Welcome{Version: r.Uint(), Instance: r.Uint()}
+	known := r.Skip()
+	switch {
+	case r.Err() != nil:
+		return Welcome{}, fmt.Errorf("satellite: answer of %s cannot be read: %w", FunctionHello, r.Err())
+	case welcome.Version != versionTexts && welcome.Version != versionCodes:
+		return Welcome{}, fmt.Errorf("satellite: %s answered version %d, want %d or %d", FunctionHello, welcome.Version, versionTexts, versionCodes)
+	case welcome.Instance == 0 || len(known) != 1 || known[0] != wireTrue && known[0] != wireFalse:
+		return Welcome{}, fmt.Errorf("satellite: %s answered the instance id %d and a known flag of % x", FunctionHello, welcome.Instance, []byte(known))
+	}
+	welcome.Known = known[0] == wireTrue
+	return welcome, nil
+}
+
+// Heads of MessagePack values.
+const (
+	wireFalse    = 0xc2
+	wireTrue     = 0xc3
+	wireBinary32 = 0xc6
+	wireUint64   = 0xcf
+	wireText32   = 0xdb
+	wireArray32  = 0xdd
+	wireArrayOf2 = 0x92
+	wireArrayOf3 = 0x93
+	wireArrayOf5 = 0x95
+	wireShort    = 0xa0 // or the length of a text below 32 bytes
+)
+
+// The kinds of events on the wire.
+const (
+	wireVariable = 0
+	wireRaised   = 1
+	wireCleared  = 2
+	wireActive   = 3
+)
+
+// eventsQuery is the controller's call of link_events.
+type eventsQuery struct {
+	// after is the last event received, published the one up to which all have
+	// gone on, floor the lowest number of a command whose result is wanted.
+	after, published, floor uint64
+	// maxBytes bounds the events of the answer, wait the time until it.
+	maxBytes uint64
+	wait     time.Duration
+}
+
+func (q eventsQuery) arguments() []any {
+	return []any{q.after, q.published, q.floor, q.maxBytes, q.wait.Milliseconds()}
+}
+
+func readEventsQuery(request *rpc.Request) (query eventsQuery, err error) {
+	var wait uint64
+	err = request.Decode(&query.after, &query.published, &query.floor, &query.maxBytes, &wait)
+	query.wait = between(0, wait, maxSilence)
+	return query, err
+}
+
+// appendEvents writes the answer of link_events without its last member. The
+// events are one binary, so that a reader knows their length beforehand.
+func appendEvents(buffer []byte, evicted uint64, events []Event) rpc.Raw {
+	buffer = append(buffer, wireArrayOf3)
+	buffer = appendInteger(buffer, evicted)
+	buffer = append(buffer, wireBinary32, 0, 0, 0, 0)
+	start := len(buffer)
+	buffer = binary.BigEndian.AppendUint32(append(buffer, wireArray32), uint32(len(events)))
+	for _, event := range events {
+		kind := byte(wireVariable)
+		switch event.Kind {
+		case Raised:
+			kind = wireRaised
+		case Cleared:
+			kind = wireCleared
+		case Active:
+			kind = wireActive
+		}
+		buffer = appendInteger(append(buffer, wireArrayOf5), event.Number)
+		buffer = append(buffer, kind)
+		buffer = appendText(buffer, event.Interface)
+		buffer = appendText(buffer, event.Name)
+		buffer = appendText(buffer, event.Value)
+	}
+	binary.BigEndian.PutUint32(buffer[start-4:], uint32(len(buffer)-start))
+	return buffer
+}
+
+// appendHeld writes the last member of the answer: how long the agent kept the
+// call open. The rest of the time was the round trip.
+func appendHeld(answer rpc.Raw, held time.Duration) rpc.Raw {
+	return appendInteger(answer, uint64(max(held, 0).Microseconds()))
+}
+
+func appendInteger(buffer []byte, number uint64) []byte {
+	if number < 0x80 {
+		return append(buffer, byte(number))
+	}
+	return binary.BigEndian.AppendUint64(append(buffer, wireUint64), number)
+}
+
+func appendText[T ~string | ~[]byte](buffer []byte, text T) []byte {
+	if len(text) < 32 {
+		buffer = append(buffer, wireShort|byte(len(text)))
+	} else {
+		buffer = binary.BigEndian.AppendUint32(append(buffer, wireText32), uint32(len(text)))
+	}
+	return append(buffer, text...)
+}
+
+var (
+	errEventsUnreadable = errors.New("satellite: answer of " + FunctionEvents + " cannot be read")
+	errEventsTooLarge   = errors.New("satellite: answer of " + FunctionEvents + " holds more than was asked for")
+)
+
+// EventsAnswer is the agent's answer to link_events.
+type EventsAnswer struct {
+	// Evicted counts the events that found no room on the agent since its start.
+	Evicted uint64
+	Events  Batch
+	// Held is how long the agent kept the call open, negative where it does not
+	// report that.
+	Held time.Duration
+}
+
+// readEvents reads the answer to a query without decoding the events. It skips
+// members behind those that it knows. An answer of more than one event that
+// exceeds the query's bytes is an error.
+func readEvents(answer rpc.Raw, query eventsQuery) (EventsAnswer, error) {
+	r := rpc.NewReader(answer)
+	members := r.Array()
+	read := EventsAnswer{Evicted: r.Uint(), Held: -1}
+	encoded := r.Bytes()
+	if r.Err() != nil || members < 2 {
+		return EventsAnswer{}, errEventsUnreadable
+	}
+	if members > 2 {
+		held := r.Uint()
+		if r.Err() != nil {
+			return EventsAnswer{}, errEventsUnreadable
+		}
+		read.Held = time.Duration(min(held, uint64(time.Hour/time.Microsecond))) * time.Microsecond
+	}
+	batch, count, bytes := Batch{Last: query.after}, 0, 0
+	events := rpc.NewReader(encoded)
+	for range events.Array() {
+		event, err := readEvent(&events)
+		if err != nil {
+			return EventsAnswer{}, err
+		}
+		size := len(event.route) + len(event.name) + len(event.value)
+		count++
+		bytes += size
+		if event.number > batch.Last {
+			batch.Count++
+			batch.Bytes += size
+			batch.Last = event.number
+		}
+	}
+	if events.Err() != nil {
+		return EventsAnswer{}, errEventsUnreadable
+	}
+	if count > 1 && uint64(bytes) > query.maxBytes || count > 0 && query.maxBytes == 0 {
+		return EventsAnswer{}, fmt.Errorf("%w: %d events of %d bytes, asked for %d bytes", errEventsTooLarge, count, bytes, query.maxBytes)
+	}
+	batch.decode = func(yield func(Event) bool) { decodeEvents(encoded, query.after, yield) }
+	read.Events = batch
+	return read, nil
+}
+
+// decodeEvents decodes events that readEvents has read, but not those that the
+// controller has already.
+func decodeEvents(encoded []byte, after uint64, yield func(Event) bool) {
+	r := rpc.NewReader(encoded)
+	for range r.Array() {
+		event, err := readEvent(&r)
+		if err != nil {
+			return // readEvents would have found it
+		}
+		if event.number <= after {
+			continue
+		}
+		after = event.number
+		if !yield(Event{Number: event.number, Kind: event.kind, Interface: string(event.route), Name: string(event.name), Value: event.value}) {
+			return
+		}
+	}
+}
+
+// encodedEvent is an event whose members are parts of the answer.
+type encodedEvent struct {
+	number             uint64
+	kind               Kind
+	route, name, value []byte
+}
+
+func readEvent(r *rpc.Reader) (event encodedEvent, err error) {
+	if members := r.Array(); r.Err() == nil && members != 5 {
+		return event, fmt.Errorf("%w: an event of %d members", errEventsUnreadable, members)
+	}
+	event.number = r.Uint()
+	kind := r.Uint()
+	event.route, event.name, event.value = r.Bytes(), r.Bytes(), r.Bytes()
+	if r.Err() != nil {
+		return event, errEventsUnreadable
+	}
+	switch kind {
+	case wireVariable:
+		event.kind = Variable
+	case wireRaised:
+		event.kind = Raised
+	case wireCleared:
+		event.kind = Cleared
+	case wireActive:
+		event.kind = Active
+	default:
+		return event, fmt.Errorf("%w: an event of kind %d", errEventsUnreadable, kind)
+	}
+	return event, nil
+}
+
+// numbered is what precedes the arguments of a command or a push.
+type numbered struct {
+	number, floor uint64
+	// limit is what is left of the caller's time.
+	limit time.Duration
+}
+
+func (n numbered) arguments(rest ...any) []any {
+	return append([]any{n.number, n.floor, max(0, n.limit.Milliseconds())}, rest...)
+}
+
+// readNumbered reads a call whose own arguments go into rest.
+func readNumbered(request *rpc.Request, rest ...any) (call numbered, err error) {
+	var limit uint64
+	err = request.Decode(append([]any{&call.number, &call.floor, &limit}, rest...)...)
+	call.limit = time.Duration(min(limit, uint64(24*time.Hour/time.Millisecond))) * time.Millisecond
+	return call, err
+}
+
+// Refusal is why an agent did not execute a call of v2. Its text is the code on
+// the wire.
+type Refusal string
+
+// The refusals.
+const (
+	// NotTheLink: the connection is not the link, or not any more.
+	NotTheLink Refusal = "not_the_link"
+	// Forgotten: the result of the number was acknowledged.
+	Forgotten Refusal = "forgotten"
+	// TooMany: the agent remembers as many results as it can.
+	TooMany Refusal = "too_many"
+	// Cancelled: the number was cancelled before it came.
+	Cancelled Refusal = "cancelled"
+)
+
+// Error returns the sentence that crosses beside the code. A controller of an
+// older release gets the sentence alone: it must not change.
+func (r Refusal) Error() string {
+	switch r {
+	case NotTheLink:
+		return "satellite: this connection is not the link: greet with " + FunctionHello + " first"
+	case Forgotten, Cancelled:
+		return "satellite: the command was acknowledged or cancelled before"
+	case TooMany:
+		return "satellite: too many results are not acknowledged"
+	}
+	return "satellite: the call was refused: " + string(r)
+}
+
+// keyRefusal holds the code in an error map.
+const keyRefusal = "link_refusal"
+
+// forVersion returns the error that crosses to a controller of that version.
+func (r Refusal) forVersion(version uint64) error {
+	if version < versionCodes {
+		return r
+	}
+	return rpc.ErrorValue{Value: map[string]any{
+		keyErrorType: everest.HandlerException, keyErrorMessage: r.Error(), keyRefusal: string(r),
+	}}
+}
+
+// refusalOf returns the refusal that the agent answered, "" for another failure.
+func refusalOf(err error) Refusal {
+	remote, ok := errors.AsType[*rpc.RemoteError](err)
+	if !ok {
+		return ""
+	}
+	switch value := remote.Value.(type) {
+	case map[string]any:
+		code, _ := value[keyRefusal].(string)
+		return Refusal(code)
+	case string:
+		return olderRefusal(value)
+	}
+	return ""
+}
+
+// olderRefusal recognises a refusal of version 2, which has no code. This is the
+// one place where a peer's sentence is read.
+func olderRefusal(text string) Refusal {
+	for _, refusal := range []Refusal{NotTheLink, Forgotten, TooMany} {
+		if strings.Contains(text, refusal.Error()) {
+			return refusal
+		}
+	}
+	return ""
+}

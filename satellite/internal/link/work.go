@@ -1,0 +1,94 @@
+package link
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
+)
+
+// work is what a satellite does for its controller, the same in both dialects:
+// legacyServer and v2Server decode calls, have work do them, and encode replies.
+type work struct {
+	config   *ServerConfig
+	log      *zap.Logger
+	loop     *loop
+	conns    *conns
+	journal  *Journal
+	executor executor
+
+	commands, commandErrors atomic.Uint64
+}
+
+// execute carries out one command: it asks the policy, has the board do it, and
+// posts to the handshake what follows.
+func (w *work) execute(ctx context.Context, session *rpc.Session, r route.Route, command route.Command, arguments everest.Args) Outcome {
+	w.commands.Add(1)
+	if command.Privileged && w.config.Admission.RefusesPrivileged(session, command.Function) {
+		return Outcome{Value: command.UnavailableResult()}
+	}
+	value, err := w.config.Execute(ctx, r, command, arguments)
+	resets := command.Effect == route.Resets && !command.Missing && w.config.Connected(r.ID)
+	switch {
+	case err != nil && resets && (errors.Is(err, net.ErrClosed) || w.executor.isClosed()):
+		// EVerest's System ends itself instead of replying, and the manager then ends
+		// this module: the controller gets a reply all the same.
+		w.log.Info("this board goes down with the reset", zap.Error(err))
+		value = json.RawMessage("null")
+	case err != nil:
+		return w.failed(r, command, err)
+	}
+	if command.AcceptsUpdate(value) {
+		w.loop.postAndWait(handshake.FirmwareAccepted{})
+	}
+	return Outcome{Value: value, Resets: resets}
+}
+
+func (w *work) failed(r route.Route, command route.Command, err error) Outcome {
+	w.commandErrors.Add(1)
+	if !errors.Is(err, ErrNotTunnelled) { // logged once, by the board
+		w.log.Warn("command failed", zap.String("interface", r.ID), zap.String("command", command.Name), zap.Error(err))
+	}
+	return Outcome{Err: AsCommandError(err)}
+}
+
+// follow ends the connection after the reply to a command that resets the board.
+func (w *work) follow(session *rpc.Session, outcome Outcome) {
+	if !outcome.Resets {
+		return
+	}
+	session.CloseAfterReply()
+	id, _ := w.conns.find(session)
+	w.loop.postAndWait(handshake.ResetForwarded{Conn: id})
+}
+
+// publish publishes a variable of the main board on this board.
+func (w *work) publish(ctx context.Context, id, name string, value json.RawMessage) Outcome {
+	if err := w.config.Publish(ctx, id, name, value); err != nil {
+		return Outcome{Err: AsCommandError(err)}
+	}
+	return Outcome{}
+}
+
+// compare exchanges what both boards tunnel.
+func (w *work) compare(_ context.Context, request *rpc.Request) (any, error) {
+	var text string
+	if err := request.Decode(&text); err != nil {
+		return nil, err
+	}
+	return w.config.Compare(text)
+}
+
+// limit is how long a command may take whose caller waits for so long.
+func (w *work) limit(wanted time.Duration) time.Duration {
+	return min(max(0, wanted), w.config.CommandTimeout)
+}
