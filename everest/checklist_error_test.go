@@ -105,26 +105,30 @@ func TestChecklist25_RaiseAndClear(t *testing.T) {
 	})
 }
 
-// Errors forwarded on behalf of others keep who and when, and are told apart by their origin.
-func TestChecklist25_ForwardedErrors(t *testing.T) {
+// Errors relayed on behalf of others keep who and when, and are told apart by their origin.
+func TestChecklist25_RelayedErrors(t *testing.T) {
 	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		b := newBelfry(t, bellConfig(t, broker), nil, nil)
 		bell, ctx := b.tower.Provides("main"), patient(t)
 		connector := 4
-		of := func(module string) everest.Error {
-			return everest.Error{
+		of := func(module string) json.RawMessage {
+			object, err := json.Marshal(everest.Error{
 				Type: "elsewhere/Fault", Message: "m", Description: "d", Severity: everest.SeverityMedium, VendorID: "v", UUID: "uuid of " + module,
 				Timestamp: time.Date(2026, 11, 22, 10, 32, 38, 363e6, time.FixedZone("", 3600)),
 				Origin:    everest.Origin{ModuleID: module, ImplementationID: "impl", Mapping: &everest.Mapping{EVSE: 3, Connector: &connector}},
+			})
+			if err != nil {
+				t.Fatal(err)
 			}
+			return object
 		}
 		for _, step := range []func() error{
-			func() error { return bell.RaiseForwarded(ctx, of("a")) },
-			func() error { return bell.RaiseForwarded(ctx, of("a")) },
-			func() error { return bell.RaiseForwarded(ctx, of("b")) },
+			func() error { return bell.RelayError(ctx, of("a"), true) },
+			func() error { return bell.RelayError(ctx, of("a"), true) },
+			func() error { return bell.RelayError(ctx, of("b"), true) },
 			func() error { return bell.Clear(ctx, "elsewhere/Fault", "") }, // is not an own one
-			func() error { return bell.ClearForwarded(ctx, of("a")) },
-			func() error { return bell.ClearForwarded(ctx, of("a")) },
+			func() error { return bell.RelayError(ctx, of("a"), false) },
+			func() error { return bell.RelayError(ctx, of("a"), false) },
 			func() error { return bell.ClearAll(ctx) },
 		} {
 			if err := step(); err != nil {

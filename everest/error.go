@@ -47,6 +47,14 @@ type Error struct {
 	VendorID  string
 }
 
+// ErrorID identifies an error: EVerest takes two errors with equal IDs for the same one.
+type ErrorID struct{ Type, SubType, ModuleID, ImplementationID string }
+
+// ID returns what identifies the error.
+func (e Error) ID() ErrorID {
+	return ErrorID{e.Type, e.SubType, e.Origin.ModuleID, e.Origin.ImplementationID}
+}
+
 // Origin is where an error arose.
 type Origin struct {
 	ModuleID         string   `json:"module_id"`

@@ -2,58 +2,86 @@ package everest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest/wire"
-
+	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 // Raise raises an error of this implementation. Only Type is required. What is empty becomes: Message "no message
 // provided", Description that of the interface definition, Severity Low, VendorID "everest", UUID a new one, Timestamp
-// now; the origin is always this implementation, with its mapping. Raising what is already active, by type and sub type,
+// now. The origin is always this implementation, with its mapping. Raising an error that is active, by type and sub type,
 // does nothing. A type that the interface definition does not list is refused with ErrUnknownErrorType.
 func (p *Provided) Raise(ctx context.Context, e Error) error {
-	if definition, known := p.module.options.Definitions.Interface(p.interfaceName); known && !definition.HasErrorType(e.Type) {
+	m := p.module
+	if definition, known := m.options.Definitions.Interface(p.interfaceName); known && !definition.HasErrorType(e.Type) {
 		return fmt.Errorf("everest: raise %s of %s: interface %s: %w", e.Type, p.id, p.interfaceName, ErrUnknownErrorType)
 	}
-	e.Origin = Origin{ModuleID: p.module.options.ModuleID, ImplementationID: p.id, Mapping: p.module.config.mapping.origin(p.id)}
-	return p.raise(ctx, e)
-}
-
-// RaiseForwarded raises an error on behalf of where it arose: its origin, UUID and timestamp are kept, and its identity is
-// the type, the sub type and the origin. The type is not checked, for the origin may be of a newer release.
-func (p *Provided) RaiseForwarded(ctx context.Context, e Error) error {
-	if e.Origin.ModuleID == "" {
-		return fmt.Errorf("everest: raise %s of %s: a forwarded error needs an origin", e.Type, p.id)
+	if p.mistake != nil {
+		return p.mistake
 	}
-	return p.raise(ctx, e)
+	e.Origin = Origin{ModuleID: m.options.ModuleID, ImplementationID: p.id, Mapping: m.config.mapping.origin(p.id)}
+	e.complete(m.options.Definitions)
+	e.Timestamp, e.State = e.Timestamp.UTC().Truncate(time.Millisecond), StateActive
+	object, err := encodeValue(e)
+	if err != nil {
+		return fmt.Errorf("everest: raise %s of %s: %w", e.Type, p.id, err)
+	}
+	return p.raise(ctx, e, object)
 }
 
-func (p *Provided) raise(ctx context.Context, e Error) error {
+// RelayError publishes an error of another board as if it arose here: raised, or else cleared. object is the error object
+// as it was received. Its bytes stay as they are, but for three things that EVerest's readers need: a mandatory member that
+// is absent or null is added, and a state that contradicts raised is replaced. It must have a type and an origin.
+//
+// The identity of the error is its ErrorID. Raising an error that is active does nothing, nor does clearing one that is not.
+// The type is not checked against the interface, because the other board may have a newer release.
+func (p *Provided) RelayError(ctx context.Context, object json.RawMessage, raised bool) error {
+	if p.mistake != nil {
+		return p.mistake
+	}
+	var e Error
+	if err := json.Unmarshal(object, &e); err != nil {
+		return fmt.Errorf("everest: relay an error of %s: error object: %w", p.id, err)
+	}
+	if e.Origin.ModuleID == "" {
+		return fmt.Errorf("everest: relay %q of %s: the error object has no origin", e.Type, p.id)
+	}
+	e.complete(p.module.options.Definitions)
+	if raised {
+		e.State = StateActive
+		whole, err := e.splice(object)
+		if err != nil {
+			return fmt.Errorf("everest: relay %s of %s: %w", e.Type, p.id, err)
+		}
+		return p.raise(ctx, e, whole)
+	}
+	return p.clear(ctx, func(active Error) bool { return active.ID() == e.ID() }, func(active activeError) (json.RawMessage, error) {
+		return active.Error.splice(object)
+	})
+}
+
+func (p *Provided) raise(ctx context.Context, e Error, object json.RawMessage) error {
 	if !wire.ValidErrorType(e.Type) {
 		return fmt.Errorf("everest: raise %q of %s: an error type is of the form namespace/Name", e.Type, p.id)
 	}
-	e.complete(p.module.options.Definitions)
-	if err := p.lock(ctx); err != nil {
+	return p.errors.inTurn(ctx, func() error {
+		if isNew, err := p.errors.add(e, object); err != nil || !isNew {
+			return err
+		}
+		err := p.publishError(ctx, true, e.Type, object)
+		if err != nil {
+			p.errors.remove(e.ID())
+		}
 		return err
-	}
-	defer p.unlock()
-	if len(p.errors.active) >= maxActiveErrors {
-		return fmt.Errorf("everest: raise %s of %s: %d errors are active already", e.Type, p.id, maxActiveErrors)
-	}
-	if !p.errors.raise(e) {
-		return nil
-	}
-	if err := p.publishError(ctx, true, e); err != nil {
-		p.errors.clear(keyOf(e))
-		return err
-	}
-	return nil
+	})
 }
 
+// complete fills empty members, except for the state.
 func (e *Error) complete(definitions *schema.Definitions) {
 	setText(&e.Message, "no message provided")
 	if e.Description == "" {
@@ -69,8 +97,6 @@ func (e *Error) complete(definitions *schema.Definitions) {
 	if e.Timestamp.IsZero() {
 		e.Timestamp = time.Now()
 	}
-	e.Timestamp = e.Timestamp.UTC().Truncate(time.Millisecond)
-	e.State = StateActive
 }
 
 func setText(field *string, value string) {
@@ -79,99 +105,118 @@ func setText(field *string, value string) {
 	}
 }
 
-// Clear clears an error of this implementation; the message repeats what was raised. Clearing what is not active does
-// nothing.
-func (p *Provided) Clear(ctx context.Context, errorType, subType string) error {
-	return p.clear(ctx, func(e Error) bool {
-		return e.Type == errorType && e.SubType == subType && p.isOwn(e)
+// splice returns an error object with the members of e that it lacks, and with the state of e where the object's state
+// says the opposite.
+func (e Error) splice(object json.RawMessage) (json.RawMessage, error) {
+	encoded, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	defaults, err := rawjson.Members(encoded)
+	if err != nil {
+		return nil, err
+	}
+	value := func(name string) json.RawMessage {
+		for _, member := range defaults {
+			if member.Name == name {
+				return member.Value
+			}
+		}
+		return nil
+	}
+	var wrong error
+	whole, err := rawjson.Complete(object, defaults, func(member rawjson.Member) json.RawMessage {
+		switch member.Name {
+		case "state":
+			state := State(rawjson.String(member.Value))
+			if cleared := state == StateClearedByModule || state == StateClearedByReboot; cleared == (e.State == StateActive) {
+				return value("state")
+			}
+		case "origin":
+			var origin []rawjson.Member
+			if origin, wrong = rawjson.Members(value("origin")); wrong == nil {
+				var completed json.RawMessage
+				completed, wrong = rawjson.Complete(member.Value, origin, func(rawjson.Member) json.RawMessage { return nil })
+				return completed
+			}
+		}
+		return nil
 	})
+	return whole, errors.Join(err, wrong)
 }
 
-// ClearForwarded clears the error of the same type, sub type and origin.
-func (p *Provided) ClearForwarded(ctx context.Context, e Error) error {
-	return p.clear(ctx, func(active Error) bool { return keyOf(active) == keyOf(e) })
+// Clear clears an error of this implementation. The message repeats the error that was raised. Clearing an error that is
+// not active does nothing.
+func (p *Provided) Clear(ctx context.Context, errorType, subType string) error {
+	return p.ClearWhere(ctx, func(e Error) bool { return e.Type == errorType && e.SubType == subType && p.isOwn(e) })
 }
 
 // ClearType clears all errors of a type that arose in this implementation, whatever their sub type.
 func (p *Provided) ClearType(ctx context.Context, errorType string) error {
-	return p.clear(ctx, func(e Error) bool { return e.Type == errorType && p.isOwn(e) })
+	return p.ClearWhere(ctx, func(e Error) bool { return e.Type == errorType && p.isOwn(e) })
 }
 
-// ClearAll clears everything that was raised through this implementation, forwarded errors included.
-func (p *Provided) ClearAll(ctx context.Context) error {
-	return p.clear(ctx, nil)
+// ClearAll clears everything that was raised through this implementation, relayed errors included.
+func (p *Provided) ClearAll(ctx context.Context) error { return p.ClearWhere(ctx, nil) }
+
+// ClearWhere clears the errors that match, relayed ones included. The messages repeat the errors that were raised.
+func (p *Provided) ClearWhere(ctx context.Context, match func(Error) bool) error {
+	return p.clear(ctx, match, func(active activeError) (json.RawMessage, error) { return active.splice(active.object) })
 }
 
 func (p *Provided) isOwn(e Error) bool {
 	return e.Origin.ModuleID == p.module.options.ModuleID && e.Origin.ImplementationID == p.id
 }
 
-func (p *Provided) clear(ctx context.Context, match func(Error) bool) error {
-	if err := p.lock(ctx); err != nil {
-		return err
-	}
-	defer p.unlock()
-	for _, e := range p.errors.list(match) {
-		cleared := e
-		cleared.State = StateClearedByModule
-		if err := p.publishError(ctx, false, cleared); err != nil {
-			return err
-		}
-		p.errors.clear(keyOf(e))
-	}
-	return nil
-}
-
-// ActiveErrors returns what is raised through this implementation, the oldest first.
-func (p *Provided) ActiveErrors() []Error {
-	p.turn <- struct{}{}
-	defer p.unlock()
-	return p.errors.list(nil)
-}
-
-// IsActive reports whether an error of this implementation is raised.
-func (p *Provided) IsActive(errorType, subType string) bool {
-	p.turn <- struct{}{}
-	defer p.unlock()
-	return len(p.errors.list(func(e Error) bool { return e.Type == errorType && e.SubType == subType && p.isOwn(e) })) > 0
-}
-
-func (p *Provided) publishError(ctx context.Context, raise bool, e Error) error {
-	data, err := encodeValue(e)
-	if err == nil {
-		err = p.module.send(ctx, p.module.wire.ErrorTopic(p.base, e.Type), p.module.wire.Error(raise, data), ExactlyOnce)
-	}
-	if err != nil {
-		return fmt.Errorf("everest: error %s of %s: %w", e.Type, p.id, err)
-	}
-	return nil
-}
-
-func (p *Provided) lock(ctx context.Context) error {
+// clear publishes what object returns for each error that matches. The state of the error is ClearedByModule then.
+func (p *Provided) clear(ctx context.Context, match func(Error) bool, object func(activeError) (json.RawMessage, error)) error {
 	if p.mistake != nil {
 		return p.mistake
 	}
-	select {
-	case p.turn <- struct{}{}:
+	return p.errors.inTurn(ctx, func() error {
+		for _, e := range p.errors.list(match) {
+			e.State = StateClearedByModule
+			cleared, err := object(e)
+			if err != nil {
+				return fmt.Errorf("everest: clear %s of %s: %w", e.Type, p.id, err)
+			}
+			if err := p.publishError(ctx, false, e.Type, cleared); err != nil {
+				return err
+			}
+			p.errors.remove(e.ID())
+		}
 		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	})
 }
 
-func (p *Provided) unlock() { <-p.turn }
+// ActiveErrors returns the errors that are raised through this implementation, the oldest first. It does not wait for the
+// broker.
+func (p *Provided) ActiveErrors() []Error { return errorsOf(p.errors.list(nil)) }
 
-// raiseAgain tells a station that has started anew what is active.
+// IsActive reports whether an error of this implementation is raised. It does not wait for the broker.
+func (p *Provided) IsActive(errorType, subType string) bool {
+	return len(p.errors.list(func(e Error) bool { return e.Type == errorType && e.SubType == subType && p.isOwn(e) })) > 0
+}
+
+func (p *Provided) publishError(ctx context.Context, raise bool, errorType string, object json.RawMessage) error {
+	w := p.module.wire
+	if err := p.module.send(ctx, w.ErrorTopic(p.base, errorType), w.Error(raise, object), ExactlyOnce); err != nil {
+		return fmt.Errorf("everest: error %s of %s: %w", errorType, p.id, err)
+	}
+	return nil
+}
+
+// raiseAgain publishes all active errors again, for a station that has started anew.
 func (m *Module) raiseAgain(ctx context.Context) error {
 	var failures []error
 	for _, p := range m.provided {
-		if err := p.lock(ctx); err != nil {
-			return err
-		}
-		for _, e := range p.errors.list(nil) {
-			failures = append(failures, p.publishError(ctx, true, e))
-		}
-		p.unlock()
+		err := p.errors.inTurn(ctx, func() error {
+			for _, e := range p.errors.list(nil) {
+				failures = append(failures, p.publishError(ctx, true, e.Type, e.object))
+			}
+			return nil
+		})
+		failures = append(failures, err)
 	}
 	return errors.Join(failures...)
 }

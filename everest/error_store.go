@@ -2,65 +2,111 @@ package everest
 
 import (
 	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
+	"sync"
 )
 
-// maxActiveErrors bounds one store: more than that is not a station in trouble but a peer gone wrong.
+// maxActiveErrors is how many errors one store holds. Further ones are not stored: a source with more has failed itself.
 const maxActiveErrors = 4096
-
-// errorKey is the identity of an error.
-type errorKey struct {
-	errorType, subType, module, implementation string
-}
-
-func keyOf(e Error) errorKey {
-	return errorKey{e.Type, e.SubType, e.Origin.ModuleID, e.Origin.ImplementationID}
-}
 
 // errorStore holds the active errors of one source. It is not safe for concurrent use.
 type errorStore struct {
-	active map[errorKey]Error
+	active map[ErrorID]activeError
+}
+
+// activeError is an error and its object as it was written.
+type activeError struct {
+	Error
+	object json.RawMessage
 }
 
 // raise reports whether the error was not active before.
-func (s *errorStore) raise(e Error) bool {
-	if _, known := s.active[keyOf(e)]; known || len(s.active) >= maxActiveErrors {
+func (s *errorStore) raise(e Error, object json.RawMessage) bool {
+	if _, known := s.active[e.ID()]; known || len(s.active) >= maxActiveErrors {
 		return false
 	}
 	if s.active == nil {
-		s.active = map[errorKey]Error{}
+		s.active = map[ErrorID]activeError{}
 	}
-	s.active[keyOf(e)] = e
+	s.active[e.ID()] = activeError{e, object}
 	return true
 }
 
-// clear returns the error that was active.
-func (s *errorStore) clear(key errorKey) (Error, bool) {
-	e, known := s.active[key]
-	delete(s.active, key)
-	return e, known
+// clear reports whether the error was active.
+func (s *errorStore) clear(id ErrorID) bool {
+	_, known := s.active[id]
+	delete(s.active, id)
+	return known
 }
 
 // apply reports whether an event changed anything: a repeated raise and a clear without a raise do not.
 func (s *errorStore) apply(event ErrorEvent) bool {
 	if event.Raised {
-		return s.raise(event.Error)
+		return s.raise(event.Error, event.Raw)
 	}
-	_, known := s.clear(keyOf(event.Error))
-	return known
+	return s.clear(event.Error.ID())
 }
 
-// list returns the active errors that match, the oldest first.
-func (s *errorStore) list(match func(Error) bool) []Error {
-	var found []Error
-	for _, e := range s.active {
-		if match == nil || match(e) {
-			found = append(found, e)
-		}
-	}
-	slices.SortFunc(found, func(a, b Error) int {
+// list returns the active errors, the oldest first.
+func (s *errorStore) list() []activeError {
+	return slices.SortedFunc(maps.Values(s.active), func(a, b activeError) int {
 		return cmp.Or(a.Timestamp.Compare(b.Timestamp), cmp.Compare(a.Type, b.Type), cmp.Compare(a.SubType, b.SubType),
 			cmp.Compare(a.Origin.ModuleID, b.Origin.ModuleID), cmp.Compare(a.Origin.ImplementationID, b.Origin.ImplementationID))
 	})
-	return found
+}
+
+func errorsOf(active []activeError) []Error {
+	var all []Error
+	for _, e := range active {
+		all = append(all, e.Error)
+	}
+	return all
+}
+
+// raisedErrors are the errors that are raised through an implementation. They are safe for concurrent use.
+type raisedErrors struct {
+	// turn is full while somebody raises or clears. It is a channel so that a context can end the wait for a stuck broker.
+	turn chan struct{}
+
+	mu    sync.Mutex
+	store errorStore
+}
+
+// inTurn calls fn while nobody else raises or clears, so that messages leave in the order of the changes.
+func (r *raisedErrors) inTurn(ctx context.Context, fn func() error) error {
+	select {
+	case r.turn <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-r.turn }()
+	return fn()
+}
+
+// add reports whether the error was not active before.
+func (r *raisedErrors) add(e Error, object json.RawMessage) (isNew bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.store.active) >= maxActiveErrors {
+		return false, fmt.Errorf("everest: raise %s: %d errors are active already", e.Type, maxActiveErrors)
+	}
+	return r.store.raise(e, object), nil
+}
+
+func (r *raisedErrors) remove(id ErrorID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.store.clear(id)
+}
+
+// list calls match without the lock: match may be a caller's function.
+func (r *raisedErrors) list(match func(Error) bool) []activeError {
+	r.mu.Lock()
+	active := r.store.list()
+	r.mu.Unlock()
+	return slices.DeleteFunc(active, func(e activeError) bool { return match != nil && !match(e.Error) })
 }

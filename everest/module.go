@@ -49,8 +49,8 @@ type Module struct {
 	mistakes []error // of registrations, told by Run
 	onInit   []func(context.Context) error
 	onReady  []func(context.Context) error
-	provided map[string]*Provided
-	required map[string][]*Required
+	provided map[string]*Provided   // written by Connect only
+	required map[string][]*Required // written by Connect only
 
 	ended      chan struct{} // closed when Run has returned
 	background sync.WaitGroup

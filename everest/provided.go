@@ -27,15 +27,13 @@ type Provided struct {
 	handlers  map[string]CommandHandler
 	listening map[string]bool
 
-	// turn orders raising and clearing: one element, so that a context can end the wait for it.
-	turn   chan struct{}
-	errors errorStore
+	errors raisedErrors
 }
 
 func (m *Module) newProvided(id, interfaceName string) *Provided {
 	return &Provided{
 		module: m, id: id, interfaceName: interfaceName, base: m.wire.Implementation(m.options.ModuleID, id),
-		handlers: map[string]CommandHandler{}, listening: map[string]bool{}, turn: make(chan struct{}, 1),
+		handlers: map[string]CommandHandler{}, listening: map[string]bool{}, errors: raisedErrors{turn: make(chan struct{}, 1)},
 	}
 }
 
@@ -57,15 +55,12 @@ func (m *Module) buildProvided() {
 // Provides returns the implementation of that id. For one that the module does not have, Run and all uses of the result
 // fail with an error that says so.
 func (m *Module) Provides(implementation string) *Provided {
-	m.mu.Lock()
-	provided, known := m.provided[implementation]
-	ids := slices.Sorted(maps.Keys(m.provided))
-	m.mu.Unlock()
-	if known {
+	if provided, known := m.provided[implementation]; known {
 		return provided
 	}
-	provided = m.newProvided(implementation, "")
-	provided.mistake = fmt.Errorf("everest: module %s provides no implementation %q, its manifest has %q", m.options.ModuleID, implementation, ids)
+	provided := m.newProvided(implementation, "")
+	provided.mistake = fmt.Errorf("everest: module %s provides no implementation %q, its manifest has %q",
+		m.options.ModuleID, implementation, slices.Sorted(maps.Keys(m.provided)))
 	m.mistake(provided.mistake)
 	return provided
 }

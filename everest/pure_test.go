@@ -42,17 +42,17 @@ func TestFIFOIsAQueue(t *testing.T) {
 func TestErrorStoreAlternates(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var store errorStore
-		active := map[errorKey]bool{}
+		active := map[ErrorID]bool{}
 		for range rapid.IntRange(0, 100).Draw(t, "count") {
 			e := Error{
 				Type: rapid.SampledFrom([]string{"a/A", "b/B"}).Draw(t, "type"), SubType: rapid.SampledFrom([]string{"", "s"}).Draw(t, "sub type"),
 				Origin: Origin{ModuleID: rapid.SampledFrom([]string{"m", "n"}).Draw(t, "module"), ImplementationID: "i"},
 			}
 			raised := rapid.Bool().Draw(t, "raised")
-			if changed := store.apply(ErrorEvent{Error: e, Raised: raised}); changed != (active[keyOf(e)] != raised) {
+			if changed := store.apply(ErrorEvent{Error: e, Raised: raised}); changed != (active[e.ID()] != raised) {
 				t.Fatalf("%+v raised %v: %v", e, raised, changed)
 			}
-			active[keyOf(e)] = raised
+			active[e.ID()] = raised
 		}
 		count := 0
 		for _, is := range active {
@@ -60,7 +60,7 @@ func TestErrorStoreAlternates(t *testing.T) {
 				count++
 			}
 		}
-		if listed := store.list(nil); len(listed) != count {
+		if listed := store.list(); len(listed) != count {
 			t.Fatalf("%d are active, %d are listed", count, len(listed))
 		}
 	})
@@ -69,7 +69,7 @@ func TestErrorStoreAlternates(t *testing.T) {
 func TestErrorStoreIsBounded(t *testing.T) {
 	var store errorStore
 	for i := range maxActiveErrors + 10 {
-		store.raise(Error{Type: "a/A", SubType: string(rune('a'+i%26)) + time.Duration(i).String()})
+		store.raise(Error{Type: "a/A", SubType: string(rune('a'+i%26)) + time.Duration(i).String()}, nil)
 	}
 	if len(store.active) != maxActiveErrors {
 		t.Errorf("%d errors", len(store.active))
@@ -300,7 +300,7 @@ func TestRaiseRefusesWhatCannotBeAnError(t *testing.T) {
 				t.Errorf("%q was raised", e.Type)
 			}
 		}
-		if err := main.RaiseForwarded(t.Context(), Error{Type: "a/B"}); err == nil {
+		if err := main.RelayError(t.Context(), []byte(`{"type":"a/B"}`), true); err == nil {
 			t.Error("an error without an origin was forwarded")
 		}
 		// What could not be published is not active.

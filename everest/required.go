@@ -212,12 +212,12 @@ func (m *Module) errorSubscription(name string, handler ErrorHandler, options []
 		m.mistake(fmt.Errorf("everest: subscribe %s: NewestOnly would lose errors", name))
 	}
 	reset := m.guard(name, func(ctx context.Context, _ Message, _ time.Time) {
-		gone := store.list(nil)
+		gone := store.list()
 		store = errorStore{}
 		for _, e := range gone {
 			e.State = StateClearedByReboot
-			if raw, err := encodeValue(e); err == nil {
-				handler(ctx, ErrorEvent{Error: e, Raw: raw})
+			if raw, err := e.splice(e.object); err == nil {
+				handler(ctx, ErrorEvent{Error: e.Error, Raw: raw})
 			}
 		}
 	})
@@ -252,7 +252,7 @@ func (r *Required) keepErrors() {
 func (r *Required) ActiveErrors() []Error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.errors.list(nil)
+	return errorsOf(r.errors.list())
 }
 
 var errNoReplyTopic = errors.New("commands can be called from OnInit on, when Run has subscribed their replies")

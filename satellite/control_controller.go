@@ -27,7 +27,9 @@ func (c *Controller) controlStatus(ctx context.Context) (*control.Status, error)
 		Commands: now.Commands, CommandErrors: now.CommandErrors, Pushed: now.Pushed,
 		Tunnel: now.Tunnel, TunnelDifferences: now.Differences,
 	}
-	status.Link.ActiveErrors = c.activeErrors(ctx)
+	status.Link.ActiveErrors = new(len(slices.DeleteFunc(c.module.Provides(route.Satellite).ActiveErrors(), func(e everest.Error) bool {
+		return e.Origin.ModuleID == c.module.ID()
+	})))
 	c.dialer.Status().Fill(status.Link)
 	if !now.LastVariable.IsZero() {
 		status.Link.LastVariable = &now.LastVariable
@@ -45,26 +47,6 @@ func (c *Controller) controlStatus(ctx context.Context) (*control.Status, error)
 		status.Peer.Status = peer
 	}
 	return status, nil
-}
-
-// activeErrors counts the satellite's errors, nil where the main board's broker holds one up just now: then the rest of the
-// status is what somebody wants to see.
-func (c *Controller) activeErrors(ctx context.Context) *int {
-	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
-	defer cancel()
-	counted := make(chan int, 1)
-	c.background.Go(func() {
-		active := slices.DeleteFunc(c.module.Provides(route.Satellite).ActiveErrors(), func(e everest.Error) bool {
-			return e.Origin.ModuleID == c.module.ID()
-		})
-		counted <- len(active)
-	})
-	select {
-	case count := <-counted:
-		return &count
-	case <-ctx.Done():
-		return nil
-	}
 }
 
 // peerTimeout bounds the wait for the agent's status: what is known here is worth more than what may come late.

@@ -92,23 +92,24 @@ func (s *errorSinks) forward(ctx context.Context, event link.Event) error {
 	if !sink.takes(raised.Type) {
 		return fmt.Errorf("%s: %w", raised.Type, errUnknownError)
 	}
-	if event.Kind == link.Raised {
-		return sink.provided.RaiseForwarded(ctx, raised)
-	}
-	return sink.provided.ClearForwarded(ctx, raised)
+	return sink.provided.RelayError(ctx, event.Value, event.Kind == link.Raised)
 }
 
 // replace makes the satellite's active errors those of the list: it clears what
 // is not on it, and raises what is missing.
 func (s *errorSinks) replace(ctx context.Context, list json.RawMessage) error {
-	var active []everest.Error
-	if err := json.Unmarshal(list, &active); err != nil {
+	var objects []json.RawMessage
+	if err := json.Unmarshal(list, &objects); err != nil {
 		return fmt.Errorf("list of active errors cannot be read: %w", err)
 	}
-	wanted := make(map[*everest.Provided][]everest.Error)
-	for _, e := range active {
-		sink := s.of(e).provided
-		wanted[sink] = append(wanted[sink], e)
+	wanted := make(map[*everest.Provided][]everest.ErrorEvent)
+	for _, object := range objects {
+		active := everest.ErrorEvent{Raw: object, Raised: true}
+		if err := json.Unmarshal(object, &active.Error); err != nil {
+			return fmt.Errorf("list of active errors cannot be read: %w", err)
+		}
+		sink := s.of(active.Error).provided
+		wanted[sink] = append(wanted[sink], active)
 	}
 	failures := []error{s.satellite.replace(ctx, s.self, wanted[s.satellite.provided])}
 	for _, sink := range s.extras {
@@ -117,24 +118,17 @@ func (s *errorSinks) replace(ctx context.Context, list json.RawMessage) error {
 	return errors.Join(failures...)
 }
 
-func (s errorSink) replace(ctx context.Context, self string, active []everest.Error) error {
-	var failures []error
-	known := s.provided.ActiveErrors()
-	for _, old := range known {
-		if old.Origin.ModuleID == self || slices.ContainsFunc(active, func(e everest.Error) bool { return link.SameError(e, old) }) {
+func (s errorSink) replace(ctx context.Context, self string, active []everest.ErrorEvent) error {
+	failures := []error{s.provided.ClearWhere(ctx, func(old everest.Error) bool {
+		isOld := func(event everest.ErrorEvent) bool { return event.Error.ID() == old.ID() }
+		return old.Origin.ModuleID != self && !slices.ContainsFunc(active, isOld)
+	})}
+	for _, event := range active {
+		if !s.takes(event.Error.Type) {
+			failures = append(failures, fmt.Errorf("%s: %w", event.Error.Type, errUnknownError))
 			continue
 		}
-		failures = append(failures, s.provided.ClearForwarded(ctx, old))
-	}
-	for _, e := range active {
-		if slices.ContainsFunc(known, func(old everest.Error) bool { return link.SameError(e, old) }) {
-			continue
-		}
-		if !s.takes(e.Type) {
-			failures = append(failures, fmt.Errorf("%s: %w", e.Type, errUnknownError))
-			continue
-		}
-		failures = append(failures, s.provided.RaiseForwarded(ctx, e))
+		failures = append(failures, s.provided.RelayError(ctx, event.Raw, true))
 	}
 	return errors.Join(failures...)
 }

@@ -111,10 +111,7 @@ func (f *Fake) replay(ctx context.Context, row TraceRow) error {
 		if err := json.Unmarshal(row.Value, &raised); err != nil {
 			return err
 		}
-		if raised.State == everest.StateActive {
-			return f.provided.RaiseForwarded(ctx, raised)
-		}
-		return f.provided.ClearForwarded(ctx, raised)
+		return f.provided.RelayError(ctx, row.Value, raised.State == everest.StateActive)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -200,10 +201,11 @@ func (b *satelliteBoard) raiseOrClear(ctx context.Context, provided *everest.Pro
 		entry.Kind = ledger.ErrorUnknown
 	}
 	b.report.Record(entry)
-	if entry.Raised {
-		return provided.RaiseForwarded(ctx, e)
+	object, err := json.Marshal(e)
+	if err != nil {
+		return err
 	}
-	return provided.ClearForwarded(ctx, e)
+	return provided.RelayError(ctx, object, entry.Raised)
 }
 
 func (b *satelliteBoard) implementation(module, implementation string) (*everest.Provided, error) {

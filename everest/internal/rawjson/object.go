@@ -9,7 +9,8 @@ import (
 // Object walks over the members of a JSON object without copying them.
 type Object struct {
 	text []byte
-	at   int
+	at   int // of the next member
+	end  int // after the value that Next returned last
 	err  error
 }
 
@@ -50,7 +51,7 @@ func (o *Object) Next() (name []byte, value json.RawMessage, ok bool) {
 		o.err = err
 		return nil, nil, false
 	}
-	value = json.RawMessage(o.text[start:end:end])
+	value, o.end = json.RawMessage(o.text[start:end:end]), end
 	if o.at, o.err = o.behindMember(end); o.err != nil {
 		return nil, nil, false
 	}

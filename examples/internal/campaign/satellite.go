@@ -169,11 +169,15 @@ func (c *campaign) publish(current *life, step step, number int, active map[stri
 		raised.UUID = errorUUID(number)
 		active[identity] = raised
 		c.events.Publish(errorKey(raised.UUID, true), raised.Type)
-		return provided.RaiseForwarded(current.ctx, raised)
 	case step.err.State != everest.StateActive && isActive:
 		delete(active, identity)
 		c.events.Publish(errorKey(raised.UUID, false), raised.Type)
-		return provided.ClearForwarded(current.ctx, raised)
+	default:
+		return nil // a board that started between the raise and the clear
 	}
-	return nil // a board that started between the raise and the clear
+	object, err := json.Marshal(raised)
+	if err != nil {
+		return err
+	}
+	return provided.RelayError(current.ctx, object, step.err.State == everest.StateActive)
 }

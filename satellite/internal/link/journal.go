@@ -212,7 +212,7 @@ func (j *Journal) Stats() JournalStats {
 type activeErrors []everest.ErrorEvent
 
 func (a *activeErrors) apply(event everest.ErrorEvent) {
-	*a = slices.DeleteFunc(*a, func(other everest.ErrorEvent) bool { return SameError(other.Error, event.Error) })
+	*a = slices.DeleteFunc(*a, func(other everest.ErrorEvent) bool { return other.Error.ID() == event.Error.ID() })
 	if event.Raised {
 		*a = append(*a, event)
 	}
@@ -237,10 +237,4 @@ func EventOf(event everest.ErrorEvent) Event {
 		kind = Raised
 	}
 	return Event{Kind: kind, Value: event.Raw}
-}
-
-// SameError reports whether EVerest takes two errors for the same one.
-func SameError(a, b everest.Error) bool {
-	return a.Type == b.Type && a.SubType == b.SubType &&
-		a.Origin.ModuleID == b.Origin.ModuleID && a.Origin.ImplementationID == b.Origin.ImplementationID
 }

@@ -1,0 +1,55 @@
+package rawjson
+
+import "encoding/json"
+
+// Complete returns the object with a member for each of defaults: one that is absent is added, and one that is null gets
+// the default's value. replace is called with each other member. Where it returns a value, that value replaces the
+// member's. All other bytes stay as they are.
+func Complete(object json.RawMessage, defaults []Member, replace func(Member) json.RawMessage) (json.RawMessage, error) {
+	var out []byte // starts after the opening brace
+	copied := skipSpace(object, 0) + 1
+	absent := make(map[string]json.RawMessage, len(defaults))
+	for _, member := range defaults {
+		absent[member.Name] = member.Value
+	}
+	reader := ReadObject(object)
+	count := 0
+	for {
+		name, value, ok := reader.Next()
+		if !ok {
+			break
+		}
+		count++
+		member := Member{string(name), value}
+		substitute := replace(member)
+		if fallback, known := absent[member.Name]; known && IsNull(value) {
+			substitute = fallback
+		}
+		delete(absent, member.Name)
+		if substitute != nil {
+			out = append(out, object[copied:reader.end-len(value)]...)
+			out = append(out, substitute...)
+			copied = reader.end
+		}
+	}
+	if reader.Err() != nil {
+		return nil, reader.Err()
+	}
+	if len(absent) == 0 && out == nil {
+		return object, nil
+	}
+	out = append(out, object[copied:]...)
+	completed := []byte{'{'}
+	for _, member := range defaults {
+		if value, missing := absent[member.Name]; missing {
+			completed = AppendString(completed, member.Name)
+			completed = append(completed, ':')
+			completed = append(completed, value...)
+			completed = append(completed, ',')
+		}
+	}
+	if count == 0 && len(completed) > 1 {
+		completed = completed[:len(completed)-1]
+	}
+	return append(completed, out...), nil
+}
