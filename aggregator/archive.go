@@ -12,29 +12,35 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/aggregator/internal/files"
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/logs"
 	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 )
 
-// Archive is what goes into the one file of a station: a gzipped tar with one folder per board and a manifest.json.
-type Archive struct {
-	// Type is the log type that was asked for, empty for OCPP 1.6's diagnostics.
+// archive is the content of the station's one file: a gzipped tar with one folder for each board and a manifest.json.
+type archive struct {
+	// Type is the requested log type, empty for OCPP 1.6's diagnostics.
 	Type string
-	// RequestID is the backend's, NoRequestID without.
+	// RequestID is the backend's, logs.NoRequestID without.
 	RequestID int64
 	Created   time.Time
-	Boards    []ArchiveBoard
+	Boards    []archiveBoard
 }
 
-// ArchiveBoard is one board's part.
-type ArchiveBoard struct {
-	// Name of the board; it is also the folder.
+// archiveBoard is one board's part.
+type archiveBoard struct {
+	// Name is the board's, and that of the folder.
 	Name  string
 	Files []transfer.ReceivedFile
-	// Problems say what is missing, and why.
+	// Problems are what is missing, and why.
 	Problems []string
+}
+
+func (a *archive) hasFiles() bool {
+	return slices.ContainsFunc(a.Boards, func(board archiveBoard) bool { return len(board.Files) > 0 })
 }
 
 // archiveManifest is manifest.json.
@@ -60,14 +66,14 @@ type packedFile struct {
 
 const archiveBuffer = 256 << 10
 
-// WriteTo streams the archive; it needs the same memory for files of any size. The manifest is its last entry, because
-// only then the digests are known. ctx ends it between two pieces.
-func (a *Archive) WriteTo(ctx context.Context, w io.Writer) error {
+// write streams the archive, in the same memory for files of any size. The manifest is the last entry, because it has the
+// digests. The end of ctx ends it between two reads.
+func (a *archive) write(ctx context.Context, w io.Writer) error {
 	buffered := bufio.NewWriterSize(w, archiveBuffer)
 	compressed := gzip.NewWriter(buffered)
 	packed := tar.NewWriter(compressed)
 	manifest := archiveManifest{Type: a.Type, Created: a.Created.UTC()}
-	if a.RequestID != NoRequestID {
+	if a.RequestID != logs.NoRequestID {
 		manifest.RequestID = &a.RequestID
 	}
 	copying := make([]byte, archiveBuffer)
@@ -112,8 +118,13 @@ func packFile(ctx context.Context, packed *tar.Writer, name string, file transfe
 		return "", err
 	}
 	digest := sha256.New()
-	// The header says how long the file is; one that another process still writes to is cut, not torn.
-	reader := io.LimitReader(contextReader{ctx, source}, file.Size)
+	// The header has the length: a file that still grows is cut there.
+	reader := io.LimitReader(readerFunc(func(p []byte) (int, error) {
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		return source.Read(p)
+	}), file.Size)
 	written, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(packed, digest)}, reader, buffer)
 	if err != nil {
 		return "", err
@@ -124,30 +135,22 @@ func packFile(ctx context.Context, packed *tar.Writer, name string, file transfe
 	return hex.EncodeToString(digest.Sum(nil)), nil
 }
 
-type contextReader struct {
-	ctx context.Context
-	io.Reader
-}
+type readerFunc func(p []byte) (int, error)
 
-func (r contextReader) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.Reader.Read(p)
-}
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// writeArchive makes the archive's file. Where it fails nothing is left.
-func writeArchive(ctx context.Context, archive *Archive, file string) (err error) {
-	handle, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+// writeFile writes the archive to a new file, and leaves none after an error.
+func (a *archive) writeFile(ctx context.Context, path string) (err error) {
+	handle, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("aggregator: cannot make the archive: %w", files.StorageError(err))
 	}
 	defer func() {
 		if err != nil {
-			os.Remove(file)
+			os.Remove(path)
 		}
 	}()
-	if err := archive.WriteTo(ctx, handle); err != nil {
+	if err := a.write(ctx, handle); err != nil {
 		handle.Close()
 		return err
 	}

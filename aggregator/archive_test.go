@@ -13,19 +13,21 @@ import (
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/aggregator/internal/files"
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/firmware"
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/logs"
 	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 )
 
 // filesOf makes an archive of boards with one file each.
-func filesOf(t testing.TB, contents ...[]byte) *Archive {
+func filesOf(t testing.TB, contents ...[]byte) *archive {
 	t.Helper()
-	archive := &Archive{Type: "DiagnosticsLog", RequestID: 3, Created: time.Now()}
+	archive := &archive{Type: "DiagnosticsLog", RequestID: 3, Created: time.Now()}
 	for i, content := range contents {
 		path := filepath.Join(t.TempDir(), "file")
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		archive.Boards = append(archive.Boards, ArchiveBoard{
+		archive.Boards = append(archive.Boards, archiveBoard{
 			Name: string(rune('a' + i)), Files: []transfer.ReceivedFile{{Name: "log", Path: path, Size: int64(len(content)), Received: time.Now()}},
 		})
 	}
@@ -34,8 +36,8 @@ func filesOf(t testing.TB, contents ...[]byte) *Archive {
 
 func TestArchiveOfNothing(t *testing.T) {
 	var packed bytes.Buffer
-	archive := &Archive{RequestID: NoRequestID, Created: time.Now(), Boards: []ArchiveBoard{{Name: "a", Problems: []string{"silent"}}}}
-	if err := archive.WriteTo(t.Context(), &packed); err != nil {
+	archive := &archive{RequestID: logs.NoRequestID, Created: time.Now(), Boards: []archiveBoard{{Name: "a", Problems: []string{"silent"}}}}
+	if err := archive.write(t.Context(), &packed); err != nil {
 		t.Fatal(err)
 	}
 	packedFiles := unpack(t, packed.Bytes())
@@ -50,7 +52,7 @@ func TestArchiveWhenTheDiskIsFull(t *testing.T) {
 		t.Skip("this system has no /dev/full")
 	}
 	defer full.Close()
-	if err := filesOf(t, make([]byte, 1<<20)).WriteTo(t.Context(), full); !errors.Is(err, files.ErrDiskFull) {
+	if err := filesOf(t, make([]byte, 1<<20)).write(t.Context(), full); !errors.Is(err, files.ErrDiskFull) {
 		t.Errorf("%v", err)
 	}
 }
@@ -59,19 +61,19 @@ func TestArchiveOfFilesThatChange(t *testing.T) {
 	archive := filesOf(t, []byte("0123456789"))
 	archive.Boards[0].Files[0].Size = 5
 	var packed bytes.Buffer
-	if err := archive.WriteTo(t.Context(), &packed); err != nil {
+	if err := archive.write(t.Context(), &packed); err != nil {
 		t.Fatal(err)
 	}
 	if got := unpack(t, packed.Bytes())["a/log"]; got != "01234" {
 		t.Errorf("of a file that has grown %q is packed", got)
 	}
 	archive.Boards[0].Files[0].Size = 50
-	if err := archive.WriteTo(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "shrunk") {
+	if err := archive.write(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "shrunk") {
 		t.Errorf("a file that has shrunk: %v", err)
 	}
 	archive.Boards[0].Files[0].Path += ".gone"
 	path := filepath.Join(t.TempDir(), "archive")
-	if err := writeArchive(t.Context(), archive, path); !errors.Is(err, os.ErrNotExist) {
+	if err := archive.writeFile(t.Context(), path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that is gone: %v", err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
@@ -83,7 +85,7 @@ func TestArchiveEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")
 	cancel(enough)
-	if err := filesOf(t, make([]byte, 1<<20)).WriteTo(ctx, io.Discard); !errors.Is(err, enough) {
+	if err := filesOf(t, make([]byte, 1<<20)).write(ctx, io.Discard); !errors.Is(err, enough) {
 		t.Errorf("%v", err)
 	}
 }
@@ -99,7 +101,7 @@ func TestArchiveNeedsTheSameMemoryForAnyFile(t *testing.T) {
 		file.Size = size
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		if err := archive.WriteTo(t.Context(), io.Discard); err != nil {
+		if err := archive.write(t.Context(), io.Discard); err != nil {
 			t.Fatal(err)
 		}
 		runtime.ReadMemStats(&after)
@@ -117,13 +119,13 @@ func TestStateFile(t *testing.T) {
 	if found, err := file.load(&state); found || err != nil {
 		t.Errorf("nothing saved: %t %v", found, err)
 	}
-	merge := NewFirmwareMerge(2)
-	merge.Step(FirmwareEvent{Kind: FirmwareRequested, RequestID: 4, Signed: true})
-	merge.Step(FirmwareEvent{Kind: FirmwareAnswered, Board: 0, Answer: UpdateAccepted})
-	merge.Step(FirmwareEvent{Kind: FirmwareAnswered, Board: 1, Answer: UpdateAccepted})
-	saved, _ := merge.State()
+	machine := firmware.NewMachine(2)
+	machine.Step(firmware.Requested{RequestID: 4, Signed: true})
+	machine.Step(firmware.Responded{Board: 0, Response: firmware.ResponseAccepted})
+	machine.Step(firmware.Responded{Board: 1, Response: firmware.ResponseAccepted})
+	saved, _ := machine.Saved()
 	for range 2 {
-		if err := file.save(savedFirmware{FirmwareState: saved, firmwareTimes: firmwareTimes{Install: time.Unix(1, 0)}}); err != nil {
+		if err := file.save(savedFirmware{Saved: saved, firmwareTimes: firmwareTimes{Install: time.Unix(1, 0)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -134,11 +136,11 @@ func TestStateFile(t *testing.T) {
 	if len(entries) != 1 {
 		t.Errorf("beside the state there is %v", entries)
 	}
-	if _, err := NewFirmwareMerge(3).Restore(state.FirmwareState); !errors.Is(err, ErrOtherStation) {
+	if _, err := firmware.NewMachine(3).Restore(state.Saved); !errors.Is(err, firmware.ErrOtherStation) {
 		t.Errorf("the state of another station: %v", err)
 	}
-	state.Told = 99
-	if _, err := NewFirmwareMerge(2).Restore(state.FirmwareState); !errors.Is(err, ErrOtherStation) {
+	state.Announced = 99
+	if _, err := firmware.NewMachine(2).Restore(state.Saved); !errors.Is(err, firmware.ErrOtherStation) {
 		t.Errorf("an impossible state: %v", err)
 	}
 	if err := os.WriteFile(file.path, []byte(`{"request_id": "tor`), 0o600); err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// board is one board of the station: its system module and, for a satellite, the module that stands for it.
+// board is one board of the station: its system and, for a satellite, the controller that links it.
 type board struct {
 	index     int
 	name      string
@@ -22,7 +22,7 @@ type board struct {
 	log       *zap.Logger
 }
 
-// newBoards pairs the connections: satellite i is the board of system i+1.
+// newBoards pairs the connections: satellite i belongs to system i+1.
 func newBoards(systems, satellites []*everest.Required, timeout time.Duration, log *zap.Logger) []*board {
 	boards := make([]*board, len(systems))
 	for i, system := range systems {
@@ -37,7 +37,7 @@ func newBoards(systems, satellites []*everest.Required, timeout time.Duration, l
 	return boards
 }
 
-// call calls a command of the board's system. A board that does not answer in time is named in the log.
+// call calls a command of the board's system, and logs an error.
 func (b *board) call(ctx context.Context, command string, arguments, result any) error {
 	waiting, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
@@ -48,12 +48,12 @@ func (b *board) call(ctx context.Context, command string, arguments, result any)
 	return err
 }
 
-// localAddresses are the main board's own.
+// localAddresses returns the main board's own addresses.
 func localAddresses() []netip.Addr {
 	return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 }
 
-// ownAddress is this board's address as the board reaches it.
+// ownAddress returns this board's address as the other board reaches it.
 func (b *board) ownAddress(ctx context.Context) (string, error) {
 	if b.index == 0 {
 		return "127.0.0.1", nil
@@ -67,13 +67,13 @@ func (b *board) ownAddress(ctx context.Context) (string, error) {
 	}
 	parsed, err := netip.ParseAddr(address)
 	if err != nil {
-		return "", fmt.Errorf("aggregator: board %s: the link's own address %.60q is no IP address; is the link up?", b.name, address)
+		return "", fmt.Errorf("aggregator: board %s: the link's own address %.60q is not an IP address; is the link up?", b.name, address)
 	}
 	return parsed.String(), nil
 }
 
-// addresses are those that the board comes from; none when they cannot be found out, for instance because its name is
-// one that only multicast DNS knows.
+// addresses returns the addresses of the board's connections, or none where they are unknown, for example because only
+// multicast DNS resolves its name.
 func (b *board) addresses(ctx context.Context) []netip.Addr {
 	if b.index == 0 {
 		return localAddresses()
@@ -89,7 +89,7 @@ func (b *board) addresses(ctx context.Context) []netip.Addr {
 	if address, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{address}
 	}
-	// What is left of the board's time is for the board.
+	// The rest of the timeout is for the board itself.
 	ctx, cancel := context.WithTimeout(ctx, b.timeout/4)
 	defer cancel()
 	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
@@ -100,7 +100,7 @@ func (b *board) addresses(ctx context.Context) []netip.Addr {
 	return addresses
 }
 
-// connected asks the satellite module whether the link to the board stands.
+// connected asks the controller whether it has a link to the board, and reports the reply.
 func (b *board) connected(ctx context.Context) bool {
 	if b.satellite == nil {
 		return true

@@ -18,9 +18,9 @@ var (
 	satelliteInterface []byte
 )
 
-// Installation is what SystemAggregator brings into an EVerest installation. The interface satellite is the one that the
-// satellite modules bring too: either may be installed first. The option satellites raises the number of satellite boards
-// that the manifest allows, 64 as it is built in; what was chosen before stays.
+// Installation returns the files of SystemAggregator for an EVerest installation. The interface satellite is also that of
+// the satellite modules, so either may be installed first. The option satellites raises the number of satellite boards that
+// the manifest allows, which is 64 as built in; an earlier choice stays.
 func Installation() install.Installation {
 	return install.Installation{
 		Module: moduleName, Manifest: manifest,
@@ -36,7 +36,7 @@ func Installation() install.Installation {
 // moduleName is what EVerest configurations call the module.
 const moduleName = "SystemAggregator"
 
-// builtInDefinitions are EVerest's, and the interface of satellites.
+// builtInDefinitions returns EVerest's definitions and the interface satellite.
 func builtInDefinitions() (*schema.Definitions, error) {
 	known, err := schema.BuiltIn()
 	if err != nil {
@@ -47,18 +47,18 @@ func builtInDefinitions() (*schema.Definitions, error) {
 
 const (
 	builtInSatellites = 64
-	mostSatellites    = 1000
+	maxSatellites    = 1000
 )
 
 func allowSatellites(edit *install.ManifestEdit, value string, given bool) error {
 	count := builtInSatellites
 	if installed := edit.Installed(); installed != nil && !given {
-		count = max(count, min(installed.Requires["satellite"].MaxConnections, mostSatellites))
+		count = max(count, min(installed.Requires["satellite"].MaxConnections, maxSatellites))
 	}
 	if given {
 		var err error
-		if count, err = strconv.Atoi(value); err != nil || count < builtInSatellites || count > mostSatellites {
-			return fmt.Errorf("%q is no number from %d to %d", value, builtInSatellites, mostSatellites)
+		if count, err = strconv.Atoi(value); err != nil || count < builtInSatellites || count > maxSatellites {
+			return fmt.Errorf("%q is not a number from %d to %d", value, builtInSatellites, maxSatellites)
 		}
 	}
 	if count == builtInSatellites {

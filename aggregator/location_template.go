@@ -3,6 +3,7 @@ package aggregator
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -74,6 +75,11 @@ func parseTemplate(text string) (locationTemplate, error) {
 // embeddable reports whether the receiver inside the module can serve the template.
 func (t locationTemplate) embeddable() bool {
 	return (t.scheme == "ftp" || t.scheme == "http") && t.port != 0
+}
+
+// address returns the address on which a receiver listens for the template.
+func (t locationTemplate) address(host string) string {
+	return net.JoinHostPort(host, strconv.Itoa(t.port))
 }
 
 // expand returns the template's URL for an address of this board.

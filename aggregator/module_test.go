@@ -244,7 +244,7 @@ func TestBoardsThatMisbehave(t *testing.T) {
 		}, "answered Rejected", nil},
 		"answers nonsense": {func(t *testing.T, b *testBoard) func(context.Context, map[string]any) (any, error) {
 			return func(context.Context, map[string]any) (any, error) { return "perhaps", nil }
-		}, "not understood", nil},
+		}, "cannot be read", nil},
 		"uploads nothing": {func(t *testing.T, b *testBoard) func(context.Context, map[string]any) (any, error) {
 			return func(_ context.Context, request map[string]any) (any, error) {
 				go b.report(context.Background(), request["request_id"], "Uploaded")

@@ -9,10 +9,11 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/firmware"
 	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 )
 
-// parameters are the configuration keys of the manifest.
+// parameters has the configuration keys of the manifest.
 type parameters struct {
 	DefaultRetries        int    `everest:"default_retries"`
 	DefaultRetryInterval  int    `everest:"default_retry_interval"`
@@ -41,10 +42,7 @@ type parameters struct {
 	ControlSocket               string `everest:"control_socket,optional"`
 }
 
-// seconds is a key's value as a duration, in the unit of the module: a second, but in tests.
-func seconds(value int, unit time.Duration) time.Duration { return time.Duration(value) * unit }
-
-// templates are the templates of all boards.
+// templates returns the templates of all boards.
 func (p *parameters) templates(boards int) ([]locationTemplate, error) {
 	common, err := parseTemplate(p.UploadURLTemplate)
 	if err != nil {
@@ -58,7 +56,7 @@ func (p *parameters) templates(boards int) ([]locationTemplate, error) {
 		index, text, _ := strings.Cut(entry, "=")
 		board, err := strconv.Atoi(index)
 		if err != nil || board < 0 || board >= boards {
-			return nil, fmt.Errorf("%w: board_upload_url_templates: %q is not the index of one of %d boards", errTemplate, index, boards)
+			return nil, fmt.Errorf("%w: board_upload_url_templates: %q is not an index below %d", errTemplate, index, boards)
 		}
 		if templates[board], err = parseTemplate(text); err != nil {
 			return nil, fmt.Errorf("board_upload_url_templates: %w", err)
@@ -67,7 +65,7 @@ func (p *parameters) templates(boards int) ([]locationTemplate, error) {
 	return templates, nil
 }
 
-// hidden is the directory that a module of that id owns below another one.
+// hidden returns the directory that the module owns below another one.
 func hidden(directory, moduleID string) string { return filepath.Join(directory, "."+moduleID) }
 
 func (p *parameters) receiverConfig(moduleID string, logger *zap.Logger) transfer.ReceiverConfig {
@@ -78,7 +76,7 @@ func (p *parameters) receiverConfig(moduleID string, logger *zap.Logger) transfe
 	}
 }
 
-// outgoing is the directory of the archives, which the module owns.
+// outgoing returns the directory of the archives, which the module owns.
 func (p *parameters) outgoing(moduleID string) string {
 	if p.OutgoingDir != "" {
 		return hidden(p.OutgoingDir, moduleID)
@@ -88,19 +86,19 @@ func (p *parameters) outgoing(moduleID string) string {
 
 func (p *parameters) uploaderConfig(unit time.Duration) transfer.UploaderConfig {
 	return transfer.UploaderConfig{
-		ConnectTimeout: seconds(p.UploadConnectTimeout, unit), StallTimeout: seconds(p.UploadStallTimeout, unit),
-		AttemptTimeout: seconds(p.UploadTimeout, unit), TrustBundle: p.UploadTrustBundle,
+		ConnectTimeout: time.Duration(p.UploadConnectTimeout) * unit, StallTimeout: time.Duration(p.UploadStallTimeout) * unit,
+		AttemptTimeout: time.Duration(p.UploadTimeout) * unit, TrustBundle: p.UploadTrustBundle,
 		SFTPKnownHosts: p.SFTPKnownHosts, SFTPPrivateKey: p.SFTPPrivateKey, HTTPMethod: p.HTTPUploadMethod,
 	}
 }
 
-// limit is how long boards may be silent in a phase.
-func (p *parameters) limit(phase FirmwarePhase, unit time.Duration) time.Duration {
+// phaseTimeout returns how long boards may be silent in a phase of a firmware update.
+func (p *parameters) phaseTimeout(phase firmware.Phase) int {
 	switch phase {
-	case PhaseDownload:
-		return seconds(p.FirmwareDownloadTimeout, unit)
-	case PhaseVerify:
-		return seconds(p.FirmwareVerificationTimeout, unit)
+	case firmware.PhaseDownload:
+		return p.FirmwareDownloadTimeout
+	case firmware.PhaseVerify:
+		return p.FirmwareVerificationTimeout
 	}
-	return seconds(p.FirmwareInstallationTimeout, unit)
+	return p.FirmwareInstallationTimeout
 }

@@ -119,7 +119,7 @@ func runPipeline(b *testing.B, directory, source string, boards int, size int64)
 	if err != nil {
 		b.Fatal(err)
 	}
-	archive := &Archive{RequestID: 1, Created: time.Now()}
+	content := &archive{RequestID: 1, Created: time.Now()}
 	uploader := transfer.NewUploader(transfer.UploaderConfig{})
 	var arriving sync.WaitGroup
 	slots := make([]*transfer.Slot, boards)
@@ -146,10 +146,10 @@ func runPipeline(b *testing.B, directory, source string, boards int, size int64)
 	arriving.Wait()
 	for i, slot := range slots {
 		files, _ := slot.Files(true)
-		archive.Boards = append(archive.Boards, ArchiveBoard{Name: fmt.Sprint(i), Files: files})
+		content.Boards = append(content.Boards, archiveBoard{Name: fmt.Sprint(i), Files: files})
 	}
 	packed := filepath.Join(directory, "packed")
-	if err := writeArchive(context.Background(), archive, packed); err != nil {
+	if err := content.writeFile(context.Background(), packed); err != nil {
 		b.Fatal(err)
 	}
 	for _, slot := range slots {

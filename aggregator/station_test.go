@@ -129,7 +129,7 @@ func (b *testBoard) answer(ctx context.Context, command string, arguments everes
 
 func (b *testBoard) firmware(t testing.TB, id int64, status string) {
 	t.Helper()
-	if err := b.module.Provides("main").Publish(t.Context(), "firmware_update_status", firmwareReport{RequestID: id, Status: status}); err != nil {
+	if err := b.module.Provides("main").Publish(t.Context(), "firmware_update_status", report{RequestID: id, Firmware: status}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -241,7 +241,7 @@ func newStationOn(t testing.TB, broker everest.Broker, boards int, config map[st
 const testUnit = 50 * time.Millisecond
 
 func (s *testStation) startAggregator() {
-	aggregator := New(Config{Everest: s.manager.Options("aggregator"), Logger: s.log, Unit: testUnit, ResetPause: 200 * time.Millisecond})
+	aggregator := New(Config{Everest: s.manager.Options("aggregator"), Logger: s.log, unit: testUnit, resetPause: 200 * time.Millisecond})
 	s.aggregator = everesttest.Run(s.t, "aggregator", aggregator.Run)
 }
 

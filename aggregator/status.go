@@ -1,225 +1,152 @@
 package aggregator
 
 import (
+	"context"
 	"encoding/json"
-	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// FirmwareStatus is a status of a firmware update, as the variable firmware_update_status of the interface system and
-// OCPP's FirmwareStatusNotification name it. The zero value is no status.
-type FirmwareStatus uint8
+// statusSocket shows the station at the status socket.
+type statusSocket struct {
+	*station
+	update  *firmwareUpdate
+	uploads *logUploads
 
-// The statuses of OCPP 2.0.1 (FirmwareStatusEnumType).
+	mu sync.Mutex
+	// firmware and logs are the last report of each board.
+	firmware, logs []string
+}
+
+// The states of the module, as the status socket shows them.
 const (
-	FirmwareIdle FirmwareStatus = iota + 1
-	FirmwareDownloadScheduled
-	FirmwareDownloading
-	FirmwareDownloadPaused
-	FirmwareDownloaded
-	FirmwareSignatureVerified
-	FirmwareInstallScheduled
-	FirmwareInstallRebooting
-	FirmwareInstalling
-	FirmwareInstalled
-	FirmwareDownloadFailed
-	FirmwareInvalidSignature
-	FirmwareInstallVerificationFailed
-	FirmwareInstallationFailed
+	stateStarting = "Starting"
+	stateReady    = "Ready"
 )
 
-var firmwareStatusNames = [...]string{
-	FirmwareIdle:                      "Idle",
-	FirmwareDownloadScheduled:         "DownloadScheduled",
-	FirmwareDownloading:               "Downloading",
-	FirmwareDownloadPaused:            "DownloadPaused",
-	FirmwareDownloaded:                "Downloaded",
-	FirmwareSignatureVerified:         "SignatureVerified",
-	FirmwareInstallScheduled:          "InstallScheduled",
-	FirmwareInstallRebooting:          "InstallRebooting",
-	FirmwareInstalling:                "Installing",
-	FirmwareInstalled:                 "Installed",
-	FirmwareDownloadFailed:            "DownloadFailed",
-	FirmwareInvalidSignature:          "InvalidSignature",
-	FirmwareInstallVerificationFailed: "InstallVerificationFailed",
-	FirmwareInstallationFailed:        "InstallationFailed",
-}
-
-// ParseFirmwareStatus is the status with OCPP's name, and whether there is one.
-func ParseFirmwareStatus(name string) (FirmwareStatus, bool) {
-	return parseName[FirmwareStatus](firmwareStatusNames[:], name)
-}
-
-func (s FirmwareStatus) String() string { return nameOf(firmwareStatusNames[:], s) }
-
-// IsFailure says whether the update is over without success.
-func (s FirmwareStatus) IsFailure() bool {
-	return s >= FirmwareDownloadFailed && s <= FirmwareInstallationFailed
-}
-
-// MarshalText is the status in OCPP's spelling.
-func (s FirmwareStatus) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText reads OCPP's spelling; the empty text is no status.
-func (s *FirmwareStatus) UnmarshalText(text []byte) error {
-	if len(text) == 0 {
-		*s = 0
-		return nil
+func newStatusSocket(s *station, update *firmwareUpdate, uploads *logUploads) *statusSocket {
+	return &statusSocket{
+		station: s, update: update, uploads: uploads,
+		firmware: make([]string, len(s.boards)), logs: make([]string, len(s.boards)),
 	}
-	parsed, ok := ParseFirmwareStatus(string(text))
-	if !ok {
-		return fmt.Errorf("aggregator: %q is no firmware status of OCPP 2.0.1", text)
+}
+
+// maxPackingTime bounds how long packing the files of a local request may take; the request fails then.
+const maxPackingTime = 5 * time.Minute
+
+// serve serves the socket that the configuration names. The station works without a socket that cannot be opened.
+func (c *statusSocket) serve(ctx context.Context) {
+	path := control.PathOf(c.parameters.ControlSocket, c.module.ID(), os.Getenv)
+	if path == "" {
+		return
 	}
-	*s = parsed
-	return nil
-}
-
-// FirmwareAnswer is the answer to update_firmware, in the order of badness that decides which of the boards' answers
-// becomes the station's. The zero value is no answer.
-type FirmwareAnswer uint8
-
-// The answers of the interface system (UpdateFirmwareResponse).
-const (
-	UpdateAccepted FirmwareAnswer = iota + 1
-	UpdateAcceptedCanceled
-	UpdateRejected
-	UpdateInvalidCertificate
-	UpdateRevokedCertificate
-)
-
-var firmwareAnswerNames = [...]string{
-	UpdateAccepted:           "Accepted",
-	UpdateAcceptedCanceled:   "AcceptedCanceled",
-	UpdateRejected:           "Rejected",
-	UpdateInvalidCertificate: "InvalidCertificate",
-	UpdateRevokedCertificate: "RevokedCertificate",
-}
-
-// ParseFirmwareAnswer is the answer with the interface's name, and whether there is one.
-func ParseFirmwareAnswer(name string) (FirmwareAnswer, bool) {
-	return parseName[FirmwareAnswer](firmwareAnswerNames[:], name)
-}
-
-func (a FirmwareAnswer) String() string { return nameOf(firmwareAnswerNames[:], a) }
-
-// Accepts says whether the board that gave the answer works on the request now.
-func (a FirmwareAnswer) Accepts() bool { return a == UpdateAccepted || a == UpdateAcceptedCanceled }
-
-// LogStatus is a status of a log upload, as the variable log_status of the interface system and OCPP's
-// LogStatusNotification name it. The zero value is no status.
-type LogStatus uint8
-
-// The statuses of the interface system (LogStatusEnum).
-const (
-	LogIdle LogStatus = iota + 1
-	LogUploading
-	LogUploaded
-	LogUploadFailure
-	LogBadMessage
-	LogPermissionDenied
-	LogNotSupportedOperation
-	LogAcceptedCanceled
-)
-
-var logStatusNames = [...]string{
-	LogIdle:                  "Idle",
-	LogUploading:             "Uploading",
-	LogUploaded:              "Uploaded",
-	LogUploadFailure:         "UploadFailure",
-	LogBadMessage:            "BadMessage",
-	LogPermissionDenied:      "PermissionDenied",
-	LogNotSupportedOperation: "NotSupportedOperation",
-	LogAcceptedCanceled:      "AcceptedCanceled",
-}
-
-// ParseLogStatus is the status with OCPP's name, and whether there is one.
-func ParseLogStatus(name string) (LogStatus, bool) {
-	return parseName[LogStatus](logStatusNames[:], name)
-}
-
-func (s LogStatus) String() string { return nameOf(logStatusNames[:], s) }
-
-// IsFinal says whether nothing more is to come for the request: anything but Idle and Uploading.
-func (s LogStatus) IsFinal() bool { return s > LogUploading }
-
-// LogAnswer is the answer to upload_logs. The zero value is no answer.
-type LogAnswer uint8
-
-// The answers of the interface system (UploadLogsStatus).
-const (
-	LogsAccepted LogAnswer = iota + 1
-	LogsAcceptedCanceled
-	LogsRejected
-)
-
-var logAnswerNames = [...]string{
-	LogsAccepted:         "Accepted",
-	LogsAcceptedCanceled: "AcceptedCanceled",
-	LogsRejected:         "Rejected",
-}
-
-// ParseLogAnswer is the answer with the interface's name, and whether there is one.
-func ParseLogAnswer(name string) (LogAnswer, bool) {
-	return parseName[LogAnswer](logAnswerNames[:], name)
-}
-
-func (a LogAnswer) String() string { return nameOf(logAnswerNames[:], a) }
-
-// Accepts says whether the board that gave the answer sends a file.
-func (a LogAnswer) Accepts() bool { return a == LogsAccepted || a == LogsAcceptedCanceled }
-
-// parseName finds a value by its name; index 0 of every table is unused.
-func parseName[T ~uint8](names []string, name string) (T, bool) {
-	if name == "" {
-		return 0, false
+	server, err := control.Listen(control.Config{
+		Path: path, Status: c.status, Logs: c.uploads.collect, Events: &c.events, Logger: c.log,
+		NoPing:      "the aggregator has no link of its own: ping a controller",
+		LogsTimeout: c.duration(c.parameters.IncomingUploadTimeout+2*c.parameters.BoardTimeout) + maxPackingTime,
+	})
+	if err != nil {
+		c.log.Error("the module runs without its control socket", zap.Error(err))
+		return
 	}
-	for i, candidate := range names {
-		if candidate == name {
-			return T(i), true
+	c.log.Info("serving the control socket", zap.String("path", path))
+	c.begin(ctx, func(ctx context.Context) {
+		if err := server.Serve(ctx); err != nil {
+			c.log.Error("the control socket failed", zap.Error(err))
+		}
+	})
+}
+
+// reported keeps a board's report and shows it to the clients that watch.
+func (c *statusSocket) reported(b *board, variable string, value json.RawMessage, status string) {
+	c.keep(b, variable, status)
+	c.events.Publish(control.Event{Kind: control.KindVariable, Interface: b.name, Variable: variable, Value: value})
+}
+
+func (c *statusSocket) keep(b *board, variable, status string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if variable == "log_status" {
+		c.logs[b.index] = status
+		return
+	}
+	c.firmware[b.index] = status
+}
+
+// status handles GET /status.
+func (c *statusSocket) status(ctx context.Context) (*control.Status, error) {
+	station := &control.Station{Boards: make([]control.Board, len(c.boards))}
+	type jobs struct {
+		firmware *control.FirmwareJob
+		logs     []control.LogJob
+	}
+	inProgress := make(chan jobs, 1)
+	c.loop.post(func(context.Context) { inProgress <- jobs{c.update.job(), c.uploads.inProgress()} })
+	c.linked(ctx, station.Boards)
+	select {
+	case jobs := <-inProgress:
+		station.Firmware, station.Logs = jobs.firmware, jobs.logs
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	now := time.Now()
+	status := &control.Status{
+		Module: "SystemAggregator", ModuleID: c.module.ID(), Version: control.Version(),
+		Started: c.started, UptimeSeconds: now.Sub(c.started).Seconds(), Taken: now,
+		Station: station, Everest: control.EverestOf(c.module.Stats()),
+		State: stateReady, Health: control.Healthy,
+	}
+	lost := c.addReports(station.Boards)
+	select {
+	case <-c.ready:
+		if len(lost) > 0 {
+			status.Health, status.Problem = control.Degraded, "no link to "+strings.Join(lost, ", ")+": see the status of the controllers"
+		}
+	default:
+		status.State, status.Health, status.Problem = stateStarting, control.Starting, "the other modules of this board are not ready yet"
+	}
+	return status, nil
+}
+
+// addReports fills in the boards' last reports, and returns the names of the boards without a link.
+func (c *statusSocket) addReports(boards []control.Board) (lost []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range boards {
+		boards[i].FirmwareStatus, boards[i].LogStatus = c.firmware[i], c.logs[i]
+		if !boards[i].Connected {
+			lost = append(lost, boards[i].Name)
 		}
 	}
-	return 0, false
+	return lost
 }
 
-func nameOf[T ~uint8](names []string, value T) string {
-	if int(value) < len(names) {
-		return names[value]
-	}
-	return fmt.Sprintf("status %d", uint8(value))
-}
+// linkedTimeout bounds asking the controllers for their links; a board whose controller does not respond counts as lost.
+const linkedTimeout = 2 * time.Second
 
-// firmwareReport and logReport are the payloads of the two variables of the interface system.
-type firmwareReport struct {
-	RequestID int64  `json:"request_id"`
-	Status    string `json:"firmware_update_status"`
-}
-
-type logReport struct {
-	RequestID int64  `json:"request_id"`
-	Status    string `json:"log_status"`
-}
-
-// decodeFirmwareReport reads a board's report.
-func decodeFirmwareReport(payload json.RawMessage) (id int64, status FirmwareStatus, err error) {
-	var report firmwareReport
-	if err := json.Unmarshal(payload, &report); err != nil {
-		return 0, 0, fmt.Errorf("aggregator: unreadable firmware_update_status: %w", err)
+// linked fills in the boards' names and links. It asks all controllers at once.
+func (c *statusSocket) linked(ctx context.Context, boards []control.Board) {
+	ctx, cancel := context.WithTimeout(ctx, linkedTimeout)
+	defer cancel()
+	select {
+	case <-c.ready:
+	default:
+		cancel() // no controller would respond
 	}
-	status, ok := ParseFirmwareStatus(report.Status)
-	if !ok {
-		return 0, 0, fmt.Errorf("aggregator: unknown firmware_update_status %q", report.Status)
+	var calls sync.WaitGroup
+	for i, b := range c.boards {
+		boards[i] = control.Board{Index: i, Name: b.name, SystemID: b.system.ModuleID(), Connected: i == 0}
+		if b.satellite == nil {
+			continue
+		}
+		boards[i].SatelliteID = b.satellite.ModuleID()
+		calls.Go(func() { boards[i].Connected = b.connected(ctx) })
 	}
-	return report.RequestID, status, nil
-}
-
-// decodeLogReport reads a board's report.
-func decodeLogReport(payload json.RawMessage) (id int64, status LogStatus, err error) {
-	var report logReport
-	if err := json.Unmarshal(payload, &report); err != nil {
-		return 0, 0, fmt.Errorf("aggregator: unreadable log_status: %w", err)
-	}
-	status, ok := ParseLogStatus(report.Status)
-	if !ok {
-		return 0, 0, fmt.Errorf("aggregator: unknown log_status %q", report.Status)
-	}
-	return report.RequestID, status, nil
+	calls.Wait()
 }

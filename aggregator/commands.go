@@ -1,0 +1,142 @@
+package aggregator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/firmware"
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/logs"
+	"github.com/remotechargeport/remotechargeport/everest"
+)
+
+// handleCommands registers the commands of the interface system that the station provides.
+func (a *Aggregator) handleCommands() {
+	provided := a.station.provided
+	provided.Handle("update_firmware", a.firmware.handle)
+	provided.Handle("allow_firmware_installation", func(context.Context, everest.Args) (any, error) {
+		a.station.loop.post(func(ctx context.Context) { a.firmware.step(ctx, firmware.Allowed{}) })
+		return nil, nil
+	})
+	provided.Handle("upload_logs", a.logs.handle)
+	provided.Handle("reset", a.reset.handle)
+	for _, command := range []string{"is_reset_allowed", "set_system_time"} {
+		provided.Handle(command, func(ctx context.Context, arguments everest.Args) (any, error) {
+			return a.station.everyBoard(ctx, command, arguments), nil
+		})
+	}
+	provided.Handle("get_boot_reason", func(ctx context.Context, _ everest.Args) (any, error) {
+		reason := "Unknown"
+		if err := a.station.boards[0].call(ctx, "get_boot_reason", nil, &reason); err != nil {
+			return "Unknown", nil
+		}
+		return reason, nil
+	})
+}
+
+// everyBoard calls a command of all boards at once, and reports whether each returned true. A board without a reply counts
+// as one that returned false.
+func (s *station) everyBoard(ctx context.Context, command string, arguments everest.Args) bool {
+	replies := make([]bool, len(s.boards))
+	var calls sync.WaitGroup
+	for _, b := range s.boards {
+		calls.Go(func() {
+			if b.call(ctx, command, arguments, &replies[b.index]) != nil {
+				replies[b.index] = false
+			}
+		})
+	}
+	calls.Wait()
+	all := true
+	for _, b := range s.boards {
+		if !replies[b.index] {
+			b.log.Info("a board refused a command of the station", zap.String("command", command))
+			all = false
+		}
+	}
+	return all
+}
+
+// report is the value of firmware_update_status and log_status. Each has one of the two statuses.
+type report struct {
+	RequestID int64  `json:"request_id"`
+	Firmware  string `json:"firmware_update_status,omitempty"`
+	Log       string `json:"log_status,omitempty"`
+}
+
+// subscribe passes the boards' reports to the loop.
+func (a *Aggregator) subscribe() {
+	loop := a.station.loop
+	for _, b := range a.station.boards {
+		subscribe(a.status, b, "firmware_update_status", firmware.ParseStatus, func(r report) string { return r.Firmware },
+			func(id int64, status firmware.Status) {
+				b.log.Debug("a board's firmware status", zap.Int64("request_id", id), zap.Stringer("status", status))
+				loop.post(func(ctx context.Context) {
+					a.firmware.step(ctx, firmware.Reported{Board: b.index, RequestID: id, Status: status})
+				})
+			})
+		subscribe(a.status, b, "log_status", logs.ParseStatus, func(r report) string { return r.Log },
+			func(id int64, status logs.Status) {
+				b.log.Debug("a board's log status", zap.Int64("request_id", id), zap.Stringer("status", status))
+				loop.post(func(ctx context.Context) { a.logs.reported(ctx, b.index, id, status) })
+			})
+	}
+}
+
+// subscribe reads one variable of a board's system.
+func subscribe[S fmt.Stringer](socket *statusSocket, b *board, variable string, parse func(string) (S, bool), field func(report) string, reported func(id int64, status S)) {
+	b.system.Subscribe(variable, func(_ context.Context, value json.RawMessage) {
+		var r report
+		err := json.Unmarshal(value, &r)
+		status, known := parse(field(r))
+		if err == nil && !known {
+			err = fmt.Errorf("aggregator: unknown %s %q", variable, field(r))
+		}
+		if err != nil {
+			b.log.Warn("a board's report cannot be read", zap.Error(err))
+			return
+		}
+		socket.reported(b, variable, value, status.String())
+		reported(r.RequestID, status)
+	})
+}
+
+// watchBoards logs the loss of a satellite's link while the satellite has work to do.
+func (a *Aggregator) watchBoards(ctx context.Context) {
+	ticker := time.NewTicker(5 * a.station.unit)
+	defer ticker.Stop()
+	lost := make([]bool, len(a.station.boards))
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		busy := make(chan bool, 1)
+		a.station.loop.post(func(context.Context) { busy <- a.firmware.busy() || a.logs.busy() })
+		select {
+		case <-ctx.Done():
+			return
+		case working := <-busy:
+			if !working {
+				continue
+			}
+		}
+		for _, b := range a.station.boards {
+			gone := !b.connected(ctx)
+			if gone == lost[b.index] || ctx.Err() != nil {
+				continue
+			}
+			lost[b.index] = gone
+			if gone {
+				b.log.Warn("the link to a board is lost while it has work to do")
+			} else {
+				b.log.Info("the link to a board is back")
+			}
+		}
+	}
+}

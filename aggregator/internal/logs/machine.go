@@ -1,0 +1,285 @@
+package logs
+
+import "github.com/remotechargeport/remotechargeport/aggregator/internal/machine"
+
+// Machine is the log upload of a station for one log type. It is not safe for concurrent use. The zero value is not
+// usable; see [NewMachine].
+type Machine struct {
+	// current is the accepted request; next is the request that the boards are being asked for.
+	current, next job
+	last          int // number of the newest request
+
+	actions []Action
+	asks    machine.Slab[Ask]
+	replies machine.Slab[Reply]
+	publish machine.Slab[Publish]
+	waits   machine.Slab[Wait]
+	packs   machine.Slab[Pack]
+	uploads machine.Slab[Upload]
+	pauses  machine.Slab[Pause]
+	drops   machine.Slab[Drop]
+}
+
+type job struct {
+	number         int
+	state          State
+	requestID      int64
+	boardRequestID int64
+	retriesLeft    int
+	expired        bool
+	boards         []boardUpload
+}
+
+// boardUpload is one board's part in a request.
+type boardUpload struct {
+	response Response
+	status   Status // its end status, 0 before
+}
+
+// NewMachine returns a machine for boards boards without a request.
+func NewMachine(boards int) *Machine {
+	return &Machine{
+		current: job{boards: make([]boardUpload, boards)},
+		next:    job{boards: make([]boardUpload, boards)},
+		actions: make([]Action, 0, 16),
+	}
+}
+
+// Step takes one event and returns what to do, in order. The actions are valid until the next Step. An event without
+// meaning (an unknown job or board, a report for another request) has no actions.
+func (m *Machine) Step(event Event) []Action {
+	m.reset()
+	switch e := event.(type) {
+	case Requested:
+		m.requested(e)
+	case Responded:
+		m.responded(e)
+	case Reported:
+		m.reported(e)
+	case WaitExpired:
+		if m.at(e.Job, Collecting) {
+			m.current.expired = true
+			m.collect()
+		}
+	case Packed:
+		if m.at(e.Job, Packing) {
+			m.packed(e.Failure)
+		}
+	case UploadEnded:
+		if m.at(e.Job, Uploading) {
+			m.uploadEnded(e.Status, e.Permanent)
+		}
+	case PauseEnded:
+		if m.at(e.Job, Pausing) {
+			m.upload()
+		}
+	}
+	return m.actions
+}
+
+func (m *Machine) reset() {
+	if len(m.actions) == 0 {
+		return
+	}
+	m.actions = m.actions[:0]
+	m.asks.Reset()
+	m.replies.Reset()
+	m.publish.Reset()
+	m.waits.Reset()
+	m.packs.Reset()
+	m.uploads.Reset()
+	m.pauses.Reset()
+	m.drops.Reset()
+}
+
+// Outcome returns a board's response and end status, 0 while there is none, for a job in progress.
+func (m *Machine) Outcome(number, board int) (Response, Status) {
+	for _, j := range []*job{&m.current, &m.next} {
+		if j.state != Idle && j.number == number && board >= 0 && board < len(j.boards) {
+			return j.boards[board].response, j.boards[board].status
+		}
+	}
+	return 0, 0
+}
+
+// Idle reports whether no request is in progress.
+func (m *Machine) Idle() bool { return m.current.state == Idle && m.next.state == Idle }
+
+// Job is a request in progress.
+type Job struct {
+	RequestID int64
+	State     State
+	// Boards is the number of boards that accepted, Done how many of them have come to their end.
+	Boards, Done int
+}
+
+// Jobs returns the requests in progress.
+func (m *Machine) Jobs() (jobs []Job) {
+	for _, j := range []*job{&m.current, &m.next} {
+		if j.state == Idle {
+			continue
+		}
+		found := Job{RequestID: j.requestID, State: j.state}
+		for _, board := range j.boards {
+			if board.response.Accepts() {
+				found.Boards++
+				if board.status != 0 {
+					found.Done++
+				}
+			}
+		}
+		jobs = append(jobs, found)
+	}
+	return jobs
+}
+
+func (m *Machine) at(number int, state State) bool {
+	return m.current.state == state && m.current.number == number
+}
+
+func (m *Machine) requested(e Requested) {
+	if m.next.state != Idle {
+		// The caller of a request that has no reply yet has given it up.
+		m.do(m.replies.Put(Reply{Job: m.next.number, Response: ResponseRejected}))
+		m.drop(&m.next)
+	}
+	m.last++
+	boards := m.next.boards
+	clear(boards)
+	m.next = job{
+		number: m.last, state: Asking, requestID: e.RequestID, boardRequestID: e.BoardRequestID,
+		retriesLeft: max(e.Retries, 0), boards: boards,
+	}
+	if e.Failure.IsFinal() {
+		m.accept()
+		m.finish(e.Failure)
+		return
+	}
+	m.do(m.asks.Put(Ask{Job: m.last}))
+}
+
+func (m *Machine) responded(e Responded) {
+	j := &m.next
+	if j.state != Asking || j.number != e.Job || e.Board < 0 || e.Board >= len(j.boards) ||
+		e.Response == 0 || j.boards[e.Board].response != 0 {
+		return
+	}
+	j.boards[e.Board].response = e.Response
+	anyAccepted := false
+	for i := range j.boards {
+		if j.boards[i].response == 0 {
+			return
+		}
+		anyAccepted = anyAccepted || j.boards[i].response.Accepts()
+	}
+	if !anyAccepted {
+		m.do(m.replies.Put(Reply{Job: j.number, Response: ResponseRejected}))
+		m.drop(j)
+		m.collect()
+		return
+	}
+	m.accept()
+	m.do(m.waits.Put(Wait{Job: m.current.number}))
+	m.collect()
+}
+
+// accept replies to the request that was asked for, and ends one that is still in progress.
+func (m *Machine) accept() {
+	response := ResponseAccepted
+	if m.current.state != Idle {
+		response = ResponseAcceptedCanceled
+	}
+	m.do(m.replies.Put(Reply{Job: m.next.number, Response: response}))
+	if m.current.state != Idle {
+		m.publishStatus(AcceptedCanceled)
+		m.drop(&m.current)
+	}
+	m.current, m.next = m.next, m.current
+	m.current.state = Collecting
+	m.publishStatus(StatusUploading)
+}
+
+func (m *Machine) reported(e Reported) {
+	if !e.Status.IsFinal() || e.Board < 0 || e.Board >= len(m.current.boards) {
+		return
+	}
+	if m.next.state == Asking && m.next.boardRequestID == e.BoardRequestID {
+		if m.next.boards[e.Board].status == 0 {
+			m.next.boards[e.Board].status = e.Status
+		}
+		return
+	}
+	j := &m.current
+	if j.state == Collecting && j.boardRequestID == e.BoardRequestID && j.boards[e.Board].status == 0 {
+		j.boards[e.Board].status = e.Status
+		m.collect()
+	}
+}
+
+// collect continues when every board that accepted has come to its end, or the limit has passed. It waits while another
+// request is asked for: the boards may have given this one up for it.
+func (m *Machine) collect() {
+	if m.current.state != Collecting || m.next.state != Idle {
+		return
+	}
+	for i := range m.current.boards {
+		if !m.current.expired && m.current.boards[i].response.Accepts() && m.current.boards[i].status == 0 {
+			return
+		}
+	}
+	m.current.state = Packing
+	m.do(m.packs.Put(Pack{Job: m.current.number}))
+}
+
+func (m *Machine) packed(failure Status) {
+	if failure != 0 {
+		m.finish(failure)
+		return
+	}
+	m.upload()
+}
+
+func (m *Machine) upload() {
+	m.current.state = Uploading
+	m.do(m.uploads.Put(Upload{Job: m.current.number}))
+}
+
+func (m *Machine) uploadEnded(status Status, permanent bool) {
+	if !status.IsFinal() {
+		status = UploadFailure
+	}
+	if status == Uploaded || permanent || m.current.retriesLeft == 0 {
+		m.finish(status)
+		return
+	}
+	m.current.retriesLeft--
+	m.current.state = Pausing
+	m.do(m.pauses.Put(Pause{Job: m.current.number}))
+}
+
+func (m *Machine) finish(status Status) {
+	m.publishStatus(status)
+	m.drop(&m.current)
+}
+
+// publishStatus publishes a status of the current request. OCPP 1.6's GetDiagnostics has no request id, and knows
+// Uploading, Uploaded and one failure.
+func (m *Machine) publishStatus(status Status) {
+	id := m.current.requestID
+	if id == NoRequestID {
+		switch status {
+		case AcceptedCanceled:
+			return
+		case BadMessage, PermissionDenied, NotSupportedOperation:
+			status = UploadFailure
+		}
+	}
+	m.do(m.publish.Put(Publish{RequestID: id, Status: status}))
+}
+
+func (m *Machine) drop(j *job) {
+	j.state = Idle
+	m.do(m.drops.Put(Drop{Job: j.number}))
+}
+
+func (m *Machine) do(action Action) { m.actions = append(m.actions, action) }

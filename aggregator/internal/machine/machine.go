@@ -1,0 +1,45 @@
+// Package machine has what the pure machines of the aggregator share: memory for their actions, and names of their
+// enumerations.
+//
+// Each machine is a value without clock, goroutine and I/O. Step takes one event and returns the actions to carry out, in
+// their order. Events and actions are closed sets of types:
+//
+//	for _, action := range machine.Step(firmware.Allowed{}) {
+//		switch action := action.(type) {
+//		case *firmware.Permit: ...
+//
+// An action with fields is a pointer into memory of the machine, so that a step allocates nothing. Actions are valid until
+// the next Step.
+package machine
+
+import "fmt"
+
+// Slab is the memory of one machine's actions of one type. The zero value is ready.
+type Slab[T any] struct{ items []T }
+
+// Put stores an action and returns where. The place is reused after Reset.
+func (s *Slab[T]) Put(action T) *T {
+	s.items = append(s.items, action)
+	return &s.items[len(s.items)-1]
+}
+
+// Reset makes the memory of the last step usable again.
+func (s *Slab[T]) Reset() { s.items = s.items[:0] }
+
+// ParseName returns the value of an enumeration with that name, and whether there is one. Index 0 of names is unused.
+func ParseName[T ~uint8](names []string, name string) (T, bool) {
+	for i := 1; i < len(names); i++ {
+		if names[i] == name {
+			return T(i), true
+		}
+	}
+	return 0, false
+}
+
+// NameOf returns the name of a value, or its number where it has no name.
+func NameOf[T ~uint8](names []string, value T) string {
+	if int(value) < len(names) {
+		return names[value]
+	}
+	return fmt.Sprintf("status %d", uint8(value))
+}

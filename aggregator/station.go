@@ -1,0 +1,123 @@
+package aggregator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/control"
+)
+
+// station is what updates, log uploads and resets share: the module, its boards, and the two goroutines that keep an
+// order.
+type station struct {
+	log        *zap.Logger
+	unit       time.Duration // of the durations in the configuration
+	started    time.Time
+	module     *everest.Module
+	provided   *everest.Provided
+	parameters parameters
+	boards     []*board
+
+	// loop runs every step of the machines. outbox sends what leaves the module in an order that counts.
+	loop, outbox *queue
+	background   sync.WaitGroup
+	ready        chan struct{}
+	readyOnce    sync.Once
+	events       control.Hub
+}
+
+// prepare takes over a connected module.
+func (s *station) prepare(module *everest.Module) error {
+	s.module, s.provided = module, module.Provides("system")
+	if err := module.DecodeConfig(&s.parameters); err != nil {
+		return err
+	}
+	systems, satellites := module.Requires("system"), module.Requires("satellite")
+	if len(satellites) != len(systems)-1 {
+		s.log.Warn("the requirement system needs this board's system and one more for every satellite, in the same order",
+			zap.Int("systems", len(systems)), zap.Int("satellites", len(satellites)))
+	}
+	s.boards = newBoards(systems, satellites, s.duration(s.parameters.BoardTimeout), s.log)
+	s.events.ModuleID = module.ID()
+	s.events.Moved(stateStarting, control.Starting)
+	return nil
+}
+
+// duration returns the value of a configuration key as a duration.
+func (s *station) duration(value int) time.Duration { return time.Duration(value) * s.unit }
+
+// begin starts a goroutine that the module waits for at its end.
+func (s *station) begin(ctx context.Context, fn func(context.Context)) {
+	s.background.Go(func() { fn(ctx) })
+}
+
+// after has the loop call fn when the time has passed.
+func (s *station) after(wait time.Duration, fn func(context.Context)) *time.Timer {
+	return time.AfterFunc(wait, func() { s.loop.post(fn) })
+}
+
+// publish publishes a variable after everything that was sent before.
+func (s *station) publish(variable string, value any) {
+	if s.events.Watched() {
+		if text, err := json.Marshal(value); err == nil {
+			s.events.Publish(control.Event{Kind: control.KindVariable, Interface: "system", Variable: variable, Value: text})
+		}
+	}
+	s.outbox.post(func(ctx context.Context) {
+		if err := s.provided.Publish(ctx, variable, value); err != nil && ctx.Err() == nil {
+			s.log.Error("a status could not be published", zap.String("variable", variable), zap.Error(err))
+		}
+	})
+}
+
+// maxReplyTime bounds how long a handler's reply may hold up what is sent after it.
+const maxReplyTime = 2 * time.Second
+
+// afterReply delays what is sent from here on until returned is closed, which is when a handler's reply has left: a backend
+// gets the reply to its request before the first status of that request.
+func (s *station) afterReply(returned <-chan struct{}) {
+	s.outbox.post(func(ctx context.Context) {
+		limit := time.NewTimer(maxReplyTime)
+		defer limit.Stop()
+		select {
+		case <-returned:
+		case <-limit.C:
+		case <-ctx.Done():
+		}
+	})
+}
+
+// caller is a handler that waits for its reply from the loop.
+type caller[T any] struct {
+	reply chan T
+	// returned is closed when the handler's reply has left.
+	returned <-chan struct{}
+}
+
+func newCaller[T any](handler context.Context) caller[T] {
+	return caller[T]{reply: make(chan T, 1), returned: handler.Done()}
+}
+
+// give replies, once; a second reply is dropped.
+func (c caller[T]) give(reply T) {
+	select {
+	case c.reply <- reply:
+	default:
+	}
+}
+
+// wait returns the reply, or why there is none.
+func (c caller[T]) wait(ctx context.Context) (reply T, err error) {
+	select {
+	case reply = <-c.reply:
+		return reply, nil
+	case <-ctx.Done():
+		return reply, fmt.Errorf("aggregator: %w", context.Cause(ctx))
+	}
+}
