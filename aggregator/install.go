@@ -47,7 +47,7 @@ func builtInDefinitions() (*schema.Definitions, error) {
 
 const (
 	builtInSatellites = 64
-	maxSatellites    = 1000
+	maxSatellites     = 1000
 )
 
 func allowSatellites(edit *install.ManifestEdit, value string, given bool) error {
