@@ -29,7 +29,7 @@ Beside the variables that stand in for flags:
 | variable | set by | meaning |
 |---|---|---|
 | ` + "`MQTT_SERVER_ADDRESS`, `MQTT_SERVER_PORT`" + ` | the user | override the broker's host and port, as for EVerest's own modules; not together with a socket |
-| ` + "`RUNTIME_DIRECTORY`" + ` | systemd, ` + "`RuntimeDirectory=`" + ` | where a module puts its control socket by default |
+| ` + "`RUNTIME_DIRECTORY`" + ` | systemd, ` + "`RuntimeDirectory=`" + ` | where a module puts its status socket by default |
 | ` + "`NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID`" + ` | systemd, ` + "`Type=notify` and `WatchdogSec=`" + ` | a module that no manager has started tells systemd how it fares |
 | ` + "`LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`" + ` | systemd, a socket unit | SatelliteAgent takes the passed socket instead of opening its port |
 

@@ -10,13 +10,13 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// completionCommand writes a shell's script.
+// completionCommand writes a completion script for a shell.
 type completionCommand struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
 }
 
-// The scripts ask satctl itself what a word may be: so they never go stale. What is no answer of it is left to the shell,
-// which completes names of files.
+// The scripts call satctl for the candidates of a word, so they need no update with satctl. Without candidates the shell completes
+// file names.
 var completionScripts = map[string]string{
 	"bash": `_satctl() {
 	local word="${COMP_WORDS[COMP_CWORD]}"
@@ -35,7 +35,7 @@ _satctl() {
 		_files
 	fi
 }
-# As a file of fpath this is the body of the function itself; evaluated it only defines it.
+# In a file of fpath this is the body of the function. Evaluated, it only defines the function.
 if [ "$funcstack[1]" = "_satctl" ]; then
 	_satctl "$@"
 else
@@ -53,12 +53,12 @@ func (c *completionCommand) Run(s *session) error {
 	return err
 }
 
-// completeCommand is what the scripts ask.
+// completeCommand writes the candidates for the scripts.
 type completeCommand struct {
-	Words []string `arg:"" optional:"" help:"The words of the command line up to the one that is to be completed."`
+	Words []string `arg:"" optional:"" help:"The words of the command line up to the one to complete."`
 }
 
-// Run writes what the last word may be, one to a line.
+// Run writes the candidates for the last word, one to a line.
 func (c *completeCommand) Run(s *session) error {
 	s.Directory = directoryOf(c.Words)
 	for _, candidate := range complete(s.model, c.Words, s.moduleNames) {
@@ -69,7 +69,7 @@ func (c *completeCommand) Run(s *session) error {
 	return nil
 }
 
-// directoryOf is the directory that the words name, if any: kong does not look at them.
+// directoryOf returns the value of --directory in the words, if any. kong does not parse these words.
 func directoryOf(words []string) string {
 	for i, word := range words {
 		name, value, given := strings.Cut(strings.TrimLeft(word, "-"), "=")
@@ -84,7 +84,7 @@ func directoryOf(words []string) string {
 	return ""
 }
 
-// moduleNames are the names of the sockets that are there; no module is asked.
+// moduleNames returns the names of the sockets, without connecting to them.
 func (s *session) moduleNames() []string {
 	paths, _ := control.Sockets(s.directory())
 	names := make([]string, len(paths))
@@ -94,7 +94,7 @@ func (s *session) moduleNames() []string {
 	return names
 }
 
-// complete is what the last of the words may be, nothing where it is something that the shell knows better.
+// complete returns the candidates for the last word, and none where the shell should complete a file name.
 func complete(model *kong.Application, words []string, modules func() []string) []string {
 	if len(words) == 0 {
 		words = []string{""}
@@ -167,7 +167,7 @@ func childOf(node *kong.Node, name string) *kong.Node {
 	return nil
 }
 
-// argumentOf is what the next argument of a command may be; the last one may be repeated where it is a list.
+// argumentOf returns the candidates for an argument of a command. A last argument that is a list may be repeated.
 func argumentOf(node *kong.Node, at int, modules func() []string) []string {
 	if len(node.Positional) == 0 {
 		return nil

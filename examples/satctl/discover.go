@@ -13,9 +13,9 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/discovery"
 )
 
-// discoverCommand looks for satellites.
+// discoverCommand finds satellites.
 type discoverCommand struct {
-	Interface []string      `arg:"" help:"Network interfaces to ask on, as in eth0."`
+	Interface []string      `arg:"" help:"Network interfaces to query on, such as eth0."`
 	Timeout   time.Duration `short:"t" default:"3s" help:"How long to listen."`
 }
 
@@ -28,11 +28,11 @@ type discovered struct {
 	Host       string           `json:"host"`
 	Endpoints  []netip.AddrPort `json:"endpoints"`
 	Interfaces []string         `json:"interfaces"`
-	// Duplicate: another board announces the same serial number.
+	// Duplicate is true where another board announces the same serial number.
 	Duplicate bool `json:"duplicate"`
 }
 
-// Run lists who is heard. Its error says that nobody is, or two with one serial number.
+// Run lists the satellites. It fails where there is none, or two have the same serial number.
 func (c *discoverCommand) Run(s *session) error {
 	interfaces, err := discovery.ParseInterfaces(strings.Join(c.Interface, ","))
 	if err != nil {
@@ -60,7 +60,7 @@ func (c *discoverCommand) Run(s *session) error {
 		}
 	}
 	if len(boards) == 0 {
-		failed = &failure{exitNotWorking, fmt.Sprintf("no satellite is heard on %s: does its agent have announce_interfaces and a serial?", strings.Join(interfaces, ", "))}
+		failed = &failure{exitNotWorking, fmt.Sprintf("no satellite found on %s: does its agent have announce_interfaces and a serial?", strings.Join(interfaces, ", "))}
 	}
 	if err := c.show(s, boards); err != nil {
 		return err

@@ -48,7 +48,7 @@ func TestDiscover(t *testing.T) {
 			t.Fatalf("ip %s: %v: %s", arguments, err, output)
 		}
 	}
-	if got := satctl(t, nil, "discover", "-t", "200ms", "internal").expect(t, exitNotWorking); !strings.Contains(got.errors, "no satellite is heard on internal") {
+	if got := satctl(t, nil, "discover", "-t", "200ms", "internal").expect(t, exitNotWorking); !strings.Contains(got.errors, "no satellite found on internal") {
 		t.Errorf("nobody: %s", got.errors)
 	}
 	if got := satctl(t, nil, "discover", "not/one").expect(t, exitUsage); got.out != "" {

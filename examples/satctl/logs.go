@@ -10,11 +10,11 @@ import (
 
 // logsCommand fetches logs.
 type logsCommand struct {
-	Module string `arg:"" optional:"" help:"Module to ask. Default: the aggregator, which asks all boards."`
-	Output string `short:"o" placeholder:"FILE" help:"Where to write; - is standard output. Default: a file of the module's choice in this directory."`
+	Module string `arg:"" optional:"" help:"Module whose logs to fetch. Default: the aggregator, which collects those of all boards."`
+	Output string `short:"o" placeholder:"FILE" help:"File to write; - is standard output. Default: a file of the module's choice in this directory."`
 }
 
-// Run fetches the logs. A file is there whole or not at all, and only its owner may read it.
+// Run fetches the logs. It writes the whole file or none, and only the owner may read the file.
 func (c *logsCommand) Run(s *session) error {
 	m, err := s.one(c.Module, isAggregator)
 	if err != nil {
@@ -28,7 +28,7 @@ func (c *logsCommand) Run(s *session) error {
 	if err != nil {
 		return &failure{exitNotWorking, err.Error()}
 	}
-	defer os.Remove(file.Name()) // after the rename there is nothing left to remove
+	defer os.Remove(file.Name()) // fails after the rename
 	defer file.Close()
 	name, err := m.client.Logs(s.ctx, file)
 	if err != nil {

@@ -11,17 +11,17 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// module is one control socket and what its module says of itself.
+// module is a status socket and the status of its module.
 type module struct {
 	client *control.Client
-	// name is the module's id; of one that cannot be reached the name of its socket.
+	// name is the id of the module, or the name of the socket where the module cannot be reached.
 	name string
-	// status is nil where err is why.
+	// status is nil where err is not.
 	status *control.Status
 	err    error
 }
 
-// directory is where the sockets are.
+// directory returns the directory of the sockets.
 func (s *session) directory() string {
 	if s.Directory != "" {
 		return s.Directory
@@ -29,11 +29,11 @@ func (s *session) directory() string {
 	return control.DefaultDirectory(s.getenv)
 }
 
-// sockets are the paths that the command line means.
+// sockets returns the paths that the command line selects.
 func (s *session) sockets() ([]string, error) {
 	if len(s.Socket) > 0 {
 		if s.Directory != "" {
-			return nil, usage("give either sockets or a directory")
+			return nil, usage("--socket and --directory cannot be combined: give either")
 		}
 		return s.Socket, nil
 	}
@@ -42,30 +42,30 @@ func (s *session) sockets() ([]string, error) {
 		return nil, fmt.Errorf("%w; name another with --directory, or a socket with --socket", err)
 	}
 	if len(paths) == 0 {
-		return nil, &failure{exitUnreachable, "no control socket is in " + s.directory() +
+		return nil, &failure{exitUnreachable, "no status socket in " + s.directory() +
 			": do the modules run, and does their control_socket or RUNTIME_DIRECTORY point there?"}
 	}
 	return paths, nil
 }
 
-// modules asks all modules for their status, at the same time. names, if any, choose among them.
+// modules reads the status of all modules concurrently. It returns those with the names, or all where there are no names.
 func (s *session) modules(names []string) ([]*module, error) {
 	paths, err := s.sockets()
 	if err != nil {
 		return nil, err
 	}
 	found := make([]*module, len(paths))
-	var asking sync.WaitGroup
+	var reading sync.WaitGroup
 	for i, path := range paths {
 		m := &module{client: control.Dial(path), name: strings.TrimSuffix(filepath.Base(path), ".sock")}
 		found[i] = m
-		asking.Go(func() {
+		reading.Go(func() {
 			if m.status, m.err = m.client.Status(s.ctx); m.err == nil {
 				m.name = m.status.ModuleID
 			}
 		})
 	}
-	asking.Wait()
+	reading.Wait()
 	if len(names) == 0 {
 		return found, nil
 	}
@@ -73,7 +73,7 @@ func (s *session) modules(names []string) ([]*module, error) {
 	for _, name := range names {
 		at := slices.IndexFunc(found, func(m *module) bool { return m.name == name })
 		if at < 0 {
-			return nil, usage("there is no module %s; there are %s", name, strings.Join(namesOf(found), ", "))
+			return nil, usage("unknown module %s; there are %s", name, strings.Join(namesOf(found), ", "))
 		}
 		chosen = append(chosen, found[at])
 	}
@@ -88,7 +88,7 @@ func namesOf(modules []*module) []string {
 	return names
 }
 
-// one chooses a module: that of the name, or without a name the only one, or the only one that suits.
+// one returns the module with the name. Without a name it returns the only module, or the only suitable one.
 func (s *session) one(name string, suits func(*control.Status) bool) (*module, error) {
 	var names []string
 	if name != "" {

@@ -13,9 +13,9 @@ import (
 
 // pingCommand measures round trips.
 type pingCommand struct {
-	Module   string        `arg:"" optional:"" help:"Controller whose satellite is meant. Default: the only one."`
-	Count    int           `short:"c" placeholder:"N" help:"End after so many. Default: until interrupted."`
-	Interval time.Duration `short:"i" default:"1s" help:"Pause between two."`
+	Module   string        `arg:"" optional:"" help:"Controller of the satellite. Default: the only one."`
+	Count    int           `short:"c" placeholder:"N" help:"Number of pings. Default: until interrupted."`
+	Interval time.Duration `short:"i" default:"1s" help:"Pause between pings."`
 	Timeout  time.Duration `short:"W" default:"5s" help:"How long to wait for an answer."`
 }
 
@@ -36,7 +36,7 @@ type pingSummary struct {
 	Spread   float64 `json:"stddev_s"`
 }
 
-// Run pings until it has sent enough or is interrupted. Its error says that answers are missing.
+// Run sends Count pings, or pings until it is interrupted. It fails where a response is missing.
 func (c *pingCommand) Run(s *session) error {
 	if c.Count < 0 || c.Interval < 0 || c.Timeout <= 0 {
 		return usage("count and interval must not be negative, and timeout must be above 0")
@@ -53,7 +53,7 @@ func (c *pingCommand) Run(s *session) error {
 		}
 		pong, err := c.ping(s.ctx, m.client)
 		if s.ctx.Err() != nil {
-			break // one that was interrupted is not lost
+			break // an interrupted ping does not count as lost
 		}
 		sent++
 		switch {
@@ -101,7 +101,7 @@ func (c *pingCommand) show(s *session, m *module, sequence int, pong *control.Po
 	return err
 }
 
-// pause waits, and says whether it came to its end.
+// pause waits, and reports whether ctx has not ended.
 func pause(ctx context.Context, length time.Duration) bool {
 	timer := time.NewTimer(length)
 	defer timer.Stop()
@@ -132,7 +132,7 @@ func summarise(sent int, times []float64) pingSummary {
 	return summary
 }
 
-// String is the summary for people.
+// String returns the summary for people.
 func (p pingSummary) String() string {
 	lost := 0.0
 	if p.Sent > 0 {

@@ -28,7 +28,7 @@ func TestStatusOfAStation(t *testing.T) {
 		`(?m)^connector_2 +ok +Working +127\.0\.0\.1:\d+ +v2 +\S+ +[0-9.]+ms +0 +\d+ +\d+ +0 `,
 		`(?m)^  remote_controller +ok +Working +127\.0\.0\.1:\d+ +v2 `,
 		`(?m)^remote_controller +ok +Working `,
-		`(?m)^BOARD +SYSTEM +LINK +FIRMWARE +LOGS\n0 +board +stands +- +-\n1 +connector_2 +stands +- +-\n`,
+		`(?m)^BOARD +SYSTEM +LINK +FIRMWARE +LOGS\n0 +board +connected +- +-\n1 +connector_2 +connected +- +-\n`,
 	} {
 		if !regexp.MustCompile(want).MatchString(table.out) {
 			t.Errorf("the table lacks %s:\n%s", want, table.out)
@@ -256,7 +256,7 @@ func TestCommandLinesThatAreWrong(t *testing.T) {
 		{"watch --only [", exitUsage, "--only ["},
 		{"completion tcsh", exitUsage, "bash"},
 		{"discover", exitUsage, "<interface>"},
-		{"status", exitUnreachable, "no control socket is in " + empty},
+		{"status", exitUnreachable, "no status socket in " + empty},
 		{"status --directory " + empty + "/none", exitUnreachable, "--directory"},
 		{"ping --socket " + empty + "/none.sock", exitUnreachable, "cannot be reached"},
 		{"watch --socket " + empty + "/none.sock", exitUnreachable, "cannot be reached"},

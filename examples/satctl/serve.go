@@ -17,17 +17,17 @@ import (
 	"github.com/remotechargeport/remotechargeport/examples/satctl/internal/page"
 )
 
-// serveCommand shows the modules to browsers and Prometheus until it is told to end.
+// serveCommand serves the page for browsers and the metrics for Prometheus.
 type serveCommand struct {
-	Folders []string      `arg:"" optional:"" name:"directory" type:"path" help:"Directories with control sockets. Default: that of --directory."`
+	Folders []string      `arg:"" optional:"" name:"directory" type:"path" help:"Directories with status sockets. Default: that of --directory."`
 	Listen  string        `short:"l" default:"127.0.0.1:9477" help:"Address and port of the page. Default: ${default}."`
-	Expose  bool          `help:"Allow an address that other machines can reach. Nobody is asked for a password."`
-	Host    []string      `placeholder:"NAME" help:"Name under which the page is reached, beside localhost and addresses. May be repeated."`
-	Title   string        `placeholder:"NAME" help:"Name of the station. Default: the machine's."`
-	Forget  time.Duration `default:"24h" help:"How long a module whose socket is gone is still shown. Default: ${default}."`
+	Expose  bool          `help:"Allow an address that other machines can reach. There is no password."`
+	Host    []string      `placeholder:"NAME" help:"Name of the server, besides localhost and addresses. May be repeated."`
+	Title   string        `placeholder:"NAME" help:"Name of the station. Default: the host name."`
+	Forget  time.Duration `default:"24h" help:"How long a module is shown after its socket is gone. Default: ${default}."`
 }
 
-// Run serves. Its error is nil when the context has ended.
+// Run serves until the context ends, and returns nil then.
 func (c *serveCommand) Run(s *session) error {
 	if err := page.CheckListen(c.Listen, c.Expose); err != nil {
 		return usage("%v", err)
@@ -38,7 +38,7 @@ func (c *serveCommand) Run(s *session) error {
 	}
 	title := c.Title
 	if title == "" {
-		// Without a name of the machine the page is one of some station.
+		// The default replaces a host name that cannot be read.
 		name, _ := os.Hostname()
 		title = cmp.Or(name, "Station")
 	}
@@ -50,7 +50,7 @@ func (c *serveCommand) Run(s *session) error {
 	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return &failure{exitNotWorking, fmt.Sprintf("cannot serve the page: %v; --listen takes another address", err)}
+		return &failure{exitNotWorking, fmt.Sprintf("cannot serve the page: %v; choose another address with --listen", err)}
 	}
 	fmt.Fprintf(s.out, "http://%s/\n", listener.Addr())
 	ctx, cancel := context.WithCancel(s.ctx)
@@ -66,11 +66,11 @@ func (c *serveCommand) Run(s *session) error {
 	return nil
 }
 
-// source are the sockets that the command line means.
+// source returns the sockets that the command line selects.
 func (c *serveCommand) source(s *session) (page.Sockets, error) {
 	switch {
 	case len(s.Socket) > 0 && (s.Directory != "" || len(c.Folders) > 0):
-		return page.Sockets{}, usage("give either sockets or directories")
+		return page.Sockets{}, usage("--socket and directories cannot be combined: give either")
 	case len(s.Socket) > 0:
 		return page.Sockets{Paths: s.Socket}, nil
 	case len(c.Folders) > 0 && s.Directory != "":
@@ -81,7 +81,7 @@ func (c *serveCommand) source(s *session) (page.Sockets, error) {
 	return page.Sockets{Directories: []string{s.directory()}}, nil
 }
 
-// serveLog writes a line for each change of a module's level.
+// serveLog returns the logger of the page, which logs each change of a module's level.
 func serveLog(to io.Writer) *zap.Logger {
 	encoding := zap.NewProductionEncoderConfig()
 	encoding.EncodeTime = zapcore.RFC3339TimeEncoder

@@ -18,7 +18,7 @@ import (
 // serveLimit is far more than a module takes to appear on the page.
 const serveLimit = time.Minute
 
-// serveModule lets a module answer on a control socket until the test ends, or
+// serveModule lets a module answer on a status socket until the test ends, or
 // until the returned function is called.
 func serveModule(t *testing.T, path string, status control.Status) (end func()) {
 	t.Helper()

@@ -37,7 +37,7 @@ provides:
   auth: {interface: auth, description: authorisation}
 `
 
-// station is a satellite board and a main board with the real modules and their control sockets in a directory.
+// station is a satellite board and a main board with the real modules and their status sockets in a directory.
 type station struct {
 	directory         string
 	port              *everesttest.Process

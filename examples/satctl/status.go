@@ -11,17 +11,17 @@ import (
 // statusCommand shows snapshots.
 type statusCommand struct {
 	Module  []string `arg:"" optional:"" help:"Modules to show. Default: all."`
-	Verbose bool     `short:"v" help:"Show everything that is known of each module."`
+	Verbose bool     `short:"v" help:"Show the whole status of each module."`
 }
 
-// moduleStatus is the JSON of one module: its status, or why there is none.
+// moduleStatus is the JSON of one module: its status, or the reason why there is none.
 type moduleStatus struct {
 	*control.Status
 	Socket string `json:"socket"`
 	Error  string `json:"error,omitempty"`
 }
 
-// Run shows the modules. Its error says that not all of them are well.
+// Run shows the modules. It fails where one of them does not work.
 func (c *statusCommand) Run(s *session) error {
 	modules, err := s.modules(c.Module)
 	if err != nil {
@@ -50,7 +50,7 @@ func (c *statusCommand) Run(s *session) error {
 	return worst(modules)
 }
 
-// worst is the exit status for the modules: that they are not all reachable says more than that one does not work.
+// worst returns the highest exit status of the modules as an error.
 func worst(modules []*module) error {
 	status := exitWell
 	for _, m := range modules {

@@ -12,7 +12,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// overview is a line for each module, below it what is wrong.
+// overview writes a table with a row for each module, then the problems, then the boards.
 func overview(out io.Writer, modules []*module) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "MODULE\tHEALTH\tSTATE\tPEER\tDIALECT\tSECURITY\tLATENCY\tWAITING\tEVENTS\tCOMMANDS\tRESUMES\tUP")
@@ -75,7 +75,7 @@ func boards(out io.Writer, station *control.Station) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "BOARD\tSYSTEM\tLINK\tFIRMWARE\tLOGS")
 	for _, board := range station.Boards {
-		link := "stands"
+		link := "connected"
 		if !board.Connected {
 			link = "lost"
 		}
@@ -90,7 +90,7 @@ func boards(out io.Writer, station *control.Station) {
 	}
 }
 
-// details is everything, a value a line.
+// details writes the whole status, with a line for each value.
 func details(out io.Writer, status *control.Status, indent string) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(name string, value any) {
@@ -167,7 +167,7 @@ func linkDetails(line func(string, any), link *control.Link) {
 
 func or(text string) string { return cmp.Or(text, "-") }
 
-// amount is a count, and how many of it are of a kind to look at.
+// amount returns a count and how many of it are bad.
 func amount(count, bad uint64, what string) string {
 	if bad == 0 {
 		return strconv.FormatUint(count, 10)
@@ -175,7 +175,7 @@ func amount(count, bad uint64, what string) string {
 	return fmt.Sprintf("%d (%d %s)", count, bad, what)
 }
 
-// seconds is a short time for people.
+// seconds returns a short time for people.
 func seconds(value float64) string {
 	switch {
 	case value < 0.0995:
@@ -186,7 +186,7 @@ func seconds(value float64) string {
 	return strconv.FormatFloat(value, 'f', 2, 64) + "s"
 }
 
-// uptime is a long time for people.
+// uptime returns a long time for people.
 func uptime(value float64) string {
 	whole := time.Duration(value) * time.Second
 	if days := whole / (24 * time.Hour); days > 0 {

@@ -14,11 +14,11 @@ import (
 // watchCommand shows events.
 type watchCommand struct {
 	Module []string `arg:"" optional:"" help:"Modules to watch. Default: all that can be reached."`
-	Only   []string `placeholder:"PATTERN" help:"Show only variables that match, as in evse_manager.powermeter or evse_manager.*, and errors whose type matches. May be repeated."`
-	Count  int      `short:"n" placeholder:"N" help:"End after so many events."`
+	Only   []string `placeholder:"PATTERN" help:"Show only variables that match, such as evse_manager.powermeter or evse_manager.*, and errors whose type matches. May be repeated."`
+	Count  int      `short:"n" placeholder:"N" help:"End after this number of events."`
 }
 
-// Run watches until it is interrupted, which is no error, or a module ends.
+// Run shows events until it is interrupted, has shown Count events, or a module ends. The last is an error.
 func (c *watchCommand) Run(s *session) error {
 	for _, pattern := range c.Only {
 		if _, err := path.Match(pattern, ""); err != nil {
@@ -31,11 +31,11 @@ func (c *watchCommand) Run(s *session) error {
 	}
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	defer cancel(nil)
-	var lock sync.Mutex
+	var mu sync.Mutex
 	shown := 0
 	show := func(event control.Event) {
-		lock.Lock()
-		defer lock.Unlock()
+		mu.Lock()
+		defer mu.Unlock()
 		if ctx.Err() != nil || !c.wanted(event) {
 			return
 		}
@@ -74,7 +74,7 @@ func (c *watchCommand) Run(s *session) error {
 
 var errEnough = errors.New("enough events were shown")
 
-// wanted says whether an event is to be shown. That something was lost always is.
+// wanted reports whether an event is shown. Lost events are always shown.
 func (c *watchCommand) wanted(event control.Event) bool {
 	if len(c.Only) == 0 || event.Kind == control.KindLost {
 		return true
@@ -93,7 +93,7 @@ func (c *watchCommand) wanted(event control.Event) bool {
 	return false
 }
 
-// eventError is what a person wants to see of EVerest's error object.
+// eventError is the part of EVerest's error object that is shown.
 type eventError struct {
 	Type     string `json:"type"`
 	SubType  string `json:"sub_type"`
@@ -105,7 +105,7 @@ type eventError struct {
 }
 
 func errorOf(event control.Event) (e eventError) {
-	_ = json.Unmarshal(event.Error, &e) // what cannot be read is shown as far as it can
+	_ = json.Unmarshal(event.Error, &e) // fields that cannot be decoded stay empty
 	return e
 }
 
@@ -128,7 +128,7 @@ func (s *session) show(event control.Event) error {
 	case control.KindState:
 		text = fmt.Sprintf("state %s (%s)", event.State, event.Health)
 	case control.KindLost:
-		text = fmt.Sprintf("%d events are lost: they came faster than they were taken", event.Lost)
+		text = fmt.Sprintf("%d events are lost: they came faster than satctl read them", event.Lost)
 	default:
 		text = string(event.Kind)
 	}

@@ -10,18 +10,18 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
-// caCommand has the commands of an authority.
+// caCommand has the commands for an authority.
 type caCommand struct {
-	Create caCreateCommand `cmd:"" help:"Make a station's authority."`
-	Sign   caSignCommand   `cmd:"" help:"Vouch for a board."`
+	Create caCreateCommand `cmd:"" help:"Create a station's authority."`
+	Sign   caSignCommand   `cmd:"" help:"Sign the certificate of a board."`
 }
 
 type caCreateCommand struct {
 	Directory string             `arg:"" help:"Directory of the authority; keep it off the boards."`
 	Name      string             `arg:"" help:"The authority's name, such as the station's serial number."`
 	Algorithm identity.Algorithm `enum:"ed25519,p256" default:"ed25519" help:"Kind of the key."`
-	Days      int                `default:"10950" help:"For how many days it is valid."`
-	Replace   bool               `help:"Overwrite the key that there is. Every board has to be signed anew."`
+	Days      int                `default:"10950" help:"Validity in days."`
+	Replace   bool               `help:"Overwrite the present key. Every board must then be signed again."`
 }
 
 func (c caCreateCommand) Run(s *session) error {
@@ -44,8 +44,8 @@ func (c caCreateCommand) Run(s *session) error {
 type caSignCommand struct {
 	Directory string `arg:"" help:"Directory of the authority."`
 	Board     string `arg:"" help:"The board: the directory of its identity, or a file that satkeys show --request wrote."`
-	As        string `required:"" enum:"satellite,controller" help:"What the board is on the link: satellite, or controller for the main board."`
-	Days      int    `default:"7300" help:"For how many days the certificate is valid; it ends with the authority's at the latest."`
+	As        string `required:"" enum:"satellite,controller" help:"Role of the board on the link: satellite, or controller for the main board."`
+	Days      int    `default:"7300" help:"Validity in days, at most that of the authority."`
 	Output    string `short:"o" help:"File for the certificates of the board and the authority, for satkeys adopt and satkeys trust. Default: standard output."`
 }
 
@@ -93,8 +93,7 @@ func (c caSignCommand) Run(s *session) error {
 		"wrote %[1]s; on the board:  satkeys adopt DIRECTORY %[1]s && satkeys trust DIRECTORY %[1]s --serial PEER\n", c.Output)
 }
 
-// signHere signs a board whose directory is at hand: the key that is prepared, where there is one, and has the board trust
-// the authority.
+// signHere signs the prepared or else the present key of a board with a local directory, and makes the board trust the authority.
 func (c caSignCommand) signHere(s *session, authority *identity.Authority, role identity.Role, lifetime time.Duration) error {
 	if c.Output != "" {
 		return fmt.Errorf("%w: --output is for a board's certificate in a file; %s is a directory", errUsage, c.Board)
@@ -115,7 +114,7 @@ func (c caSignCommand) signHere(s *session, authority *identity.Authority, role 
 	if err != nil {
 		return err
 	}
-	// A trust that is there may be limited to some boards, and stays so.
+	// The present trust may be limited to some boards, which must stay.
 	trusted := slices.ContainsFunc(trust.Authorities, func(present identity.TrustedAuthority) bool {
 		return present.Certificate.Equal(authority.Certificate)
 	})

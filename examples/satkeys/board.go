@@ -10,15 +10,15 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
-// keyFlags say what key is made.
+// keyFlags are the flags for a new key.
 type keyFlags struct {
-	Algorithm identity.Algorithm `enum:"ed25519,p256" default:"ed25519" help:"Kind of the key: ed25519, or p256 for chips that know no other."`
-	Days      int                `default:"7300" help:"For how many days the certificate is valid."`
+	Algorithm identity.Algorithm `enum:"ed25519,p256" default:"ed25519" help:"Kind of the key: ed25519, or p256 for chips that lack it."`
+	Days      int                `default:"7300" help:"Validity of the certificate in days."`
 }
 
 func (f keyFlags) lifetime() (time.Duration, error) {
 	if f.Days < 1 || f.Days > 36500 {
-		return 0, fmt.Errorf("%w: --days is %d, 1 to 36500 are possible", errUsage, f.Days)
+		return 0, fmt.Errorf("%w: --days is %d, must be 1 to 36500", errUsage, f.Days)
 	}
 	return time.Duration(f.Days) * 24 * time.Hour, nil
 }
@@ -28,15 +28,15 @@ func (f keyFlags) options(s *session) (identity.CreateOptions, error) {
 	return identity.CreateOptions{Algorithm: f.Algorithm, Lifetime: lifetime, Now: s.now}, err
 }
 
-// boardReport is a board as programs see it.
+// boardReport is the JSON of a board.
 type boardReport struct {
 	Directory   string               `json:"directory"`
 	Serial      string               `json:"serial"`
 	Fingerprint identity.Fingerprint `json:"fingerprint"`
 	Expires     time.Time            `json:"expires"`
-	// SignedBy is the authority, empty for a certificate that the key itself has signed.
+	// SignedBy is the authority. It is empty for a self-signed certificate.
 	SignedBy string `json:"signed_by,omitempty"`
-	// Next is the key that is prepared, Peers and Authorities are whom the board trusts; show alone tells.
+	// Next is the prepared key. Peers and Authorities are trusted by the board. Only show sets these fields.
 	Next        *identity.Fingerprint `json:"next,omitempty"`
 	Peers       []identity.Pin        `json:"peers,omitempty"`
 	Authorities []authorityReport     `json:"authorities,omitempty"`
@@ -46,7 +46,7 @@ type authorityReport struct {
 	Name        string               `json:"name"`
 	Fingerprint identity.Fingerprint `json:"fingerprint"`
 	Expires     time.Time            `json:"expires"`
-	// Serials are the boards that it vouches for, none for all.
+	// Serials are the boards that it may sign. Empty means all.
 	Serials []string `json:"serials,omitempty"`
 }
 
@@ -61,10 +61,10 @@ func reportOf(directory string, board identity.Identity) boardReport {
 func day(when time.Time) string { return when.Format(time.DateOnly) }
 
 type createCommand struct {
-	Directory string `arg:"" help:"Directory of the board's identity; it is made where there is none."`
+	Directory string `arg:"" help:"Directory of the board's identity; it is created where it does not exist."`
 	Serial    string `required:"" help:"The board's serial number."`
 	keyFlags
-	Replace bool `help:"Overwrite the key that there is. The peers have to trust the new one."`
+	Replace bool `help:"Overwrite the present key. The peers must then trust the new one."`
 }
 
 func (c createCommand) Run(s *session) error {
@@ -85,8 +85,8 @@ func (c createCommand) Run(s *session) error {
 type showCommand struct {
 	Directory   string `arg:"" help:"Directory of the board's identity."`
 	Certificate bool   `help:"Write the certificate alone, as PEM, for the other board's trust." xor:"what"`
-	Request     bool   `help:"Write what an authority's satkeys ca sign takes, as PEM: for the prepared key, if there is one." xor:"what"`
-	Within      int    `help:"End with status 4 when the certificate ends within that many days."`
+	Request     bool   `help:"Write the input for satkeys ca sign, as PEM: for the prepared key, if there is one." xor:"what"`
+	Within      int    `help:"End with status 4 when the certificate expires within this number of days."`
 }
 
 func (c showCommand) Run(s *session) error {
@@ -161,8 +161,8 @@ func (c showCommand) write(s *session, report boardReport) error {
 type rotateCommand struct {
 	Directory string `arg:"" help:"Directory of the board's identity."`
 	keyFlags
-	Replace bool `help:"Overwrite a key that is prepared already." xor:"how"`
-	Finish  bool `help:"Begin to use the key that is prepared; the old one is gone then." xor:"how"`
+	Replace bool `help:"Overwrite a prepared key." xor:"how"`
+	Finish  bool `help:"Start to use the prepared key, and delete the old one." xor:"how"`
 }
 
 func (c rotateCommand) Run(s *session) error {
@@ -190,7 +190,7 @@ func (c rotateCommand) Run(s *session) error {
 
 type adoptCommand struct {
 	Directory string `arg:"" help:"Directory of the board's identity."`
-	File      string `arg:"" type:"existingfile" help:"What satkeys ca sign wrote."`
+	File      string `arg:"" type:"existingfile" help:"Output of satkeys ca sign."`
 }
 
 func (c adoptCommand) Run(s *session) error {

@@ -189,7 +189,7 @@ func TestWhatSatkeysRefuses(t *testing.T) {
 		{exitFailed, "create " + sat + "2 --serial A/B", "A/B"},
 		{exitFailed, "show " + home + "/nowhere", "nowhere"},
 		{exitFailed, "ca sign " + home + "/nowhere " + sat + " --as satellite", "nowhere"},
-		{exitNotConfirmed, "show " + sat + " --within 30", "ends"},
+		{exitNotConfirmed, "show " + sat + " --within 30", "expires"},
 		{exitDone, "show " + sat + " --within 10", ""},
 	} {
 		_, says := keys(t, test.status, "", strings.Fields(test.arguments)...)

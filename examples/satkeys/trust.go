@@ -13,20 +13,20 @@ import (
 )
 
 type trustCommand struct {
-	Directory string   `arg:"" help:"Directory of the identity of the board that is to trust."`
+	Directory string   `arg:"" help:"Directory of the identity of the board that shall trust the peer."`
 	Peer      string   `arg:"" help:"The peer's fingerprint, or a file with its certificate or that of an authority."`
-	Serial    []string `help:"The peer's serial number; for an authority that of a board that it may vouch for, repeatedly, all boards where there is none."`
-	Yes       bool     `short:"y" help:"Do not ask whether the certificate in the file is the right one."`
+	Serial    []string `help:"Serial number of the peer. For an authority: a board that it may sign; may be repeated; default: all boards."`
+	Yes       bool     `short:"y" help:"Do not ask for confirmation of the certificate in the file."`
 }
 
-// trustReport is what is trusted from now on.
+// trustReport is the JSON of a trusted peer or authority.
 type trustReport struct {
 	Directory   string               `json:"directory"`
 	Serial      string               `json:"serial,omitempty"`
 	Authority   string               `json:"authority,omitempty"`
 	Serials     []string             `json:"serials,omitempty"`
 	Fingerprint identity.Fingerprint `json:"fingerprint"`
-	// Added is false for a peer that was trusted already.
+	// Added is false for a peer that was trusted before.
 	Added bool `json:"added"`
 }
 
@@ -106,7 +106,7 @@ func (c trustCommand) authority(s *session, trust identity.Trust, certificate *x
 		"%s trusts the authority %q for %s\n", c.Directory, name, boards)
 }
 
-// confirm shows what is to be trusted and asks. It writes to standard error, so that standard output has the result alone.
+// confirm asks the user for confirmation on standard error, so that standard output has only the result.
 func (c trustCommand) confirm(s *session, what string) error {
 	fmt.Fprint(s.err, what)
 	if c.Yes {
@@ -122,7 +122,7 @@ func (c trustCommand) confirm(s *session, what string) error {
 }
 
 type untrustCommand struct {
-	Directory string `arg:"" help:"Directory of the identity of the board that is to trust no more."`
+	Directory string `arg:"" help:"Directory of the identity of the board."`
 	Peer      string `arg:"" help:"The peer's serial number or fingerprint, or an authority's name or fingerprint."`
 }
 
@@ -133,7 +133,7 @@ func (c untrustCommand) Run(s *session) error {
 	}
 	removed := trust.Remove(c.Peer)
 	if removed == 0 {
-		return fmt.Errorf("%s does not trust %s: satkeys show %s tells whom it trusts", c.Directory, c.Peer, c.Directory)
+		return fmt.Errorf("%s does not trust %s: see satkeys show %s", c.Directory, c.Peer, c.Directory)
 	}
 	if err := trust.Save(c.Directory); err != nil {
 		return err
@@ -142,7 +142,7 @@ func (c untrustCommand) Run(s *session) error {
 		"%s trusts %s no more (%d removed); a link to it that stands is closed within ten seconds\n", c.Directory, c.Peer, removed)
 }
 
-// withoutRoots leaves out what the other board has to know by itself.
+// withoutRoots returns a chain without root certificates, which the other board must trust by itself.
 func withoutRoots(chain []*x509.Certificate) []*x509.Certificate {
 	var kept []*x509.Certificate
 	for i, certificate := range chain {

@@ -8,24 +8,24 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// Thresholds of the page, and with the same numbers of doc/prometheus/alerts.yaml.
+// The thresholds of the page. doc/prometheus/alerts.yaml has the same numbers.
 const (
-	// memory is how long something that happened once is still told.
+	// memory is how long a single event stays on the page.
 	memory = 15 * time.Minute
-	// startLimit is how long a module may take to meet its peer.
+	// startLimit is how long a module may take to reach its peer.
 	startLimit = 2 * time.Minute
-	// slowLatency, for slowSamples in a row, is a slow link; in seconds.
+	// slowLatency is in seconds. A link with slowSamples round trips above it in a row is slow.
 	slowLatency = 0.5
 	slowSamples = 10
-	// flapping is how many breaks within memory make a link unsteady.
+	// flapping is how many breaks within memory are trouble.
 	flapping = 3
-	// journalNotice and journalTrouble are shares of the journal's room.
+	// journalNotice and journalTrouble are shares of the journal's bounds.
 	journalNotice, journalTrouble = 0.5, 0.8
-	// certificateNotice and certificateTrouble are what remains until the end.
+	// certificateNotice and certificateTrouble are times until a certificate expires.
 	certificateNotice, certificateTrouble = 30 * 24 * time.Hour, 7 * 24 * time.Hour
 )
 
-// assessment is a level and what led to it.
+// assessment is a level with its reasons.
 type assessment struct {
 	level   Level
 	reasons []string
@@ -36,7 +36,7 @@ func (a *assessment) add(level Level, format string, arguments ...any) {
 	a.reasons = append(a.reasons, fmt.Sprintf(format, arguments...))
 }
 
-// assess judges a module that answers.
+// assess rates a module that responds.
 func (w *watch) assess(now time.Time) (Level, []string) {
 	a := assessment{reasons: []string{}}
 	w.assessHealth(&a, now)
@@ -103,7 +103,7 @@ func (w *watch) assessLink(a *assessment, now time.Time, link *control.Link) {
 	}
 }
 
-// journalShare is the larger of what is used of a journal's two limits.
+// journalShare returns how full a journal is, by events or by bytes, whichever is fuller.
 func journalShare(journal *control.Journal) float64 {
 	if journal == nil {
 		return 0

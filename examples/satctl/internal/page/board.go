@@ -11,15 +11,15 @@ import (
 // Level is how much attention a board needs.
 type Level uint8
 
-// The levels, the calmest first.
+// The levels, the best first.
 const (
-	// Working needs none.
+	// Working needs no attention.
 	Working Level = iota
-	// Notice deserves a look within the day.
+	// Notice needs a look within a day.
 	Notice
-	// Trouble is a port that is not served as it should be, or soon will not be.
+	// Trouble means that an EVSE is out of service, or soon may be.
 	Trouble
-	// Down is a module that does not answer.
+	// Down means that the module does not respond.
 	Down
 )
 
@@ -32,15 +32,15 @@ func (l Level) String() string {
 	return "level " + strconv.Itoa(int(l))
 }
 
-// MarshalText is the name.
+// MarshalText implements encoding.TextMarshaler.
 func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
-// Value is a measured number; NaN is one that nobody measured, null in JSON.
+// Value is a measured number. NaN means that there is none, which is null in JSON.
 type Value float64
 
 var unknown = Value(math.NaN())
 
-// MarshalJSON keeps six digits: more than a chart shows.
+// MarshalJSON encodes six digits, more than a chart shows.
 func (v Value) MarshalJSON() ([]byte, error) {
 	if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
 		return []byte("null"), nil
@@ -48,21 +48,21 @@ func (v Value) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, float64(v), 'g', 6, 64), nil
 }
 
-// Sample is what the charts show of one moment.
+// Sample has the values of one tick for the charts.
 type Sample struct {
-	// Latency of the link, in seconds, from a request to its answer.
+	// Latency is the last round trip of the link, in seconds.
 	Latency Value `json:"latency_s"`
-	// Variables per second that the module moved.
+	// Variables is how many variables per second the module forwards.
 	Variables Value `json:"variables_per_s"`
-	// Queue is the number of events that wait.
+	// Queue is how many events wait.
 	Queue Value `json:"queue"`
-	// Errors is the number of errors that stand.
+	// Errors is how many errors are active.
 	Errors Value `json:"errors"`
 }
 
 var noSample = Sample{unknown, unknown, unknown, unknown}
 
-// Fact is a line of a card's details.
+// Fact is one line of a module's details.
 type Fact struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
@@ -70,26 +70,26 @@ type Fact struct {
 
 // Board is a module as the page shows it.
 type Board struct {
-	// ID is the path of the control socket.
+	// ID is the path of the status socket.
 	ID string `json:"id"`
-	// Module is its kind, ModuleID its name in EVerest's configuration. Before
-	// the first answer ModuleID is what the socket's name tells.
+	// Module is the module's name, ModuleID its id in EVerest's configuration. Before the first status ModuleID comes from the
+	// name of the socket.
 	Module   string `json:"module"`
 	ModuleID string `json:"module_id"`
 	Version  string `json:"version"`
-	// State is the module's own word for where it stands.
+	// State is the module's own state.
 	State string `json:"state"`
 	Level Level  `json:"level"`
 	// Since is when Level began.
 	Since time.Time `json:"since"`
-	// Peer says whom the module is linked to.
+	// Peer describes the peer of the module.
 	Peer string `json:"peer"`
-	// Reasons say why Level is not Working, and what to do about it.
+	// Reasons are why Level is not Working, and what to do.
 	Reasons []string `json:"reasons"`
 	Facts   []Fact   `json:"facts"`
-	// Measures are the keys of the values in Now that a module of this kind has.
+	// Measures are the keys of Now that this kind of module has.
 	Measures []string `json:"measures"`
 	Now      Sample   `json:"now"`
-	// Status is the module's own snapshot, the last one it gave.
+	// Status is the module's last snapshot.
 	Status *control.Status `json:"status,omitempty"`
 }

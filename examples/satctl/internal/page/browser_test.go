@@ -111,7 +111,7 @@ func pageShowsChangesLive(t *testing.T, browser *chromium) {
 	page.await(`document.getElementById("verdict-text").textContent === "1 down"`)
 	page.await(`document.querySelector("#cards > li:first-child h3").textContent === "connector_2"`)
 	page.await(`document.querySelector("#cards > li:first-child article").dataset.level === "down"`)
-	page.await(`told.some((text) => text.startsWith("connector_2: Down. Nobody answers"))`)
+	page.await(`told.some((text) => text.startsWith("connector_2: Down. No process serves"))`)
 	page.await(`document.querySelector("#log > li:first-child").textContent.includes("connector_2 down")`)
 	page.await(`document.getElementById("icon").getAttribute("href") === "icon-trouble.svg"`)
 
@@ -149,7 +149,7 @@ func pageOverControlSockets(t *testing.T, browser *chromium) {
 	page.await(`document.getElementById("verdict-text").textContent === "All 2 modules work"`)
 	page.await(`document.querySelector("article .chart[data-series=latency_s] .figure").textContent === "2.1"`)
 	stopController()
-	page.await(`document.querySelector("article[data-level=down] .reasons").textContent.startsWith("Its control socket is gone")`)
+	page.await(`document.querySelector("article[data-level=down] .reasons").textContent.startsWith("Its status socket is gone")`)
 	stopController = start(controllerStatus("connector_2", time.Now()))
 	defer stopController()
 	page.await(`document.getElementById("verdict-text").textContent === "All 2 modules work"`)
@@ -387,7 +387,7 @@ func pageThatTheServerHasNoRoomFor(t *testing.T, browser *chromium) {
 	awaitBoards(t, station, 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	for range mostStreams {
+	for range maxStreams {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/events", nil)
 		if err != nil {
 			t.Fatal(err)

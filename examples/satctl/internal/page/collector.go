@@ -6,17 +6,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The families of the server itself.
+// The metric families of the server itself.
 var (
 	infoFamily = prometheus.NewDesc("remotechargeport_module_info",
 		"1, with the module's version and state as labels; absent while it does not answer.",
 		[]string{"module", "module_id", "version", "state"}, nil)
 	serverFamily = prometheus.NewDesc("remotechargeport_page_info",
-		"1, with the version of the server that reads the control sockets.", []string{"version"}, nil)
+		"1, with the version of the server that reads the status sockets.", []string{"version"}, nil)
 	streamsFamily = prometheus.NewDesc("remotechargeport_page_streams", "Status pages that are open.", nil, nil)
 )
 
-// collector reads a Station for /metrics.
+// collector collects the metrics of a Station.
 type collector struct {
 	station  *Station
 	streams  func() int
@@ -57,9 +57,8 @@ func (c *collector) Collect(values chan<- prometheus.Metric) {
 	}
 }
 
-// unique leaves one board of each module id and module: Prometheus refuses a
-// whole answer in which two series have the same labels. Of two the one that
-// answers stays.
+// unique returns one board for each pair of module and id, preferably one that responds. Prometheus rejects a whole response in
+// which two series have equal labels.
 func unique(boards []Board) []Board {
 	type key struct{ module, id string }
 	at := map[key]int{}
@@ -78,5 +77,5 @@ func unique(boards []Board) []Board {
 	return kept
 }
 
-// label is text that Prometheus takes.
+// label returns text as valid UTF-8, which Prometheus requires.
 func label(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }

@@ -1,24 +1,18 @@
-// Package page is what `satctl serve` shows: the modules of a station, read from
-// their control sockets, as a page for people and as metrics for Prometheus.
+// Package page has the HTTP server of `satctl serve`: a page for people and metrics for Prometheus that show the modules of a station.
 //
-// A Station reads every control socket of its directories once a second, each on
-// a goroutine of its own, so that a module that hangs delays nobody else. It
-// judges what it reads (assess.go), remembers five minutes of it for the charts
-// (history.go) and what changed (change.go). A module whose socket no longer
-// answers, or is gone, stays on the page as down until Config.Forget is over.
+//	status sockets -> Station (station.go, watch.go, assess.go, history.go) -> Server -> browsers, Prometheus
 //
-// A Server answers with that over HTTP, for reading only:
+// A Station reads every status socket of its directories once a second, each on its own goroutine, so that a hanging module delays
+// no other. It rates what it reads, keeps five minutes of it for the charts, and lists the changes. A module that does not respond
+// stays on the page as down; one whose socket is gone does so until Config.Forget has passed.
 //
 //	/             the page: one document, a style sheet and scripts, all embedded
-//	/events       what the page shows, as server-sent events
+//	/events       the content of the page, as server-sent events
 //	/status.json  the same for programs, with each module's own snapshot
-//	/metrics      the same for Prometheus (metric.go is the list)
+//	/metrics      the same for Prometheus; metric.go has the list
 //	/healthz      200 while the sockets are being read
 //
-// Whatever comes from a module is text to the page and never markup; the
-// Content-Security-Policy allows nothing but the embedded files. A request whose
-// Host is neither an address nor a name that was configured is refused, so that
-// no foreign page can reach the server by rebinding a name. There is no
-// authentication: who reaches the port reads the page, and nobody can change
-// anything through it.
+// The page treats text from a module as text, never as markup, and its Content-Security-Policy allows only embedded files. A request
+// is rejected unless its Host is an address or a configured name, so that no foreign page can reach the server by DNS rebinding. There
+// is no authentication: every client that reaches the port can read the page. Nothing can be changed through it.
 package page

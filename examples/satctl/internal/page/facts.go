@@ -8,7 +8,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// peer says in a line to whom a module is linked, and how.
+// peer returns a line about the peer of a module and the link to it.
 func peer(status control.Status) string {
 	if status.Station != nil {
 		connected := 0
@@ -39,7 +39,7 @@ func peer(status control.Status) string {
 	return strings.Join(parts, " · ")
 }
 
-// facts are the lines of a module's details.
+// facts returns the lines of a module's details.
 func facts(status control.Status, now time.Time) []Fact {
 	facts := []Fact{}
 	add := func(name, value string) {

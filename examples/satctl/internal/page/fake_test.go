@@ -14,7 +14,7 @@ import (
 
 // fakeStation is a Source without sockets: a test says what its modules answer.
 type fakeStation struct {
-	lock    sync.Mutex
+	mu      sync.Mutex
 	modules map[string]func(ctx context.Context) (*control.Status, error)
 	failure error
 }
@@ -24,8 +24,8 @@ func newFakeStation() *fakeStation {
 }
 
 func (f *fakeStation) set(id string, answer func(context.Context) (*control.Status, error)) {
-	f.lock.Lock()
-	defer f.lock.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.modules[id] = answer
 }
 
@@ -35,20 +35,20 @@ func (f *fakeStation) answer(id string, status control.Status) {
 }
 
 func (f *fakeStation) remove(id string) {
-	f.lock.Lock()
-	defer f.lock.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	delete(f.modules, id)
 }
 
 func (f *fakeStation) fail(err error) {
-	f.lock.Lock()
-	defer f.lock.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.failure = err
 }
 
 func (f *fakeStation) List() ([]string, error) {
-	f.lock.Lock()
-	defer f.lock.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var ids []string
 	for id := range f.modules {
 		ids = append(ids, id)
@@ -65,9 +65,9 @@ type fakeModule struct {
 }
 
 func (m fakeModule) Status(ctx context.Context) (*control.Status, error) {
-	m.station.lock.Lock()
+	m.station.mu.Lock()
 	answer := m.station.modules[m.id]
-	m.station.lock.Unlock()
+	m.station.mu.Unlock()
 	if answer == nil {
 		return nil, errors.New("no such module")
 	}

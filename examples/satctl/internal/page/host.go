@@ -8,10 +8,8 @@ import (
 	"strings"
 )
 
-// hosts are the names under which the server answers. An address is always
-// answered, as is localhost: a browser sends the name that the user or a link
-// gave it, so a foreign page that lets its own name point to this machine shows
-// up by that name.
+// hosts are the names for which the server accepts requests. It always accepts addresses and localhost. A browser sends the name in the
+// URL, so the request of a foreign page whose name resolves to this machine has that foreign name.
 type hosts map[string]bool
 
 func newHosts(names []string) hosts {
@@ -22,7 +20,7 @@ func newHosts(names []string) hosts {
 	return h
 }
 
-// allows says whether a request's Host, with or without a port, is one of ours.
+// allows reports whether a request with this Host, with or without a port, is accepted.
 func (h hosts) allows(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -33,10 +31,10 @@ func (h hosts) allows(host string) bool {
 	return h[strings.ToLower(strings.TrimSuffix(host, "."))]
 }
 
-func (h hosts) guard(next http.Handler) http.Handler {
+func (h hosts) restrict(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		if !h.allows(request.Host) {
-			http.Error(w, fmt.Sprintf("this server does not answer as %q; start satctl serve with --host for each of its names", request.Host),
+			http.Error(w, fmt.Sprintf("this server is not configured for the name %q; start satctl serve with --host for each of its names", request.Host),
 				http.StatusMisdirectedRequest)
 			return
 		}
@@ -44,8 +42,7 @@ func (h hosts) guard(next http.Handler) http.Handler {
 	})
 }
 
-// CheckListen returns an error where the address would be reached from other
-// machines and the user did not ask for that.
+// CheckListen returns an error for an address that other machines can reach, unless exposed is true.
 func CheckListen(address string, exposed bool) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -57,6 +54,6 @@ func CheckListen(address string, exposed bool) error {
 	if parsed, err := netip.ParseAddr(host); err == nil && parsed.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("page: %s can be reached from other machines, and the page asks nobody for a password: "+
+	return fmt.Errorf("page: other machines can reach %s, and the page has no password: "+
 		"listen on 127.0.0.1 and reach it through ssh -L or a proxy that does, or add --expose", address)
 }

@@ -8,22 +8,21 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// Metric is one family of /metrics: a value for each module that has one.
+// Metric is one metric family with a value for each module that has one.
 type Metric struct {
 	Name string
 	Help string
-	// Counter is true for what only grows until the module starts again.
+	// Counter is true for a value that only grows until the module restarts.
 	Counter bool
 	value   func(b *Board) (float64, bool)
 }
 
-// Metrics are the families that /metrics has for each module, labelled module
-// and module_id. A module that does not answer has only the first: what it said
-// last is no fact any more.
+// Metrics returns the metric families of modules, labelled module and module_id. A module that does not respond has only up and
+// level, because its last values are out of date.
 func Metrics() []Metric { return metrics }
 
 var metrics = []Metric{
-	{"remotechargeport_module_up", "1 while the module answers on its control socket, otherwise 0.", false,
+	{"remotechargeport_module_up", "1 while the module answers on its status socket, otherwise 0.", false,
 		func(b *Board) (float64, bool) { return truth(b.Level != Down), true }},
 	{"remotechargeport_module_level", "How much attention the module needs: 0 working, 1 notice, 2 trouble, 3 down.", false,
 		func(b *Board) (float64, bool) { return float64(b.Level), true }},
@@ -181,7 +180,7 @@ func ofController(value func(*control.Link) float64) func(*Board) (float64, bool
 	return ofLink(func(l *control.Link) (float64, bool) { return value(l), l.Role == "controller" })
 }
 
-// ofAgent is for an agent, and for a controller that has its agent's status.
+// ofAgent returns a value of an agent, or of a controller that has its agent's status.
 func ofAgent(value func(*control.Link) float64) func(*Board) (float64, bool) {
 	return ofStatus(func(s *control.Status) (float64, bool) {
 		link := agentLink(s)
@@ -230,7 +229,7 @@ func ofEverest(value func(*control.Everest) float64) func(*Board) (float64, bool
 	})
 }
 
-// valueType is Prometheus' word for the metric.
+// valueType returns the metric type of Prometheus.
 func (m Metric) valueType() prometheus.ValueType {
 	if m.Counter {
 		return prometheus.CounterValue

@@ -7,9 +7,9 @@ import (
 
 // The kinds of the server-sent events.
 const (
-	// eventStation tells everything, for a page that opens or was too slow.
+	// eventStation has everything, for a page that opens or was too slow.
 	eventStation = "station"
-	// eventTick tells what there is a second later.
+	// eventTick has the next state, a second later.
 	eventTick = "tick"
 )
 
@@ -37,40 +37,39 @@ type tickEvent struct {
 	Changes []Change  `json:"changes"`
 }
 
-// tickJSON is the newest tick, encoded when the first page asks.
+// tickJSON is the last tick, encoded when the first page needs it.
 type tickJSON struct {
 	tick    uint64
-	changes uint64 // how many came with it
+	changes uint64 // how many changes belong to the tick
 	data    []byte
 }
 
-// subscribe returns a channel that tells when there is something new.
+// subscribe returns a channel that receives a value after each tick.
 func (s *Station) subscribe() chan struct{} {
 	subscriber := make(chan struct{}, 1)
-	s.lock.Lock()
-	defer s.lock.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.subscribers[subscriber] = struct{}{}
 	return subscriber
 }
 
 func (s *Station) unsubscribe(subscriber chan struct{}) {
-	s.lock.Lock()
-	defer s.lock.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.subscribers, subscriber)
 }
 
-// since returns what to tell a page that has seen a tick: the next one, or
-// everything where it has missed some, or nothing.
+// since returns the event for a page that has received the tick seen: the next tick, everything after missed ticks, or nil.
 func (s *Station) since(seen uint64) (kind string, tick uint64, data []byte) {
-	s.lock.Lock()
-	defer s.lock.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case s.tick == seen:
 		return "", s.tick, nil
 	case seen != 0 && s.tick == seen+1:
 		if s.latest.data == nil {
-			fresh := append([]Change{}, s.changes.last[len(s.changes.last)-int(min(s.latest.changes, changesKept)):]...)
-			s.latest.data = encode(tickEvent{s.time, s.tick, s.listed, s.shown(false), fresh})
+			fresh := append([]Change{}, s.changes.last[len(s.changes.last)-int(min(s.latest.changes, maxChanges)):]...)
+			s.latest.data = encode(tickEvent{s.time, s.tick, s.listed, s.shownLocked(false), fresh})
 		}
 		return eventTick, s.tick, s.latest.data
 	}
@@ -79,7 +78,7 @@ func (s *Station) since(seen uint64) (kind string, tick uint64, data []byte) {
 			Time: s.time, Tick: s.tick, Name: s.config.Name, Interval: interval.Seconds(), Began: s.began, Problem: s.listed,
 			Boards: []boardSeries{}, Changes: append([]Change{}, s.changes.last...),
 		}
-		for _, one := range s.shown(false) {
+		for _, one := range s.shownLocked(false) {
 			event.Boards = append(event.Boards, boardSeries{one, s.boards[one.ID].history.series()})
 		}
 		s.full = encode(event)
@@ -87,12 +86,43 @@ func (s *Station) since(seen uint64) (kind string, tick uint64, data []byte) {
 	return eventStation, s.tick, s.full
 }
 
-// encode cannot fail: the types above hold nothing that JSON does not know, and a
-// module's own snapshot is not among them.
+// encode returns the JSON of an event. Encoding cannot fail: the event types have only fields that JSON supports.
 func encode(event any) []byte {
 	data, err := json.Marshal(event)
 	if err != nil {
 		return []byte("{}")
 	}
 	return data
+}
+
+// maxChanges is how many changes are kept for pages that open later. The oldest are dropped.
+const maxChanges = 200
+
+// Change is a change of a board's level.
+type Change struct {
+	// Number is the number of the change since the server's start, from 1.
+	Number   uint64    `json:"number"`
+	Time     time.Time `json:"time"`
+	ModuleID string    `json:"module_id"`
+	From     Level     `json:"from"`
+	To       Level     `json:"to"`
+	// New is true for a board that appears. From has no meaning then.
+	New    bool   `json:"new"`
+	Reason string `json:"reason"`
+}
+
+// changes are the last changes, the oldest first.
+type changes struct {
+	count uint64
+	last  []Change
+}
+
+func (c *changes) add(change Change) {
+	c.count++
+	change.Number = c.count
+	if len(c.last) == maxChanges {
+		copy(c.last, c.last[1:])
+		c.last = c.last[:maxChanges-1]
+	}
+	c.last = append(c.last, change)
 }

@@ -22,38 +22,37 @@ import (
 var web embed.FS
 
 const (
-	// mostConnections is how many are held at once; others wait in the kernel.
-	mostConnections = 256
-	// stopLimit is what answers under way have at the end.
+	// maxConnections is how many connections are open at a time. Further ones wait in the kernel.
+	maxConnections = 256
+	// stopLimit is how long running responses may take after the end of Serve's context before they are cut.
 	stopLimit = 3 * time.Second
-	// writeLimit is what an answer other than the stream may take.
+	// writeLimit is how long a response other than a stream may take before its connection is closed.
 	writeLimit = 30 * time.Second
-	// silentAfter is how old the station's state may be for /healthz.
+	// silentAfter is how old the station's state may be before /healthz reports a failure.
 	silentAfter = 10 * time.Second
 )
 
-// contentSecurity allows the page its own files, and nothing that a module's text
-// could smuggle in.
+// contentSecurity allows only the page's own files, so that no text of a module can load or run anything.
 const contentSecurity = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// ServerConfig is what a Server needs beside its Station.
+// ServerConfig configures a Server.
 type ServerConfig struct {
-	// Hosts are names, beside localhost, under which the server is reached.
+	// Hosts are the names of the server besides localhost.
 	Hosts []string
-	// Version of the program, for /metrics.
+	// Version is the version of the program, for /metrics.
 	Version string
 	Logger  *zap.Logger
 }
 
-// Server shows a Station over HTTP.
+// Server serves a Station over HTTP.
 type Server struct {
 	handler http.Handler
 	log     *zap.Logger
 	ending  context.CancelFunc
 }
 
-// NewServer returns the server of a station that somebody runs.
+// NewServer returns the server of a station. The caller runs the station.
 func NewServer(station *Station, config ServerConfig) (*Server, error) {
 	files, err := fs.Sub(web, "web")
 	if err != nil {
@@ -76,21 +75,20 @@ func NewServer(station *Station, config ServerConfig) (*Server, error) {
 	if log == nil {
 		log = zap.NewNop()
 	}
-	return &Server{handler: newHosts(config.Hosts).guard(secured(mux)), log: log, ending: ending}, nil
+	return &Server{handler: newHosts(config.Hosts).restrict(secured(mux)), log: log, ending: ending}, nil
 }
 
-// Handler is what the server answers with.
+// Handler returns the handler of all requests.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Serve answers on the listener, which it closes, until the context ends, and
-// returns nil then.
+// Serve serves requests until ctx ends, and returns nil then. It closes the listener.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(s.log),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(netutil.LimitListener(listener, mostConnections)) }()
+	go func() { ended <- server.Serve(netutil.LimitListener(listener, maxConnections)) }()
 	var failure error
 	select {
 	case failure = <-ended:
@@ -110,7 +108,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return fmt.Errorf("page: %w", failure)
 }
 
-// secured adds what a browser needs to know to keep the page by itself.
+// secured adds the headers that make a browser isolate the page.
 func secured(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		header := w.Header()
@@ -124,7 +122,7 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
-// limited bounds how long an answer may take to be read.
+// limited bounds how long a response may take.
 func limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeLimit))
@@ -132,20 +130,20 @@ func limited(next http.Handler) http.Handler {
 	})
 }
 
-// Snapshot is /status.json.
+// Snapshot is the JSON of /status.json.
 type Snapshot struct {
 	Time time.Time `json:"time"`
 	Name string    `json:"name"`
-	// Level is the worst of the boards'.
+	// Level is the worst level of the boards.
 	Level  Level   `json:"level"`
 	Boards []Board `json:"boards"`
 }
 
-// Snapshot is what the page shows now, with the modules' own snapshots.
+// Snapshot returns the content of the page, with the modules' own snapshots.
 func (s *Station) Snapshot() Snapshot {
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	snapshot := Snapshot{Time: s.time, Name: s.config.Name, Boards: s.shown(true)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	snapshot := Snapshot{Time: s.time, Name: s.config.Name, Boards: s.shownLocked(true)}
 	for _, board := range snapshot.Boards {
 		snapshot.Level = max(snapshot.Level, board.Level)
 	}
@@ -164,7 +162,7 @@ func statusHandler(station *Station) http.Handler {
 func healthHandler(station *Station) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if age := time.Since(station.Time()); age > silentAfter {
-			http.Error(w, "the control sockets are not being read", http.StatusServiceUnavailable)
+			http.Error(w, "the status sockets are not being read", http.StatusServiceUnavailable)
 			return
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

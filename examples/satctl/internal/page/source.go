@@ -7,30 +7,29 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// Source is where the modules' snapshots come from.
+// Source provides the snapshots of the modules.
 type Source interface {
-	// List returns the control sockets that there are. With an error it may
-	// return some of them.
+	// List returns the paths of the status sockets. It may return some of them together with an error.
 	List() ([]string, error)
-	// Open returns one of them. It does not connect yet.
+	// Open returns the module of a status socket. It does not connect yet.
 	Open(id string) Module
 }
 
-// Module is somebody who tells a module's status, as a *control.Client does.
+// Module returns the status of a module. A *control.Client is one.
 type Module interface {
 	Status(ctx context.Context) (*control.Status, error)
 	Close()
 }
 
-// Sockets are control sockets.
+// Sockets is a Source of status sockets in directories.
 type Sockets struct {
-	// Directories are searched, again and again.
+	// Directories are listed again for every List.
 	Directories []string
-	// Paths are there even while no file is.
+	// Paths are always listed, also without a file.
 	Paths []string
 }
 
-// List returns what it can, and the error of what it cannot.
+// List implements Source.
 func (s Sockets) List() ([]string, error) {
 	found := append([]string(nil), s.Paths...)
 	var failures []error
@@ -44,5 +43,5 @@ func (s Sockets) List() ([]string, error) {
 	return found, errors.Join(failures...)
 }
 
-// Open returns a client.
+// Open implements Source.
 func (s Sockets) Open(id string) Module { return control.Dial(id) }

@@ -16,62 +16,59 @@ import (
 )
 
 const (
-	// interval is how often everything is read.
+	// interval is how often each status socket is read.
 	interval = time.Second
-	// readLimit is how long one module may take to answer.
+	// readLimit is how long one module may take to respond before it counts as down.
 	readLimit = 2 * time.Second
-	// staleAfter is the age at which the last answer no longer counts.
+	// staleAfter is the age of the last status at which a module counts as down.
 	staleAfter = 3 * time.Second
-	// settling is how long after the start a module that appears and works is no
-	// news: it was there before.
+	// settling is how long after the start a working module that appears is not listed as a change: it was there before.
 	settling = 5 * time.Second
-	// mostBoards is how many control sockets are read; more are left out.
-	mostBoards = 256
+	// maxBoards is how many status sockets are read. Further ones are ignored.
+	maxBoards = 256
 )
 
-// Config of a Station.
+// Config configures a Station.
 type Config struct {
 	Source Source
-	// Name is the page's title.
+	// Name is the title of the page.
 	Name string
-	// Forget is how long a module whose socket is gone stays on the page, 24 h
-	// when 0.
+	// Forget is how long a module stays on the page after its socket is gone. The default is 24 h.
 	Forget time.Duration
 	Logger *zap.Logger
 }
 
-// Station reads the modules of a station until its context ends. Its methods may
-// be called from any goroutine.
+// Station reads the status sockets of a station. Its methods may be called from several goroutines.
 type Station struct {
 	config Config
 	log    *zap.Logger
 	began  time.Time
 
-	lock        sync.Mutex
+	mu          sync.Mutex
 	boards      map[string]*board
 	changes     changes
 	tick        uint64
 	time        time.Time
-	listed      string    // the last failure to list, "" without one
+	listed      string    // the error of the last List, "" without one
 	latest      *tickJSON // of tick
-	full        []byte    // of tick, made when somebody asks
+	full        []byte    // of tick, made when a page needs it
 	subscribers map[chan struct{}]struct{}
 }
 
-// board is what is known of one control socket. The station's lock guards it.
+// board is the state of one status socket, protected by the station's mu.
 type board struct {
 	id      string
-	gone    time.Time // since when there is no socket, zero while there is
+	gone    time.Time // since when the socket is gone, zero while it exists
 	stop    context.CancelFunc
-	failure string // of the last read, "" when it was answered
+	failure string // of the last read, "" after a success
 	asked   time.Time
-	read    time.Time // when the last answer came
+	read    time.Time // when the last status was read
 	watch   watch
 	history history
 	shown   Board
 }
 
-// NewStation returns a station that Run fills.
+// NewStation returns a station. Run reads its modules.
 func NewStation(config Config) *Station {
 	config.Forget = cmp.Or(config.Forget, 24*time.Hour)
 	log := config.Logger
@@ -84,7 +81,7 @@ func NewStation(config Config) *Station {
 	}
 }
 
-// Run reads until the context ends, and returns nil then.
+// Run reads the modules until ctx ends, and returns nil then.
 func (s *Station) Run(ctx context.Context) error {
 	var readers sync.WaitGroup
 	defer readers.Wait()
@@ -94,7 +91,7 @@ func (s *Station) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	s.find(ctx, &readers)
 	for {
-		// The readers need a moment for their first answers.
+		// The readers need some time for their first status.
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -105,27 +102,26 @@ func (s *Station) Run(ctx context.Context) error {
 	}
 }
 
-// find starts a reader for each new socket and ends those of sockets that are
-// gone.
+// find starts a reader for each new socket and ends the readers of sockets that are gone.
 func (s *Station) find(ctx context.Context, readers *sync.WaitGroup) {
 	ids, err := s.config.Source.List()
-	s.lock.Lock()
-	defer s.lock.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	failure := ""
 	if err != nil {
 		failure = err.Error()
 	}
 	if failure != s.listed && failure != "" {
-		s.log.Warn("cannot list the control sockets", zap.Error(err))
+		s.log.Warn("cannot list the status sockets", zap.Error(err))
 	}
 	s.listed = failure
 	now := time.Now()
-	there := map[string]bool{}
+	present := map[string]bool{}
 	for _, id := range ids {
-		there[id] = true
+		present[id] = true
 		b := s.boards[id]
 		if b == nil {
-			if len(s.boards) == mostBoards {
+			if len(s.boards) == maxBoards {
 				continue
 			}
 			b = &board{id: id}
@@ -137,11 +133,11 @@ func (s *Station) find(ctx context.Context, readers *sync.WaitGroup) {
 			reading, stop := context.WithCancel(ctx)
 			b.stop = stop
 			b.asked = now
-			readers.Go(func() { s.reads(reading, b) })
+			readers.Go(func() { s.readLoop(reading, b) })
 		}
 	}
 	for id, b := range s.boards {
-		if there[id] {
+		if present[id] {
 			continue
 		}
 		if b.gone.IsZero() {
@@ -157,8 +153,8 @@ func (s *Station) find(ctx context.Context, readers *sync.WaitGroup) {
 	}
 }
 
-// reads asks one module, again and again.
-func (s *Station) reads(ctx context.Context, b *board) {
+// readLoop reads the status of one module at every interval.
+func (s *Station) readLoop(ctx context.Context, b *board) {
 	module := s.config.Source.Open(b.id)
 	defer module.Close()
 	ticker := time.NewTicker(interval)
@@ -170,7 +166,7 @@ func (s *Station) reads(ctx context.Context, b *board) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.took(b, time.Now(), status, err)
+		s.record(b, time.Now(), status, err)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -179,9 +175,9 @@ func (s *Station) reads(ctx context.Context, b *board) {
 	}
 }
 
-func (s *Station) took(b *board, now time.Time, status *control.Status, err error) {
-	s.lock.Lock()
-	defer s.lock.Unlock()
+func (s *Station) record(b *board, now time.Time, status *control.Status, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err != nil {
 		b.failure = explain(err)
 		return
@@ -190,20 +186,20 @@ func (s *Station) took(b *board, now time.Time, status *control.Status, err erro
 	b.watch.observe(now, *status)
 }
 
-// advance makes the next state of the page.
+// advance makes the next tick.
 func (s *Station) advance(now time.Time) {
-	s.lock.Lock()
-	defer s.lock.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.tick++
 	s.time = now
 	s.full = nil
 	known := s.changes.count
-	for _, id := range s.ids() {
+	for _, id := range s.idsLocked() {
 		b := s.boards[id]
 		if b.read.IsZero() && b.failure == "" && now.Sub(b.asked) < staleAfter {
-			continue // it has not had the time to answer
+			continue // the module has not had enough time for its first status
 		}
-		s.show(b, now)
+		s.showLocked(b, now)
 	}
 	s.latest = &tickJSON{tick: s.tick, changes: s.changes.count - known}
 	for subscriber := range s.subscribers {
@@ -214,9 +210,8 @@ func (s *Station) advance(now time.Time) {
 	}
 }
 
-// show brings what the page shows of one board up to date. The caller holds the
-// lock.
-func (s *Station) show(b *board, now time.Time) {
+// showLocked updates what the page shows of one board.
+func (s *Station) showLocked(b *board, now time.Time) {
 	before := b.shown
 	level, sample := Down, noSample
 	var reasons []string
@@ -256,8 +251,8 @@ func (s *Station) show(b *board, now time.Time) {
 	b.shown = shown
 }
 
-// ids of the boards, sorted. The caller holds the lock.
-func (s *Station) ids() []string {
+// idsLocked returns the ids of the boards, sorted.
+func (s *Station) idsLocked() []string {
 	ids := make([]string, 0, len(s.boards))
 	for id := range s.boards {
 		ids = append(ids, id)
@@ -266,24 +261,24 @@ func (s *Station) ids() []string {
 	return ids
 }
 
-// Time is when the state was made that the station shows, zero before the first.
+// Time returns when the last tick was made, zero before the first.
 func (s *Station) Time() time.Time {
-	s.lock.Lock()
-	defer s.lock.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.time
 }
 
-// Boards are what the page shows, by their sockets, with their own snapshots.
+// Boards returns what the page shows, sorted by socket, with the modules' own snapshots.
 func (s *Station) Boards() []Board {
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	return s.shown(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shownLocked(true)
 }
 
-// shown are the boards that are on the page. The caller holds the lock.
-func (s *Station) shown(whole bool) []Board {
+// shownLocked returns the boards on the page, with the modules' own snapshots where whole is true.
+func (s *Station) shownLocked(whole bool) []Board {
 	boards := []Board{}
-	for _, id := range s.ids() {
+	for _, id := range s.idsLocked() {
 		b := s.boards[id]
 		if b.shown.Since.IsZero() {
 			continue

@@ -126,13 +126,13 @@ func TestSocketsOfStrangersAndOfTheDead(t *testing.T) {
 
 func TestTooManySockets(t *testing.T) {
 	source := newFakeStation()
-	for i := range mostBoards + 10 {
+	for i := range maxBoards + 10 {
 		source.answer(string(rune('a'+i%26))+strings.Repeat("x", i/26)+".sock", controllerStatus("c", noon))
 	}
 	runStation(t, source, func(station *Station) {
 		pass(2)
-		if got := len(station.Boards()); got != mostBoards {
-			t.Errorf("%d boards, want %d", got, mostBoards)
+		if got := len(station.Boards()); got != maxBoards {
+			t.Errorf("%d boards, want %d", got, maxBoards)
 		}
 	})
 }
@@ -210,11 +210,11 @@ func TestSinceTellsTheNextTickOrEverything(t *testing.T) {
 
 func TestHistoryKeepsFiveMinutes(t *testing.T) {
 	var h history
-	for i := range historyLength + 7 {
+	for i := range historyLen + 7 {
 		h.add(Sample{Latency: Value(i), Variables: unknown, Queue: Value(i), Errors: Value(i)})
 	}
 	got := h.series()
-	if len(got.Queue) != historyLength || got.Queue[0] != 7 || got.Queue[historyLength-1] != historyLength+6 {
+	if len(got.Queue) != historyLen || got.Queue[0] != 7 || got.Queue[historyLen-1] != historyLen+6 {
 		t.Errorf("%d samples from %v to %v", len(got.Queue), got.Queue[0], got.Queue[len(got.Queue)-1])
 	}
 	text, err := json.Marshal(got)
@@ -228,10 +228,10 @@ func TestHistoryKeepsFiveMinutes(t *testing.T) {
 
 func TestChangesAreBounded(t *testing.T) {
 	var c changes
-	for range changesKept + 5 {
+	for range maxChanges + 5 {
 		c.add(Change{})
 	}
-	if len(c.last) != changesKept || c.last[0].Number != 6 || c.last[changesKept-1].Number != changesKept+5 {
+	if len(c.last) != maxChanges || c.last[0].Number != 6 || c.last[maxChanges-1].Number != maxChanges+5 {
 		t.Errorf("%d changes from %d", len(c.last), c.last[0].Number)
 	}
 }

@@ -7,27 +7,27 @@ import (
 )
 
 const (
-	// mostStreams is how many pages can be open at once.
-	mostStreams = 32
-	// streamWrite is how long a page may leave an event unread. The next one
-	// waits in nobody's memory: a page that was slow gets the newest state.
+	// maxStreams is how many pages may be open at a time. A further one gets a 503.
+	maxStreams = 32
+	// streamWrite is how long a page may take to read an event before its connection is closed. No events are queued: a slow
+	// page gets the newest state.
 	streamWrite = 10 * time.Second
 )
 
-// streams hands the station's state to the pages that are open.
+// streams sends the station's state to open pages.
 type streams struct {
 	station *Station
 	slots   chan struct{}
 	done    <-chan struct{}
-	// writeLimit is streamWrite, but in tests.
+	// writeLimit is streamWrite, and shorter in tests.
 	writeLimit time.Duration
 }
 
 func newStreams(station *Station, done <-chan struct{}) *streams {
-	return &streams{station: station, slots: make(chan struct{}, mostStreams), done: done, writeLimit: streamWrite}
+	return &streams{station: station, slots: make(chan struct{}, maxStreams), done: done, writeLimit: streamWrite}
 }
 
-// open is the number of pages that are open.
+// open returns how many pages are open.
 func (s *streams) open() int { return len(s.slots) }
 
 func (s *streams) ServeHTTP(w http.ResponseWriter, request *http.Request) {
@@ -36,7 +36,7 @@ func (s *streams) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		defer func() { <-s.slots }()
 	default:
 		w.Header().Set("Retry-After", "10")
-		http.Error(w, fmt.Sprintf("%d pages are open already, and no more are served: close one", mostStreams), http.StatusServiceUnavailable)
+		http.Error(w, fmt.Sprintf("%d pages are open, which is the limit: close one", maxStreams), http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -77,7 +77,7 @@ func TestOpenPagesAreBounded(t *testing.T) {
 	<-subscription // the first tick
 	station.unsubscribe(subscription)
 	var nexts []func() (string, string)
-	for range mostStreams {
+	for range maxStreams {
 		nexts = append(nexts, stream(t, address))
 	}
 	response, body := get(t, address, "/events")
@@ -89,7 +89,7 @@ func TestOpenPagesAreBounded(t *testing.T) {
 			t.Errorf("page %d got %s", i, kind)
 		}
 	}
-	if _, body := get(t, address, "/metrics"); !strings.Contains(body, fmt.Sprintf("remotechargeport_page_streams %d\n", mostStreams)) {
+	if _, body := get(t, address, "/metrics"); !strings.Contains(body, fmt.Sprintf("remotechargeport_page_streams %d\n", maxStreams)) {
 		t.Errorf("metrics do not count the pages:\n%s", body)
 	}
 }

@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// explain says why a module does not answer, and what to do.
+// explain returns why a module does not respond, and what to do.
 func explain(err error) string {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "Nobody answers at its control socket: the module ended without tidying up. Its log says why; what supervises it should start it again."
+		return "No process serves its status socket: the module ended without removing it. See its log; its supervisor should start it again."
 	case errors.Is(err, fs.ErrNotExist):
-		return "Its control socket is gone: the module has ended, and nothing has started it again."
+		return "Its status socket is gone: the module has ended and was not started again."
 	case errors.Is(err, fs.ErrPermission):
-		return "This program may not open its control socket: run satctl as the user of the module."
+		return "This program may not open its status socket: run satctl as the user of the module."
 	case errors.Is(err, context.DeadlineExceeded):
-		return "The module runs and does not answer within 2 s: it hangs, or its board has more to do than it can."
+		return "The module runs but does not respond within 2 s: it hangs, or its board is overloaded."
 	}
 	return err.Error()
 }
 
-// duration is a time span in the two largest units that a person wants to hear.
+// duration returns a time span in one or two units.
 func duration(d time.Duration) string {
 	d = d.Round(time.Second)
 	switch {
@@ -39,7 +39,7 @@ func duration(d time.Duration) string {
 	return fmt.Sprintf("%d days", d/(24*time.Hour))
 }
 
-// seconds is a short time span with a fitting unit.
+// seconds returns a short time span with a suitable unit.
 func seconds(s float64) string {
 	switch {
 	case s < 0.001:
@@ -52,7 +52,7 @@ func seconds(s float64) string {
 	return fmt.Sprintf("%.1f s", s)
 }
 
-// size is a number of bytes with a fitting unit.
+// size returns a number of bytes with a suitable unit.
 func size(bytes int) string {
 	switch {
 	case bytes < 1<<10:
@@ -70,7 +70,7 @@ func count(n uint64, one, more string) string {
 	return number(n) + " " + more
 }
 
-// number groups the digits of large numbers with narrow spaces.
+// number returns n with narrow spaces between groups of digits.
 func number(n uint64) string {
 	digits := strconv.FormatUint(n, 10)
 	if len(digits) < 5 {

@@ -7,8 +7,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// counter remembers when a counter of a module grew, so that something that
-// happened once stays visible for a while.
+// counter records when a counter of a module grew, so that a single event stays visible for a while.
 type counter struct {
 	value uint64
 	known bool
@@ -20,8 +19,7 @@ type growth struct {
 	by uint64
 }
 
-// observe takes the counter's value. One that shrinks has begun anew with its
-// module; what a module counted before it was first seen is not new.
+// observe records the counter's value. A smaller value means that the module has restarted. The first value counts as old.
 func (c *counter) observe(now time.Time, value uint64) {
 	switch {
 	case !c.known, value == c.value:
@@ -36,31 +34,31 @@ func (c *counter) observe(now time.Time, value uint64) {
 	}
 }
 
-// within is by how much the counter grew in the last while.
-func (c *counter) within(now time.Time, while time.Duration) uint64 {
+// within returns by how much the counter grew in the last period.
+func (c *counter) within(now time.Time, period time.Duration) uint64 {
 	var sum uint64
 	for _, g := range c.grew {
-		if now.Sub(g.at) <= while {
+		if now.Sub(g.at) <= period {
 			sum += g.by
 		}
 	}
 	return sum
 }
 
-// watch is what is remembered of one module to judge its next snapshot.
+// watch is what rating a module needs of its earlier snapshots.
 type watch struct {
 	status control.Status
 	taken  time.Time
 
 	givenUp, rejected, failed, dropped counter
-	// breaks counts how often the module or its link came back.
+	// breaks counts restarts of the module and resumes and isolations of its link.
 	breaks   counter
 	restarts uint64
-	slow     int // samples above slowLatency in a row
+	slow     int // how many samples in a row were above slowLatency
 	sample   Sample
 }
 
-// observe takes a snapshot that was read at a time.
+// observe records a snapshot that was read at now.
 func (w *watch) observe(now time.Time, status control.Status) {
 	before, since := w.status, now.Sub(w.taken).Seconds()
 	first := w.taken.IsZero()
@@ -69,15 +67,15 @@ func (w *watch) observe(now time.Time, status control.Status) {
 	}
 	w.status, w.taken = status, now
 	w.sample = noSample
-	waiting, lines := 0, false
+	waiting, queues := 0, false
 	if status.Everest != nil {
-		lines = true
+		queues = true
 		for _, queue := range status.Everest.Queues {
 			waiting += queue.Depth
 		}
 	}
 	if link := status.Link; link != nil {
-		lines = true
+		queues = true
 		waiting += link.Backlog
 		if agent := agentLink(&status); agent != nil && agent.Journal != nil {
 			waiting += agent.Journal.Events
@@ -97,7 +95,7 @@ func (w *watch) observe(now time.Time, status control.Status) {
 			w.sample.Variables = Value(math.Max(0, float64(moved(link))-float64(moved(before.Link))) / since)
 		}
 	}
-	if lines {
+	if queues {
 		w.sample.Queue = Value(waiting)
 	}
 	if w.sample.Latency > slowLatency {
@@ -107,8 +105,7 @@ func (w *watch) observe(now time.Time, status control.Status) {
 	}
 }
 
-// moved is what a link has carried: what the controller published, what the agent
-// collected.
+// moved returns how many events a link has carried: those that the controller has published or the agent has collected.
 func moved(link *control.Link) uint64 {
 	if link.Role == "agent" {
 		return link.Collected
@@ -116,8 +113,7 @@ func moved(link *control.Link) uint64 {
 	return link.Variables
 }
 
-// peerLink is the link as the module on the other board sees it, nil where that
-// is not known.
+// peerLink returns the link in the status of the peer, nil where it is not known.
 func peerLink(status *control.Status) *control.Link {
 	if status.Peer == nil || status.Peer.Status == nil {
 		return nil
@@ -125,8 +121,7 @@ func peerLink(status *control.Status) *control.Link {
 	return status.Peer.Status.Link
 }
 
-// agentLink is the link as the agent sees it: the module itself, or the one that
-// the controller asked.
+// agentLink returns the link in the status of the agent, which is this module or its peer. It is nil where it is not known.
 func agentLink(status *control.Status) *control.Link {
 	for _, link := range []*control.Link{status.Link, peerLink(status)} {
 		if link != nil && link.Role == "agent" {
@@ -136,8 +131,7 @@ func agentLink(status *control.Status) *control.Link {
 	return nil
 }
 
-// measures are the series that a module of its kind has, whether or not there is
-// a value just now.
+// measures returns the series that this kind of module has, whether or not they have a value now.
 func measures(status control.Status) []string {
 	switch {
 	case status.Link != nil && status.Link.Role == "agent" && status.Link.ActiveErrors != nil:

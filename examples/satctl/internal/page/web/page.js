@@ -113,7 +113,7 @@ function arrangeModules(asked) {
   empty.hidden = shown.length > 0;
   setText(empty, station.boards.size > 0
     ? "No module is like this. Choose All and empty Find to see every module."
-    : "No module has a control socket here yet. A module makes one when its configuration has control_socket, or when systemd gives it a runtime directory; it appears here by itself.");
+    : "No module has a status socket here yet. A module makes one when its configuration has control_socket, or when systemd gives it a runtime directory; it appears here by itself.");
   if (asked) announcer.say(`${plural(shown.length, "module", "modules")} shown.`);
 }
 
