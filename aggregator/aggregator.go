@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -15,7 +16,7 @@ import (
 type Config struct {
 	// Everest identifies the module and its broker. Manifest and Definitions are filled in where they are nil.
 	Everest everest.Options
-	// Logger takes the log, which never has a credential; nil takes none.
+	// Logger takes the log, which never has a credential. nil: Everest.Logger. Where that is nil as well, nothing is logged.
 	Logger *zap.Logger
 	// Progress, when set, is called during log uploads, from several goroutines and often. It must not block.
 	Progress func(Progress)
@@ -49,9 +50,7 @@ type Aggregator struct {
 
 // New returns an aggregator that Run starts.
 func New(config Config) *Aggregator {
-	if config.Logger == nil {
-		config.Logger = zap.NewNop()
-	}
+	config.Logger = cmp.Or(config.Logger, config.Everest.Logger, zap.NewNop())
 	config.Logger = everest.LimitRepeats(config.Logger)
 	if config.resetPause <= 0 {
 		config.resetPause = 3 * time.Second
@@ -72,9 +71,7 @@ func New(config Config) *Aggregator {
 // ctx ended, and otherwise the first error.
 func (a *Aggregator) Run(ctx context.Context) error {
 	options := a.config.Everest
-	if options.Logger == nil {
-		options.Logger = a.config.Logger
-	}
+	options.Logger = cmp.Or(options.Logger, a.config.Logger)
 	options, _, err := options.Installed(moduleName, manifest, builtInDefinitions)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package satellite
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -29,7 +30,7 @@ type AgentConfig struct {
 	// Everest names the module and its broker. Where Manifest and Definitions are
 	// nil they come from the installation at InstallPrefix, or else are built in.
 	Everest everest.Options
-	// Logger takes the log. nil takes none.
+	// Logger takes the log. nil: Everest.Logger. Where that is nil as well, nothing is logged.
 	Logger *zap.Logger
 	// Limits bound the journal of events that no controller has taken.
 	Limits Limits
@@ -84,9 +85,7 @@ type Agent struct {
 
 // NewAgent returns an agent that Run starts.
 func NewAgent(config AgentConfig) *Agent {
-	if config.Logger == nil {
-		config.Logger = zap.NewNop()
-	}
+	config.Logger = cmp.Or(config.Logger, config.Everest.Logger, zap.NewNop())
 	if config.CommandTimeout <= 0 {
 		config.CommandTimeout = defaultCommandTimeout
 	}

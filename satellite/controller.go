@@ -1,6 +1,7 @@
 package satellite
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
@@ -26,7 +27,7 @@ type ControllerConfig struct {
 	// Everest names the module and its broker. Where Manifest and Definitions are
 	// nil they come from the installation at InstallPrefix, or else are built in.
 	Everest everest.Options
-	// Logger takes the log. nil takes none.
+	// Logger takes the log. nil: Everest.Logger. Where that is nil as well, nothing is logged.
 	Logger *zap.Logger
 	// Handshake has the protocol's times.
 	Handshake handshake.ControllerConfig
@@ -87,9 +88,7 @@ type Controller struct {
 
 // NewController returns a controller that Run starts.
 func NewController(config ControllerConfig) *Controller {
-	if config.Logger == nil {
-		config.Logger = zap.NewNop()
-	}
+	config.Logger = cmp.Or(config.Logger, config.Everest.Logger, zap.NewNop())
 	if config.CommandTimeout <= 0 {
 		config.CommandTimeout = defaultCommandTimeout
 	}

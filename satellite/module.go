@@ -1,6 +1,7 @@
 package satellite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -21,9 +22,7 @@ const defaultCommandTimeout = 290 * time.Second
 
 // moduleOptions fills in what the caller has left open.
 func moduleOptions(options everest.Options, module string, builtIn []byte, log *zap.Logger) (everest.Options, *install.Manifest, error) {
-	if options.Logger == nil {
-		options.Logger = log
-	}
+	options.Logger = cmp.Or(options.Logger, log)
 	return options.Installed(module, builtIn, Definitions)
 }
 

@@ -32,5 +32,5 @@ func run(ctx context.Context, options everest.Options) error {
 	if err != nil {
 		return err
 	}
-	return satellite.NewAgent(satellite.AgentConfig{Everest: options, Logger: options.Logger, Listener: listener}).Run(ctx)
+	return satellite.NewAgent(satellite.AgentConfig{Everest: options, Listener: listener}).Run(ctx)
 }

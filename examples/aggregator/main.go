@@ -25,5 +25,5 @@ import (
 func main() { os.Exit(program.Main(os.Args[1:], aggregator.Installation(), run)) }
 
 func run(ctx context.Context, options everest.Options) error {
-	return aggregator.New(aggregator.Config{Everest: options, Logger: options.Logger}).Run(ctx)
+	return aggregator.New(aggregator.Config{Everest: options}).Run(ctx)
 }

@@ -27,5 +27,5 @@ import (
 func main() { os.Exit(program.Main(os.Args[1:], satellite.ControllerInstallation(), run)) }
 
 func run(ctx context.Context, options everest.Options) error {
-	return satellite.NewController(satellite.ControllerConfig{Everest: options, Logger: options.Logger}).Run(ctx)
+	return satellite.NewController(satellite.ControllerConfig{Everest: options}).Run(ctx)
 }
