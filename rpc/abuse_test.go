@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,6 +120,36 @@ func TestConnectionsAreLimited(t *testing.T) {
 		must(t, again.Call(t.Context(), "nop", nil))
 		must(t, second.Call(t.Context(), "nop", nil))
 	})
+}
+
+// TestRefusedConnectionsAreForgotten: one more connection than allowed costs nothing after its end, however often it comes.
+func TestRefusedConnectionsAreForgotten(t *testing.T) {
+	const count = 2000
+	var refused atomic.Int64
+	config := rpc.ServerConfig{Connections: 1, OnReject: func(net.Addr, error) { refused.Add(1) }}
+	_, listener, stop := inMemory(t, config, nil)
+	defer stop()
+	only, _ := dial(t, listener, rpc.Config{})
+	defer only.Close()
+	must(t, only.Call(t.Context(), "nop", nil))
+	held := func() int64 {
+		var memory runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&memory)
+		return int64(memory.HeapAlloc)
+	}
+	before := held()
+	for range count {
+		conn, err := listener.Dial(t.Context(), nil, nil)
+		must(t, err)
+		if n, err := conn.Read(make([]byte, 1)); err == nil {
+			t.Fatalf("read %d bytes", n)
+		}
+		must(t, conn.Close())
+	}
+	if each := (held() - before) / count; each > 100 || refused.Load() != count {
+		t.Errorf("%d bytes are held for each of %d refused connections, %d reported", each, count, refused.Load())
+	}
 }
 
 // TestCallsInFlightAreLimited: a server reads no further while so many calls are under way.

@@ -4,21 +4,18 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-
-	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// Bind binds any Go function under a name: an optional leading context.Context, any arguments, the last of them variadic
-// or not, and as what it returns nothing, a result, an error, or a result and an error. Arguments are decoded by the rules
-// in the package's documentation; a wrong number or a wrong type of them is answered with rpclib's own text.
+// Bind binds a Go function under a name, also while the server runs. The function may have a leading context.Context, any
+// further arguments, also variadic, and returns nothing, a result, an error, or a result and an error.
 //
-// It fails when the name is bound already, with rpclib's text, or when what is given is no such function. It may be called
-// while the server runs.
+// Arguments are decoded by the rules in the package's documentation. A wrong number or type of arguments gets rpclib's error
+// text as reply. Functions of a text and functions without arguments need no reflection; see Handle for none at all.
 //
-// The commonest signatures of text and no arguments cost no reflection; see Handle for none at all.
+// Bind fails when fn is no such function, and with rpclib's text when the name is bound already.
 func (s *Server) Bind(name string, fn any, options ...HandlerOption) error {
 	if value := reflect.ValueOf(fn); value.Kind() != reflect.Func || value.IsNil() {
-		return fmt.Errorf("rpc: binding %s: a %T is no function", name, fn)
+		return fmt.Errorf("rpc: binding %s: a %T is not a function", name, fn)
 	}
 	invoke := bindCommon(fn)
 	if invoke == nil {
@@ -30,9 +27,7 @@ func (s *Server) Bind(name string, fn any, options ...HandlerOption) error {
 	return s.bind(name, invoke, options)
 }
 
-type invoker = func(ctx context.Context, request *Request, reply *result) error
-
-// bindCommon knows the signatures that need no reflection; nil for others.
+// bindCommon returns nil for a function that needs reflection.
 func bindCommon(fn any) invoker {
 	switch fn := fn.(type) {
 	case func():
@@ -88,26 +83,6 @@ func textCall(request *Request, reply *result, fn func(string) (string, error)) 
 	return nil
 }
 
-// onlyText answers the argument of a call that must have one, a text.
-func (r *Request) onlyText() (string, error) {
-	rest, err := r.elements(1)
-	if err != nil {
-		return "", err
-	}
-	head, err := msgpack.ReadHead(rest)
-	if err != nil {
-		return "", err
-	}
-	if !isText(head) {
-		return "", fmt.Errorf("rpc: argument 1 of %s: %w", r.Method, mismatch(head, reflect.TypeFor[string]()))
-	}
-	if r.whole != nil {
-		r.adopted = true
-		return adopt(rest[head.Size:]), nil
-	}
-	return string(rest[head.Size:]), nil
-}
-
 var (
 	contextType = reflect.TypeFor[context.Context]()
 	errorType   = reflect.TypeFor[error]()
@@ -116,9 +91,9 @@ var (
 // signature is a Go function as Bind sees it.
 type signature struct {
 	fn reflect.Value
-	// first is the index of the first argument that comes from the caller, fixed how many are not variadic.
+	// first is the index of the first argument that the caller sends. fixed counts those that are not variadic.
 	first, fixed int
-	// rest is the type of the variadic arguments, nil when there are none.
+	// rest is the type of the variadic arguments, nil for none.
 	rest reflect.Type
 	// result and failure are the indexes of the result and of the error, -1 for none.
 	result, failure int

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// call is one call under way. It is used again after its end.
+// call is one call under way. The client uses it again after its end.
 type call struct {
 	client   *Client
 	id       uint32
@@ -18,17 +18,17 @@ type call struct {
 	// async is nil for a call that a goroutine waits for.
 	async *async
 
-	// err and signal tell the goroutine that waits for the call, which alone uses the rest.
+	// signal tells the goroutine that waits for the call that err is set. That goroutine alone uses timer and lent.
 	err    error
 	signal chan struct{}
 	// timer is kept for the next call.
 	timer *time.Timer
-	// lent is open while the outbox may read the message or the caller's memory; nil when it never does.
+	// lent is open while the writer may read the message or the caller's memory; nil when it never does.
 	lent chan struct{}
 }
 
-// put queues the call's message; gathered is what the outbox's put answers. A put that fails has failed or will fail every
-// call under way, this one too.
+// put queues the call's message. gathered is what the writer's put returns. After an error the connection fails every call
+// under way, this one too.
 func (c *call) put(head []byte) (gathered bool, err error) {
 	var owner pieceOwner
 	if c.message.borrowed || len(head) >= bigMessage {
@@ -42,10 +42,10 @@ func (c *call) put(head []byte) (gathered bool, err error) {
 	return gathered, err
 }
 
-// written is the outbox's message that it no longer reads the message.
+// written is called when the writer no longer reads the message.
 func (c *call) written() { close(c.lent) }
 
-// returned says whether the outbox needs neither the message nor the caller's memory.
+// returned reports whether the writer needs neither the message nor the caller's memory.
 func (c *call) returned() bool {
 	if c.lent == nil {
 		return true
@@ -58,8 +58,8 @@ func (c *call) returned() bool {
 	}
 }
 
-// reclaim waits until the outbox does not need the message and the caller's memory. What still waits to be written is
-// copied, so this takes no longer than a write that is under way.
+// reclaim waits until the writer needs neither the message nor the caller's memory. What is still queued is copied, so the
+// wait is that for one write at most.
 func (c *call) reclaim() {
 	if c.lent == nil {
 		return
@@ -70,7 +70,7 @@ func (c *call) reclaim() {
 	c.lent = nil
 }
 
-// finish ends the call with its result. The call may be another one as soon as this returns.
+// finish ends the call with its result. The call may be another one as soon as finish returns.
 func (c *call) finish(err error) {
 	if c.async != nil {
 		c.complete(err)
@@ -80,8 +80,22 @@ func (c *call) finish(err error) {
 	c.signal <- struct{}{}
 }
 
-// begin encodes a call.
-func (c *Client) begin(ctx context.Context, method string, reply any, args []any) (*call, error) {
+// expiry returns a channel that delivers at the call's deadline, nil when it has none.
+func (c *call) expiry() <-chan time.Time {
+	if c.deadline.IsZero() {
+		return nil
+	}
+	left := max(time.Until(c.deadline), 0)
+	if c.timer == nil {
+		c.timer = time.NewTimer(left)
+	} else {
+		c.timer.Reset(left)
+	}
+	return c.timer.C
+}
+
+// encode returns a call with its encoded message.
+func (c *Client) encode(ctx context.Context, method string, reply any, args []any) (*call, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
@@ -110,91 +124,88 @@ func (c *Client) recycle(call *call) {
 	c.objects.Put(call)
 }
 
-// submit sends the call. lead says whether the caller has got the reader's role.
+// submit sends the call. lead reports whether the caller has become the reader.
 func (c *Client) submit(ctx context.Context, call *call) (lead bool, err error) {
-	if err := c.admit(ctx, call); err != nil {
+	begun, err := c.begin(ctx, call)
+	if err != nil {
 		return false, err
 	}
-	// admit has left mu locked.
-	c.calls.add(call)
-	c.activity++
-	others := c.calls.count > 1
-	if lead = !c.reading; lead {
-		c.reading = true
-	}
-	c.mu.Unlock()
 	_, _ = call.put(call.message.request(call.id))
-	c.out.flush(others)
-	return lead, nil
+	c.out.flush(begun.others)
+	return begun.lead, nil
 }
 
-// admit waits until the limits let the call begin, or fails with ErrBusy where the call may not wait. On success it leaves
-// mu locked.
-func (c *Client) admit(ctx context.Context, call *call) error {
+// begun is what the start of a call leaves to do.
+type begun struct {
+	// others means that other calls are under way.
+	others bool
+	// lead means that the caller has become the reader.
+	lead bool
+	// wake, write and gathered are for calls with async: whether the background reader must be woken, whether the call must
+	// be written, and what the writer's put has returned.
+	wake, write, gathered bool
+}
+
+// begin waits until the limits let the call begin, and begins it. A call that must not wait fails with ErrBusy instead.
+func (c *Client) begin(ctx context.Context, call *call) (begun, error) {
 	var expired <-chan time.Time
 	waits := call.async == nil || call.async.waits
 	for {
 		if c.out.queued.Load() > int64(c.out.limit) {
 			if !waits {
-				return ErrBusy
+				return begun{}, ErrBusy
 			}
 			if expired == nil {
 				expired = call.expiry()
 			}
 			if err := c.out.room(ctx, expired); err != nil {
-				return c.cause(err)
+				return begun{}, c.cause(err)
 			}
 		}
-		c.mu.Lock()
-		if c.err != nil {
-			c.mu.Unlock()
-			return c.err
+		begun, change, err := c.tryBegin(call, waits)
+		if change == nil {
+			return begun, err
 		}
-		if c.calls.count < c.config.Limits.InFlight {
-			return nil
-		}
-		if !waits {
-			c.mu.Unlock()
-			return ErrBusy
-		}
-		if c.change == nil {
-			c.change = make(chan struct{})
-		}
-		change := c.change
-		c.mu.Unlock()
 		if expired == nil {
 			expired = call.expiry()
 		}
 		select {
 		case <-change:
 		case <-expired:
-			return c.timeout()
+			return begun, c.timeout()
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return begun, context.Cause(ctx)
 		}
 	}
 }
 
-// freeSlot lets those go on who wait for a call to end; mu is held.
-func (c *Client) freeSlot() {
-	if c.change != nil {
-		close(c.change)
-		c.change = nil
+// tryBegin begins the call. When the limit of calls in flight is reached it fails with ErrBusy. For a call that waits it then
+// returns a channel that is closed when a call has ended.
+func (c *Client) tryBegin(call *call, waits bool) (begun, <-chan struct{}, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return begun{}, nil, c.err
 	}
-}
-
-// expiry answers a channel that delivers at the call's deadline, nil when it has none.
-func (c *call) expiry() <-chan time.Time {
-	if c.deadline.IsZero() {
-		return nil
+	if c.calls.count >= c.config.Limits.InFlight {
+		if !waits {
+			return begun{}, nil, ErrBusy
+		}
+		if c.change == nil {
+			c.change = make(chan struct{})
+		}
+		return begun{}, c.change, ErrBusy
 	}
-	left := max(time.Until(c.deadline), 0)
-	if c.timer == nil {
-		c.timer = time.NewTimer(left)
-	} else {
-		c.timer.Reset(left)
+	c.calls.add(call)
+	c.activity++
+	begun := begun{others: c.calls.count > 1}
+	if call.async != nil {
+		c.beginAsyncLocked(call, &begun)
+		return begun, nil, nil
 	}
-	return c.timer.C
+	begun.lead = !c.reading
+	c.reading = true
+	return begun, nil, nil
 }
 
 // wait waits for the reply while another goroutine reads.
@@ -212,29 +223,34 @@ func (c *Client) wait(ctx context.Context, call *call) error {
 	case <-call.signal:
 		return call.err
 	case <-expired:
-		return c.giveUp(call, c.timeout())
+		return c.abandon(call, c.timeout())
 	case <-done:
-		return c.giveUp(call, context.Cause(ctx))
+		return c.abandon(call, context.Cause(ctx))
 	}
 }
 
-// giveUp ends a call before its reply has come, unless it comes this moment.
-func (c *Client) giveUp(call *call, reason error) error {
-	c.mu.Lock()
-	mine := c.calls.find(call.id) == call
-	if mine {
-		c.calls.take(call.id)
-		c.freeSlot()
-	}
-	c.mu.Unlock()
-	if mine {
-		return givenUp(call.method, reason)
+// abandon ends a call before its reply has come, unless the reply comes at this moment.
+func (c *Client) abandon(call *call, reason error) error {
+	if c.remove(call) {
+		return abandoned(call.method, reason)
 	}
 	<-call.signal
 	return call.err
 }
 
-func givenUp(method string, reason error) error {
+// remove reports whether the call was under way.
+func (c *Client) remove(call *call) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.calls.find(call.id) != call {
+		return false
+	}
+	c.calls.take(call.id)
+	c.signalChangeLocked()
+	return true
+}
+
+func abandoned(method string, reason error) error {
 	return fmt.Errorf("rpc: calling %s: %w", method, reason)
 }
 

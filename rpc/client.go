@@ -7,51 +7,92 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 )
 
-// Client calls the functions of one server over one connection. All methods may be used from many goroutines at once, and
-// calls do not wait for one another: replies may come in any order.
+// Client calls the functions of one server over one connection. Any number of goroutines may use it at once, and calls do
+// not wait for one another: replies may come in any order. A client never reconnects; when Done is closed, dial again.
 //
-// The waiting caller reads its own reply where that can be; see client_reader.go.
+// Of the goroutines around a client one at a time is the reader of the connection; see client_reader.go.
 type Client struct {
 	conn   net.Conn
 	config Config
-	out    outbox
+	out    messageWriter
 	ack    *acknowledger
 
 	mu    sync.Mutex
 	calls callTable
-	// reading says that a goroutine has the reader's role: it alone may use in and deadline.
+	// reading means that a goroutine is the reader. The reader alone uses in, deadline and replies.
 	reading bool
-	// activity counts calls, so that the watcher sees whether there were any.
+	// activity counts the calls begun, so that the background reader sees whether there were any.
 	activity uint64
-	// dispatching says that the reader runs functions given to Start, and writes what they begin.
+	// dispatching means that the reader runs functions given to Start, and will write the calls that those begin.
 	dispatching bool
-	// change is closed when a call has ended while others wait to begin; nil while nobody waits.
+	// change is closed when a call has ended while others wait to begin; nil while none waits.
 	change chan struct{}
 	err    error
 
-	in inbox
+	in messageReader
 	// deadline is what the read deadline of conn was last set to.
 	deadline time.Time
+	// replies are those that were read and not yet given to their calls.
+	replies [replyBatch]reply
 
-	// wake calls the watcher to the reader's role.
+	// wake makes the background reader the reader again.
 	wake chan struct{}
 	done chan struct{}
-	// watching and waiting are what Close waits for: the watcher, and the calls that were begun with Go.
-	watching sync.WaitGroup
-	waiting  sync.WaitGroup
-	objects  sync.Pool
-	// replies are those that were read and wait for mu; the reader alone uses it.
-	replies [replyBatch]reply
+	// background is the background reader, pending the calls without a goroutine that waits. Close waits for both.
+	background sync.WaitGroup
+	pending    sync.WaitGroup
+	objects    sync.Pool
 }
 
-// NewClient makes a client of a connection that is already up, of any kind: a TCP or Unix socket, TLS, net.Pipe. The
-// client owns it from now on.
+// Dial connects to addr: "host:port", "[::1]:4129" or "unix:/path". All addresses of a name are tried. ctx and
+// Config.DialTimeout bound the connecting, not the client's life.
+//
+// TCP needs Config.TLS or, by name, Config.InsecurePlaintext; otherwise Dial fails with ErrPlaintext. A TLS handshake that
+// fails is ErrHandshake.
+func Dial(ctx context.Context, addr string, config Config) (*Client, error) {
+	config = config.withDefaults()
+	ctx, cancel := context.WithTimeout(ctx, config.DialTimeout)
+	defer cancel()
+	network, address := "tcp", addr
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		network, address = "unix", path
+	} else if config.TLS == nil && !config.InsecurePlaintext {
+		return nil, fmt.Errorf("rpc: connecting to %s: %w", addr, ErrPlaintext)
+	}
+	// tune sets the keep-alive of the socket.
+	conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, fmt.Errorf("rpc: connecting to %s: %w", addr, err)
+	}
+	if err := tune(conn, config.KeepAlive, config.UserTimeout); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("rpc: connecting to %s: %w", addr, err)
+	}
+	if config.TLS != nil {
+		secured, err := clientTLS(config.TLS, address)
+		if err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("rpc: connecting to %s: %w", addr, err)
+		}
+		secure := tls.Client(conn, secured)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("%w: with %s: %w", ErrHandshake, addr, err)
+		}
+		conn = secure
+	}
+	return newClient(conn, config), nil
+}
+
+// NewClient returns a client of a connection that is already up, of any kind: a TCP or Unix socket, TLS, net.Pipe. The
+// client owns the connection from then on.
 func NewClient(conn net.Conn, config Config) *Client {
 	return newClient(conn, config.withDefaults())
 }
@@ -68,40 +109,41 @@ func newClient(conn net.Conn, config Config) *Client {
 	c.out.init(conn, newBuffers(), config.WriteTimeout, config.Limits.QueuedBytes, c.fail)
 	c.in.init(conn, config.Limits)
 	c.objects.New = func() any { return &call{client: c, signal: make(chan struct{}, 1)} }
-	c.watching.Go(c.watch)
+	c.background.Go(c.readInBackground)
 	return c
 }
 
-// Call calls a function and waits for its reply, which is decoded into what reply points to; a nil reply drops the result.
-// By which rules values travel is in the package's documentation. Arguments must not be changed before Call returns.
+// Call calls a function, waits for its reply and decodes the result into what reply points to. A nil reply drops the result.
+// The package's documentation has the rules for values. Arguments must not be changed before Call returns.
 //
-// It fails with a *RemoteError when the server answered an error, with ErrTimeout when Config.CallTimeout has passed, with
-// context.Cause(ctx) when ctx ended first, with ErrType when the result does not go into reply, with ErrFrameTooLarge or
-// ErrTooDeep when the arguments are above the limits, and with ErrClosed when the connection is gone. A call that was given
-// up may still be executed.
+// Call fails with
+//   - a *RemoteError when the server sent an error,
+//   - ErrTimeout after Config.CallTimeout, and the cause of ctx when that ended first,
+//   - ErrType when the result does not fit reply,
+//   - ErrFrameTooLarge or ErrTooDeep when the arguments exceed the limits,
+//   - ErrClosed when the connection is gone.
+//
+// A call that ended before its reply may still be executed.
 func (c *Client) Call(ctx context.Context, method string, reply any, args ...any) error {
-	call, err := c.begin(ctx, method, reply, args)
+	call, err := c.encode(ctx, method, reply, args)
 	if err != nil {
 		return err
 	}
+	defer c.recycle(call)
 	lead, err := c.submit(ctx, call)
 	if err != nil {
-		c.recycle(call)
 		return err
 	}
 	if lead {
-		err = c.lead(ctx, call)
-	} else {
-		err = c.wait(ctx, call)
+		return c.lead(ctx, call)
 	}
-	c.recycle(call)
-	return err
+	return c.wait(ctx, call)
 }
 
-// Notify sends a notification: a call that gets no reply. It returns when the message is queued for the network; whether
-// the server knows the function is never told.
+// Notify sends a notification: a call without a reply. It returns when the message is queued for the network. The server
+// never reports whether it knows the function.
 func (c *Client) Notify(ctx context.Context, method string, args ...any) error {
-	call, err := c.begin(ctx, method, nil, args)
+	call, err := c.encode(ctx, method, nil, args)
 	if err != nil {
 		return err
 	}
@@ -116,13 +158,13 @@ func (c *Client) Notify(ctx context.Context, method string, args ...any) error {
 	return nil
 }
 
-// LocalAddr is the address of this end of the connection; it stays readable after the connection is gone.
+// LocalAddr returns the address of this end of the connection, also after the connection is gone.
 func (c *Client) LocalAddr() net.Addr { return c.conn.LocalAddr() }
 
-// RemoteAddr is the address of the server.
+// RemoteAddr returns the address of the server.
 func (c *Client) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
 
-// PeerCertificates are what the server has proven its identity with, its own certificate first; nil without TLS.
+// PeerCertificates returns the certificates that the server has proven its identity with, its own first; nil without TLS.
 func (c *Client) PeerCertificates() []*x509.Certificate {
 	if secure, ok := c.conn.(*tls.Conn); ok {
 		return secure.ConnectionState().PeerCertificates
@@ -133,38 +175,34 @@ func (c *Client) PeerCertificates() []*x509.Certificate {
 // Done is closed when the connection is gone, whether or not a call is under way.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err is nil while the connection is up and says afterwards why it is gone; errors.Is(err, ErrClosed) is then true.
+// Err returns nil while the connection is up, as far as is known, and afterwards the reason of its end, which is ErrClosed
+// to errors.Is. The end of an idle connection is noticed too.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
 }
 
-// Close ends the connection, fails every call under way and waits for what runs in the background. Notifications that the
-// network has not taken yet are lost. It may be called more than once and always answers nil.
+// Close ends the connection, fails every call under way and waits for the client's goroutines. Notifications that the
+// network has not taken are lost. Close may be called more than once and always returns nil.
 func (c *Client) Close() error {
 	c.fail(errClosedHere)
 	c.out.stop()
-	c.watching.Wait()
-	c.waiting.Wait()
+	c.background.Wait()
+	c.pending.Wait()
 	return nil
 }
 
 var errClosedHere = errors.New("closed by this side")
 
-// fail ends the connection for a reason; the first one counts.
+// fail ends the connection for a reason. Only the first reason counts.
 func (c *Client) fail(reason error) {
-	c.mu.Lock()
-	if c.err != nil {
-		c.mu.Unlock()
+	calls, first := c.setError(fmt.Errorf("%w: %w", ErrClosed, reason))
+	if !first {
 		return
 	}
-	c.err = fmt.Errorf("%w: %w", ErrClosed, reason)
-	calls := c.calls.takeAll()
-	c.freeSlot()
-	c.mu.Unlock()
 	c.conn.Close()
-	c.out.fail(errOutboxClosed)
+	c.out.fail(errWriterStopped)
 	close(c.done)
 	if len(calls) == 0 && reason != errClosedHere {
 		c.config.Logger.Info("connection ended", zap.Error(reason))
@@ -174,7 +212,27 @@ func (c *Client) fail(reason error) {
 	}
 }
 
-// cause prefers the reason why the connection is gone to what a part of it reports.
+// setError returns the calls under way, and reports whether err is the first error.
+func (c *Client) setError(err error) (calls []*call, first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return nil, false
+	}
+	c.err = err
+	c.signalChangeLocked()
+	return c.calls.takeAll(), true
+}
+
+// signalChangeLocked wakes the callers that wait for a call to end.
+func (c *Client) signalChangeLocked() {
+	if c.change != nil {
+		close(c.change)
+		c.change = nil
+	}
+}
+
+// cause returns the reason why the connection is gone, if it is, in the place of what a part of it returned.
 func (c *Client) cause(err error) error {
 	if closed := c.Err(); closed != nil {
 		return closed

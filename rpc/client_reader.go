@@ -11,43 +11,47 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// Who reads. Of the goroutines around a client, one at a time has the reader's role. A caller that finds the role free
-// takes it and reads until its own reply has come: with one call after the other no goroutine is woken for a reply. When
-// it leaves and other calls are under way, the watcher takes over. The watcher is a goroutine of the client: it has the
-// role while nothing happens, so that the end of the connection is noticed, and while many calls are under way. It steps
-// aside when calls come one after the other in quick succession, and comes back when they no longer do.
+// Of the goroutines around a client one at a time is the reader of the connection:
+//
+//   - A caller that finds no reader becomes the reader, until its own reply has come. With one call after the other no
+//     goroutine is woken for a reply, which halves the time of a call.
+//   - The background reader is a goroutine of the client. It reads while nothing is called, so that the end of the
+//     connection is noticed, and while many calls are under way. It stops reading when calls come one after the other in
+//     quick succession, and reads again when they no longer do.
 
 const (
-	// quickCall is the time between replies below which calls count as quick; after quickCalls of them the watcher steps
-	// aside, and looks again after each watchInterval.
-	quickCall     = time.Millisecond
+	// maxQuick is the time between replies below which calls count as quick. After quickCalls of them the background reader
+	// stops, and looks again after each quietInterval.
+	maxQuick      = time.Millisecond
 	quickCalls    = 16
-	watchInterval = 20 * time.Millisecond
+	quietInterval = 20 * time.Millisecond
 )
 
-func (c *Client) wakeWatcher() {
+// wakeReader makes the background reader read when no other goroutine does.
+func (c *Client) wakeReader() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
 	}
 }
 
-// watch is the watcher; it begins with the reader's role.
-func (c *Client) watch() {
-	timer := time.NewTimer(watchInterval)
+// readInBackground is the background reader. It begins as the reader of the connection.
+func (c *Client) readInBackground() {
+	timer := time.NewTimer(quietInterval)
 	defer timer.Stop()
 	for {
 		if err := c.readWhileBusy(); err != nil {
 			c.fail(err)
 			return
 		}
-		if !c.aside(timer) {
+		if !c.awaitReading(timer) {
 			return
 		}
 	}
 }
 
-// readWhileBusy reads replies until it finds that the callers had better read themselves; it has then given the role up.
+// readWhileBusy reads replies until calls come one after the other, which callers should read for themselves. On return
+// without an error it is no longer the reader.
 func (c *Client) readWhileBusy() error {
 	quick := 0
 	last := time.Now()
@@ -57,22 +61,19 @@ func (c *Client) readWhileBusy() error {
 			return err
 		}
 		now := time.Now()
-		if now.Sub(last) < quickCall && replies <= 1 {
+		if now.Sub(last) < maxQuick && replies <= 1 {
 			quick++
 		} else {
 			quick = 0
 		}
 		last = now
-		c.mu.Lock()
-		pending := c.calls.count
-		if pending > 0 {
-			quick = 0
-		} else if quick >= quickCalls && !c.in.partial() && c.err == nil {
-			c.reading = false
-			c.mu.Unlock()
+		pending, stopped := c.stopReading(quick >= quickCalls)
+		if stopped {
 			return nil
 		}
-		c.mu.Unlock()
+		if pending > 0 {
+			quick = 0
+		}
 		c.acknowledge(pending)
 		c.setDeadline(time.Time{})
 		if err := c.in.fill(); err != nil && !c.interrupted(err) {
@@ -81,61 +82,88 @@ func (c *Client) readWhileBusy() error {
 	}
 }
 
-// aside waits until the watcher has the reader's role again; false is the end of the connection.
-func (c *Client) aside(timer *time.Timer) bool {
+// stopReading returns how many calls are under way. If there are none it gives the reading up where that is wanted.
+func (c *Client) stopReading(wanted bool) (pending int, stopped bool) {
 	c.mu.Lock()
-	seen := c.activity
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	if c.calls.count > 0 || !wanted || c.in.partial() || c.err != nil {
+		return c.calls.count, false
+	}
+	c.reading = false
+	return 0, true
+}
+
+// awaitReading waits until the background reader is the reader again. It returns false at the end of the connection.
+func (c *Client) awaitReading(timer *time.Timer) bool {
+	seen := c.callsBegun()
 	for {
-		timer.Reset(watchInterval)
-		called := false
+		timer.Reset(quietInterval)
+		woken := false
 		select {
 		case <-c.done:
 			return false
 		case <-c.wake:
-			called = true
+			woken = true
 		case <-timer.C:
 		}
-		c.mu.Lock()
-		if !c.reading && (called || c.activity == seen) {
-			c.reading = true
-			c.mu.Unlock()
+		var reading bool
+		if seen, reading = c.resumeReading(woken, seen); reading {
 			return true
 		}
-		seen = c.activity
-		c.mu.Unlock()
 	}
 }
 
-// lead reads until the call has ended. The caller has the reader's role and loses it.
+func (c *Client) callsBegun() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.activity
+}
+
+// resumeReading makes the background reader the reader if no other goroutine is, and if it was woken or nothing was called
+// since activity was seen. It returns the activity now.
+func (c *Client) resumeReading(woken bool, seen uint64) (activity uint64, reading bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.reading && (woken || c.activity == seen) {
+		c.reading = true
+		return c.activity, true
+	}
+	return c.activity, false
+}
+
+// lead reads until the call has ended. The caller is the reader, and no longer on return.
 func (c *Client) lead(ctx context.Context, call *call) error {
 	stop := func() bool { return true }
 	if ctx.Done() != nil {
-		// A read that this interrupts after lead has returned goes on: the reader then in charge sees no reason to stop.
+		// It may interrupt a read after lead has returned. The reader then sees no reason to stop, and reads again.
 		stop = context.AfterFunc(ctx, c.interrupt)
 	}
-	mine, err := c.leadUntilDone(ctx, call)
+	mine, err := c.readUntilDone(ctx, call)
 	stop()
-	c.mu.Lock()
-	c.reading = false
-	others := c.calls.count > 0
-	c.mu.Unlock()
-	if others {
-		c.wakeWatcher()
+	if c.endLead() {
+		c.wakeReader()
 	}
 	if mine {
 		return call.err
 	}
 	if err != nil {
-		return c.giveUp(call, err)
+		return c.abandon(call, err)
 	}
 	<-call.signal
 	return call.err
 }
 
-// leadUntilDone answers true when the reply came while it read, and an error when the call is to be given up. Otherwise
-// the connection has ended, and so has the call.
-func (c *Client) leadUntilDone(ctx context.Context, call *call) (bool, error) {
+// endLead reports whether calls are under way that need a reader.
+func (c *Client) endLead() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reading = false
+	return c.calls.count > 0
+}
+
+// readUntilDone reads until the reply to the call has come, and then returns true, or until the call is to be abandoned with
+// an error. Otherwise the connection has ended, and so has the call.
+func (c *Client) readUntilDone(ctx context.Context, call *call) (bool, error) {
 	for {
 		mine, _, err := c.dispatchAll(call)
 		if err == nil && mine {
@@ -146,10 +174,7 @@ func (c *Client) leadUntilDone(ctx context.Context, call *call) (bool, error) {
 			if ctx.Err() != nil {
 				return false, context.Cause(ctx)
 			}
-			c.mu.Lock()
-			pending := c.calls.count
-			c.mu.Unlock()
-			c.acknowledge(pending)
+			c.acknowledge(c.pendingCount())
 			if err = c.in.fill(); err != nil && c.interrupted(err) {
 				err = nil
 				if !call.deadline.IsZero() && !time.Now().Before(call.deadline) {
@@ -164,13 +189,19 @@ func (c *Client) leadUntilDone(ctx context.Context, call *call) (bool, error) {
 	}
 }
 
-// interrupt makes a read that is under way return.
+func (c *Client) pendingCount() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calls.count
+}
+
+// interrupt makes a read under way return.
 func (c *Client) interrupt() {
 	// The only error is that of a closed connection, which the reader gets too.
 	_ = c.conn.SetReadDeadline(time.Unix(1, 0))
 }
 
-// interrupted says whether a read ended for its deadline only, and forgets the deadline.
+// interrupted reports whether a read ended only for its deadline, and forgets the deadline.
 func (c *Client) interrupted(err error) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
@@ -179,8 +210,8 @@ func (c *Client) interrupted(err error) bool {
 	return true
 }
 
-// setDeadline sees to it that a read returns at the deadline, or somewhat before: a deadline that is set already and not
-// over is good enough, as the reader looks at its own when it returns. Zero means none.
+// setDeadline makes a read return at the deadline or somewhat earlier; the zero time is none. An earlier deadline that is
+// set and not over is kept, because the reader looks at its own when the read returns.
 func (c *Client) setDeadline(deadline time.Time) {
 	if c.deadline.Equal(deadline) || !c.deadline.IsZero() && !deadline.IsZero() && c.deadline.After(time.Unix(1, 0)) && c.deadline.Before(deadline) {
 		return
@@ -189,32 +220,32 @@ func (c *Client) setDeadline(deadline time.Time) {
 	_ = c.conn.SetReadDeadline(deadline)
 }
 
-// acknowledge has TCP acknowledge at once where the peer may be waiting for that: with other calls under way, whose
-// replies Nagle's algorithm may hold back, and in the middle of a message.
+// acknowledge makes TCP acknowledge received data at once where the peer may be waiting for that: with other calls under way,
+// whose replies Nagle's algorithm may hold back, and in the middle of a message.
 func (c *Client) acknowledge(pending int) {
 	if pending > 1 || c.in.partial() {
 		c.ack.now()
 	}
 }
 
-// replyBatch is how many replies are looked up at a time.
+// replyBatch is how many replies are given to their calls with one lock of mu.
 const replyBatch = 32
 
-// reply is one that was read, and the call that it is for.
+// reply is a reply that was read, and the call that it is for.
 type reply struct {
 	message responseMessage
 	call    *call
 }
 
-// dispatchAll gives every reply that was read to its call. It answers how many there were, and whether that of the
-// caller's own call was among them, which is not signalled.
+// dispatchAll gives every reply that was read to its call, and returns how many there were. mine reports whether the reply
+// to the caller's own call was among them. That call is not signalled.
 func (c *Client) dispatchAll(own *call) (mine bool, replies int, err error) {
 	for {
 		batch, err := c.collect()
 		for i := range batch {
 			call, message := batch[i].call, batch[i].message
 			if call == nil {
-				// A late reply of a call that was given up, or a stray one.
+				// A late reply to a call that was abandoned, or a stray one.
 				continue
 			}
 			err := call.result(message, &c.in)
@@ -233,8 +264,8 @@ func (c *Client) dispatchAll(own *call) (mine bool, replies int, err error) {
 	}
 }
 
-// collect takes replies that were read, and their calls from the table. A big one is the last, so that its buffer can be
-// handed over. With an error it answers those before it.
+// collect returns replies that were read, with their calls, which it takes from the table. A big reply is the last, so that
+// its buffer can be handed over. With an error it returns the replies before that.
 func (c *Client) collect() (batch []reply, err error) {
 	batch = c.replies[:0]
 	for len(batch) < replyBatch {
@@ -251,10 +282,16 @@ func (c *Client) collect() (batch []reply, err error) {
 			break
 		}
 	}
-	if len(batch) == 0 {
-		return batch, err
+	if len(batch) > 0 {
+		c.takeCalls(batch)
 	}
+	return batch, err
+}
+
+// takeCalls fills in the calls that replies are for.
+func (c *Client) takeCalls(batch []reply) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	for i := range batch {
 		call := c.calls.take(batch[i].message.id)
 		batch[i].call = call
@@ -262,24 +299,26 @@ func (c *Client) collect() (batch []reply, err error) {
 			c.dispatching = true
 		}
 	}
-	c.freeSlot()
-	c.mu.Unlock()
-	return batch, err
+	c.signalChangeLocked()
 }
 
-// endDispatch writes what functions given to Start have begun; the reader alone changes dispatching.
+// endDispatch writes what functions given to Start have begun. The reader alone changes dispatching.
 func (c *Client) endDispatch() {
 	if !c.dispatching {
 		return
 	}
-	c.mu.Lock()
-	c.dispatching = false
-	c.mu.Unlock()
+	c.stopDispatching()
 	c.out.flush(false)
 }
 
-// result decodes a reply into what the caller gave for it. The message is the last that next has answered.
-func (c *call) result(message responseMessage, in *inbox) error {
+func (c *Client) stopDispatching() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dispatching = false
+}
+
+// result decodes a reply into what the caller gave for it. The message must be the last that in has returned.
+func (c *call) result(message responseMessage, in *messageReader) error {
 	if message.failed {
 		value, _, err := decodeAny(message.failure)
 		if err != nil {
@@ -302,5 +341,5 @@ func (c *call) result(message responseMessage, in *inbox) error {
 	return nil
 }
 
-// adopt makes a text of bytes that were handed over: nothing else points to them, so nothing can change them.
+// adopt returns a text made of bytes without copying them. Nothing may change the bytes any more.
 func adopt(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -12,103 +12,101 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// Limits bound what one peer can make this process hold. The zero value of each field means its default.
+// Limits bound what one peer can make this process hold. A zero field means its default.
 type Limits struct {
-	// FrameSize is the longest message in bytes, sent or received. Default 8 MiB.
+	// FrameSize is the longest message in bytes. A longer one is not sent; receiving it closes the connection. Default 8 MiB.
 	FrameSize int
-	// Depth is how deep arrays and maps may stand inside one another within an argument, result or error value.
-	// Default 32.
+	// Depth is how deep arrays and maps may be nested within an argument, result or error value. A deeper value is not sent;
+	// receiving it closes the connection. Default 32.
 	Depth int
-	// Elements is of how many values one received message may consist, map keys counted too. Decoding into an any takes
-	// some tens of bytes for each. Default 1 000 000.
+	// Elements is how many values one received message may consist of, map keys counted too, before the connection is
+	// closed. Decoding into an any takes up to a hundred bytes for each. Default 1 000 000.
 	Elements int
-	// InFlight is how many calls of one connection may be under way at once: at a server those that were received and
-	// are not answered, beyond which it stops reading; at a client those without a reply, beyond which a call waits.
-	// Default 1024.
+	// InFlight is how many calls of one connection may be under way at once. Then a server stops reading, and a client's
+	// next call waits. Default 1024.
 	InFlight int
-	// QueuedBytes is how many bytes of one connection may be queued each way: received and not yet handled, or sent and
-	// not yet taken by the network. Beyond it a server stops reading and a sender waits; one message is always let
-	// through. Default 1 MiB.
+	// QueuedBytes is how many bytes of one connection may be queued each way: received and not yet handled, or sent and not
+	// yet taken by the network. Then a server stops reading and a sender waits. One message always fits. Default 1 MiB.
 	QueuedBytes int
 }
 
-// Config says how a client connects and behaves. The zero value plus InsecurePlaintext or TLS is a good start.
+// Config is how a client connects and behaves. The zero value plus InsecurePlaintext or TLS is a good start.
 type Config struct {
-	// TLS protects the connection; TLS 1.3 is the least that is spoken, whatever the configuration says.
+	// TLS protects the connection. TLS 1.3 is the lowest version, whatever the configuration has.
 	TLS *tls.Config
-	// InsecurePlaintext says by name that TCP without TLS is wanted. Unix sockets need neither.
+	// InsecurePlaintext permits TCP without TLS. Unix sockets need neither.
 	InsecurePlaintext bool
 	// CallTimeout bounds each call from its start to its reply, beside the call's context. 0: only the context does.
 	CallTimeout time.Duration
 	// DialTimeout bounds connecting and the TLS handshake, beside Dial's context. Default 10 s.
 	DialTimeout time.Duration
-	// WriteTimeout is how long the peer may take nothing of what is sent before the connection is given up. Default 10 s.
+	// WriteTimeout is how long the peer may take nothing of what is sent before the connection is closed. Default 10 s.
 	WriteTimeout time.Duration
-	// KeepAlive is after which silence TCP asks whether the peer's machine is still there, and then how often.
+	// KeepAlive is how long a connection is silent before TCP probes the peer's machine, and the interval of the probes.
 	// Default 10 s; negative: never.
 	KeepAlive time.Duration
-	// UserTimeout is after how long without an answer from the peer's machine TCP gives the connection up, with data under
+	// UserTimeout is how long the peer's machine may acknowledge nothing before TCP closes the connection, with data under
 	// way as well as in silence (TCP_USER_TIMEOUT; Linux only, elsewhere three KeepAlive intervals). Default 20 s;
 	// negative: the system's default, many minutes.
 	UserTimeout time.Duration
 	// Limits bound what the peer can make this client hold.
 	Limits Limits
-	// Logger is told what no caller is told, such as why a connection broke while no call was under way. Nil: nobody.
+	// Logger gets a line when the connection breaks while no call is under way that would return the reason. Nil: none.
 	Logger *zap.Logger
 }
 
-// Order says which calls of one connection wait for one another.
+// Order is which calls of one connection wait for one another.
 type Order int
 
 const (
-	// OrderPerConnection handles the calls of a connection one after the other, in the order in which they came: what one
-	// connection sees of a rpclib server with one worker. Other connections do not wait.
+	// OrderPerConnection runs the calls of a connection one after the other, in the order received, as an rpclib server with
+	// one worker does. Other connections do not wait.
 	OrderPerConnection Order = iota
-	// OrderPerMethod handles calls of one function of a connection one after the other, and different functions at once:
-	// a slow function holds up only itself.
+	// OrderPerMethod runs the calls of one function of a connection one after the other, and different functions at once. A
+	// slow function only delays itself.
 	OrderPerMethod
-	// OrderNone handles all calls at once: rpclib with many workers.
+	// OrderNone runs all calls at once, as an rpclib server with many workers does.
 	OrderNone
 )
 
-// ServerConfig says what a server allows. The zero value plus InsecurePlaintext or TLS is a good start.
+// ServerConfig is what a server permits. The zero value plus InsecurePlaintext or TLS is a good start.
 type ServerConfig struct {
-	// TLS protects every connection; TLS 1.3 is the least that is spoken. It must authenticate clients: either
-	// RequireAndVerifyClientCert, or RequireAnyClientCert with VerifyConnection, else Serve refuses.
+	// TLS protects every connection. TLS 1.3 is the lowest version. It must authenticate clients, else Serve fails: with
+	// RequireAndVerifyClientCert, or with RequireAnyClientCert and VerifyConnection.
 	TLS *tls.Config
-	// AnonymousClients allows a TLS configuration that lets clients in which prove no identity.
+	// AnonymousClients permits a TLS configuration that lets in clients without a proven identity.
 	AnonymousClients bool
-	// InsecurePlaintext says by name that TCP without TLS is wanted. Other listeners need neither.
+	// InsecurePlaintext permits TCP without TLS. Other listeners need neither.
 	InsecurePlaintext bool
-	// Order says which calls of one connection wait for one another.
+	// Order is which calls of one connection wait for one another.
 	Order Order
 	// Connections is how many connections are served at once; one more is closed at once. Default 256.
 	Connections int
 	// HandshakeTimeout bounds the TLS handshake. Default 10 s.
 	HandshakeTimeout time.Duration
-	// IdleTimeout closes a connection on which nothing was received and no call was under way for so long. 0: never.
+	// IdleTimeout is how long a connection without a call under way may be silent before it is closed. 0: for ever.
 	IdleTimeout time.Duration
 	// MessageTimeout is how long a message that has begun may bring nothing further before the connection is closed.
 	// Default 30 s.
 	MessageTimeout time.Duration
-	// WriteTimeout is how long a peer may take nothing of its replies before it is cut off. Default 10 s.
+	// WriteTimeout is how long a peer may take nothing of its replies before the connection is closed. Default 10 s.
 	WriteTimeout time.Duration
 	// KeepAlive and UserTimeout are as in Config.
 	KeepAlive   time.Duration
 	UserTimeout time.Duration
 	// Limits bound what each peer can make this server hold.
 	Limits Limits
-	// Admit is asked about each accepted connection before anything is read from it or written to it; an error closes it at
-	// once, and is told to nobody. Nil lets all in. It may be called concurrently and must not block.
+	// Admit is called for each accepted connection before anything is read from it or written to it. An error closes the
+	// connection without further notice. Nil admits all. It may be called concurrently and must not block.
 	Admit func(remote net.Addr) error
-	// OnReject is called once for each connection that Admit let in and that became no session, with the reason: its TLS
-	// handshake failed, or there were ErrTooManyConnections. It is called in the place of a line in the log, so that who
-	// serves strangers decides how much they may have logged. It may be called concurrently.
+	// OnReject is called once for each admitted connection that became no session, with the reason: ErrHandshake or
+	// ErrTooManyConnections. The server then logs nothing, so a server of strangers decides how much they may fill the log.
+	// It may be called concurrently.
 	OnReject func(remote net.Addr, reason error)
 	// OnSession is called when a connection was accepted and authenticated, before its first message is read.
 	OnSession func(*Session)
-	// OnSessionEnd is called once for each session after its last handler has returned: with nil after an orderly end,
-	// else with what ended it.
+	// OnSessionEnd is called once for each session after its last handler has returned, with nil after an orderly end, else
+	// with the reason.
 	OnSessionEnd func(*Session, error)
 	// Logger gets a line for each connection that was refused or broke and each handler that panicked; of one message, ten
 	// lines in ten seconds. Nil: only panics are logged, to standard error.
@@ -133,8 +131,8 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// frame are the limits of a whole message: two levels and a few values more than what is inside.
-func (l Limits) frame() msgpack.Limits {
+// message returns the limits of a whole message: two levels and a few values more than its arguments.
+func (l Limits) message() msgpack.Limits {
 	return msgpack.Limits{Size: l.FrameSize, Depth: l.Depth + 2, Elements: l.Elements + 5}
 }
 
@@ -170,14 +168,14 @@ func orDefault[T int | time.Duration](value, standard T) T {
 	return value
 }
 
-// limited keeps peers from filling the disk: of lines with one text ten get through in ten seconds.
+// limited keeps peers from filling the disk: of one message it logs ten lines in ten seconds.
 func limited(logger *zap.Logger) *zap.Logger {
 	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, 10*time.Second, 10, 0)
 	}))
 }
 
-// panicLogger returns a logger of what must not be lost where nobody gave one: panics, which alone are logged as errors.
+// panicLogger logs only errors, to standard error. A server logs nothing but panics as errors.
 func panicLogger() *zap.Logger {
 	encoder := zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig())
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), zap.ErrorLevel))

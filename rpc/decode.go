@@ -10,12 +10,11 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// decode decodes the first value of b into what dst points to and answers what follows it. dst nil drops the value. b must
-// hold at least one complete value within the limits of its connection, which is what bounds the recursion. Nothing of b
-// is kept.
+// decode decodes the first value of b into what dst points to and returns what follows it. dst nil drops the value. Nothing
+// of b is kept. b must begin with a complete value; the recursion is as deep as that is nested, which callers bound.
 //
-// The rules are rpclib's: text and binary stand for each other, an integer of any width fits where its value fits and also
-// into a float, a float never into an integer, and nil only into a pointer, an any, a Raw.
+// The rules are rpclib's. Text goes into bytes and binary into a string. An integer of any width goes where its value fits,
+// and into a float. A float never goes into an integer, and nil only into a pointer, an any or a Raw.
 func decode(b []byte, dst any) ([]byte, error) {
 	if raw, ok := dst.(*Raw); ok {
 		return decodeRaw(b, raw)
@@ -69,7 +68,7 @@ func decode(b []byte, dst any) ([]byte, error) {
 	default:
 		target := reflect.ValueOf(dst)
 		if target.Kind() != reflect.Pointer || target.IsNil() {
-			return b, fmt.Errorf("cannot decode into a %T, only into what a pointer points to: %w", dst, ErrType)
+			return b, fmt.Errorf("cannot decode into a %T; use a pointer: %w", dst, ErrType)
 		}
 		return decodeReflected(b, target.Elem())
 	}
@@ -80,10 +79,10 @@ func decode(b []byte, dst any) ([]byte, error) {
 }
 
 func mismatch(head msgpack.Head, want reflect.Type) error {
-	return fmt.Errorf("%s does not go into a Go %s: %w", describe(head), want, ErrType)
+	return fmt.Errorf("%s does not fit a Go %s: %w", describe(head), want, ErrType)
 }
 
-// describe names a value for an error text.
+// describe returns words for a value, for error texts.
 func describe(head msgpack.Head) string {
 	switch head.Kind {
 	case msgpack.Nil:
@@ -153,7 +152,7 @@ func decodeRaw(b []byte, raw *Raw) ([]byte, error) {
 	return b[size:], nil
 }
 
-// decodeReflected decodes into a variable that decode has no case for.
+// decodeReflected decodes into a variable of a type that decode has no case for.
 func decodeReflected(b []byte, target reflect.Value) ([]byte, error) {
 	head, err := msgpack.ReadHead(b)
 	if err != nil {
@@ -240,7 +239,7 @@ func decodeElements(b []byte, head msgpack.Head, target reflect.Value) ([]byte, 
 		return b, mismatch(head, target.Type())
 	}
 	if !fixed {
-		// The scanner has seen the elements: the count is no mere announcement.
+		// The scanner has seen that many elements: each is at least a byte of the message.
 		target.Set(reflect.MakeSlice(target.Type(), int(head.Bits), int(head.Bits)))
 	}
 	var err error
@@ -294,13 +293,12 @@ func decodeStruct(b []byte, head msgpack.Head, target reflect.Value) ([]byte, er
 		return b, err
 	}
 	if err := codec.NewDecoderBytes(b[:size], structs).Decode(target.Addr().Interface()); err != nil {
-		return b, fmt.Errorf("%s does not go into a Go %s: %w: %w", describe(head), target.Type(), ErrType, err)
+		return b, fmt.Errorf("%s does not fit a Go %s: %w: %w", describe(head), target.Type(), ErrType, err)
 	}
 	return b[size:], nil
 }
 
-// decodeAny decodes into the Go type that fits best: int64, or uint64 above its range, float32, float64, string, []byte,
-// []any, map[string]any, or map[any]any when a key is no text, Extension, bool, nil.
+// decodeAny decodes into the Go type that the package's documentation has for an any.
 func decodeAny(b []byte) (any, []byte, error) {
 	head, err := msgpack.ReadHead(b)
 	if err != nil {

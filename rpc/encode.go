@@ -22,8 +22,8 @@ func onlyDepth(depth int) msgpack.Limits {
 	return msgpack.Limits{Size: math.MaxInt32, Depth: depth, Elements: math.MaxInt32}
 }
 
-// appendValue appends one Go value. The common types cost no reflection and no allocation, other slices, arrays, maps and
-// pointers cost reflection, structs go through the codec package. depth is how many levels of nesting are still allowed.
+// appendValue appends one Go value. The common types need no reflection and no allocation. Other slices, arrays, maps and
+// pointers need reflection; the codec package encodes structs. depth is how many levels of nesting are still allowed.
 func appendValue(b []byte, v any, depth int) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:
@@ -111,7 +111,7 @@ func appendSlice(b []byte, v []any, depth int) ([]byte, error) {
 	return b, nil
 }
 
-// appendReflected appends what appendValue has no case for.
+// appendReflected appends a value of a type that appendValue has no case for.
 func appendReflected(b []byte, v reflect.Value, depth int) ([]byte, error) {
 	switch v.Kind() {
 	case reflect.Bool:
@@ -141,7 +141,7 @@ func appendReflected(b []byte, v reflect.Value, depth int) ([]byte, error) {
 	case reflect.Struct:
 		return appendStruct(b, v, depth)
 	default:
-		return b, fmt.Errorf("a %s cannot be sent: %w", v.Type(), ErrType)
+		return b, fmt.Errorf("cannot encode a %s: %w", v.Type(), ErrType)
 	}
 }
 
@@ -169,7 +169,7 @@ func appendElements(b []byte, v reflect.Value, depth int) ([]byte, error) {
 	return b, nil
 }
 
-// appendMap appends a map in the order of its keys, as rpclib's std::map has it: equal maps give equal bytes.
+// appendMap appends a map in the order of its keys, as rpclib's std::map does: equal maps have equal bytes.
 func appendMap(b []byte, v reflect.Value, depth int) ([]byte, error) {
 	if depth <= 0 {
 		return b, ErrTooDeep
@@ -192,7 +192,7 @@ func appendMap(b []byte, v reflect.Value, depth int) ([]byte, error) {
 func compareKeys(x, y reflect.Value) int {
 	switch {
 	case x.Kind() == reflect.Interface:
-		// Keys of several types have no order of their own; that of their bytes is at least the same every time.
+		// Keys of several types have no order of their own; the order of their bytes is the same every time.
 		one, _ := appendValue(nil, x.Interface(), 0)
 		other, _ := appendValue(nil, y.Interface(), 0)
 		return bytes.Compare(one, other)
@@ -219,13 +219,13 @@ func boolRank(v reflect.Value) int {
 func appendStruct(b []byte, v reflect.Value, depth int) ([]byte, error) {
 	var out []byte
 	if err := codec.NewEncoderBytes(&out, structs).Encode(v.Interface()); err != nil {
-		return b, fmt.Errorf("a %s cannot be sent: %w: %w", v.Type(), ErrType, err)
+		return b, fmt.Errorf("cannot encode a %s: %w: %w", v.Type(), ErrType, err)
 	}
-	// What a struct holds is not known here, so its depth is counted afterwards.
+	// The nesting of what the struct holds is only known now.
 	return appendRaw(b, out, depth)
 }
 
-// scanError says with an error of this package what a scanner's error says.
+// scanError returns this package's error for one of the scanner's.
 func scanError(err error) error {
 	switch err {
 	case msgpack.ErrTooLarge:

@@ -95,8 +95,8 @@ func ExampleServer_Bind() {
 	fmt.Println(client.Call(ctx, "join", &text, "-", "a", "b", "c"), text)
 	// Output:
 	// <nil> 0.25
-	// rpc: divide answered the error: rpclib: function 'divide' (called with 2 arg(s)) threw an exception. The exception contained this information: division by zero.
-	// rpc: divide answered the error: rpclib: function 'divide' (called with 2 arg(s)) threw an exception. The exception contained this information: std::bad_cast.
+	// rpc: divide replied with the error: rpclib: function 'divide' (called with 2 arg(s)) threw an exception. The exception contained this information: division by zero.
+	// rpc: divide replied with the error: rpclib: function 'divide' (called with 2 arg(s)) threw an exception. The exception contained this information: std::bad_cast.
 	// <nil> tcp
 	// <nil> a-b-c
 }
@@ -146,7 +146,7 @@ func ExampleServer_Handle() {
 	fmt.Println(client.Call(context.Background(), "swap", &swapped, "left"))
 	// Output:
 	// [map[right:1] left] <nil>
-	// rpc: swap answered the error: rpclib: client error C0002: Function 'swap' was called with an invalid number of arguments. Expected: 1, got: 2
+	// rpc: swap replied with the error: rpclib: client error C0002: Function 'swap' was called with an invalid number of arguments. Expected: 1, got: 2
 }
 
 // A Reader takes a message apart without a Go value for each part. Here it reads readings of [number, name] that follow a

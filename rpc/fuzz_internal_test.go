@@ -59,7 +59,7 @@ func FuzzMessages(f *testing.F) {
 	addRecorded(f)
 	limits := Limits{}.withDefaults()
 	f.Fuzz(func(t *testing.T, b []byte) {
-		size, err := msgpack.Size(b, limits.frame())
+		size, err := msgpack.Size(b, limits.message())
 		if err != nil {
 			return
 		}
@@ -106,7 +106,7 @@ func FuzzArguments(f *testing.F) {
 	}
 	limits := Limits{}.withDefaults()
 	f.Fuzz(func(t *testing.T, b []byte) {
-		size, err := msgpack.Size(b, limits.frame())
+		size, err := msgpack.Size(b, limits.message())
 		if err != nil {
 			return
 		}

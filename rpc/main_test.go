@@ -24,10 +24,13 @@ func inMemory(t testing.TB, config rpc.ServerConfig, bind func(*rpc.Server)) (se
 		bind(server)
 	}
 	listener = rpctest.Listen("test")
+	// A context that can end holds what descends from it.
+	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(context.Background(), listener) }()
+	go func() { served <- server.Serve(ctx, listener) }()
 	return server, listener, func() {
 		t.Helper()
+		defer cancel()
 		server.Close()
 		if err := <-served; err != nil {
 			t.Errorf("Serve: %v", err)

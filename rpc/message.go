@@ -8,21 +8,21 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// headRoom is the space in front of a message's body for what is written last: the array head, the type and the id.
+// headRoom is the space, in bytes, in front of a message's body for the parts written last: the array head, the type, the id.
 const headRoom = 8
 
-// encoder builds one message. Its zero value is ready; reset makes it ready again and keeps the buffer.
+// encoder builds one message. reset must be called before each message; it keeps the buffer.
 type encoder struct {
 	// buffer holds headRoom bytes and the body so far.
 	buffer []byte
-	// tail is the rest of the body where that is one big value: it stays where it is.
+	// tail is the rest of the body where that is one big value, which is not copied.
 	tail []byte
-	// borrowed says that tail is memory that its owner may change.
+	// borrowed means that tail is memory that its owner may change after the call.
 	borrowed bool
 }
 
 func (e *encoder) reset() {
-	if cap(e.buffer) > keptBuffer || cap(e.buffer) < headRoom {
+	if cap(e.buffer) > maxKept || cap(e.buffer) < headRoom {
 		e.buffer = make([]byte, headRoom, 256)
 	}
 	e.buffer = e.buffer[:headRoom]
@@ -88,23 +88,23 @@ func (e *encoder) lastText(v string) {
 	e.buffer = append(e.buffer, v...)
 }
 
-// size is the length of the message with the head that finish writes, at most.
+// size returns the length of the message, at most: the room for the head counts whole.
 func (e *encoder) size() int { return len(e.buffer) + len(e.tail) }
 
-// request puts [0, id, in front and answers the message without its tail.
+// request writes [0, id, in front and returns the message without its tail.
 func (e *encoder) request(id uint32) []byte {
 	var room [headRoom]byte
 	head := msgpack.AppendUint(append(room[:0], 0x94, 0x00), uint64(id))
 	return e.front(head)
 }
 
-// notification puts [2, in front and answers the message without its tail.
+// notification writes [2, in front and returns the message without its tail.
 func (e *encoder) notification() []byte {
 	e.buffer[headRoom-2], e.buffer[headRoom-1] = 0x93, 0x02
 	return e.buffer[headRoom-2:]
 }
 
-// response puts [1, id, in front and answers the message without its tail.
+// response writes [1, id, in front and returns the message without its tail.
 func (e *encoder) response(id uint32) []byte {
 	var room [headRoom]byte
 	head := msgpack.AppendUint(append(room[:0], 0x94, 0x01), uint64(id))
@@ -117,7 +117,7 @@ func (e *encoder) front(head []byte) []byte {
 	return e.buffer[start:]
 }
 
-// call is what [type, id, method, arguments] and [type, method, arguments] say.
+// requestMessage is [type, id, method, arguments] or [type, method, arguments], taken apart.
 type requestMessage struct {
 	notification bool
 	id           uint32
@@ -125,8 +125,8 @@ type requestMessage struct {
 	args         Raw
 }
 
-// parseRequest takes a message that a client sent apart. ok is false for values that are no message but do no harm; rpclib
-// ignores them. The error is for what a rpclib server would not survive.
+// parseRequest takes apart a message that a client sent. ok is false for values that are no message and do no harm, which
+// rpclib ignores. An error is a message that would end the process of an rpclib server.
 func parseRequest(frame []byte) (message requestMessage, ok bool, err error) {
 	head, err := msgpack.ReadHead(frame)
 	if err != nil {
@@ -166,7 +166,7 @@ func parseRequest(frame []byte) (message requestMessage, ok bool, err error) {
 	return message, true, nil
 }
 
-// responseMessage is what [type, id, error, result] says; failure and result are one encoded value each.
+// responseMessage is [type, id, error, result], taken apart; failure and result are one encoded value each.
 type responseMessage struct {
 	id      uint32
 	failed  bool
@@ -176,8 +176,8 @@ type responseMessage struct {
 
 var encodedNil = []byte{0xc0}
 
-// parseResponse takes a message that a server sent apart. Like rpclib's client it takes missing elements for nil and does
-// not look at surplus ones, nor at the type as long as it is an unsigned integer.
+// parseResponse takes apart a message that a server sent. Like rpclib's client it takes missing elements for nil. It ignores
+// surplus elements, and the type as long as that is an unsigned integer.
 func parseResponse(frame []byte) (responseMessage, error) {
 	message := responseMessage{failure: encodedNil, result: encodedNil}
 	head, err := msgpack.ReadHead(frame)

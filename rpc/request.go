@@ -1,8 +1,102 @@
 package rpc
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"reflect"
 
-// request is one call under way at the server. It is used again after its end.
+	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
+)
+
+// Request is one call or notification as a Handler sees it. It is valid until the Handler returns.
+type Request struct {
+	// Method is the function that was called.
+	Method string
+	// Args is the encoded array of arguments. A Handler may return it, whole or in part, as a Raw result. To keep it for
+	// longer, the Handler copies it.
+	Args Raw
+
+	// notification means that the caller waits for no reply.
+	notification bool
+	// whole is the buffer of Args where nothing else is in it. The server uses it again after the reply, unless adopted:
+	// then the function keeps a part of it.
+	whole   []byte
+	adopted bool
+}
+
+// Decode decodes the arguments into what the pointers point to, one each. It fails when the number of arguments differs or
+// one has another type. A Handler best returns that error: the caller then gets rpclib's text for it.
+func (r *Request) Decode(dst ...any) error {
+	rest, err := r.elements(len(dst))
+	if err != nil {
+		return err
+	}
+	for i, target := range dst {
+		if rest, err = decode(rest, target); err != nil {
+			return fmt.Errorf("rpc: argument %d of %s: %w", i+1, r.Method, err)
+		}
+	}
+	return nil
+}
+
+// numArgs returns the number of arguments as rpclib counts it. For what is no array, that is the size of a map or text, or
+// the value of an integer.
+func (r *Request) numArgs() int {
+	head, err := msgpack.ReadHead(r.Args)
+	if err != nil {
+		return 0
+	}
+	return countArgs(head)
+}
+
+func countArgs(head msgpack.Head) int {
+	switch head.Kind {
+	case msgpack.Array, msgpack.Map, msgpack.String, msgpack.Binary, msgpack.Extension, msgpack.Unsigned:
+		return int(uint32(head.Bits))
+	default:
+		return 0
+	}
+}
+
+// elements returns what follows the head of the array of arguments, of which there must be count.
+func (r *Request) elements(count int) ([]byte, error) {
+	head, err := msgpack.ReadHead(r.Args)
+	if err != nil {
+		return nil, err
+	}
+	if given := countArgs(head); given != count {
+		return nil, &arityError{method: r.Method, given: given, declared: count}
+	}
+	if head.Kind != msgpack.Array {
+		if count == 0 {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("rpc: the arguments of %s are no array: %w", r.Method, ErrType)
+	}
+	return r.Args[head.Size:], nil
+}
+
+// onlyText returns the argument of a call that must have one, a text.
+func (r *Request) onlyText() (string, error) {
+	rest, err := r.elements(1)
+	if err != nil {
+		return "", err
+	}
+	head, err := msgpack.ReadHead(rest)
+	if err != nil {
+		return "", err
+	}
+	if !isText(head) {
+		return "", fmt.Errorf("rpc: argument 1 of %s: %w", r.Method, mismatch(head, reflect.TypeFor[string]()))
+	}
+	if r.whole != nil {
+		r.adopted = true
+		return adopt(rest[head.Size:]), nil
+	}
+	return string(rest[head.Size:]), nil
+}
+
+// request is one call under way at the server. The server uses it again after the reply.
 type request struct {
 	Request
 	session  *Session
@@ -17,22 +111,17 @@ type request struct {
 	buffer []byte
 }
 
-// keep makes the request independent of the buffer it was read into.
+// keep copies the arguments out of the buffer they were read into.
 func (r *request) keep() {
-	if cap(r.buffer) > keptBuffer {
+	if cap(r.buffer) > maxKept {
 		r.buffer = nil
 	}
 	r.buffer = append(r.buffer[:0], r.Args...)
 	r.Args = r.buffer
 }
 
-// written is the outbox's message that the reply, which may be a part of the arguments, has left.
+// written is called when the reply, which may be a part of the arguments, is written.
 func (r *request) written() { r.session.release(r) }
-
-// missingError is what a function that is not bound returns.
-type missingError struct{ method string }
-
-func (e *missingError) Error() string { return "rpc: " + e.method + " is not bound" }
 
 // find looks the function up again if functions were bound or unbound since: a call sees what the calls before it did.
 func (r *request) find(method string) {

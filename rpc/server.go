@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -18,20 +19,21 @@ type Server struct {
 	config ServerConfig
 	// functions is replaced, never changed: looking a function up takes no lock.
 	functions atomic.Pointer[map[string]*function]
-	// missing stands for a function that is not bound.
+	// missing serves the calls of functions that are not bound.
 	missing *function
 
 	mu        sync.Mutex
 	listeners map[net.Listener]bool
 	sessions  map[*Session]bool
 	stopped   bool
-	requests  sync.Pool
-	buffers   *sync.Pool
-	// big has buffers of big messages.
-	big sync.Pool
+
+	requests sync.Pool
+	// buffers are for short messages, big for big ones.
+	buffers *sync.Pool
+	big     sync.Pool
 }
 
-// NewServer makes a server without functions.
+// NewServer returns a server without functions.
 func NewServer(config ServerConfig) *Server {
 	s := &Server{
 		config:    config.withDefaults(),
@@ -45,8 +47,8 @@ func NewServer(config ServerConfig) *Server {
 	return s
 }
 
-// Handle binds a Handler under a name. It fails, with rpclib's text, when the name is bound already. It may be called while
-// the server runs.
+// Handle binds a Handler under a name, also while the server runs. It fails with rpclib's text when the name is bound
+// already.
 func (s *Server) Handle(name string, handler Handler, options ...HandlerOption) error {
 	return s.bind(name, handler.invoke, options)
 }
@@ -58,10 +60,7 @@ func (s *Server) bind(name string, invoke invoker, options []HandlerOption) erro
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := make(map[string]*function)
-	for name, fn := range *s.functions.Load() {
-		next[name] = fn
-	}
+	next := maps.Clone(*s.functions.Load())
 	if next[name] != nil {
 		return errors.New(textAlreadyBound(name))
 	}
@@ -70,16 +69,12 @@ func (s *Server) bind(name string, invoke invoker, options []HandlerOption) erro
 	return nil
 }
 
-// Unbind takes a function away; an unknown name is no error. Calls that were received before may still run it.
+// Unbind removes a function; an unknown name is no error. Calls that were received before may still run it.
 func (s *Server) Unbind(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := make(map[string]*function)
-	for bound, fn := range *s.functions.Load() {
-		if bound != name {
-			next[bound] = fn
-		}
-	}
+	next := maps.Clone(*s.functions.Load())
+	delete(next, name)
 	s.functions.Store(&next)
 }
 
@@ -89,7 +84,7 @@ func (s *Server) FunctionCount() int { return len(*s.functions.Load()) }
 // Serve accepts connections from the listener and serves them until Shutdown, Close or the end of ctx. Then it returns nil,
 // after every session it began has ended, and it has closed the listener. It may be called for several listeners at once.
 //
-// The end of ctx closes the sessions as Close does; handlers' contexts descend from ctx.
+// The end of ctx closes the sessions as Close does. The handlers' contexts descend from ctx.
 //
 // Serve fails at once with ErrPlaintext for a TCP listener without TLS when ServerConfig.InsecurePlaintext is not set, and
 // with ErrPeerNotAuthenticated for a TLS configuration that lets unknown peers in. When accepting fails, such as after the
@@ -100,15 +95,15 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("rpc: serving on %s: %w", listener.Addr(), err)
 	}
-	if !s.enlist(listener) {
+	if !s.addListener(listener) {
 		return nil
 	}
 	// The sessions may outlive the listener: ctx ends them for as long as there are any.
-	stop := context.AfterFunc(ctx, func() { s.closeSessions(listener) })
+	stop := context.AfterFunc(ctx, func() { s.closeListener(listener) })
 	defer stop()
 	var running sync.WaitGroup
 	defer running.Wait()
-	defer s.discharge(listener)
+	defer s.removeListener(listener)
 	err = s.accept(ctx, listener, secure, &running)
 	if s.isStopped() || ctx.Err() != nil {
 		return nil
@@ -116,6 +111,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return fmt.Errorf("rpc: accepting on %s: %w", listener.Addr(), err)
 }
 
+// security returns the TLS configuration for a listener, nil for none.
 func (s *Server) security(listener net.Listener) (*tls.Config, error) {
 	if s.config.TLS != nil {
 		return serverTLS(s.config.TLS, s.config.AnonymousClients)
@@ -126,44 +122,50 @@ func (s *Server) security(listener net.Listener) (*tls.Config, error) {
 	return nil, nil
 }
 
+// accept begins sessions until accepting fails for good. A temporary failure is tried again after a pause that grows.
 func (s *Server) accept(ctx context.Context, listener net.Listener, secure *tls.Config, running *sync.WaitGroup) error {
-	const longestPause = time.Second
-	pause := 5 * time.Millisecond
+	const minPause, maxPause = 5 * time.Millisecond, time.Second
+	pause := minPause
 	for {
 		conn, err := listener.Accept()
-		if err != nil {
-			var temporary interface{ Temporary() bool }
-			if s.isStopped() || ctx.Err() != nil || !errors.As(err, &temporary) || !temporary.Temporary() {
-				return err
-			}
-			// Such as no file descriptor left: others may give some back.
-			s.config.Logger.Warn("accepting failed, trying again", zap.Error(err), zap.Duration("next_attempt_in", pause))
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-			}
-			pause = min(2*pause, longestPause)
+		if err == nil {
+			pause = minPause
+			s.begin(ctx, listener, conn, secure, running)
 			continue
 		}
-		pause = 5 * time.Millisecond
-		if s.config.Admit != nil && s.config.Admit(conn.RemoteAddr()) != nil {
-			conn.Close()
-			continue
+		var temporary interface{ Temporary() bool }
+		if s.isStopped() || ctx.Err() != nil || !errors.As(err, &temporary) || !temporary.Temporary() {
+			return err
 		}
-		session := newSession(ctx, s, listener, conn)
-		if !s.admit(session) {
-			s.reject(conn.RemoteAddr(), fmt.Errorf("%w: the limit is %d", ErrTooManyConnections, s.config.Connections))
-			conn.Close()
-			continue
+		// Such as no file descriptor left, until other connections are closed.
+		s.config.Logger.Warn("accepting failed, trying again", zap.Error(err), zap.Duration("next_attempt_in", pause))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
 		}
-		running.Go(func() {
-			defer s.forget(session)
-			session.serve(secure)
-		})
-		if ctx.Err() != nil {
-			// It came too late for closeSessions.
-			session.Close()
-		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// begin begins the session of a connection, or closes the connection.
+func (s *Server) begin(ctx context.Context, listener net.Listener, conn net.Conn, secure *tls.Config, running *sync.WaitGroup) {
+	if s.config.Admit != nil && s.config.Admit(conn.RemoteAddr()) != nil {
+		conn.Close()
+		return
+	}
+	session, handlers := newSession(ctx, s, listener, conn)
+	if !s.addSession(session) {
+		s.reject(conn.RemoteAddr(), fmt.Errorf("%w: the limit is %d", ErrTooManyConnections, s.config.Connections))
+		session.Close()
+		return
+	}
+	running.Go(func() {
+		defer s.endSession(session)
+		session.serve(handlers, secure)
+	})
+	if ctx.Err() != nil {
+		// The session came too late for closeListener.
+		session.Close()
 	}
 }
 
@@ -173,7 +175,8 @@ func (s *Server) isStopped() bool {
 	return s.stopped
 }
 
-func (s *Server) enlist(listener net.Listener) bool {
+// addListener reports false when the server is stopped.
+func (s *Server) addListener(listener net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.stopped {
@@ -182,13 +185,14 @@ func (s *Server) enlist(listener net.Listener) bool {
 	return !s.stopped
 }
 
-func (s *Server) discharge(listener net.Listener) {
+func (s *Server) removeListener(listener net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.listeners, listener)
 }
 
-func (s *Server) admit(session *Session) bool {
+// addSession reports false when the server is stopped or has as many sessions as it may.
+func (s *Server) addSession(session *Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped || len(s.sessions) >= s.config.Connections {
@@ -198,7 +202,18 @@ func (s *Server) admit(session *Session) bool {
 	return true
 }
 
-// reject tells that a connection became no session.
+func (s *Server) endSession(session *Session) {
+	s.removeSession(session)
+	close(session.ended)
+}
+
+func (s *Server) removeSession(session *Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, session)
+}
+
+// reject reports a connection that became no session.
 func (s *Server) reject(remote net.Addr, reason error) {
 	if s.config.OnReject != nil {
 		s.config.OnReject(remote, reason)
@@ -207,16 +222,11 @@ func (s *Server) reject(remote net.Addr, reason error) {
 	s.config.Logger.Warn("connection refused", zap.Stringer("address", remote), zap.Error(reason))
 }
 
-func (s *Server) forget(session *Session) {
-	s.mu.Lock()
-	delete(s.sessions, session)
-	s.mu.Unlock()
-	close(session.ended)
-}
-
-// Shutdown closes the listeners at once, has every session finish the calls that it has received, and waits for that.
-// When ctx ends first it closes what is left and answers the context's error. From inside a handler, told by the handler's
-// context, it does not wait: the session ends when the handler's reply is sent, and Serve returns when all have ended.
+// Shutdown closes the listeners at once, lets every session finish the calls that it has received, and waits for that. When
+// ctx ends first, Shutdown closes what is left and returns the cause.
+//
+// From inside a handler, which passes its own context, Shutdown does not wait: the session ends when the handler's reply is
+// sent, and Serve returns when all have ended.
 func (s *Server) Shutdown(ctx context.Context) error {
 	sessions := s.stop()
 	for _, session := range sessions {
@@ -235,7 +245,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the listeners and all connections at once and cancels the handlers' contexts. It does not wait: Serve does.
+// Close closes the listeners and all connections at once and ends the handlers' contexts. It does not wait: Serve does. It
+// may be called more than once and always returns nil.
 func (s *Server) Close() error {
 	for _, session := range s.stop() {
 		session.Close()
@@ -243,28 +254,39 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// CloseSessions closes all connections at once, as rpclib's close_sessions does; new ones are accepted.
-func (s *Server) CloseSessions() { s.closeSessions(nil) }
+// CloseSessions closes all connections at once, as rpclib's close_sessions does. New connections are accepted.
+func (s *Server) CloseSessions() {
+	for _, session := range s.sessionsOf(nil) {
+		session.Close()
+	}
+}
 
-// closeSessions closes the connections of one listener and the listener; nil means those of all, and no listener.
-func (s *Server) closeSessions(listener net.Listener) {
+// closeListener closes a listener and its connections.
+func (s *Server) closeListener(listener net.Listener) {
+	listener.Close()
+	for _, session := range s.sessionsOf(listener) {
+		session.Close()
+	}
+}
+
+// sessionsOf returns the sessions of a listener; nil means those of all.
+func (s *Server) sessionsOf(listener net.Listener) []*Session {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessionsOfLocked(listener)
+}
+
+func (s *Server) sessionsOfLocked(listener net.Listener) []*Session {
 	var sessions []*Session
 	for session := range s.sessions {
 		if listener == nil || session.listener == listener {
 			sessions = append(sessions, session)
 		}
 	}
-	s.mu.Unlock()
-	if listener != nil {
-		listener.Close()
-	}
-	for _, session := range sessions {
-		session.Close()
-	}
+	return sessions
 }
 
-// stop keeps new connections out and answers the sessions there are.
+// stop closes the listeners, lets no new session begin and returns those there are.
 func (s *Server) stop() []*Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -272,9 +294,5 @@ func (s *Server) stop() []*Session {
 	for listener := range s.listeners {
 		listener.Close()
 	}
-	var sessions []*Session
-	for session := range s.sessions {
-		sessions = append(sessions, session)
-	}
-	return sessions
+	return s.sessionsOfLocked(nil)
 }

@@ -17,48 +17,52 @@ import (
 )
 
 // Session is one connection of a client. A handler gets it with SessionFrom. All methods may be used concurrently.
+//
+// The goroutine of serve reads the calls. Handlers run on it, if NonBlocking, or on goroutines of queues:
+//
+//	connection -> in (messageReader) -> queues -> handler -> out (messageWriter) -> connection
 type Session struct {
 	server   *Server
 	listener net.Listener
-	// socket is the connection as accepted, conn the same or TLS over it.
+	// socket is the connection as accepted; conn is the same or TLS over it.
 	socket net.Conn
 	conn   net.Conn
 	peer   *tls.ConnectionState
-	ctx    context.Context
+	// cancel ends the handlers' contexts.
 	cancel context.CancelFunc
 	ended  chan struct{}
 
-	out  outbox
-	in   inbox
-	ack  *acknowledger
-	late lateness
-	// deadline is what the read deadline was last set to; the reader alone uses it.
+	out     messageWriter
+	in      messageReader
+	ack     *acknowledger
+	overdue overdue
+	queues  queues
+	// deadline is what the read deadline was last set to. Only the reader uses it.
 	deadline time.Time
 
-	// exit says that a handler wants the session closed after its reply.
+	// exit means that a handler wants the session closed after its reply.
 	exit atomic.Bool
-	// inFlight and received count the calls that were read and are not answered, and their bytes.
+	// inFlight counts the calls that were read and are not answered, received their bytes.
 	inFlight atomic.Int64
 	received atomic.Int64
-	lanes    lanes
 
 	mu sync.Mutex
-	// ending is an ending; it changes with mu held.
+	// ending is of type ending; it is changed with mu held.
 	ending atomic.Int32
 	broken error
-	// progress is signalled when inFlight or received have become less and stalled is true, and when ending changes.
+	// progress is signalled when ending changes, and when inFlight or received become less while stalled is set.
 	progress sync.Cond
 	stalled  atomic.Bool
 }
 
-// ending says how a session is to end.
+// ending is how a session is to end. A later value takes precedence.
 type ending int32
 
 const (
 	endNot ending = iota
-	// endAfterCalls answers what was received.
+	// endAfterCalls answers the calls received.
 	endAfterCalls
-	// endAfterReplies sends the replies there are, and answers nothing further.
+	// endAfterReplies sends the replies there are and runs no further call.
 	endAfterReplies
 	// endNow closes the connection.
 	endNow
@@ -66,25 +70,26 @@ const (
 
 type sessionKey struct{}
 
-// SessionFrom answers the session that a handler's context belongs to, nil for other contexts.
+// SessionFrom returns the session that a handler's context belongs to, nil for other contexts.
 func SessionFrom(ctx context.Context) *Session {
 	session, _ := ctx.Value(sessionKey{}).(*Session)
 	return session
 }
 
-func newSession(ctx context.Context, server *Server, listener net.Listener, conn net.Conn) *Session {
+// newSession returns a session and the context of its handlers.
+func newSession(ctx context.Context, server *Server, listener net.Listener, conn net.Conn) (*Session, context.Context) {
 	s := &Session{server: server, listener: listener, socket: conn, conn: conn, ended: make(chan struct{})}
-	s.ctx, s.cancel = context.WithCancel(context.WithValue(ctx, sessionKey{}, s))
 	s.progress.L = &s.mu
-	s.lanes.session = s
-	s.late.session = s
-	return s
+	s.queues.session = s
+	s.overdue.session = s
+	ctx, s.cancel = context.WithCancel(context.WithValue(ctx, sessionKey{}, s))
+	return s, ctx
 }
 
-// RemoteAddr is the address of the client.
+// RemoteAddr returns the address of the client.
 func (s *Session) RemoteAddr() net.Addr { return s.socket.RemoteAddr() }
 
-// PeerCertificates are what the client has proven its identity with, its own certificate first; nil without TLS.
+// PeerCertificates returns the certificates that the client has proven its identity with, its own first; nil without TLS.
 func (s *Session) PeerCertificates() []*x509.Certificate {
 	if s.peer == nil {
 		return nil
@@ -92,13 +97,14 @@ func (s *Session) PeerCertificates() []*x509.Certificate {
 	return s.peer.PeerCertificates
 }
 
-// CloseAfterReply, called by a handler, ends the session when the handler's reply is sent, whole: rpclib's post_exit. Calls
-// behind it are not answered. In a notification it ends the session when the handler returns, and with NoReply it does
-// nothing, both as in rpclib. Where handlers run at once, those of other calls that run already get their replies sent too.
+// CloseAfterReply, called by a handler, ends the session when the handler's whole reply is sent, as rpclib's post_exit does.
+// Calls behind it get no reply. Where handlers run at once, those that run already still get their replies sent.
+//
+// In a notification it ends the session when the handler returns. With NoReply it does nothing. Both are as in rpclib.
 func (s *Session) CloseAfterReply() { s.exit.Store(true) }
 
-// Close ends the session at once: replies under way are lost, handlers' contexts end. It does not wait and always answers
-// nil.
+// Close ends the session at once: replies under way are lost, the handlers' contexts end. It does not wait and always
+// returns nil.
 func (s *Session) Close() error {
 	s.finish(endNow)
 	s.cancel()
@@ -106,13 +112,13 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// finish has the session end.
+// finish makes the session end. It does not wait.
 func (s *Session) finish(how ending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ending.Store(max(s.ending.Load(), int32(how)))
 	s.progress.Broadcast()
-	// The only error is that of a connection that is closed already.
+	// It wakes the reader. The only error is that of a closed connection.
 	_ = s.socket.SetReadDeadline(time.Unix(1, 0))
 }
 
@@ -120,37 +126,35 @@ func (s *Session) end() ending {
 	return ending(s.ending.Load())
 }
 
-// breakOff closes the connection for a reason; it is what a failed write leads to.
+// breakOff closes the connection after a failed write.
 func (s *Session) breakOff(reason error) {
-	s.mu.Lock()
-	if s.broken == nil {
-		s.broken = reason
-	}
-	s.mu.Unlock()
+	s.setBroken(reason)
 	s.Close()
 }
 
-// serve is the session's life.
-func (s *Session) serve(secure *tls.Config) {
-	config := &s.server.config
-	opened := false
-	err := s.open(secure)
-	if err == nil {
-		opened = true
-		if config.OnSession != nil {
-			config.OnSession(s)
-		}
-		err = s.read()
+func (s *Session) setBroken(reason error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken == nil {
+		s.broken = reason
 	}
-	if !opened {
-		// TLS has told the client why, who may be sending already.
-		s.hangUp()
-		// It has failed already: how it ends says nothing more.
+}
+
+// serve serves the session until it has ended.
+func (s *Session) serve(ctx context.Context, secure *tls.Config) {
+	config := &s.server.config
+	if err := s.open(ctx, secure); err != nil {
+		// The client may be sending already, and must still be able to read TLS's alert.
+		s.halfClose()
+		// The session has failed already: how the rest ends does not matter.
 		_ = s.close(err)
 		s.server.reject(s.RemoteAddr(), err)
 		return
 	}
-	err = s.close(err)
+	if config.OnSession != nil {
+		config.OnSession(s)
+	}
+	err := s.close(s.read(ctx))
 	if err != nil {
 		config.Logger.Warn("session broken", zap.Stringer("address", s.RemoteAddr()), zap.Error(err))
 	}
@@ -159,15 +163,15 @@ func (s *Session) serve(secure *tls.Config) {
 	}
 }
 
-// open makes the connection ready: socket options, and the proof of who is there.
-func (s *Session) open(secure *tls.Config) error {
+// open sets the socket's options and makes the TLS handshake.
+func (s *Session) open(ctx context.Context, secure *tls.Config) error {
 	config := &s.server.config
 	if err := tune(s.socket, config.KeepAlive, config.UserTimeout); err != nil {
 		return err
 	}
 	if secure != nil {
 		conn := tls.Server(s.socket, secure)
-		ctx, cancel := context.WithTimeout(s.ctx, config.HandshakeTimeout)
+		ctx, cancel := context.WithTimeout(ctx, config.HandshakeTimeout)
 		defer cancel()
 		if err := conn.HandshakeContext(ctx); err != nil {
 			return fmt.Errorf("%w: %w", ErrHandshake, err)
@@ -182,7 +186,7 @@ func (s *Session) open(secure *tls.Config) error {
 	return nil
 }
 
-// Errors that end a session, told to OnSessionEnd.
+// Errors that end a session, as OnSessionEnd gets them.
 var (
 	// errIdle is a connection that was silent for ServerConfig.IdleTimeout.
 	errIdle = errors.New("rpc: connection idle for too long")
@@ -190,22 +194,22 @@ var (
 	errStalled = errors.New("rpc: message stopped half-way")
 )
 
-// read reads calls until the session is to end; nil is an orderly end.
-func (s *Session) read() error {
+// read reads calls until the session is to end. It returns nil for an orderly end.
+func (s *Session) read(ctx context.Context) error {
 	for {
-		notified, err := s.takeAll()
-		s.lanes.dispatch()
+		notified, err := s.takeAll(ctx)
+		s.queues.dispatch(ctx)
 		if err == nil {
 			s.out.flush(false)
-			s.admit()
+			s.awaitRoom()
 		}
 		if err != nil || s.end() != endNot {
 			return err
 		}
-		if notified || s.in.partial() || s.late.is.Load() {
+		if notified || s.in.partial() || s.overdue.is.Load() {
 			s.ack.now()
 		}
-		s.bound()
+		s.setDeadline()
 		if err := s.in.fill(); err == io.EOF && s.in.partial() {
 			return io.ErrUnexpectedEOF
 		} else if err == io.EOF {
@@ -220,8 +224,8 @@ func (s *Session) read() error {
 	}
 }
 
-// bound sets the deadline of the next read.
-func (s *Session) bound() {
+// setDeadline sets the deadline of the next read.
+func (s *Session) setDeadline() {
 	config := &s.server.config
 	var timeout time.Duration
 	switch {
@@ -243,7 +247,7 @@ func (s *Session) bound() {
 	}
 }
 
-// expired says what a read that ended by its deadline means for the session.
+// expired returns why a read that ended by its deadline ends the session, nil when it does not.
 func (s *Session) expired() error {
 	switch {
 	case s.end() != endNot, s.deadline.IsZero():
@@ -257,7 +261,7 @@ func (s *Session) expired() error {
 	}
 }
 
-// close ends the session after its reader. It answers nil when the end was orderly.
+// close ends the session after its reader. It returns nil when the end was orderly.
 func (s *Session) close(reason error) error {
 	how := s.end()
 	orderly := reason == nil
@@ -268,21 +272,21 @@ func (s *Session) close(reason error) error {
 	if !orderly && !malformed {
 		s.socket.Close()
 	}
-	s.lanes.close()
+	s.queues.close()
 	s.cancel()
 	if s.out.conn != nil && how != endNow && (orderly || malformed) {
 		s.out.drained()
-		s.hangUp()
+		s.halfClose()
 	}
 	s.conn.Close()
 	s.socket.Close()
 	s.out.stop()
-	s.late.stop()
+	s.overdue.stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case orderly && how == endNot:
-		// The client is gone; that a reply could not be sent any more is no surprise.
+		// The client is gone; that a reply could not be sent any more is no fault.
 		return nil
 	case s.broken != nil:
 		return s.broken
@@ -294,17 +298,18 @@ func (s *Session) close(reason error) error {
 }
 
 const (
-	hangUpTime  = 250 * time.Millisecond
-	hangUpBytes = 1 << 20
+	// maxHalfClosed is how long a session reads on after the last reply, and maxHalfClosedBytes how much.
+	maxHalfClosed      = 250 * time.Millisecond
+	maxHalfClosedBytes = 1 << 20
 )
 
-// hangUp tells the peer that nothing more comes and waits a little until it has closed too: a socket that is closed while
-// something unread lies in it resets the connection, and the peer may lose the last reply.
-func (s *Session) hangUp() {
+// halfClose ends the writing and waits a little until the client has closed too. A socket that is closed with unread data
+// resets the connection, and the client may lose the last reply.
+func (s *Session) halfClose() {
 	half, ok := s.conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	_ = s.socket.SetReadDeadline(time.Now().Add(hangUpTime))
-	_, _ = io.CopyN(io.Discard, s.conn, hangUpBytes)
+	_ = s.socket.SetReadDeadline(time.Now().Add(maxHalfClosed))
+	_, _ = io.CopyN(io.Discard, s.conn, maxHalfClosedBytes)
 }

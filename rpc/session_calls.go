@@ -1,19 +1,19 @@
 package rpc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"go.uber.org/zap"
 )
 
-// takeAll takes the calls that were read. notified says that there was a notification among them.
-func (s *Session) takeAll() (notified bool, err error) {
-	limits := &s.server.config.Limits
+// takeAll takes the calls that were read. notified reports whether a notification was among them.
+func (s *Session) takeAll(ctx context.Context) (notified bool, err error) {
 	for {
-		if s.inFlight.Load() >= int64(limits.InFlight) || s.received.Load() > int64(limits.QueuedBytes) {
-			s.lanes.dispatch()
-			s.admit()
+		if s.full() {
+			s.queues.dispatch(ctx)
+			s.awaitRoom()
 		}
 		if s.end() >= endAfterReplies {
 			return notified, nil
@@ -28,13 +28,13 @@ func (s *Session) takeAll() (notified bool, err error) {
 		}
 		if ok {
 			notified = notified || message.notification
-			s.take(message, len(frame))
+			s.take(ctx, message, len(frame))
 		}
 	}
 }
 
-// take begins one call: at once where that may be, else by way of a lane.
-func (s *Session) take(message requestMessage, size int) {
+// take runs one call at once where that is allowed, else it adds the call to the queues.
+func (s *Session) take(ctx context.Context, message requestMessage, size int) {
 	r := s.server.requests.Get().(*request)
 	r.session = s
 	r.id = message.id
@@ -53,12 +53,12 @@ func (s *Session) take(message requestMessage, size int) {
 	if size >= bigMessage {
 		r.whole = s.in.handOver(size)
 	}
-	if r.function.nonBlocking && s.lanes.mayRunNow() {
+	if r.function.nonBlocking && s.queues.mayRunNow() {
 		if size >= bigMessage && r.whole == nil {
-			// A part of it may be the reply, which is then written from where it is, after the buffer was used again.
+			// The reply may be a part of the arguments, which is written after the reader has used the buffer again.
 			r.keep()
 		}
-		if s.run(r) {
+		if s.run(ctx, r) {
 			s.out.flush(false)
 		}
 		return
@@ -66,30 +66,32 @@ func (s *Session) take(message requestMessage, size int) {
 	if r.whole == nil {
 		r.keep()
 	}
-	s.lanes.add(r)
+	s.queues.add(r)
 }
 
-// admit waits until the limits let the session read on.
-func (s *Session) admit() {
+// full reports whether the limits keep the session from reading more calls.
+func (s *Session) full() bool {
 	limits := &s.server.config.Limits
-	full := func() bool {
-		return s.inFlight.Load() >= int64(limits.InFlight) || s.received.Load() > int64(limits.QueuedBytes)
-	}
-	if !full() {
+	return s.inFlight.Load() >= int64(limits.InFlight) || s.received.Load() > int64(limits.QueuedBytes)
+}
+
+// awaitRoom waits until the limits let the session read more calls, or the session is to end.
+func (s *Session) awaitRoom() {
+	if !s.full() {
 		return
 	}
-	// What is waited for may be the sending of a reply.
+	// A reply that is queued and not written holds its call in flight.
 	s.out.flush(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stalled.Store(true)
 	defer s.stalled.Store(false)
-	for full() && s.end() == endNot {
+	for s.full() && s.end() == endNot {
 		s.progress.Wait()
 	}
 }
 
-// release gives a request back that is answered and needed no more.
+// release takes back a request whose reply is written or never comes.
 func (s *Session) release(r *request) {
 	s.received.Add(int64(-r.size))
 	s.inFlight.Add(-1)
@@ -101,20 +103,32 @@ func (s *Session) release(r *request) {
 	r.Args, r.reply.tail, r.function = nil, nil, nil
 	s.server.requests.Put(r)
 	if s.stalled.Load() {
-		s.mu.Lock()
-		s.progress.Broadcast()
-		s.mu.Unlock()
+		s.wakeReader()
 	}
 }
 
-// run runs a handler and queues its reply. gathered says that enough replies are queued to write them.
-func (s *Session) run(r *request) (gathered bool) {
+func (s *Session) wakeReader() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress.Broadcast()
+}
+
+// runAlone runs a call on a goroutine of its own and writes the reply.
+func (s *Session) runAlone(ctx context.Context, r *request) {
+	s.overdue.begin()
+	s.run(ctx, r)
+	s.overdue.done()
+	s.out.flush(s.inFlight.Load() > 0)
+}
+
+// run runs a handler and queues its reply. gathered reports whether enough replies are queued to write them.
+func (s *Session) run(ctx context.Context, r *request) (gathered bool) {
 	if s.end() >= endAfterReplies {
 		s.release(r)
 		return false
 	}
 	r.find(r.Method)
-	err := s.invoke(r)
+	err := s.invoke(ctx, r)
 	silent := r.notification || errors.Is(err, NoReply)
 	exit := s.exit.Load() && (r.notification || !silent)
 	if silent {
@@ -123,7 +137,7 @@ func (s *Session) run(r *request) (gathered bool) {
 		}
 		s.release(r)
 	} else {
-		gathered = s.answer(r, err)
+		gathered = s.reply(ctx, r, err)
 	}
 	if exit {
 		s.finish(endAfterReplies)
@@ -131,19 +145,19 @@ func (s *Session) run(r *request) (gathered bool) {
 	return gathered
 }
 
-// invoke runs the handler; what it panics with is an error.
-func (s *Session) invoke(r *request) (err error) {
+// invoke runs the handler. It returns a panic of the handler as an error.
+func (s *Session) invoke(ctx context.Context, r *request) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			s.server.config.Logger.Error("handler panicked", zap.String("function", r.Method), zap.Any("panic", value), zap.Stack("stack"))
-			err = &panicked{value: value}
+			err = &panicError{value: value}
 		}
 	}()
 	limits := &s.server.config.Limits
 	r.reply.depth = limits.Depth
 	r.reply.reset()
 	r.reply.buffer = append(r.reply.buffer, 0xc0)
-	if err := r.function.invoke(s.ctx, &r.Request, &r.reply); err != nil {
+	if err := r.function.invoke(ctx, &r.Request, &r.reply); err != nil {
 		return err
 	}
 	if size := r.reply.size(); size > limits.FrameSize {
@@ -152,14 +166,14 @@ func (s *Session) invoke(r *request) (err error) {
 	return nil
 }
 
-// answer queues the reply to a call; gathered is what the outbox's put answers.
-func (s *Session) answer(r *request, err error) (gathered bool) {
+// reply queues the reply to a call. gathered is what the writer's put returns.
+func (s *Session) reply(ctx context.Context, r *request, err error) (gathered bool) {
 	if err != nil {
 		r.reply.reset()
 		r.reply.failure(r.Method, r.numArgs(), err)
 	}
-	// When the session ends meanwhile put says so.
-	_ = s.out.room(s.ctx, nil)
+	// It fails when the session ends; then put fails too.
+	_ = s.out.room(ctx, nil)
 	head := r.reply.response(r.id)
 	if len(head) < bigMessage && len(r.reply.tail) == 0 {
 		gathered, err = s.out.put(head, nil, nil)
@@ -168,7 +182,7 @@ func (s *Session) answer(r *request, err error) (gathered bool) {
 		s.release(r)
 	}
 	if err != nil {
-		// Nobody gets a reply any more: no further handler shall run for one.
+		// No reply can be sent any more, so no further handler runs for one.
 		s.finish(endNow)
 	}
 	return gathered

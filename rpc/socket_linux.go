@@ -24,13 +24,14 @@ func setUserTimeout(conn *net.TCPConn, timeout time.Duration) error {
 	return failed
 }
 
-// acknowledger asks TCP to acknowledge at once what has come. A peer that uses Nagle's algorithm, as rpclib does, holds its
-// next message back until the last one is acknowledged, and TCP may delay that for 40 ms.
+// acknowledger makes TCP acknowledge received data at once. A peer that uses Nagle's algorithm, as rpclib does, holds its
+// next message back until the last one is acknowledged, and TCP may delay the acknowledgement by 40 ms.
 type acknowledger struct {
 	raw syscall.RawConn
 	set func(fd uintptr)
 }
 
+// newAcknowledger returns nil for a connection that is not TCP.
 func newAcknowledger(conn net.Conn) *acknowledger {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -41,15 +42,79 @@ func newAcknowledger(conn net.Conn) *acknowledger {
 		return nil
 	}
 	return &acknowledger{raw: raw, set: func(fd uintptr) {
-		// Best effort: without it the peer is slow, not wrong.
+		// Best effort: without the option the peer is slow, not wrong.
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
 	}}
 }
 
-// now acknowledges at once. It holds until TCP changes its mind, so it is to be repeated after each read. It may be called
-// concurrently, and on nil.
+// now acknowledges at once. TCP switches the option off by itself, so callers repeat the call after each read. It may be
+// called concurrently, and on nil.
 func (a *acknowledger) now() {
 	if a != nil {
 		_ = a.raw.Control(a.set)
 	}
+}
+
+// maxDirectBuffers is how many buffers one call of directWriter.write takes.
+const maxDirectBuffers = 64
+
+// directWriter writes to a socket without waiting. It is for one goroutine at a time.
+type directWriter struct {
+	raw     syscall.RawConn
+	try     func(fd uintptr) bool
+	buffers [][]byte
+	n       int
+	err     error
+}
+
+// newDirectWriter returns nil for a connection that is no plain socket.
+func newDirectWriter(conn net.Conn) *directWriter {
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		return nil
+	}
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil
+	}
+	d := &directWriter{raw: raw}
+	d.try = d.writeOnce
+	return d
+}
+
+// write returns how many bytes of the buffers the socket has taken, which may be none. There must be maxDirectBuffers of
+// them at most.
+func (d *directWriter) write(buffers [][]byte) (int, error) {
+	d.buffers, d.n, d.err = buffers, 0, nil
+	err := d.raw.Write(d.try)
+	d.buffers = nil
+	if err == nil {
+		err = d.err
+	}
+	return d.n, err
+}
+
+// writeOnce always reports that it is done: false would make it wait for the socket.
+func (d *directWriter) writeOnce(fd uintptr) bool {
+	for {
+		n, err := writeBuffers(int(fd), d.buffers)
+		switch err {
+		case nil:
+			d.n = n
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+		default:
+			d.err = err
+		}
+		return true
+	}
+}
+
+func writeBuffers(fd int, buffers [][]byte) (int, error) {
+	if len(buffers) == 1 {
+		return syscall.Write(fd, buffers[0])
+	}
+	return unix.Writev(fd, buffers)
 }

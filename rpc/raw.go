@@ -8,13 +8,14 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// Raw is one encoded MessagePack value that passes through untouched: as an argument or result its bytes are sent as they
-// are, and a value received into it is kept as it came, in the memory that the Raw had if it fits there, as json.RawMessage
-// does. An empty Raw is sent as nil. What is not exactly one value within
-// the limits is refused with an error before anything is sent.
+// Raw is one encoded MessagePack value. As an argument or result its bytes are sent as they are; an empty Raw is sent as
+// nil. What is not exactly one value within the limits is rejected before anything is sent.
+//
+// A value received into a Raw keeps its bytes, in the memory that the Raw had if they fit there, as json.RawMessage does.
 type Raw []byte
 
-// Decode decodes the value into what dst points to, by the rules of Client.Call for its reply.
+// Decode decodes the value into what dst points to, by the rules in the package's documentation. Nesting of more than 1000
+// levels is ErrTooDeep.
 func (r Raw) Decode(dst any) error {
 	if _, err := msgpack.Size(r, onlyDepth(maxDepth)); err != nil {
 		return fmt.Errorf("rpc: raw value: %w", scanError(err))
@@ -25,7 +26,7 @@ func (r Raw) Decode(dst any) error {
 	return nil
 }
 
-// Encode encodes a value as an argument or result is encoded.
+// Encode encodes a value as an argument or result is encoded. Nesting of more than 1000 levels is ErrTooDeep.
 func Encode(v any) (Raw, error) {
 	b, err := appendValue(nil, v, maxDepth)
 	if err != nil {
@@ -34,7 +35,7 @@ func Encode(v any) (Raw, error) {
 	return b, nil
 }
 
-// CodecEncodeSelf lets a Raw inside a struct pass through; the codec package calls it.
+// CodecEncodeSelf is called by the codec package for a Raw inside a struct.
 func (r Raw) CodecEncodeSelf(e *codec.Encoder) {
 	if len(r) == 0 {
 		e.MustEncode(nil)
@@ -43,7 +44,7 @@ func (r Raw) CodecEncodeSelf(e *codec.Encoder) {
 	e.MustEncode(codec.Raw(r))
 }
 
-// CodecDecodeSelf lets a Raw inside a struct take any value; the codec package calls it.
+// CodecDecodeSelf is called by the codec package for a Raw inside a struct.
 func (r *Raw) CodecDecodeSelf(d *codec.Decoder) {
 	var raw codec.Raw
 	d.MustDecode(&raw)
@@ -56,7 +57,7 @@ type Extension struct {
 	Data []byte
 }
 
-// structs is how structs are encoded and decoded: the options that give msgpack-c's bytes. It is never changed.
+// structs has the codec package's options that give msgpack-c's bytes. It is never changed.
 var structs = func() *codec.MsgpackHandle {
 	handle := &codec.MsgpackHandle{WriteExt: true, PositiveIntUnsigned: true}
 	handle.Raw = true

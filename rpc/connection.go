@@ -2,11 +2,32 @@ package rpc
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
+	"time"
 )
 
-// clientTLS completes a client's configuration for a connection to address.
+// keepAliveProbes is how many keep-alive probes may stay unanswered before TCP gives the connection up.
+const keepAliveProbes = 3
+
+// tune sets the options by which TCP notices a dead peer. It does nothing to other connections.
+func tune(conn net.Conn, keepAlive, userTimeout time.Duration) error {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	err := tcp.SetKeepAliveConfig(net.KeepAliveConfig{
+		Enable: keepAlive > 0, Idle: keepAlive, Interval: keepAlive, Count: keepAliveProbes,
+	})
+	if userTimeout > 0 {
+		err = errors.Join(err, setUserTimeout(tcp, userTimeout))
+	}
+	return errors.Join(err, tcp.SetNoDelay(true))
+}
+
+// clientTLS returns a client's configuration for a connection to address: config with TLS 1.3 as the lowest version and a
+// server name. It rejects a configuration that authenticates no server.
 func clientTLS(config *tls.Config, address string) (*tls.Config, error) {
 	config = config.Clone()
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS13)
@@ -23,7 +44,8 @@ func clientTLS(config *tls.Config, address string) (*tls.Config, error) {
 	return config, nil
 }
 
-// serverTLS completes a server's configuration and checks that it lets nobody in unknown, unless that is asked for.
+// serverTLS returns config with TLS 1.3 as the lowest version. It rejects a configuration that authenticates no client,
+// unless anonymous clients are allowed. That holds for what GetConfigForClient returns, too.
 func serverTLS(config *tls.Config, anonymous bool) (*tls.Config, error) {
 	config = config.Clone()
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS13)

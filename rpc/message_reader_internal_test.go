@@ -9,9 +9,9 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// TestInboxGrowsWithUnannouncedLengths reads an array that says how many elements it has, not how long it is: the buffer
+// TestMessageReaderGrowsWithUnannouncedLengths reads an array that says how many elements it has, not how long it is: the buffer
 // must not be copied for every few bytes that come.
-func TestInboxGrowsWithUnannouncedLengths(t *testing.T) {
+func TestMessageReaderGrowsWithUnannouncedLengths(t *testing.T) {
 	const elements = 6000
 	message := msgpack.AppendArrayHead(nil, elements)
 	message = append(message, bytes.Repeat(msgpack.AppendString(nil, strings.Repeat("x", 1024)), elements)...)
@@ -22,7 +22,7 @@ func TestInboxGrowsWithUnannouncedLengths(t *testing.T) {
 		_, _ = far.Write(message)
 		far.Close()
 	}()
-	var in inbox
+	var in messageReader
 	in.init(near, Limits{}.withDefaults())
 	grown := 0
 	for size := 0; ; {
