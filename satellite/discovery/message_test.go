@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -24,8 +25,16 @@ func FuzzParse(f *testing.F) {
 	f.Add(question)
 	f.Add(answer)
 	f.Add(answer[:len(answer)-3])
+	f.Add(pointersToALongName())
 	f.Fuzz(func(t *testing.T, packet []byte) {
+		packet = packet[:min(len(packet), maxPacket)]
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		m, err := parse(packet)
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > uint64(64<<10+64*len(packet)) {
+			t.Errorf("a packet of %d bytes costs %d bytes of memory", len(packet), used)
+		}
 		if len(m.records) > maxRecords {
 			t.Errorf("%d records", len(m.records))
 		}
@@ -86,6 +95,23 @@ func TestNamesInPackets(t *testing.T) {
 	if got, err := root.name(); err != nil || got != "." {
 		t.Errorf("the root: %q, %v", got, err)
 	}
+}
+
+// pointersToALongName is a response whose records have nothing but pointers to one
+// name of the greatest length.
+func pointersToALongName() []byte {
+	packet := []byte{0, 0, 0x84, 0, 0, 0, 1, 0, 0, 0, 0, 0}
+	for range 3 {
+		packet = append(append(packet, 63), strings.Repeat("x", 63)...)
+	}
+	packet = append(append(packet, 60), strings.Repeat("x", 60)...)
+	packet = append(packet, 0)
+	record := []byte{0xc0, 12, 0, byte(dnsmessage.TypePTR), 0, 1, 0, 0, 0, 120, 0, 2, 0xc0, 12}
+	packet = append(packet, record[2:]...)
+	for range 255 {
+		packet = append(packet, record...)
+	}
+	return packet
 }
 
 func TestPacketsThatAreIgnored(t *testing.T) {

@@ -3,7 +3,6 @@ package discovery
 import (
 	"encoding/binary"
 	"errors"
-	"strings"
 )
 
 var (
@@ -44,7 +43,8 @@ func (r *packetReader) uint16() (uint16, error) {
 
 // name reads a name in lower case. It writes a backslash before each dot or backslash within a label.
 func (r *packetReader) name() (string, error) {
-	var text strings.Builder
+	var buffer [2 * maxName]byte // on the stack: a packet may have hundreds of long names
+	text := buffer[:0]
 	at, size, pointers := r.at, 1, 0
 	for {
 		if at >= len(r.packet) {
@@ -57,10 +57,10 @@ func (r *packetReader) name() (string, error) {
 			if pointers == 0 {
 				r.at = at
 			}
-			if text.Len() == 0 {
+			if len(text) == 0 {
 				return ".", nil
 			}
-			return text.String(), nil
+			return string(text), nil
 		case length >= 0xc0:
 			if at >= len(r.packet) {
 				return "", errShort
@@ -84,13 +84,13 @@ func (r *packetReader) name() (string, error) {
 			for _, char := range r.packet[at : at+length] {
 				switch {
 				case char == '.' || char == '\\':
-					text.WriteByte('\\')
+					text = append(text, '\\')
 				case char >= 'A' && char <= 'Z':
 					char += 'a' - 'A'
 				}
-				text.WriteByte(char)
+				text = append(text, char)
 			}
-			text.WriteByte('.')
+			text = append(text, '.')
 			at += length
 		}
 	}
