@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
@@ -97,7 +98,7 @@ func (c *statusSocket) status(ctx context.Context) (*control.Status, error) {
 	}
 	now := time.Now()
 	status := &control.Status{
-		Module: "SystemAggregator", ModuleID: c.module.ID(), Version: control.Version(),
+		Module: "SystemAggregator", ModuleID: c.module.ID(), Version: everest.Version(),
 		Started: c.started, UptimeSeconds: now.Sub(c.started).Seconds(), Taken: now,
 		Station: station, Everest: control.EverestOf(c.module.Stats()),
 		State: stateReady, Health: control.Healthy,

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"runtime/debug"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -25,7 +24,7 @@ type Status struct {
 	// Module is "SatelliteAgent", "SatelliteController" or "SystemAggregator". ModuleID is the id in the manager's configuration.
 	Module   string `json:"module"`
 	ModuleID string `json:"module_id"`
-	// Version is the result of the function Version.
+	// Version is the result of everest.Version.
 	Version string `json:"version"`
 	// State is the state of the module's own machine, for satellite modules the text of a handshake.State.
 	State string `json:"state"`
@@ -224,35 +223,4 @@ type Pong struct {
 	// Function is the function that was called. A legacy link has no function without effect, so the round trip is that of its
 	// next poll.
 	Function string `json:"function"`
-}
-
-// Version returns the version of the running program: the version of its main module, or the revision of the checkout that it was
-// built in, with "+dirty" after changes. It is "unknown" where the build has recorded neither.
-func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	return versionOf(info)
-}
-
-func versionOf(info *debug.BuildInfo) string {
-	if version := info.Main.Version; version != "" && version != "(devel)" {
-		return version
-	}
-	var revision, dirty string
-	for _, setting := range info.Settings {
-		switch setting.Key {
-		case "vcs.revision":
-			revision = setting.Value[:min(12, len(setting.Value))]
-		case "vcs.modified":
-			if setting.Value == "true" {
-				dirty = "+dirty"
-			}
-		}
-	}
-	if revision == "" {
-		return "unknown"
-	}
-	return revision + dirty
 }
