@@ -304,8 +304,8 @@ func (w *world) keyV2(b []byte, flag func(...bool)) []byte {
 	flag(a.dialect == V2, a.peer.is(Peer{InstanceID: uint64(w.main.life), Epoch: c.epoch}),
 		a.peer.InstanceID == uint64(w.main.life), a.conn == 0, c.dialect == V2, c.suspended, c.isolated, c.initDone)
 	received, published := w.v2.inbox.Position()
-	flag(c.agent == uint64(w.satellite.life), w.v2.established)
-	b = append(b, byte(c.epoch), w.v2.made, byte(received), byte(published), w.v2.last,
+	flag(c.agent == uint64(w.satellite.life), w.v2.established, c.progress)
+	b = append(b, byte(c.epoch), c.fruitless, w.v2.made, byte(received), byte(published), w.v2.last,
 		byte(w.v2.numbers.last), byte(w.v2.numbers.Floor()), byte(w.v2.ledger.floor))
 	for _, number := range slices.Sorted(maps.Keys(w.v2.ledger.entries)) {
 		b = append(b, byte(number), map[bool]byte{true: 'f', false: 'r'}[w.v2.ledger.entries[number].finished])
