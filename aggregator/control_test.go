@@ -47,6 +47,7 @@ func waitStatus(t *testing.T, client *control.Client, wanted func(*control.Statu
 }
 
 func TestControlStatusOfTheStation(t *testing.T) {
+	t.Parallel()
 	s, client := controlledStation(t, 3)
 	status := waitStatus(t, client, func(status *control.Status) bool { return status.Health == control.Healthy })
 	if status.Module != "SystemAggregator" || status.ModuleID != "aggregator" || status.State != "Ready" || status.Link != nil || status.Everest == nil {
@@ -98,6 +99,7 @@ func TestControlStatusOfTheStation(t *testing.T) {
 }
 
 func TestLogsOfAllBoardsAreFetched(t *testing.T) {
+	t.Parallel()
 	s, client := controlledStation(t, 2)
 	s.boards[0].sendsFile(t, "main.txt", []byte("main"))
 	s.boards[1].sendsFile(t, "satellite.txt", []byte("satellite"))
@@ -120,6 +122,7 @@ func TestLogsOfAllBoardsAreFetched(t *testing.T) {
 }
 
 func TestLogsThatNoBoardHas(t *testing.T) {
+	t.Parallel()
 	s, client := controlledStation(t, 2)
 	for _, board := range s.boards {
 		board.set(func(b *testBoard) {
@@ -136,6 +139,7 @@ func TestLogsThatNoBoardHas(t *testing.T) {
 }
 
 func TestLogsThatDoNotArrive(t *testing.T) {
+	t.Parallel()
 	s, client := controlledStation(t, 2)
 	for _, board := range s.boards {
 		board.set(func(b *testBoard) {
@@ -154,6 +158,7 @@ func TestLogsThatDoNotArrive(t *testing.T) {
 }
 
 func TestLogsGiveWayToABackend(t *testing.T) {
+	t.Parallel()
 	s, client := controlledStation(t, 2)
 	for _, board := range s.boards {
 		board.set(func(b *testBoard) {
@@ -187,6 +192,7 @@ func TestLogsGiveWayToABackend(t *testing.T) {
 }
 
 func TestLogsThatNobodyWaitsForEnd(t *testing.T) {
+	t.Parallel()
 	s, client := controlledStation(t, 2)
 	for _, board := range s.boards {
 		board.set(func(b *testBoard) {

@@ -67,8 +67,10 @@ const diskOfReceiver = 80
 // TestDiskOfTheReceiverIsFull: whether it fills up while the boards send or is full before, the request fails in order,
 // and the one after it works.
 func TestDiskOfTheReceiverIsFull(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range []string{"ftp", "http"} {
 		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
 			disk := testenv.SmallDisk(t, diskOfReceiver)
 			s := newStation(t, 2, map[string]any{
 				"upload_url_template":  fmt.Sprintf("%s://{my-ip}:%d/", protocol, testenv.FreePort(t)),
@@ -172,6 +174,7 @@ func store(ctx context.Context, location string, content io.Reader) error {
 
 // TestDiskOfTheArchiveIsFull: the files arrive, but the archive of them has no space.
 func TestDiskOfTheArchiveIsFull(t *testing.T) {
+	t.Parallel()
 	disk := testenv.SmallDisk(t, 1)
 	s := newStation(t, 2, map[string]any{"outgoing_dir": disk})
 	sink := newSink(t)

@@ -114,9 +114,12 @@ func logsArguments(location string, extra map[string]any) map[string]any {
 	return map[string]any{"upload_logs_request": request}
 }
 
-func TestOneFileOfAllBoards(t *testing.T) { everesttest.ForEachBroker(t, testOneFileOfAllBoards) }
+func TestOneFileOfAllBoards(t *testing.T) {
+	everesttest.ForEachBroker(t, testOneFileOfAllBoards)
+}
 
 func testOneFileOfAllBoards(t *testing.T, broker everest.Broker) {
+	t.Parallel()
 	s := newStationOn(t, broker, 3, nil)
 	recorder := everesttest.NewRecorder(t, broker, "#")
 	sink := newSink(t)
@@ -179,6 +182,7 @@ func noLeftovers(t testing.TB, s *testStation) {
 
 // TestWhatBoardsAreAsked: the contract of the request towards the boards.
 func TestWhatBoardsAreAsked(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, 3, nil)
 	var mu sync.Mutex
 	var order []int
@@ -226,6 +230,7 @@ func TestWhatBoardsAreAsked(t *testing.T) {
 
 // TestBoardsThatMisbehave: whatever a board does, the others' files get out, and the archive says what is missing.
 func TestBoardsThatMisbehave(t *testing.T) {
+	t.Parallel()
 	accept := func(name string) map[string]any {
 		return map[string]any{"upload_logs_status": "Accepted", "file_name": name}
 	}
@@ -286,6 +291,7 @@ func TestBoardsThatMisbehave(t *testing.T) {
 		}, "names no file", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newStation(t, 2, test.config)
 			sink := newSink(t)
 			s.boards[0].sendsFile(t, "main.txt", []byte("main"))
@@ -306,6 +312,7 @@ func TestBoardsThatMisbehave(t *testing.T) {
 }
 
 func TestSecondRequestReplacesTheFirst(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, 2, nil)
 	sink := newSink(t)
 	for _, b := range s.boards {
@@ -359,6 +366,7 @@ func TestSecondRequestReplacesTheFirst(t *testing.T) {
 }
 
 func TestUploadIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, 2, map[string]any{"default_retries": 1})
 	sink := newSink(t)
 	for _, b := range s.boards {
@@ -413,6 +421,7 @@ func TestUploadIsTriedAgain(t *testing.T) {
 
 // TestNoPlaceForTheArchive: what cannot be packed is a failure of this request only.
 func TestNoPlaceForTheArchive(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, 2, nil)
 	sink := newSink(t)
 	for _, b := range s.boards {
@@ -433,6 +442,7 @@ func TestNoPlaceForTheArchive(t *testing.T) {
 
 // TestNoPlaceForLogs: a module that cannot collect logs says so, and does the rest.
 func TestNoPlaceForLogs(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, 2, map[string]any{"incoming_uploads_dir": "/dev/null/incoming"})
 	response := call[logsResponse](t, s.backend, "upload_logs", logsArguments("ftp://127.0.0.1/", nil))
 	if response.Status != "Rejected" {
@@ -448,6 +458,7 @@ func TestNoPlaceForLogs(t *testing.T) {
 
 // TestDiagnosticsOfOCPP16: no request id, no type.
 func TestDiagnosticsOfOCPP16(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, 2, nil)
 	sink := newSink(t)
 	for _, b := range s.boards {
@@ -463,6 +474,7 @@ func TestDiagnosticsOfOCPP16(t *testing.T) {
 
 // TestBoardsWithTemplatesOfTheirOwn: a board that can sends by HTTP.
 func TestBoardsWithTemplatesOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, 2, map[string]any{"board_upload_url_templates": fmt.Sprintf("1=http://{my-ip}:%d/up/", testenv.FreePort(t))})
 	sink := newSink(t)
 	var locations sync.Map
@@ -491,6 +503,7 @@ func TestBoardsWithTemplatesOfTheirOwn(t *testing.T) {
 
 // TestEmbeddedReceiverWithoutItsPort: requests are rejected until the port is free.
 func TestEmbeddedReceiverWithoutItsPort(t *testing.T) {
+	t.Parallel()
 	port := testenv.FreePort(t)
 	other, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
@@ -517,6 +530,7 @@ func TestEmbeddedReceiverWithoutItsPort(t *testing.T) {
 
 // TestExternalReceiver is the legacy set-up: another server has the port and writes into the directory.
 func TestExternalReceiver(t *testing.T) {
+	t.Parallel()
 	incoming := filepath.Join(t.TempDir(), "shared")
 	if err := os.MkdirAll(incoming, 0o755); err != nil {
 		t.Fatal(err)
@@ -584,6 +598,7 @@ func TestFirmwareUpdateOverAReboot(t *testing.T) {
 }
 
 func testFirmwareUpdateOverAReboot(t *testing.T, broker everest.Broker) {
+	t.Parallel()
 	s := newStationOn(t, broker, 3, nil)
 	arguments := map[string]any{"firmware_update_request": map[string]any{
 		"request_id": 7, "location": "https://example.org/image", "signature": "c2ln", "signing_certificate": "pem",
@@ -642,6 +657,7 @@ func testFirmwareUpdateOverAReboot(t *testing.T, broker everest.Broker) {
 
 // TestSixtyFourSatellites: as many as the manifest allows.
 func TestSixtyFourSatellites(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, 65, nil)
 	sink := newSink(t)
 	for _, b := range s.boards {
@@ -663,6 +679,7 @@ func TestSixtyFourSatellites(t *testing.T) {
 }
 
 func TestFirmwareRefusals(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, 2, map[string]any{"board_timeout": 60, "firmware_download_timeout": 10})
 	ask := func(id int) string {
 		return call[string](t, s.backend, "update_firmware", map[string]any{"firmware_update_request": map[string]any{"request_id": id, "location": "ftp://x/"}})
@@ -697,6 +714,7 @@ func TestFirmwareRefusals(t *testing.T) {
 
 // TestScheduledUpdateIsNotSilent: a board that is to wait has no limit until its time has come.
 func TestScheduledUpdateIsNotSilent(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, 2, map[string]any{"firmware_download_timeout": 10})
 	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	call[string](t, s.backend, "update_firmware", map[string]any{"firmware_update_request": map[string]any{
@@ -721,6 +739,7 @@ func TestScheduledUpdateIsNotSilent(t *testing.T) {
 }
 
 func TestResetTellsTheMainBoardLast(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, 3, map[string]any{"board_timeout": 100})
 	s.boards[2].beSilent()
 	call[any](t, s.backend, "reset", map[string]any{"type": "Hard", "scheduled": true})
@@ -731,6 +750,7 @@ func TestResetTellsTheMainBoardLast(t *testing.T) {
 }
 
 func TestQuestionsToEveryBoard(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, 3, map[string]any{"board_timeout": 60})
 	allowed := func() bool {
 		return call[bool](t, s.backend, "is_reset_allowed", map[string]any{"type": "Soft"})
