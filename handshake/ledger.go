@@ -10,9 +10,10 @@ const (
 	Running
 	// Finished: the command was executed, and the ledger has its result.
 	Finished
-	// Forgotten: the result was acknowledged, or the command was cancelled before
-	// it came. It is not executed.
+	// Forgotten: the result was acknowledged. The command is not executed.
 	Forgotten
+	// Cancelled: the command was cancelled before it came. It is not executed.
+	Cancelled
 	// Refused: the ledger is full. The command may be sent again.
 	Refused
 )
@@ -45,8 +46,10 @@ func (l *Ledger[R]) Begin(number uint64) (R, Verdict) {
 	var none R
 	entry, known := l.entries[number]
 	switch {
-	case number < l.floor, number == 0, entry.cancelled:
+	case number < l.floor, number == 0:
 		return none, Forgotten
+	case entry.cancelled:
+		return none, Cancelled
 	case entry.finished:
 		return entry.result, Finished
 	case known:

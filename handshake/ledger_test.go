@@ -82,8 +82,8 @@ func TestLedgerIsBounded(t *testing.T) {
 func TestLedgerCancelsWhatHasNotCome(t *testing.T) {
 	var ledger Ledger[int]
 	ledger.Cancel(2)
-	if _, verdict := ledger.Begin(2); verdict != Forgotten {
-		t.Errorf("a cancelled command: %v, want Forgotten", verdict)
+	if _, verdict := ledger.Begin(2); verdict != Cancelled {
+		t.Errorf("a cancelled command: %v, want Cancelled", verdict)
 	}
 	ledger.Begin(3)
 	ledger.Cancel(3)

@@ -75,6 +75,8 @@ func (x *executor) start(call numbered, limit time.Duration, do func(context.Con
 	switch verdict {
 	case handshake.Forgotten:
 		return nil, Outcome{}, Forgotten
+	case handshake.Cancelled:
+		return nil, Outcome{}, Cancelled
 	case handshake.Refused:
 		return nil, Outcome{}, TooMany
 	case handshake.Finished:
