@@ -105,7 +105,8 @@ func TestLogsOfAllBoardsAreFetched(t *testing.T) {
 	s.boards[1].sendsFile(t, "satellite.txt", []byte("satellite"))
 	for range 2 { // a second time works as well
 		var archive bytes.Buffer
-		name, err := client.Logs(t.Context(), &archive)
+		name := ""
+		err := client.Logs(t.Context(), func(proposed string) (io.Writer, error) { name = proposed; return &archive, nil })
 		if err != nil || !strings.HasPrefix(name, "station_") || !strings.HasSuffix(name, ".tar.gz") {
 			t.Fatalf("%q, %v", name, err)
 		}
@@ -132,7 +133,7 @@ func TestLogsThatNoBoardHas(t *testing.T) {
 		})
 	}
 	var answer *control.AnswerError
-	if _, err := client.Logs(t.Context(), io.Discard); !errors.As(err, &answer) || answer.StatusCode != 503 ||
+	if err := client.Logs(t.Context(), func(string) (io.Writer, error) { return io.Discard, nil }); !errors.As(err, &answer) || answer.StatusCode != 503 ||
 		!strings.Contains(answer.Text, "1_board1: the board answered Rejected") {
 		t.Errorf("error %v", err)
 	}
@@ -150,7 +151,7 @@ func TestLogsThatDoNotArrive(t *testing.T) {
 		})
 	}
 	var answer *control.AnswerError
-	if _, err := client.Logs(t.Context(), io.Discard); !errors.As(err, &answer) || answer.StatusCode != 503 ||
+	if err := client.Logs(t.Context(), func(string) (io.Writer, error) { return io.Discard, nil }); !errors.As(err, &answer) || answer.StatusCode != 503 ||
 		!strings.Contains(answer.Text, "1_board1: the board reported UploadFailure") {
 		t.Errorf("error %v", err)
 	}
@@ -169,14 +170,14 @@ func TestLogsGiveWayToABackend(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() {
-		_, err := client.Logs(context.Background(), io.Discard)
+		err := client.Logs(context.Background(), func(string) (io.Writer, error) { return io.Discard, nil })
 		ended <- err
 	}()
 	waitStatus(t, client, func(status *control.Status) bool {
 		return len(status.Station.Logs) == 1 && status.Station.Logs[0].Step == "collecting" && status.Station.Logs[0].Boards == 2
 	})
 	var answer *control.AnswerError
-	if _, err := client.Logs(t.Context(), io.Discard); !errors.As(err, &answer) || !strings.Contains(answer.Text, "collected already") {
+	if err := client.Logs(t.Context(), func(string) (io.Writer, error) { return io.Discard, nil }); !errors.As(err, &answer) || !strings.Contains(answer.Text, "collected already") {
 		t.Errorf("a second request: %v", err)
 	}
 	s.boards[0].sendsFile(t, "main.txt", []byte("main"))
@@ -204,7 +205,7 @@ func TestLogsThatNobodyWaitsForEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := client.Logs(ctx, io.Discard)
+		err := client.Logs(ctx, func(string) (io.Writer, error) { return io.Discard, nil })
 		ended <- err
 	}()
 	waitStatus(t, client, func(status *control.Status) bool { return len(status.Station.Logs) == 1 })

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/google/renameio/v2"
 )
 
 // stateFile keeps one JSON value over a restart: a reader sees the old one or the new one, never a part.
@@ -21,12 +23,15 @@ func (f stateFile) save(value any) error {
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return fmt.Errorf("aggregator: cannot save state: %w", err)
 	}
-	temporary := f.path + ".new"
-	if err := writeDurably(temporary, content); err != nil {
-		os.Remove(temporary)
+	file, err := renameio.NewPendingFile(f.path, renameio.WithTempDir(filepath.Dir(f.path)), renameio.WithStaticPermissions(0o600))
+	if err != nil {
 		return fmt.Errorf("aggregator: cannot save state: %w", err)
 	}
-	if err := os.Rename(temporary, f.path); err != nil {
+	defer file.Cleanup()
+	if _, err := file.Write(content); err != nil {
+		return fmt.Errorf("aggregator: cannot save state: %w", err)
+	}
+	if err := file.CloseAtomicallyReplace(); err != nil {
 		return fmt.Errorf("aggregator: cannot save state: %w", err)
 	}
 	return syncDirectory(filepath.Dir(f.path))
@@ -54,22 +59,6 @@ func (f stateFile) remove() error {
 		return fmt.Errorf("aggregator: cannot remove state: %w", err)
 	}
 	return nil
-}
-
-func writeDurably(path string, content []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err := file.Write(content); err != nil {
-		file.Close()
-		return err
-	}
-	if err := file.Sync(); err != nil {
-		file.Close()
-		return err
-	}
-	return file.Close()
 }
 
 func syncDirectory(path string) error {

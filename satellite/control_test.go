@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,7 +109,8 @@ func TestControlSocketsOfBothDialects(t *testing.T) {
 			}
 			for _, client := range []*control.Client{agent, controller} {
 				var log bytes.Buffer
-				name, err := client.Logs(t.Context(), &log)
+				name := ""
+				err := client.Logs(t.Context(), func(proposed string) (io.Writer, error) { name = proposed; return &log, nil })
 				if err != nil || !strings.HasSuffix(client.Path(), strings.TrimSuffix(name, ".log")+".sock") || !strings.Contains(log.String(), "agree") {
 					t.Errorf("log %s: %v\n%s", name, err, log.String())
 				}

@@ -81,21 +81,27 @@ func (c *Client) Ping(ctx context.Context) (*Pong, error) {
 	return &pong, c.json(ctx, http.MethodPost, "/ping", &pong)
 }
 
-// Logs writes the module's logs to w. It returns the file name that the module proposes for them, without a directory.
-func (c *Client) Logs(ctx context.Context, w io.Writer) (name string, err error) {
+// Logs writes the module's logs to the writer that create returns. name is the file name that the module proposes for
+// them, without a directory.
+func (c *Client) Logs(ctx context.Context, create func(name string) (io.Writer, error)) error {
 	response, err := c.do(ctx, http.MethodGet, "/logs")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer response.Body.Close()
+	name := ""
 	if _, parameters, err := mime.ParseMediaType(response.Header.Get("Content-Disposition")); err == nil {
 		name = parameters["filename"]
 		name = name[strings.LastIndexByte(name, '/')+1:]
 	}
-	if _, err := io.Copy(w, response.Body); err != nil {
-		return name, fmt.Errorf("control: the logs of %s are incomplete: %w", c.path, err)
+	w, err := create(name)
+	if err != nil {
+		return err
 	}
-	return name, nil
+	if _, err := io.Copy(w, response.Body); err != nil {
+		return fmt.Errorf("control: the logs of %s are incomplete: %w", c.path, err)
+	}
+	return nil
 }
 
 func (c *Client) json(ctx context.Context, method, path string, answer any) error {

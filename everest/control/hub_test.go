@@ -177,7 +177,7 @@ func TestUnsupportedRequests(t *testing.T) {
 	if err := client.Watch(t.Context(), func(Event) {}); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := client.Logs(t.Context(), io.Discard); !errors.Is(err, ErrUnsupported) {
+	if err := client.Logs(t.Context(), func(string) (io.Writer, error) { return io.Discard, nil }); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -189,7 +189,8 @@ func TestIncompleteLogs(t *testing.T) {
 		return &Logs{Name: "../../etc/a.log", ContentType: "text/plain", Body: io.NopCloser(body)}, nil
 	}})
 	var text strings.Builder
-	name, err := client.Logs(t.Context(), &text)
+	name := ""
+	err := client.Logs(t.Context(), func(proposed string) (io.Writer, error) { name = proposed; return &text, nil })
 	if err == nil || name != "a.log" {
 		t.Errorf("name %q, %v after %d bytes", name, err, text.Len())
 	}

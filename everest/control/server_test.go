@@ -65,7 +65,9 @@ func TestStatusPingLogs(t *testing.T) {
 		t.Errorf("pong %+v, %v", pong, err)
 	}
 	var text bytes.Buffer
-	if name, err := client.Logs(t.Context(), &text); err != nil || name != "agent.log" || text.String() != "one\ntwo\n" {
+	name := ""
+	err = client.Logs(t.Context(), func(proposed string) (io.Writer, error) { name = proposed; return &text, nil })
+	if err != nil || name != "agent.log" || text.String() != "one\ntwo\n" {
 		t.Errorf("logs %q in %q, %v", text.String(), name, err)
 	}
 }

@@ -3,11 +3,12 @@ package install
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/google/renameio/v2"
 
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
@@ -139,22 +140,13 @@ func replaceFile(path string, mode os.FileMode, content []byte) (changed bool, e
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return false, err
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(mode))
 	if err != nil {
 		return false, err
 	}
-	// After the rename there is nothing left to remove.
-	defer os.Remove(file.Name())
-	if _, err := io.Copy(file, bytes.NewReader(content)); err != nil {
-		file.Close()
+	defer file.Cleanup()
+	if _, err := file.Write(content); err != nil {
 		return false, err
 	}
-	if err := file.Chmod(mode); err != nil {
-		file.Close()
-		return false, err
-	}
-	if err := file.Close(); err != nil {
-		return false, err
-	}
-	return true, os.Rename(file.Name(), path)
+	return true, file.CloseAtomicallyReplace()
 }

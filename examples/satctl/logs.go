@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
+
+	"github.com/google/renameio/v2"
 )
 
 // logsCommand fetches logs.
@@ -21,27 +24,18 @@ func (c *logsCommand) Run(s *session) error {
 		return err
 	}
 	if c.Output == "-" {
-		_, err := m.client.Logs(s.ctx, s.out)
-		return err
+		return m.client.Logs(s.ctx, func(string) (io.Writer, error) { return s.out, nil })
 	}
-	file, err := os.CreateTemp(filepath.Dir(c.Output), ".satctl-*")
-	if err != nil {
-		return &failure{exitNotWorking, err.Error()}
+	file, name, err := c.fetch(s.ctx, m)
+	if file != nil {
+		defer file.Cleanup()
 	}
-	defer os.Remove(file.Name()) // fails after the rename
-	defer file.Close()
-	name, err := m.client.Logs(s.ctx, file)
 	if err != nil {
 		return err
-	}
-	if c.Output != "" {
-		name = c.Output
-	} else if name == "" {
-		name = m.name + ".log"
 	}
 	info, err := file.Stat()
 	if err == nil {
-		err = errors.Join(file.Close(), os.Rename(file.Name(), name))
+		err = file.CloseAtomicallyReplace()
 	}
 	if err != nil {
 		return &failure{exitNotWorking, err.Error()}
@@ -54,4 +48,17 @@ func (c *logsCommand) Run(s *session) error {
 	}
 	_, err = fmt.Fprintf(s.out, "%s: %d bytes\n", name, info.Size())
 	return err
+}
+
+// fetch writes the logs to a file that is to replace the file of the returned name.
+func (c *logsCommand) fetch(ctx context.Context, m *module) (file *renameio.PendingFile, path string, err error) {
+	err = m.client.Logs(ctx, func(name string) (io.Writer, error) {
+		path = cmp.Or(c.Output, name, m.name+".log")
+		file, err = renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(0o600))
+		if err != nil {
+			return nil, &failure{exitNotWorking, err.Error()}
+		}
+		return file, nil
+	})
+	return file, path, err
 }

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/google/renameio/v2"
 )
 
 // Names of the files in an identity's directory.
@@ -77,19 +79,16 @@ func replacePrivate(path string, content []byte) (err error) {
 		}
 	}()
 	directory := filepath.Dir(path)
-	file, err := os.CreateTemp(directory, "."+filepath.Base(path)+".*") // with mode 0600
+	// The temporary file stays beside the key: another directory may be readable to others.
+	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(directory), renameio.WithStaticPermissions(0o600))
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) // after the rename there is nothing to remove
-	_, err = file.Write(content)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err := errors.Join(err, file.Close()); err != nil {
+	defer file.Cleanup()
+	if _, err := file.Write(content); err != nil {
 		return err
 	}
-	if err := os.Rename(file.Name(), path); err != nil {
+	if err := file.CloseAtomicallyReplace(); err != nil {
 		return err
 	}
 	return syncDirectory(directory)
