@@ -141,35 +141,41 @@ func TestVariablesErrorsAndStatesAreWatched(t *testing.T) {
 	statusOf(t, agent, working)
 	statusOf(t, controller, working)
 	provided := s.satellite.port.module.Provides("evse_manager")
-	type pair struct {
+	watchers := []struct {
 		client *control.Client
 		id     string
+		events <-chan control.Event
+	}{{agent, agentID, watchAll(t, agent)}, {controller, controllerID, watchAll(t, controller)}}
+	for _, watcher := range watchers {
+		receive(t, watcher.events, "the state")
 	}
-	for _, watched := range []pair{{agent, agentID}, {controller, controllerID}} {
-		events := watchAll(t, watched.client)
-		receive(t, events, "the state")
-		if err := provided.Publish(t.Context(), "evse_id", "DE*TST*E1"); err != nil {
-			t.Fatal(err)
-		}
-		got := receive(t, events, "the variable")
-		if got.Interface != "evse_manager" || got.Variable != "evse_id" || string(got.Value) != `"DE*TST*E1"` || got.ModuleID != watched.id || got.Time.IsZero() {
+	if err := provided.Publish(t.Context(), "evse_id", "DE*TST*E1"); err != nil {
+		t.Fatal(err)
+	}
+	for _, watcher := range watchers {
+		got := receive(t, watcher.events, "the variable")
+		if got.Interface != "evse_manager" || got.Variable != "evse_id" || string(got.Value) != `"DE*TST*E1"` || got.ModuleID != watcher.id || got.Time.IsZero() {
 			t.Errorf("event %+v", got)
 		}
-		failure := everest.Error{Type: "evse_manager/Inoperative"}
-		if err := provided.Raise(t.Context(), failure); err != nil {
-			t.Fatal(err)
-		}
-		if event := receive(t, events, "the error"); event.Kind != control.KindRaised || !bytes.Contains(event.Error, []byte("evse_manager/Inoperative")) {
+	}
+	failure := everest.Error{Type: "evse_manager/Inoperative"}
+	if err := provided.Raise(t.Context(), failure); err != nil {
+		t.Fatal(err)
+	}
+	for _, watcher := range watchers {
+		if event := receive(t, watcher.events, "the error"); event.Kind != control.KindRaised || !bytes.Contains(event.Error, []byte("evse_manager/Inoperative")) {
 			t.Errorf("event %+v", event)
 		}
-		statusOf(t, watched.client, activeErrors(1))
-		if err := provided.Clear(t.Context(), failure.Type, ""); err != nil {
-			t.Fatal(err)
-		}
-		if event := receive(t, events, "the cleared error"); event.Kind != control.KindCleared {
+		statusOf(t, watcher.client, activeErrors(1))
+	}
+	if err := provided.Clear(t.Context(), failure.Type, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, watcher := range watchers {
+		if event := receive(t, watcher.events, "the cleared error"); event.Kind != control.KindCleared {
 			t.Errorf("event %+v", event)
 		}
-		statusOf(t, watched.client, activeErrors(0))
+		statusOf(t, watcher.client, activeErrors(0))
 	}
 }
 
