@@ -13,16 +13,13 @@ import (
 	"strings"
 )
 
-// module is the module whose programs these are; go run finds it from any folder of the checkout.
+// module is the path of this Go module.
 const module = "github.com/remotechargeport/remotechargeport"
 
-// program is a program that runs on a board.
-type program struct {
-	// folder below examples, and name of the program there.
-	folder, name string
-}
+// program is a program for boards: its folder below examples and the name of its file.
+type program struct{ folder, name string }
 
-// programs of boards. The other examples run on a developer's machine.
+// programs are all programs for boards. The other examples run on a developer's machine.
 var programs = []program{
 	{"agent", "SatelliteAgent"},
 	{"controller", "SatelliteController"},
@@ -31,7 +28,7 @@ var programs = []program{
 	{"satkeys", "satkeys"},
 }
 
-// target is a processor that boards have.
+// target is a processor of boards.
 type target struct {
 	name        string
 	environment []string
@@ -52,23 +49,17 @@ func targetNamed(name string) (target, bool) {
 	return target{}, false
 }
 
-// tags leave out what the boards' programs do not use: the codec's fast paths for every type, and the HTTP/2 that net/http
-// has for servers on the Internet.
+// tags exclude what the programs do not use: the codec's fast paths for every type, and the HTTP/2 of net/http.
 const tags = "codec.notfastpath,nethttpomithttp2"
 
-// linkerFlags strip what only debuggers read.
+// linkerFlags exclude what only debuggers read.
 const linkerFlags = "-s -w"
 
-// goBuild are the arguments of go that build a package.
-func goBuild(pkg, output string) []string {
-	return []string{"build", "-trimpath", "-tags", tags, "-ldflags", linkerFlags, "-o", output, pkg}
-}
-
-// built is one program for one target.
+// built is a program that was built for one target.
 type built struct {
 	program string
 	target  string
-	path    string // below the directory, with slashes
+	path    string // relative to the output directory, with slashes
 	size    int64
 }
 
@@ -85,7 +76,7 @@ func buildAll(ctx context.Context, directory string, wanted []target, errs io.Wr
 	for _, target := range wanted {
 		for _, program := range programs {
 			if _, err := os.Stat(filepath.Join(root, "examples", program.folder)); errors.Is(err, fs.ErrNotExist) {
-				fmt.Fprintf(errs, "dist: there is no examples/%s here\n", program.folder)
+				fmt.Fprintf(errs, "dist: skipped examples/%s, which this checkout lacks\n", program.folder)
 				continue
 			}
 			result := built{program: program.name, target: target.name, path: path.Join("linux-"+target.name, program.name)}
@@ -105,9 +96,9 @@ func buildAll(ctx context.Context, directory string, wanted []target, errs io.Wr
 }
 
 func build(ctx context.Context, root string, target target, program program, output string, errs io.Writer) error {
-	command := exec.CommandContext(ctx, "go", goBuild(module+"/examples/"+program.folder, output)...)
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", tags, "-ldflags", linkerFlags, "-o", output, module+"/examples/"+program.folder)
 	command.Dir = root
-	// Only what stands here decides about the bytes: GOFLAGS of the user does not.
+	// The user's GOFLAGS and processor variants must not change the bytes.
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=", "GOAMD64=v1", "GOARM64=v8.0")
 	command.Env = append(command.Env, target.environment...)
 	command.Stderr = errs
@@ -121,7 +112,7 @@ func moduleRoot(ctx context.Context) (string, error) {
 	output, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
 	root := strings.TrimSpace(string(output))
 	if err != nil || root == "" {
-		return "", fmt.Errorf("this is no checkout of %s: %w", module, err)
+		return "", fmt.Errorf("not in a checkout of %s: %w", module, err)
 	}
 	return root, nil
 }

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// native is the target of the machine that tests, which is built already as far as the test itself is.
+// native returns the target of this machine. Most of its packages are already compiled for the test itself.
 func native(t *testing.T) target {
 	t.Helper()
 	target, known := targetNamed(runtime.GOARCH)
@@ -23,7 +23,7 @@ func native(t *testing.T) target {
 	return target
 }
 
-// only limits what is built to one program: the others are built alike.
+// only limits dist to some programs, because all are built alike.
 func only(t *testing.T, names ...string) {
 	t.Helper()
 	all := programs
@@ -45,7 +45,7 @@ func TestSameSourcesSameBytes(t *testing.T) {
 	only(t, "SatelliteAgent")
 	first, second := t.TempDir(), t.TempDir()
 	table := dist(t, first, "-targets", target.name)
-	// What the user has set does not count.
+	// The user's settings must not change the bytes.
 	t.Setenv("GOFLAGS", "-tags=other")
 	t.Setenv("GOAMD64", "v2")
 	dist(t, second, "-targets", target.name)
@@ -68,7 +68,7 @@ func TestSameSourcesSameBytes(t *testing.T) {
 	path := filepath.Join(first, "linux-"+target.name, "SatelliteAgent")
 	size := fmt.Sprintf("%.2f", float64(fileSize(t, path))/(1<<20))
 	if lines := strings.Split(strings.TrimSpace(table), "\n"); len(lines) != 2 || !strings.HasPrefix(lines[1], "SatelliteAgent") || !strings.HasSuffix(lines[1], size) {
-		t.Errorf("the table has no size %s of the agent:\n%s", size, table)
+		t.Errorf("the table lacks the size %s of the agent:\n%s", size, table)
 	}
 	checkBoardProgram(t, path)
 
@@ -87,7 +87,7 @@ func fileSize(t *testing.T, path string) int64 {
 	return info.Size()
 }
 
-// checkBoardProgram looks for what a board has not, and for what it should not get.
+// checkBoardProgram checks that a program needs no dynamic linker and contains neither symbols nor the path of the checkout.
 func checkBoardProgram(t *testing.T, path string) {
 	t.Helper()
 	file, err := elf.Open(path)
@@ -112,7 +112,7 @@ func checkBoardProgram(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	if bytes.Contains(content, []byte(root)) {
-		t.Errorf("%s has the path of the checkout in it", path)
+		t.Errorf("%s contains the path of the checkout", path)
 	}
 }
 

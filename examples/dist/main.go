@@ -1,11 +1,10 @@
-// Command dist builds the programs of this module that run on boards, for the boards' processors: static, stripped,
-// without the paths of the machine that builds, and with the build tags of doc/deployment.md. The same sources give the
-// same bytes.
+// Command dist builds the programs for boards: static, stripped, without paths of the building machine, and with the build tags of
+// doc/deployment.md. Equal sources give equal bytes.
 //
 //	go run ./examples/dist -o dist
 //
-// makes dist/linux-amd64, dist/linux-arm64 and dist/linux-armv7, and dist/SHA256SUMS of everything in them, which
-// `sha256sum -c SHA256SUMS` checks. The version that the programs tell is that of the checkout.
+// writes dist/linux-amd64, dist/linux-arm64, dist/linux-armv7 and dist/SHA256SUMS for `sha256sum -c`. The programs have the version
+// of the checkout.
 package main
 
 import (
@@ -31,20 +30,21 @@ func main() {
 }
 
 func run(ctx context.Context, arguments []string, out, errs io.Writer) error {
-	flags := flagSet(errs)
+	flags := flag.NewFlagSet("dist", flag.ContinueOnError)
+	flags.SetOutput(errs)
 	directory := flags.String("o", "dist", "`directory` to build into")
 	chosen := flags.String("targets", "amd64,arm64,armv7", "processors to build for, separated by commas")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("%q is too much", flags.Arg(0))
+		return fmt.Errorf("unexpected argument %q; see -h", flags.Arg(0))
 	}
 	var wanted []target
 	for name := range strings.SplitSeq(*chosen, ",") {
 		target, known := targetNamed(name)
 		if !known {
-			return fmt.Errorf("there is no target %q: choose from amd64, arm64 and armv7", name)
+			return fmt.Errorf("unknown target %q: choose from amd64, arm64 and armv7", name)
 		}
 		wanted = append(wanted, target)
 	}
@@ -56,10 +56,4 @@ func run(ctx context.Context, arguments []string, out, errs io.Writer) error {
 		return err
 	}
 	return printSizes(out, built, wanted)
-}
-
-func flagSet(errs io.Writer) *flag.FlagSet {
-	flags := flag.NewFlagSet("dist", flag.ContinueOnError)
-	flags.SetOutput(errs)
-	return flags
 }

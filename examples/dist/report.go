@@ -12,7 +12,7 @@ import (
 	"text/tabwriter"
 )
 
-// writeSums writes what `sha256sum -c` reads.
+// writeSums writes SHA256SUMS in the format of `sha256sum -c`.
 func writeSums(directory string, all []built) error {
 	sorted := slices.SortedFunc(slices.Values(all), func(a, b built) int { return cmp.Compare(a.path, b.path) })
 	var text strings.Builder
@@ -39,7 +39,7 @@ func sumOf(path string) ([]byte, error) {
 	return hash.Sum(nil), nil
 }
 
-// printSizes prints a table in MiB, a line a program and a column a target.
+// printSizes prints a table of sizes in MiB, with a row for each program and a column for each target.
 func printSizes(out io.Writer, all []built, wanted []target) error {
 	sizes := map[[2]string]int64{}
 	var names []string

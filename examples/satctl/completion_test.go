@@ -99,6 +99,7 @@ end`,
 }
 
 func TestCompletionInShells(t *testing.T) {
+	t.Parallel()
 	program := filepath.Join(t.TempDir(), "satctl")
 	if output, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)

@@ -40,6 +40,7 @@ func inNamespace(t *testing.T) bool {
 }
 
 func TestDiscover(t *testing.T) {
+	t.Parallel()
 	if !inNamespace(t) {
 		return
 	}

@@ -18,9 +18,17 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-func TestStatusOfAStation(t *testing.T) {
+// TestStation runs satctl on a station that works.
+func TestStation(t *testing.T) {
 	s := startStation(t, nil)
 	s.waitHealthy(t)
+	t.Run("Status", func(t *testing.T) { testStatus(t, s) }) // first: the others change the status
+	t.Run("Ping", func(t *testing.T) { testPing(t, s) })
+	t.Run("Watch", func(t *testing.T) { testWatch(t, s) })
+	t.Run("Logs", func(t *testing.T) { testLogs(t, s) })
+}
+
+func testStatus(t *testing.T, s *station) {
 	table := s.satctl(t, "status").expect(t, exitWell)
 	for _, want := range []string{
 		`(?m)^MODULE +HEALTH +STATE +PEER +DIALECT +SECURITY +LATENCY +WAITING +EVENTS +COMMANDS +RESUMES +UP$`,
@@ -87,9 +95,7 @@ func TestStatusOfAStationThatDoesNotWork(t *testing.T) {
 	}
 }
 
-func TestPing(t *testing.T) {
-	s := startStation(t, nil)
-	s.waitHealthy(t)
+func testPing(t *testing.T, s *station) {
 	got := s.satctl(t, "ping", "-c", "3", "-i", "1ms").expect(t, exitWell).out
 	want := regexp.MustCompile(`^(connector_2 at 127\.0\.0\.1:\d+: seq=\d time=[0-9.]+m?s \(v2, link_ping\)\n){3}
 --- connector_2 ping statistics ---
@@ -123,9 +129,7 @@ func TestPingOfALegacyAgent(t *testing.T) {
 	}
 }
 
-func TestWatch(t *testing.T) {
-	s := startStation(t, nil)
-	s.waitHealthy(t)
+func testWatch(t *testing.T, s *station) {
 	// The state is the first event; what is published after it is seen.
 	first, rest := io.Pipe()
 	ended := make(chan int, 1)
@@ -197,9 +201,7 @@ func TestWatchShowsWhatIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestLogsOfAllBoards(t *testing.T) {
-	s := startStation(t, nil)
-	s.waitHealthy(t)
+func testLogs(t *testing.T, s *station) {
 	t.Chdir(t.TempDir())
 	got := s.satctl(t, "logs").expect(t, exitWell).out
 	name, _, _ := strings.Cut(got, ":")

@@ -76,6 +76,7 @@ func awaitLevels(t *testing.T, address, want string) {
 }
 
 func TestServeShowsADirectory(t *testing.T) {
+	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	directory := t.TempDir()
 	healthy := func(id string) control.Status {

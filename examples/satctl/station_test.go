@@ -101,11 +101,13 @@ func startStation(t *testing.T, keys map[string]any) *station {
 	s.port = everesttest.RunModule(t, satelliteBoard.Options("board"), func(m *everest.Module) { boardOf(t, m, "satellite") })
 	everesttest.RunModule(t, mainBoard.Options("board"), func(m *everest.Module) { boardOf(t, m, "main board") })
 	s.agent = everesttest.Run(t, "agent", satellite.NewAgent(satellite.AgentConfig{Everest: satelliteBoard.Options("remote_controller"), Logger: log}).Run)
+	// A controller that finds no agent tries again only after a second.
+	s.waitFor(t, "remote_controller", func(status *control.Status) bool { return status.Link.ListenAddress != "" })
 	s.controller = everesttest.Run(t, "controller", satellite.NewController(satellite.ControllerConfig{Everest: mainBoard.Options("connector_2"), Logger: log}).Run)
 	// The agent asks for a reset of its board when the controller leaves, and that one does not come.
 	t.Cleanup(func() {
-		s.agent.Stop()
 		s.controller.Stop()
+		s.agent.Stop()
 	})
 	everesttest.Run(t, "aggregator", aggregator.New(aggregator.Config{Everest: mainBoard.Options("aggregator"), Logger: log}).Run)
 	everesttest.WaitReady(t, satelliteBoard)

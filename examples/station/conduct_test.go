@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -11,13 +10,17 @@ import (
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
+	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
+	"github.com/remotechargeport/remotechargeport/handshake"
 )
 
 // fakeBoards are boards without processes: a test says what they report.
 type fakeBoards struct {
 	events chan Event
-	// heard are the orders and starts, in their order.
-	heard []string
+	// heard are the orders and starts, in their order; started is when boards were
+	// started.
+	heard   []string
+	started []time.Time
 	// onOrder and onStart answer by events.
 	onOrder func(board string, do Do) []Event
 	onStart func(board string) []Event
@@ -50,10 +53,21 @@ func (b fakeBoard) Kill() {
 
 func (f *fakeBoards) start(config BoardConfig) (boardProcess, error) {
 	f.heard = append(f.heard, "start "+config.Name)
+	f.started = append(f.started, time.Now())
 	if f.onStart != nil {
 		f.send(f.onStart(config.Name))
 	}
 	return fakeBoard{config.Name, f}, nil
+}
+
+// waits are the times between the restarts of a board. Main board and satellite
+// start at once.
+func (f *fakeBoards) waits() []time.Duration {
+	var waits []time.Duration
+	for i, started := range f.started[2:] {
+		waits = append(waits, started.Sub(f.started[i+1]))
+	}
+	return waits
 }
 
 func reportOf(board string, report Report) Event { return Event{Board: board, Report: &report} }
@@ -69,11 +83,11 @@ func conduct(t *testing.T, boards *fakeBoards, flags Flags) (summary string, err
 	t.Helper()
 	boards.events = make(chan Event)
 	flags.Satellites, flags.Speed = 1, 1
-	station := NewStation(flags, Boards(flags, []int{1}), 30*time.Second, boards.start, boards.events, &collectView{t: t})
+	to := &output{t: t}
+	station := NewStation(flags, Boards(flags, []int{1}), 30*time.Second, boards.start, boards.events, terminal.New(to, false))
 	err = station.Run(t.Context())
-	var output bytes.Buffer
-	station.Summary(&output)
-	return output.String(), err
+	station.Summary()
+	return to.text.String(), err
 }
 
 // goodBoards play a round in which one variable is sent, and arrives unless it is
@@ -176,14 +190,36 @@ func TestBoardThatNeverGetsReadyIsGivenUp(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "main does not become ready") || !strings.Contains(err.Error(), "no broker") {
 			t.Errorf("error %v", err)
 		}
-		starts := 0
-		for _, heard := range boards.heard {
-			if heard == "start main" {
-				starts++
-			}
+		want := []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond}
+		if waits := boards.waits(); !slices.Equal(waits, want) || len(waits) != maxStarts-1 {
+			t.Errorf("waits of %v between the starts, want %v", waits, want)
 		}
-		if starts != startLimit {
-			t.Errorf("%d starts, want %d", starts, startLimit)
+	})
+}
+
+// Once a board was ready, the wait before its next start is the first one again.
+func TestReadyBoardIsStartedAgainSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		boards, starts := goodBoards(false), 0
+		boards.onStart = func(board string) []Event {
+			if board == boardMain {
+				return ready(board)
+			}
+			ended := Event{Board: board, Ended: errors.New("exit status 1")}
+			switch starts++; starts {
+			case 1, 2:
+				return []Event{ended}
+			case 3:
+				return append(ready(board), ended)
+			}
+			return ready(board)
+		}
+		if _, err := conduct(t, boards, Flags{Once: true}); !errors.Is(err, errUnbalanced) {
+			t.Errorf("error %v, want that of a board that ended unasked", err)
+		}
+		want := []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 100 * time.Millisecond}
+		if waits := boards.waits(); !slices.Equal(waits, want) {
+			t.Errorf("waits of %v between the starts, want %v", waits, want)
 		}
 	})
 }
@@ -204,7 +240,8 @@ func TestRoundsFollowEachOtherUntilTheEnd(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), roundPause*5/2)
 		defer cancel()
 		flags := Flags{Satellites: 1, Speed: 1}
-		station := NewStation(flags, Boards(flags, []int{1}), time.Second, boards.start, boards.events, &collectView{t: t})
+		to := &output{t: t}
+		station := NewStation(flags, Boards(flags, []int{1}), time.Second, boards.start, boards.events, terminal.New(to, false))
 		if err := station.Run(ctx); err != nil {
 			t.Error(err)
 		}
@@ -223,8 +260,8 @@ func TestCommandAnsweredWhileTheLinkIsAway(t *testing.T) {
 		want   error
 	}{
 		"away":    {Status{State: "Resuming"}, nil},
-		"resumed": {Status{State: stateWorking, Resumes: 1}, nil},
-		"stands":  {Status{State: stateWorking}, errUnbalanced},
+		"resumed": {Status{State: handshake.Working.String(), Resumes: 1}, nil},
+		"stands":  {Status{State: handshake.Working.String()}, errUnbalanced},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

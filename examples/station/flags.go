@@ -13,9 +13,10 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
+	"github.com/remotechargeport/remotechargeport/examples/internal/scenario"
 )
 
-// maxSatellites is what the stand-ins' manifests allow.
+// maxSatellites is how many satellites the stand-ins' manifests allow.
 const maxSatellites = 64
 
 // Flags are what the user asked for.
@@ -32,19 +33,19 @@ type Flags struct {
 	Apart bool
 	// Flap is how often each link is cut, in real time; 0 for never.
 	Flap time.Duration
-	// Scenario plays OCPP's part in one of the station's common works; empty plays the recordings.
+	// Scenario is one of package scenario; empty plays the recordings.
 	Scenario string
 }
 
 // Kill is one board's sudden end.
 type Kill struct {
 	Board string
-	// At is time of the recording since the play began.
+	// At is when, in time of the recording since the play began.
 	At time.Duration
 }
 
-// ParseFlags reads the arguments without the program's name. Where they ask for
-// help it is written to help, and the error is flag.ErrHelp.
+// ParseFlags reads the arguments without the program's name. If they ask for help,
+// it writes that to help and returns flag.ErrHelp.
 func ParseFlags(args []string, help io.Writer) (Flags, error) {
 	var f Flags
 	set := flag.NewFlagSet("station", flag.ContinueOnError)
@@ -70,21 +71,21 @@ func ParseFlags(args []string, help io.Writer) (Flags, error) {
 	switch err := set.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		set.SetOutput(help)
-		fmt.Fprintln(help, "Runs a main board and satellite boards of a charging station until it is told to stop.")
+		fmt.Fprintln(help, "Runs the main board and the satellite boards of a charging station until it is interrupted.")
 		set.PrintDefaults()
 		return Flags{}, err
 	case err != nil:
-		return Flags{}, fmt.Errorf("%w; -help tells the options", err)
+		return Flags{}, fmt.Errorf("%w; see -help", err)
 	}
 	if set.NArg() > 0 {
-		return Flags{}, fmt.Errorf("unexpected argument %q", set.Arg(0))
+		return Flags{}, fmt.Errorf("unexpected argument %q; see -help", set.Arg(0))
 	}
 	return f, f.check()
 }
 
 func (f Flags) check() error {
 	switch f.Scenario {
-	case "", scenarioLogs, scenarioFirmware, scenarioReset:
+	case "", scenario.Logs, scenario.Firmware, scenario.Reset:
 	default:
 		return fmt.Errorf("-scenario %s: give logs, firmware or reset", f.Scenario)
 	}

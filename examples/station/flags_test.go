@@ -64,3 +64,13 @@ func TestParseFlagsSaysWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+func TestScenarioFlag(t *testing.T) {
+	if _, err := ParseFlags([]string{"-scenario", "tea"}, nil); err == nil || !strings.Contains(err.Error(), "logs, firmware or reset") {
+		t.Errorf("an unknown scenario: %v", err)
+	}
+	flags, err := ParseFlags([]string{"-scenario", "logs"}, nil)
+	if err != nil || flags.Scenario != "logs" {
+		t.Errorf("%+v %v", flags, err)
+	}
+}

@@ -8,7 +8,7 @@ import (
 
 func TestStationWithFlappingLinks(t *testing.T) {
 	t.Parallel()
-	summary, err := play(t, &collectView{t: t}, Flags{Satellites: 2, Speed: 8, Flap: 700 * time.Millisecond})
+	summary, err := play(t, Flags{Satellites: 2, Speed: 8, Flap: 700 * time.Millisecond}, nil)
 	checkPlayed(t, summary, err, 2)
 	if !strings.Contains(summary, "The links were cut ") || strings.Contains(summary, "resumed 0 times") {
 		t.Error("the summary does not tell of cuts and resumes")
@@ -22,9 +22,9 @@ func TestStationWithFlappingLinks(t *testing.T) {
 
 func TestKilledBoardBehindAFlappingLink(t *testing.T) {
 	t.Parallel()
-	summary, err := play(t, &collectView{t: t}, Flags{
+	summary, err := play(t, Flags{
 		Satellites: 1, Speed: 8, Flap: 700 * time.Millisecond, Kill: []Kill{{Board: "satellite1", At: 6 * time.Second}},
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

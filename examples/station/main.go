@@ -1,3 +1,31 @@
+// Command station is a whole charging station on one machine: a main board and
+// one or more satellite boards, each an operating system process of its own
+// with its own broker, EVerest manager and modules. The modules SatelliteController
+// and SatelliteAgent of this repository join them.
+//
+//	go run ./examples/station
+//	go run ./examples/station -satellites 3 -speed 20 -once
+//	go run ./examples/station -kill satellite1@5s
+//	go run ./examples/station -flap 5s -once
+//
+// A satellite's charge port replays a charging session and then a series of
+// errors, both recorded from a real EvseManager, and answers commands. The main
+// board plays Auth, the energy manager and OCPP. Each board reports what it sends
+// and receives, and a ledger compares both sides. With -once everything is played
+// once, and the exit status is 0 only if the ledger balances.
+//
+// The process that was started holds no EVerest. It starts itself once more for
+// each board, as systemd would start EVerest there:
+//
+//	main.go        the two ways in: the station, or one board of it
+//	layout.go      which boards there are, and what each is told
+//	board.go       one board's process
+//	main_board.go, satellite_board.go, link.go    the modules of a board
+//	process.go, report.go    what passes between the station and a board
+//	station.go, round.go, summary.go    starts the boards, lets them play, shows the result
+//
+// The modules around the link are stand-ins from examples/internal/standin.
+// doc/station.md explains the options and the output.
 package main
 
 import (
@@ -5,7 +33,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -14,16 +41,23 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/examples/internal/board"
 	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
+	"github.com/remotechargeport/remotechargeport/examples/internal/scenario"
+	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
 )
 
 // errorPrefix precedes the error that a process ends with, also in the boards'
 // logs.
 const errorPrefix = "station: "
 
-// boardArgument as first argument makes the process a board; its name follows, for
-// those who list processes. The station itself uses it.
-const boardArgument = "-board"
+// These first arguments make the process a part of a station: a board, or one
+// module of the link. A name follows, for readers of the list of processes.
+const (
+	boardArgument = "-board"
+	linkArgument  = "-link"
+)
 
 func main() { os.Exit(status(os.Args[1:])) }
 
@@ -39,11 +73,11 @@ func status(arguments []string) int {
 
 func run(arguments []string) error {
 	if len(arguments) > 0 {
-		switch arguments[0] {
-		case boardArgument:
-			return RunBoard(context.Background(), os.Stdin, os.Stdout, os.Stderr)
-		case linkArgument:
-			return RunLink(context.Background(), os.Stdin, os.Stdout, os.Stderr)
+		part := map[string]partFunc{boardArgument: runBoard, linkArgument: runLink}[arguments[0]]
+		if part != nil {
+			// A terminal's Ctrl-C reaches every process. The station ends its parts in order.
+			signal.Ignore(os.Interrupt)
+			return part(context.Background(), os.Stdin, os.Stdout, os.Stderr)
 		}
 	}
 	flags, err := ParseFlags(arguments, os.Stdout)
@@ -52,16 +86,19 @@ func run(arguments []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	screen := terminal.New(os.Stdout, !flags.Plain && terminal.IsTerminal(os.Stdout))
 	if flags.Scenario != "" {
-		return runScenario(ctx, flags, newScenarioView(os.Stdout, !flags.Plain && isTerminal(os.Stdout)))
+		return scenario.Run(ctx, scenario.Config{
+			Name: flags.Scenario, Satellites: flags.Satellites, Log: os.Stderr, LogLevel: flags.LogLevel, Screen: screen,
+		})
 	}
-	return runStation(ctx, flags, NewView(os.Stdout, flags.Plain), os.Stdout)
+	return runStation(ctx, flags, screen)
 }
 
 // runStation runs all boards as processes until the context ends, or with -once
-// until everything was played. The summary goes to output.
-func runStation(ctx context.Context, flags Flags, view View, output io.Writer) error {
-	play, err := recordedPlay()
+// until everything was played.
+func runStation(ctx context.Context, flags Flags, screen *terminal.Screen) error {
+	play, err := recording.Whole()
 	if err != nil {
 		return err
 	}
@@ -70,68 +107,53 @@ func runStation(ctx context.Context, flags Flags, view View, output io.Writer) e
 			return fmt.Errorf("-kill %s@%v: the recordings last %v; give a time before their end", kill.Board, kill.At, play.Length)
 		}
 	}
-	ports, err := FreePorts(flags.Satellites)
+	ports, err := board.FreePorts(flags.Satellites)
 	if err != nil {
 		return err
 	}
-	layout := Boards(flags, ports)
-	var flapping *forwarder.Flapping
+	boards := Boards(flags, ports)
+	events := make(chan Event)
+	processes := Processes{events: events}
+	station := NewStation(flags, boards, play.Length, processes.Start, events, screen)
 	if flags.Flap > 0 {
-		links, err := forward(ports)
-		defer closeAll(links)
+		flapping, stop, err := flap(flags.Flap, &boards[0])
 		if err != nil {
 			return err
 		}
-		flapping = flap(flags.Flap, links, &layout[0])
-	}
-	events := make(chan Event)
-	processes := NewProcesses(events)
-	start := func(board BoardConfig) (boardProcess, error) { return processes.Start(board) }
-	station := NewStation(flags, layout, play.Length, start, events, view)
-	station.flapping = flapping
-	var running sync.WaitGroup
-	cutting, stop := context.WithCancel(ctx)
-	if flapping != nil {
-		running.Go(func() { flapping.Run(cutting) })
+		defer stop()
+		station.flapping = flapping
 	}
 	err = station.Run(ctx)
-	stop()
-	running.Wait()
-	processes.Close()
-	station.Summary(output)
+	processes.running.Wait()
+	station.Summary()
 	return err
 }
 
-// forward puts a forwarder in front of every agent. It returns those it has made
-// also with an error.
-func forward(agents []int) ([]*forwarder.Forwarder, error) {
-	var links []*forwarder.Forwarder
-	for _, port := range agents {
-		link, err := forwarder.Listen(net.JoinHostPort(agentAddress, strconv.Itoa(port)))
-		if err != nil {
-			return links, err
+// flap puts a forwarder in front of every agent that the main board connects to,
+// and cuts the forwarders in turns until stop.
+func flap(interval time.Duration, main *BoardConfig) (flapping *forwarder.Flapping, stop func(), err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	var links []forwarder.Link
+	var closing []func()
+	stop = func() {
+		cancel()
+		running.Wait()
+		for _, end := range closing {
+			end()
 		}
-		links = append(links, link)
 	}
-	return links, nil
-}
-
-func closeAll(links []*forwarder.Forwarder) {
-	for _, link := range links {
-		link.Close()
+	for i, port := range main.Ports {
+		link, err := forwarder.Listen(net.JoinHostPort(board.Address, strconv.Itoa(port)))
+		if err != nil {
+			stop()
+			return nil, nil, err
+		}
+		links, closing = append(links, link), append(closing, link.Close)
+		main.Ports[i] = link.Port()
 	}
-}
-
-// flap lets the main board's controllers connect over the links, and returns what
-// cuts those.
-func flap(interval time.Duration, links []*forwarder.Forwarder, main *BoardConfig) *forwarder.Flapping {
-	var cut []forwarder.Link
-	main.Ports = nil
-	for _, link := range links {
-		cut = append(cut, link)
-		main.Ports = append(main.Ports, link.Port())
-	}
-	flapping := forwarder.NewFlapping(interval, cut...)
+	flapping = forwarder.NewFlapping(interval, links...)
 	main.LinkTimeout = flapping.LinkTimeout()
-	return flapping
+	running.Go(func() { flapping.Run(ctx) })
+	return flapping, stop, nil
 }

@@ -2,13 +2,12 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"sync"
 )
 
@@ -21,69 +20,54 @@ type Event struct {
 	Ended  error // never nil at the end
 }
 
-// Processes starts boards as processes of this same program, and hands on what
-// they say. They end with this process, whatever ends it.
+// errStopped is the end of a board that the station stopped.
+var errStopped = errors.New("exit status 0")
+
+// Processes starts boards as processes of this same program, and delivers their
+// reports, lines and ends as events. A board ends with its orders, and so with
+// this process, whatever ends it.
 type Processes struct {
 	events  chan<- Event
-	starts  chan func()
 	running sync.WaitGroup
-	starter sync.WaitGroup
-}
-
-// NewProcesses delivers to events. Close waits for every process, so somebody
-// has to take events until Close has returned.
-func NewProcesses(events chan<- Event) *Processes {
-	p := &Processes{events: events, starts: make(chan func())}
-	p.starter.Go(func() {
-		// The kernel ends a child when the thread that started it ends, not the
-		// process; so all are started by one thread that is kept.
-		runtime.LockOSThread()
-		for start := range p.starts {
-			start()
-		}
-	})
-	return p
 }
 
 // Process is one board's process.
 type Process struct {
 	command *exec.Cmd
-	mu      sync.Mutex
 	orders  io.WriteCloser
 }
 
-// Start starts a board's process and tells it what it is.
-func (p *Processes) Start(board BoardConfig) (*Process, error) {
-	program, err := os.Executable()
+// Start starts a board's process and sends it its configuration.
+func (p *Processes) Start(board BoardConfig) (boardProcess, error) {
+	process, reports, lines, err := start(board)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", board.Name, err)
 	}
-	command := exec.Command(program, boardArgument, board.Name)
-	endWithParent(command)
-	orders, err := command.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	reports, err := command.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	lines, err := command.StderrPipe()
-	if err != nil {
-		return nil, err
-	}
-	started := make(chan error)
-	p.starts <- func() { started <- command.Start() }
-	if err := <-started; err != nil {
-		return nil, fmt.Errorf("cannot start %s: %w", board.Name, err)
-	}
-	process := &Process{command: command, orders: orders}
 	p.running.Go(func() { p.follow(board.Name, process, reports, lines) })
 	process.Order(Order{Board: &board})
 	return process, nil
 }
 
-// follow hands on what a process says until it has ended.
+func start(board BoardConfig) (process *Process, reports, lines io.Reader, err error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	command := exec.Command(program, boardArgument, board.Name)
+	orders, err := command.StdinPipe()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if reports, err = command.StdoutPipe(); err != nil {
+		return nil, nil, nil, err
+	}
+	if lines, err = command.StderrPipe(); err != nil {
+		return nil, nil, nil, err
+	}
+	return &Process{command: command, orders: orders}, reports, lines, command.Start()
+}
+
+// follow delivers the events of a process until it has ended.
 func (p *Processes) follow(board string, process *Process, reports, lines io.Reader) {
 	var reading sync.WaitGroup
 	reading.Go(func() {
@@ -108,61 +92,22 @@ func (p *Processes) follow(board string, process *Process, reports, lines io.Rea
 	p.events <- Event{Board: board, Ended: err}
 }
 
-// errStopped is the end of a board that was told to stop.
-var errStopped = fmt.Errorf("exit status 0")
-
 func scanLines(from io.Reader, line func([]byte)) {
 	scanner := bufio.NewScanner(from)
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
 		line(scanner.Bytes())
 	}
-	// The process must be able to go on writing whatever it wrote.
+	// The process must not block on output that the scanner does not take.
 	_, _ = io.Copy(io.Discard, from)
 }
 
-// Order tells the board something. A board that has ended does not hear it; its
-// end is an event of its own.
-func (p *Process) Order(order Order) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_ = json.NewEncoder(p.orders).Encode(order)
-}
+// Order sends the board an order. A board that has ended does not get it; its end
+// is an event of its own.
+func (p *Process) Order(order Order) { _ = json.NewEncoder(p.orders).Encode(order) }
 
 // Stop lets the board end in order.
-func (p *Process) Stop() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_ = p.orders.Close()
-}
+func (p *Process) Stop() { _ = p.orders.Close() }
 
 // Kill ends the board at once.
 func (p *Process) Kill() { _ = p.command.Process.Kill() }
-
-// Close waits until every process has ended. Stop or kill them first.
-func (p *Processes) Close() {
-	p.running.Wait()
-	close(p.starts)
-	p.starter.Wait()
-}
-
-// orders reads what the station says, until it says no more or is gone.
-func orders(ctx context.Context, from io.Reader) <-chan Order {
-	out := make(chan Order)
-	go func() {
-		defer close(out)
-		decoder := json.NewDecoder(from)
-		for {
-			var order Order
-			if decoder.Decode(&order) != nil {
-				return
-			}
-			select {
-			case out <- order:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return out
-}

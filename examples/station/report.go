@@ -3,30 +3,29 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
+	"github.com/remotechargeport/remotechargeport/handshake"
 )
 
 // A Report is one line that a board writes to the station.
 type Report struct {
 	Kind Kind `json:"kind"`
+	// Process is the id of the process that reports.
+	Process int `json:"process"`
 	// Satellite is the number of the charge port that the report is about, from 1;
 	// 0 where it concerns them all.
 	Satellite int `json:"satellite,omitempty"`
-	// Name is the module of a status, or the sort of process of a cost.
-	Name string `json:"name,omitempty"`
-	// Label is what a reader is shown.
-	Label string `json:"label,omitempty"`
-	// Entry is for the ledger.
-	Entry *ledger.Entry `json:"entry,omitempty"`
-	// Cost is what the process has used.
-	Cost   *Cost   `json:"cost,omitempty"`
-	Status *Status `json:"status,omitempty"`
+	// Text describes a problem.
+	Text   string        `json:"text,omitempty"`
+	Status *Status       `json:"status,omitempty"`
+	Entry  *ledger.Entry `json:"entry,omitempty"`
 }
 
-// Kind says what a report is about.
+// Kind is the subject of a report.
 type Kind string
 
 // What boards report.
@@ -35,21 +34,29 @@ const (
 	KindPlayed   Kind = "played"   // the satellite has played everything
 	KindFinished Kind = "finished" // the main board has stopped calling
 	KindStatus   Kind = "status"   // the link as one of its modules sees it
-	KindProblem  Kind = "problem"  // the label says what went wrong
-	KindCost     Kind = "cost"     // what a process has used; the label says until when
+	KindProblem  Kind = "problem"  // the text says what went wrong
 	KindEntry    Kind = "entry"    // an entry for the ledger
 )
 
-// Status is what a module of the link says about itself.
+// Status is the status of the link as one of its modules sees it.
 type Status struct {
 	// State of the handshake, in the module's own words.
 	State string `json:"state"`
 	// Journal is the number of events that wait on the satellite.
 	Journal int `json:"journal"`
-	// Dialect is what the link speaks, Resumes how often it went on after it was
-	// lost.
+	// Dialect is "v2" or "legacy".
 	Dialect string `json:"dialect,omitempty"`
+	// Resumes is how often the link was resumed.
 	Resumes uint64 `json:"resumes,omitempty"`
+}
+
+// working reports whether the link is as it should be.
+func (s Status) working() bool { return s.State == handshake.Working.String() }
+
+// wasAway reports whether the link was away at this status, or since the one
+// before.
+func (s Status) wasAway(before Status) bool {
+	return s.State == handshake.Resuming.String() || s.Resumes > before.Resumes
 }
 
 // An Order is one line that the station writes to a board.
@@ -69,7 +76,7 @@ const (
 	DoFinish Do = "finish" // main board: stop calling
 )
 
-// Reporter writes reports. It is safe for concurrent use; a report is written
+// Reporter writes reports. It is safe for concurrent use. A report is written
 // before the method returns, so that a killed board has reported whatever it did.
 type Reporter struct {
 	mu      sync.Mutex
@@ -79,18 +86,17 @@ type Reporter struct {
 // NewReporter writes to w.
 func NewReporter(w io.Writer) *Reporter { return &Reporter{encoder: json.NewEncoder(w)} }
 
-// Report writes one report with the present time. A failure means that the
-// station is gone; the board learns it from the end of its orders.
-func (r *Reporter) Report(report Report) { r.write(report) }
-
-func (r *Reporter) write(report Report) {
+// Report writes one report. A failure means that the station is gone; the board
+// learns that from the end of its orders.
+func (r *Reporter) Report(report Report) {
+	report.Process = os.Getpid()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_ = r.encoder.Encode(report)
 }
 
-// Record reports an entry for the ledger.
+// Record reports an entry for the ledger, with the present time.
 func (r *Reporter) Record(entry ledger.Entry) {
 	entry.At = time.Now().UnixNano()
-	r.write(Report{Kind: KindEntry, Entry: &entry})
+	r.Report(Report{Kind: KindEntry, Satellite: entry.Satellite, Entry: &entry})
 }

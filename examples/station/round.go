@@ -5,6 +5,17 @@ import (
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
+	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
+)
+
+const (
+	// settleLimit is how long nothing may happen at the end of a round before what
+	// has not arrived counts as missing.
+	settleLimit = 10 * time.Second
+	// roundSlack is how long a round may take beyond its recorded length.
+	roundSlack = 60 * time.Second
+	// roundPause separates one round from the next.
+	roundPause = time.Second
 )
 
 // round is one play of the recordings on all satellites at once.
@@ -13,14 +24,14 @@ type round struct {
 	phase  phase
 	ledger *ledger.Ledger
 	played map[int]bool // satellites that have played everything
-	// lastReport is when something was last said about the traffic.
-	lastReport time.Time
-	// broken says that a board ended in it, killed or by itself: every board that
-	// restarts from then on does so because of it.
+	// lastTraffic is when a board last reported traffic.
+	lastTraffic time.Time
+	// broken is set when a board ended in the round: every board that restarts from
+	// then on does so because of it.
 	broken bool
 }
 
-// phase is how far a round is.
+// phase is the progress of a round.
 type phase string
 
 const (
@@ -36,10 +47,12 @@ func (s *Station) beginRound() {
 	if s.round.phase == phasePlaying || len(s.notReady()) > 0 {
 		return
 	}
-	s.closeInterrupted()
+	if s.round.ledger != nil {
+		s.closeLedger(true)
+	}
 	s.round = round{number: s.round.number + 1, phase: phasePlaying, ledger: ledger.New(), played: map[int]bool{}}
 	number := s.round.number
-	s.agenda.add(time.Now().Add(scale(s.length, s.flags.Speed)+roundSlack), func() {
+	s.agenda.add(time.Now().Add(recording.Scale(s.length, s.flags.Speed)+roundSlack), func() {
 		if s.round.number == number && (s.round.phase == phasePlaying || s.round.phase == phaseFinishing) {
 			s.problem(fmt.Sprintf("%v after the recorded time the boards are still %s", roundSlack, s.round.phase))
 			s.endRound()
@@ -50,23 +63,23 @@ func (s *Station) beginRound() {
 	for _, board := range s.boards {
 		board.process.Order(Order{Do: DoPlay})
 	}
-	s.view.Line("both sides of every satellite have met: the session begins")
+	s.screen.Printf("both sides of every satellite have met: the session begins")
 }
 
-// planKills plans what -kill asks for, in the first round.
+// planKills plans the kills of -kill, in the first round.
 func (s *Station) planKills() {
 	if s.planned {
 		return
 	}
 	s.planned = true
 	for _, kill := range s.flags.Kill {
-		s.agenda.add(time.Now().Add(scale(kill.At, s.flags.Speed)), func() {
+		s.agenda.add(time.Now().Add(recording.Scale(kill.At, s.flags.Speed)), func() {
 			board := s.board(kill.Board)
 			if board.process == nil {
-				s.view.Line(fmt.Sprintf("%s is down already and cannot be killed", kill.Board))
+				s.screen.Printf("%s is down already and cannot be killed", kill.Board)
 				return
 			}
-			s.view.Line(fmt.Sprintf("killing %s", kill.Board))
+			s.screen.Printf("killing %s", kill.Board)
 			s.round.broken = true
 			board.process.Kill()
 		})
@@ -78,36 +91,38 @@ func (s *Station) takeTraffic(board *boardState, report Report) {
 	if s.round.ledger == nil {
 		return
 	}
-	s.round.lastReport = time.Now()
-	switch {
-	case report.Kind == KindEntry:
+	switch report.Kind {
+	case KindEntry:
 		s.round.ledger.Add(*report.Entry)
-	case report.Kind == KindStatus:
-		// Without -flap a link can be away, too: a busy machine may keep it waiting for longer than its timeout.
-		if linkWasAway(board.links[report.Satellite], *report.Status) {
+		s.round.lastTraffic = time.Now()
+	case KindStatus:
+		// A link can be away without -flap too: a busy machine may keep it waiting for longer than its timeout.
+		if report.Status.wasAway(board.links[report.Satellite]) {
 			s.round.ledger.LinkAway(report.Satellite)
 		}
-	case report.Kind == KindPlayed && s.round.phase == phasePlaying:
+	case KindPlayed:
 		s.round.played[board.config.Satellite] = true
-		if len(s.round.played) == s.flags.Satellites {
+		if s.round.phase == phasePlaying && len(s.round.played) == s.flags.Satellites {
 			s.round.phase = phaseFinishing
 			s.board(boardMain).process.Order(Order{Do: DoFinish})
 		}
-	case report.Kind == KindFinished && s.round.phase == phaseFinishing:
-		s.round.phase = phaseSettling
-		s.awaitSettled(s.round.number)
+	case KindFinished:
+		if s.round.phase == phaseFinishing {
+			s.round.phase, s.round.lastTraffic = phaseSettling, time.Now()
+			s.awaitSettled(s.round.number)
+		}
 	}
 	if s.round.phase == phaseSettling && s.round.ledger.Balanced() {
 		s.endRound()
 	}
 }
 
-// awaitSettled ends a round when nothing has been reported for settleLimit.
+// awaitSettled ends a round when no traffic has been reported for settleLimit.
 func (s *Station) awaitSettled(number int) {
-	s.agenda.add(s.round.lastReport.Add(settleLimit), func() {
+	s.agenda.add(s.round.lastTraffic.Add(settleLimit), func() {
 		switch {
 		case s.round.number != number || s.round.phase != phaseSettling:
-		case time.Since(s.round.lastReport) < settleLimit:
+		case time.Since(s.round.lastTraffic) < settleLimit:
 			s.awaitSettled(number)
 		default:
 			s.endRound()
@@ -115,7 +130,7 @@ func (s *Station) awaitSettled(number int) {
 	})
 }
 
-// endRound draws the line under a round that was played to its end.
+// endRound closes a round that was played to its end.
 func (s *Station) endRound() {
 	s.closeLedger(false)
 	s.round.phase = phaseEnded
@@ -135,25 +150,17 @@ func (s *Station) endRound() {
 	}
 }
 
-// interruptRound is the end of a board: the boards have to meet again. The ledger
-// stays open, because those that still run report what they do until they end.
+// interruptRound lets the boards meet again after one has ended. The ledger stays
+// open, because the boards that still run report until they end.
 func (s *Station) interruptRound() {
-	switch s.round.phase {
-	case phasePlaying, phaseFinishing, phaseSettling, phaseEnded:
+	if s.round.phase != phaseWaiting {
 		s.round.phase = phaseWaiting
 		s.expectReady()
 	}
 }
 
-// closeInterrupted draws the line under a round that was broken off.
-func (s *Station) closeInterrupted() {
-	if s.round.ledger != nil {
-		s.closeLedger(true)
-	}
-}
-
-// closeLedger adds a round's counts to the totals. Where the round was broken
-// off, what is missing was lost with the boards that ended.
+// closeLedger adds a round's counts to the totals. In a round that was broken off,
+// what is missing was lost with the boards that ended.
 func (s *Station) closeLedger(brokenOff bool) {
 	for _, problem := range s.round.ledger.Settle(brokenOff) {
 		s.problem(problem)
@@ -161,8 +168,8 @@ func (s *Station) closeLedger(brokenOff bool) {
 	s.countCurrent()
 }
 
-// countCurrent adds the round's counts to the totals. Of a round that the user
-// broke off nothing is missing: its messages may be on their way.
+// countCurrent adds the counts of the current round to the totals. In a round that
+// the user broke off nothing is missing: its messages may be on their way.
 func (s *Station) countCurrent() {
 	if s.round.ledger == nil {
 		return

@@ -4,41 +4,45 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
+	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
+	"github.com/remotechargeport/remotechargeport/examples/internal/usage"
 )
 
 const (
 	// readyLimit is how long -once waits until all boards have met. An agent that
 	// notices nothing waits 60 s before it gives its controller up.
 	readyLimit = 90 * time.Second
-	// settleLimit is how long nothing may happen at the end until what has not
-	// arrived counts as missing.
-	settleLimit = 10 * time.Second
-	// roundSlack is what a round may take beyond its recorded length.
-	roundSlack = 60 * time.Second
-	// roundPause separates one round from the next.
-	roundPause = time.Second
-	// maxProblems is how many are remembered for the summary.
+	// maxProblems is how many problems are kept for the summary, so that a station
+	// in trouble can run for days.
 	maxProblems = 1000
-	// stopLimit is how long boards have to end in order.
+	// stopLimit is how long boards have to end in order before they are killed.
 	stopLimit = 5 * time.Second
+
+	// backoffFirst is the wait before a board is started again, as systemd would do
+	// it; it doubles up to maxBackoff with each start that fails.
+	backoffFirst = 100 * time.Millisecond
+	maxBackoff   = 5 * time.Second
+	// maxStarts is how often a board may end before it is ready, one time after the
+	// other, before the station gives up.
+	maxStarts = 5
 )
 
-// errPlayed is the end of -once where nothing is missing.
-var errPlayed = errors.New("played")
-
-// errInterrupted is the end that the user asked for: with -once it comes before
-// it is known whether everything arrives.
-var errInterrupted = errors.New("interrupted before everything was played")
-
-// errUnbalanced is the end of -once where something is missing. The summary says
-// what.
-var errUnbalanced = errors.New("not everything arrived as it was sent")
+var (
+	// errPlayed is the end of -once where nothing is missing.
+	errPlayed = errors.New("played")
+	// errInterrupted is the end that the user asked for: with -once it comes before
+	// it is known whether everything arrives.
+	errInterrupted = errors.New("interrupted before everything was played")
+	// errUnbalanced is the end of -once where something is missing. The summary has
+	// the details.
+	errUnbalanced = errors.New("not everything arrived as it was sent")
+)
 
 // boardProcess is a board's process as the station sees it.
 type boardProcess interface {
@@ -50,51 +54,52 @@ type boardProcess interface {
 // Station starts the boards, restarts those that end, lets them play rounds, and
 // keeps the ledger. All of it happens in Run's goroutine.
 type Station struct {
-	flags  Flags
-	length time.Duration // of a round, recorded
-	start  func(BoardConfig) (boardProcess, error)
-	events <-chan Event
-	view   View
-	began  time.Time
+	flags    Flags
+	length   time.Duration // of a round, recorded
+	start    func(BoardConfig) (boardProcess, error)
+	events   <-chan Event
+	screen   *terminal.Screen
+	flapping *forwarder.Flapping // cuts the links, nil without -flap
+	began    time.Time
+	shown    time.Time // when lines last showed the state
 
 	boards  []*boardState
 	round   round
-	rounds  int // rounds played to their end
+	rounds  int // played to their end
 	totals  map[int]*ledger.Totals
+	costs   usage.Meter
 	agenda  agenda
 	stop    error // why Run ends, nil while it does not
 	planned bool  // -kill is on the agenda
 	relayed bool  // the first variable has been relayed
-	// flapping cuts the links, nil without -flap.
-	flapping *forwarder.Flapping
-	costs    costs
 	// problems are of all rounds, for the summary.
 	problems []string
 }
 
-// boardState is what the station knows about one board.
+// boardState is the state of one board.
 type boardState struct {
 	config   BoardConfig
 	process  boardProcess // nil while none runs
 	ready    bool
 	restarts int
-	backoff  Backoff
-	// lastWords are the error that the board's process ended with.
+	// failures counts the ends since the board was last ready.
+	failures int
+	// lastWords is the error that the board's process ended with.
 	lastWords string
 	// links are the states of the board's link modules, by satellite.
 	links map[int]Status
 	// resumed counts the resumes of links of processes that have ended.
 	resumed uint64
-	// lastVariable arrived on the main board from this satellite.
+	// lastVariable is when a variable of this satellite last arrived on the main board.
 	lastVariable time.Time
 }
 
 // NewStation prepares a station. The events are those of the processes that
 // start starts.
-func NewStation(flags Flags, boards []BoardConfig, length time.Duration, start func(BoardConfig) (boardProcess, error), events <-chan Event, view View) *Station {
+func NewStation(flags Flags, boards []BoardConfig, length time.Duration, start func(BoardConfig) (boardProcess, error), events <-chan Event, screen *terminal.Screen) *Station {
 	s := &Station{
-		flags: flags, length: length, start: start, events: events, view: view,
-		began: time.Now(), totals: map[int]*ledger.Totals{}, round: round{phase: phaseWaiting},
+		flags: flags, length: length, start: start, events: events, screen: screen,
+		began: time.Now(), shown: time.Now(), totals: map[int]*ledger.Totals{}, round: round{phase: phaseWaiting},
 	}
 	for _, config := range boards {
 		s.boards = append(s.boards, &boardState{config: config, links: map[int]Status{}})
@@ -131,14 +136,15 @@ func (s *Station) Run(ctx context.Context) error {
 		case event := <-s.events:
 			s.take(event)
 		case <-redraw.C:
-			s.view.Update(s.snapshot())
+			s.show()
 		case <-timer.C:
 		}
 	}
 	s.countCurrent()
-	s.view.Update(s.snapshot())
+	s.show()
+	s.screen.Settle()
+	s.costs.Measure()
 	s.stopBoards()
-	s.view.Close()
 	if errors.Is(s.stop, errPlayed) || errors.Is(s.stop, errInterrupted) && !s.flags.Once {
 		return nil
 	}
@@ -154,7 +160,7 @@ func (s *Station) startBoard(board *boardState) {
 	board.process = process
 }
 
-// take is what happens when a board says something or ends.
+// take handles what a board reports, and its end.
 func (s *Station) take(event Event) {
 	board := s.board(event.Board)
 	switch {
@@ -166,7 +172,7 @@ func (s *Station) take(event Event) {
 		if words, ok := strings.CutPrefix(event.Line, errorPrefix); ok {
 			board.lastWords = words
 		}
-		s.view.Line(event.Board + ": " + event.Line)
+		s.screen.Printf("%s: %s", event.Board, event.Line)
 	}
 }
 
@@ -182,24 +188,24 @@ func (s *Station) board(name string) *boardState {
 func (s *Station) takeReport(board *boardState, report Report) {
 	switch report.Kind {
 	case KindReady:
-		board.ready = true
-		board.backoff.Ready()
-		s.view.Line(fmt.Sprintf("%s is ready", board.config.Name))
+		board.ready, board.failures = true, 0
+		s.costs.Ready(costSort(board.config, false), report.Process)
+		s.screen.Printf("%s is ready", board.config.Name)
 		s.beginRound()
 		return
 	case KindStatus:
-		s.takeTraffic(board, report)
-		board.links[report.Satellite] = *report.Status
-		return
-	case KindCost:
-		s.costs.add(report)
-		return
+		if s.flags.Apart && report.Status.working() {
+			s.costs.Ready(costSort(board.config, true), report.Process)
+		}
 	case KindEntry:
 		s.noteArrival(*report.Entry)
 	case KindProblem:
-		s.problem(board.config.Name + ": " + report.Label)
+		s.problem(board.config.Name + ": " + report.Text)
 	}
 	s.takeTraffic(board, report)
+	if report.Kind == KindStatus {
+		board.links[report.Satellite] = *report.Status
+	}
 }
 
 // noteArrival notes when a satellite's variable has arrived on the main board.
@@ -212,19 +218,15 @@ func (s *Station) noteArrival(entry ledger.Entry) {
 	}
 	if !s.relayed {
 		s.relayed = true
-		s.view.Line(fmt.Sprintf("the first variable was relayed %.2f s after the start", time.Since(s.began).Seconds()))
+		s.screen.Printf("the first variable was relayed %.2f s after the start", time.Since(s.began).Seconds())
 	}
 }
-
-// resumesOf counts how often a satellite's link went on, also in processes of its
-// board that have ended since.
-func (b *boardState) resumesOf(satellite int) uint64 { return b.resumed + b.links[satellite].Resumes }
 
 // boardEnded restarts a board as systemd would.
 func (s *Station) boardEnded(board *boardState, ended error) {
 	wasReady := board.ready
 	board.process, board.ready = nil, false
-	board.resumed = board.resumesOf(board.config.Satellite)
+	board.resumed = board.resumes()
 	clear(board.links)
 	text := fmt.Sprintf("%s ended: %v", board.config.Name, ended)
 	if board.lastWords != "" {
@@ -233,32 +235,35 @@ func (s *Station) boardEnded(board *boardState, ended error) {
 	if wasReady && !s.round.broken {
 		s.problem(text)
 	} else {
-		s.view.Line(text)
+		s.screen.Printf("%s", text)
 	}
 	s.round.broken = true
 	s.interruptRound()
-	wait, again := board.backoff.Ended()
-	if !again {
-		s.stop = fmt.Errorf("%s does not become ready, gave up after %d starts: %s", board.config.Name, startLimit, board.lastWords)
+	wait := min(backoffFirst<<board.failures, maxBackoff)
+	if board.failures++; board.failures == maxStarts {
+		s.stop = fmt.Errorf("%s does not become ready, gave up after %d starts: %s", board.config.Name, maxStarts, board.lastWords)
 		return
 	}
 	s.agenda.add(time.Now().Add(wait), func() {
 		board.restarts++
 		board.lastWords = ""
-		s.view.Line(fmt.Sprintf("starting %s again", board.config.Name))
+		s.screen.Printf("starting %s again", board.config.Name)
 		s.startBoard(board)
 	})
 }
 
+// resumes returns how often a satellite's link was resumed, also in processes of
+// its board that have ended since.
+func (b *boardState) resumes() uint64 { return b.resumed + b.links[b.config.Satellite].Resumes }
+
 func (s *Station) problem(text string) {
-	s.view.Line(text)
-	// A station that runs for days in trouble must not fill the memory with it.
+	s.screen.Printf("%s", text)
 	if len(s.problems) < maxProblems {
 		s.problems = append(s.problems, text)
 	}
 }
 
-// expectReady ends -once where the boards do not meet in time.
+// expectReady ends -once if the boards do not meet in time.
 func (s *Station) expectReady() {
 	if !s.flags.Once {
 		return
@@ -295,18 +300,16 @@ func (s *Station) stopBoards() {
 	for running > 0 {
 		select {
 		case event := <-s.events:
-			switch {
-			case event.Ended != nil:
+			if event.Ended != nil {
 				s.board(event.Board).process = nil
 				running--
-			case event.Report == nil:
-			case event.Report.Kind == KindStatus, event.Report.Kind == KindCost:
+			} else if event.Report != nil && event.Report.Kind == KindStatus {
 				s.takeReport(s.board(event.Board), *event.Report)
 			}
 		case <-limit.C:
 			for _, board := range s.boards {
 				if board.process != nil {
-					s.view.Line(board.config.Name + " does not end and is killed")
+					s.screen.Printf("%s does not end and is killed", board.config.Name)
 					board.process.Kill()
 				}
 			}
@@ -314,5 +317,31 @@ func (s *Station) stopBoards() {
 	}
 }
 
-// Summary writes the table at the end, and what is missing.
-func (s *Station) Summary(w io.Writer) { writeSummary(w, s) }
+// agenda is what has to be done later. Its zero value is empty.
+type agenda struct{ entries []agendaEntry }
+
+type agendaEntry struct {
+	at time.Time
+	do func()
+}
+
+func (a *agenda) add(at time.Time, do func()) {
+	after := slices.IndexFunc(a.entries, func(e agendaEntry) bool { return e.at.After(at) })
+	if after < 0 {
+		after = len(a.entries)
+	}
+	a.entries = slices.Insert(a.entries, after, agendaEntry{at, do})
+}
+
+// run does what is due, the oldest first, and returns when the next entry is due.
+func (a *agenda) run(now time.Time) (next time.Time, ok bool) {
+	for len(a.entries) > 0 && !a.entries[0].at.After(now) {
+		due := a.entries[0]
+		a.entries = a.entries[1:]
+		due.do()
+	}
+	if len(a.entries) == 0 {
+		return time.Time{}, false
+	}
+	return a.entries[0].at, true
+}

@@ -3,46 +3,38 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest/schema"
-
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
-	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
 )
 
 // wholeStation is far more than a station takes on a busy machine.
 const wholeStation = 3 * time.Minute
 
-// collectView keeps the lines.
-type collectView struct {
-	t     *testing.T
-	lines []string
-	// saw is called with every line, in the station's goroutine.
+// output collects what the station writes.
+type output struct {
+	t    *testing.T
+	text bytes.Buffer
+	// saw is called with each line, in the station's goroutine.
 	saw func(line string)
 }
 
-func (v *collectView) Line(text string) {
-	v.t.Log(text)
-	v.lines = append(v.lines, text)
-	if v.saw != nil {
-		v.saw(text)
+func (o *output) Write(text []byte) (int, error) {
+	o.t.Log(strings.TrimRight(string(text), "\n"))
+	if o.saw != nil {
+		o.saw(string(text))
 	}
-}
-func (v *collectView) Update(Snapshot) {}
-func (v *collectView) Close()          {}
-
-func (v *collectView) contains(part string) bool {
-	return strings.Contains(strings.Join(v.lines, "\n"), part)
+	return o.text.Write(text)
 }
 
-// play runs a station of boards in processes of their own.
-func play(t *testing.T, view *collectView, flags Flags) (summary string, err error) {
+// play runs a station of boards in processes of their own, and returns what it
+// writes.
+func play(t *testing.T, flags Flags, saw func(line string)) (written string, err error) {
 	t.Helper()
 	flags.Once = true
 	if flags.LogLevel == "" {
@@ -53,10 +45,9 @@ func play(t *testing.T, view *collectView, flags Flags) (summary string, err err
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), wholeStation)
 	defer cancel()
-	var output bytes.Buffer
-	err = runStation(ctx, flags, view, &output)
-	t.Log(output.String())
-	return output.String(), err
+	to := &output{t: t, saw: saw}
+	err = runStation(ctx, flags, terminal.New(to, false))
+	return to.text.String(), err
 }
 
 func checkPlayed(t *testing.T, summary string, err error, satellites int) {
@@ -75,22 +66,22 @@ func checkPlayed(t *testing.T, summary string, err error, satellites int) {
 	}
 }
 
-func tableRow(summary, name string) string {
-	for line := range strings.Lines(summary) {
+// tableRow returns the row of a table at the end of the output.
+func tableRow(written, name string) (row string) {
+	for line := range strings.Lines(written) {
 		if strings.HasPrefix(line, name+" ") {
-			return line
+			row = line
 		}
 	}
-	return ""
+	return row
 }
 
 func TestStationOnEmbeddedBrokers(t *testing.T) {
 	t.Parallel()
-	view := &collectView{t: t}
-	summary, err := play(t, view, Flags{Satellites: 1, Speed: 20})
+	summary, err := play(t, Flags{Satellites: 1, Speed: 20}, nil)
 	checkPlayed(t, summary, err, 1)
-	if !view.contains("first variable was relayed") {
-		t.Error("the view does not say when the first variable was relayed")
+	if !strings.Contains(summary, "first variable was relayed") {
+		t.Error("the station does not say when the first variable was relayed")
 	}
 }
 
@@ -99,22 +90,21 @@ func TestStationOnMosquitto(t *testing.T) {
 	main := everesttest.NewMosquitto(t, everesttest.MosquittoConfig{})
 	both := everesttest.NewMosquitto(t, everesttest.MosquittoConfig{})
 	// Two satellites on one broker need prefixes of their own.
-	summary, err := play(t, &collectView{t: t}, Flags{
+	summary, err := play(t, Flags{
 		Satellites: 2, Speed: 20, BrokerMain: main.String(), BrokerSatellite: []string{both.String()},
-	})
+	}, nil)
 	checkPlayed(t, summary, err, 2)
 }
 
 func TestKilledSatelliteComesBack(t *testing.T) {
 	t.Parallel()
-	view := &collectView{t: t}
-	summary, err := play(t, view, Flags{Satellites: 2, Speed: 10, Kill: []Kill{{Board: "satellite1", At: 5 * time.Second}}})
+	summary, err := play(t, Flags{Satellites: 2, Speed: 10, Kill: []Kill{{Board: "satellite1", At: 5 * time.Second}}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"killing satellite1", "satellite1 ended: signal: killed", "main ended", "satellite2 ended", "starting satellite1 again", "starting main again"} {
-		if !view.contains(want) {
-			t.Errorf("the view does not say %q", want)
+		if !strings.Contains(summary, want) {
+			t.Errorf("the station does not say %q", want)
 		}
 	}
 	for _, want := range []string{"1 of 2 rounds", "lost with boards that ended", "arrived in order and unchanged"} {
@@ -126,12 +116,11 @@ func TestKilledSatelliteComesBack(t *testing.T) {
 
 func TestKilledMainBoardComesBack(t *testing.T) {
 	t.Parallel()
-	view := &collectView{t: t}
-	summary, err := play(t, view, Flags{Satellites: 1, Speed: 10, Kill: []Kill{{Board: "main", At: 5 * time.Second}}})
+	summary, err := play(t, Flags{Satellites: 1, Speed: 10, Kill: []Kill{{Board: "main", At: 5 * time.Second}}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !view.contains("main ended: signal: killed") || !view.contains("satellite1 ended") || !strings.Contains(summary, "1 of 2 rounds") {
+	if !strings.Contains(summary, "main ended: signal: killed") || !strings.Contains(summary, "satellite1 ended") || !strings.Contains(summary, "1 of 2 rounds") {
 		t.Error("main board and satellite did not restart and meet again")
 	}
 }
@@ -141,13 +130,11 @@ func TestKilledMainBoardComesBack(t *testing.T) {
 func TestForgedVariableIsFound(t *testing.T) {
 	t.Parallel()
 	broker := everesttest.NewBroker(t)
-	view := &collectView{t: t}
-	view.saw = func(line string) {
+	summary, err := play(t, Flags{Satellites: 1, Speed: 10, BrokerSatellite: []string{broker.String()}}, func(line string) {
 		if strings.HasPrefix(line, "the first variable") {
 			forge(t, broker)
 		}
-	}
-	summary, err := play(t, view, Flags{Satellites: 1, Speed: 10, BrokerSatellite: []string{broker.String()}})
+	})
 	if !errors.Is(err, errUnbalanced) {
 		t.Errorf("error %v, want %v", err, errUnbalanced)
 	}
@@ -168,8 +155,7 @@ func forge(t *testing.T, broker everest.Broker) {
 
 func TestBoardThatCannotStartIsNamed(t *testing.T) {
 	t.Parallel()
-	view := &collectView{t: t}
-	_, err := play(t, view, Flags{Satellites: 1, Speed: 20, BrokerMain: "unix:///no/such/socket"})
+	_, err := play(t, Flags{Satellites: 1, Speed: 20, BrokerMain: "unix:///no/such/socket"}, nil)
 	if err == nil || !strings.Contains(err.Error(), "main does not become ready") || !strings.Contains(err.Error(), "/no/such/socket") {
 		t.Errorf("error %v, want one that names the board and its broker", err)
 	}
@@ -179,62 +165,26 @@ func TestStopIsNoSuccessOfOnce(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), wholeStation)
 	defer cancel()
-	view := &collectView{t: t}
-	view.saw = func(line string) {
+	screen := terminal.New(&output{t: t, saw: func(line string) {
 		if strings.HasPrefix(line, "the first variable") {
 			cancel()
 		}
-	}
+	}}, false)
 	flags := Flags{Satellites: 1, Speed: 1, Once: true, LogLevel: "error"}
-	var output bytes.Buffer
-	if err := runStation(ctx, flags, view, &output); !errors.Is(err, errInterrupted) {
+	if err := runStation(ctx, flags, screen); !errors.Is(err, errInterrupted) {
 		t.Errorf("error %v, want %v", err, errInterrupted)
 	}
 	flags.Kill = []Kill{{Board: "main", At: time.Hour}}
-	if err := runStation(t.Context(), flags, view, &output); err == nil || !strings.Contains(err.Error(), "before their end") {
+	if err := runStation(t.Context(), flags, screen); err == nil || !strings.Contains(err.Error(), "before their end") {
 		t.Errorf("error %v, want one about the time of -kill", err)
 	}
 }
 
 func TestBoardNeedsItsStation(t *testing.T) {
 	for _, input := range []string{"", "{}", "no JSON"} {
-		err := RunBoard(t.Context(), strings.NewReader(input), new(bytes.Buffer), new(bytes.Buffer))
+		err := runBoard(t.Context(), strings.NewReader(input), new(bytes.Buffer), new(bytes.Buffer))
 		if err == nil || !strings.Contains(err.Error(), "-board") {
 			t.Errorf("input %q: error %v", input, err)
 		}
-	}
-}
-
-func TestAnswersFitTheInterfaces(t *testing.T) {
-	known, err := satellite.Definitions()
-	if err != nil {
-		t.Fatal(err)
-	}
-	board, err := newSatelliteBoard(BoardConfig{Satellite: 1}, known, NewReporter(new(bytes.Buffer)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"evse_manager", "energy", "uk_random_delay", "dc_external_derate", "system", "auth"} {
-		definition, ok := board.definitions.Interface(name)
-		if !ok {
-			t.Fatalf("interface %s is not defined", name)
-		}
-		for _, command := range definition.Commands {
-			answer := board.portAnswer(command, nil)
-			if err := board.definitions.CheckResult(name, command.Name, answer); err != nil {
-				t.Errorf("%s.%s answers %s: %v", name, command.Name, answer, err)
-			}
-		}
-	}
-	getEVSE := &schema.Command{Name: "get_evse"}
-	if got := string(board.portAnswer(getEVSE, nil)); got != `{"connectors":[{"id":1,"type":"Unknown"}],"id":2}` {
-		t.Errorf("get_evse answers %s, not as recorded", got)
-	}
-	var arguments map[string]json.RawMessage
-	if err := json.Unmarshal(enableDisable("Disable"), &arguments); err != nil {
-		t.Fatal(err)
-	}
-	if err := board.definitions.CheckArguments("evse_manager", "enable_disable", arguments); err != nil {
-		t.Error(err)
 	}
 }

@@ -10,11 +10,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest/schema"
-
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // restartPause is how long the system manager waits before it starts a board again.

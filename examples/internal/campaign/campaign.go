@@ -16,10 +16,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest/schema"
-
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
@@ -34,7 +33,7 @@ type campaign struct {
 	flags       Flags
 	output      io.Writer
 	definitions *schema.Definitions
-	steps       []step
+	steps       []recording.Step
 	network     *network
 	forwarder   *forwarder.Forwarder
 	main, port  *board

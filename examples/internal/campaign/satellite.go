@@ -130,8 +130,12 @@ func (c *campaign) play(ctx context.Context) error {
 		active := map[string]everest.Error{}
 		for ctx.Err() == nil && current.ctx.Err() == nil {
 			step := c.steps[at%len(c.steps)]
+			after := step.At // the step before it
+			if i := at % len(c.steps); i > 0 {
+				after -= c.steps[i-1].At
+			}
 			at++
-			if next = next.Add(time.Duration(float64(step.after) / c.flags.Speed)); time.Since(next) > time.Second {
+			if next = next.Add(recording.Scale(after, c.flags.Speed)); time.Since(next) > time.Second {
 				next = time.Now()
 			}
 			if recording.Sleep(current.ctx, time.Until(next)) != nil {
@@ -154,22 +158,22 @@ func (c *campaign) play(ctx context.Context) error {
 	}
 }
 
-func (c *campaign) publish(current *life, step step, number int, active map[string]everest.Error) error {
-	provided := current.standIn.Provides(step.implementation)
-	if step.err == nil {
-		value := numbered(step.value, number)
-		c.events.Publish(variableKey(step.variable, number), string(value))
-		return provided.Publish(current.ctx, step.variable, value)
+func (c *campaign) publish(current *life, step recording.Step, number int, active map[string]everest.Error) error {
+	provided := current.standIn.Provides(implementationOf(step))
+	if step.Error == nil {
+		value := numbered(step.Value, number)
+		c.events.Publish(variableKey(step.Variable, number), string(value))
+		return provided.Publish(current.ctx, step.Variable, value)
 	}
-	identity := step.err.Type + " " + step.err.SubType + " " + step.err.Origin.ModuleID + " " + step.err.Origin.ImplementationID
+	identity := step.Error.Type + " " + step.Error.SubType + " " + step.Error.Origin.ModuleID + " " + step.Error.Origin.ImplementationID
 	raised, isActive := active[identity]
 	switch {
-	case step.err.State == everest.StateActive && !isActive:
-		raised = *step.err
+	case step.Error.State == everest.StateActive && !isActive:
+		raised = *step.Error
 		raised.UUID = errorUUID(number)
 		active[identity] = raised
 		c.events.Publish(errorKey(raised.UUID, true), raised.Type)
-	case step.err.State != everest.StateActive && isActive:
+	case step.Error.State != everest.StateActive && isActive:
 		delete(active, identity)
 		c.events.Publish(errorKey(raised.UUID, false), raised.Type)
 	default:
@@ -179,5 +183,5 @@ func (c *campaign) publish(current *life, step step, number int, active map[stri
 	if err != nil {
 		return err
 	}
-	return provided.RelayError(current.ctx, object, step.err.State == everest.StateActive)
+	return provided.RelayError(current.ctx, object, step.Error.State == everest.StateActive)
 }

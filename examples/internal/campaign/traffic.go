@@ -6,67 +6,31 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 )
 
-// portModule is the charge port in the recordings, and its energy node's implementation there.
-const (
-	portModule = "connector"
-	energyNode = "energy_grid"
-)
-
-// step is one message of the charge port: a variable, or an error raised or cleared.
-type step struct {
-	after          time.Duration // the one before it
-	implementation string
-	variable       string
-	value          json.RawMessage
-	err            *everest.Error
+// recordedSteps returns what a charge port published in a session and while errors
+// were raised: of the errors, those that EVerest knows.
+func recordedSteps(known func(errorType string) bool) ([]recording.Step, error) {
+	play, err := recording.Whole()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(play.Steps, func(step recording.Step) bool {
+		return step.Await != "" || step.Error != nil && !known(step.Error.Type)
+	}), nil
 }
 
-// recordedSteps is what a charge port published in a session and while errors were raised: of the errors, those that
-// EVerest knows.
-func recordedSteps(known func(errorType string) bool) ([]step, error) {
-	session, err := recording.ChargingSession()
-	if err != nil {
-		return nil, err
+// implementationOf returns the implementation of the stand-in that carries out a step.
+func implementationOf(step recording.Step) string {
+	if step.Variable != "" && step.Implementation == "energy_grid" {
+		return "energy"
 	}
-	series, err := recording.ErrorSeries()
-	if err != nil {
-		return nil, err
-	}
-	var steps []step
-	for _, rows := range [][]recording.Row{session, series} {
-		last := time.Duration(0)
-		for _, row := range rows {
-			next := step{after: row.At - last, implementation: "evse_manager"}
-			switch {
-			case row.Kind == "var" && row.Module == portModule:
-				if row.Implementation == energyNode {
-					next.implementation = "energy"
-				}
-				next.variable, next.value = row.Name, row.Value
-			case row.Kind == "error":
-				next.err = new(everest.Error)
-				if err := json.Unmarshal(row.Value, next.err); err != nil {
-					return nil, fmt.Errorf("recorded error %s: %w", row.Name, err)
-				}
-				if !known(next.err.Type) {
-					continue
-				}
-			default:
-				continue
-			}
-			last = row.At
-			steps = append(steps, next)
-		}
-	}
-	return steps, nil
+	return "evse_manager"
 }
 
 // numberMember is the member by which an object's number travels.

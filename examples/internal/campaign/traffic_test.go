@@ -33,13 +33,13 @@ func TestRecordedSteps(t *testing.T) {
 	}
 	variables, errors := 0, 0
 	for i, step := range steps {
-		if step.err != nil {
+		if step.Error != nil {
 			errors++
 			continue
 		}
 		variables++
-		if _, err := numberOf(numbered(step.value, 1)); err != nil {
-			t.Errorf("step %d, %s, takes no number: %s", i, step.variable, step.value)
+		if _, err := numberOf(numbered(step.Value, 1)); err != nil {
+			t.Errorf("step %d, %s, takes no number: %s", i, step.Variable, step.Value)
 		}
 	}
 	if variables != 162+128 || errors != 16 {

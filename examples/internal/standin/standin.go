@@ -1,5 +1,9 @@
-// Package standin stands in for modules of EVerest: each has the manifest of the real one as far as the link between the
-// boards needs it, and answers every command as a charge port in good health would.
+// Package standin stands in for modules of EVerest. Each has the manifest of the real module as far as the link between
+// the boards needs it, and answers every command as a charge port in good health would.
+//
+// MainBoard and SatelliteBoard play a whole board together: the satellite's charge port replays what was recorded on a real
+// station, the main board does what Auth, OCPP and the energy manager do. Both record what they send and receive, for a
+// ledger.Ledger.
 package standin
 
 import (
@@ -8,14 +12,13 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/remotechargeport/remotechargeport/everest/schema"
-
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
-// Run is the life of a module that stands in for one of EVerest's: setUp
-// registers what it provides and hears.
+// Run returns the life of a module that stands in for one of EVerest's. Its setUp
+// registers handlers and subscriptions.
 func Run(setUp func(module *everest.Module) error) func(context.Context, everest.Options) error {
 	return func(ctx context.Context, options everest.Options) error {
 		module, err := everest.Connect(ctx, options)
@@ -27,6 +30,15 @@ func Run(setUp func(module *everest.Module) error) func(context.Context, everest
 			return err
 		}
 		return module.Run(ctx)
+	}
+}
+
+// RunUnchecked is Run for a module that raises whatever the recording has. The
+// recorded errors were injected, some with types that their interface does not list.
+func RunUnchecked(setUp func(module *everest.Module) error) func(context.Context, everest.Options) error {
+	return func(ctx context.Context, options everest.Options) error {
+		options.Definitions = nil
+		return Run(setUp)(ctx, options)
 	}
 }
 
@@ -47,8 +59,8 @@ func SubscribeAll(known *schema.Definitions, required *everest.Required, queue *
 //go:embed manifests
 var manifests embed.FS
 
-// Config configures a stand-in by its module's name. Every name that is
-// used has its manifest among the embedded ones.
+// Config configures a stand-in by its module's name, which has a manifest in the
+// folder manifests.
 func Config(module string, mapping *everesttest.ModuleMapping, connections map[string][]everesttest.Connection) everesttest.ModuleConfig {
 	manifest, err := manifests.ReadFile("manifests/" + module + ".yaml")
 	if err != nil {
@@ -56,13 +68,6 @@ func Config(module string, mapping *everesttest.ModuleMapping, connections map[s
 		manifest = nil
 	}
 	return everesttest.ModuleConfig{Module: module, Manifest: manifest, Mapping: mapping, Connections: connections}
-}
-
-// Unchecked lets a module raise whatever the recording has. Its errors were
-// injected, some with types that their interface does not list.
-func Unchecked(options everest.Options) everest.Options {
-	options.Definitions = nil
-	return options
 }
 
 // PlainAnswer is PlausibleAnswer for AnswerAll.
@@ -84,13 +89,13 @@ func AnswerAll(known *schema.Definitions, provided *everest.Provided, answer fun
 	return nil
 }
 
-// PlausibleAnswer answers as a charge port in good health: done, true, or what is
-// written here.
+// PlausibleAnswer returns the answer of a charge port in good health: done, true,
+// or the value listed here.
 func PlausibleAnswer(command *schema.Command) json.RawMessage {
 	var result struct {
 		Type string `json:"type"`
 	}
-	// A result without a type has one that is written here.
+	// A result without a type has one of the values below.
 	_ = json.Unmarshal(command.Result, &result)
 	switch result.Type {
 	case "null":

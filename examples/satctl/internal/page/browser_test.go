@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -60,9 +61,11 @@ func noComplaints(t *testing.T, page *tab) {
 	}
 }
 
-// TestPage looks at the page in a browser. One of them does for all.
+// TestPage tests the page in a browser, each test in a tab of its own.
 func TestPage(t *testing.T) {
+	t.Parallel()
 	browser := startChromium(t)
+	var running sync.WaitGroup
 	for _, test := range []struct {
 		name string
 		run  func(t *testing.T, browser *chromium)
@@ -79,11 +82,12 @@ func TestPage(t *testing.T) {
 		{"OfManyModules", pageOfManyModules},
 		{"ThatTheServerHasNoRoomFor", pageThatTheServerHasNoRoomFor},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			browser.t = t
-			test.run(t, browser)
+		// They wait more than they work, so they run at once, whatever -parallel says.
+		running.Go(func() {
+			t.Run(test.name, func(t *testing.T) { test.run(t, browser) })
 		})
 	}
+	running.Wait()
 }
 
 func pageShowsChangesLive(t *testing.T, browser *chromium) {
@@ -94,7 +98,7 @@ func pageShowsChangesLive(t *testing.T, browser *chromium) {
 	}
 	station, address := serve(t, source, ServerConfig{})
 	awaitBoards(t, station, 3)
-	page := browser.open("http://"+address+"/", 1280, 900)
+	page := browser.open(t, "http://"+address+"/", 1280, 900)
 	page.await(`document.getElementById("verdict-text").textContent === "All 3 modules work"`)
 	page.await(`document.title === "All 3 modules work · CS-041"`)
 
@@ -145,7 +149,7 @@ func pageOverControlSockets(t *testing.T, browser *chromium) {
 	stopAgent := start(agentStatus("remote_controller", time.Now()))
 	defer stopAgent()
 	_, address := serve(t, Sockets{Directories: []string{directory}}, ServerConfig{})
-	page := browser.open("http://"+address+"/", 1280, 900)
+	page := browser.open(t, "http://"+address+"/", 1280, 900)
 	page.await(`document.getElementById("verdict-text").textContent === "All 2 modules work"`)
 	page.await(`document.querySelector("article .chart[data-series=latency_s] .figure").textContent === "2.1"`)
 	stopController()
@@ -159,7 +163,7 @@ func pageOverControlSockets(t *testing.T, browser *chromium) {
 func pageIsChosenFrom(t *testing.T, browser *chromium) {
 	station, address := serve(t, smallStation(time.Now().Add(-10*time.Second)), ServerConfig{})
 	awaitBoards(t, station, 7)
-	page := browser.open("http://"+address+"/", 1440, 1000)
+	page := browser.open(t, "http://"+address+"/", 1440, 1000)
 	names := `[...document.querySelectorAll("#cards h3")].map((name) => name.textContent).join()`
 	page.await(names + ` === "connector_3,connector_4,connector_5,aggregator,connector_1,connector_2,remote_controller"`)
 	page.click(`input[name=show][value=attention]`)
@@ -195,7 +199,7 @@ func pageIsChosenFrom(t *testing.T, browser *chromium) {
 func pageByKeyboard(t *testing.T, browser *chromium) {
 	station, address := serve(t, smallStation(time.Now().Add(-10*time.Second)), ServerConfig{})
 	awaitBoards(t, station, 7)
-	page := browser.open("http://"+address+"/", 1280, 900)
+	page := browser.open(t, "http://"+address+"/", 1280, 900)
 	page.await(`document.querySelectorAll("#cards h3").length === 7`)
 	focus := `(() => { const at = document.activeElement; return at.name ? at.name + "=" + at.value : at.tagName + " " + at.textContent.trim(); })()`
 	var order []string
@@ -239,7 +243,7 @@ func pageKeepsTheFocusWhenCardsMove(t *testing.T, browser *chromium) {
 	}
 	station, address := serve(t, source, ServerConfig{})
 	awaitBoards(t, station, 3)
-	page := browser.open("http://"+address+"/", 1280, 900)
+	page := browser.open(t, "http://"+address+"/", 1280, 900)
 	page.await(`document.querySelectorAll("#cards h3").length === 3`)
 	page.evaluate(`window.chosen = document.querySelector("#cards > li:last-child summary"); chosen.focus()`, nil)
 	source.set("/run/connector_3.sock", refused)
@@ -248,7 +252,7 @@ func pageKeepsTheFocusWhenCardsMove(t *testing.T, browser *chromium) {
 }
 
 func pageIsAccessible(t *testing.T, browser *chromium) {
-	station, address := serve(t, smallStation(time.Now()), ServerConfig{})
+	station, address := serve(t, smallStation(time.Now().Add(-3*time.Second)), ServerConfig{})
 	awaitBoards(t, station, 7)
 	for _, look := range []struct {
 		name          string
@@ -264,8 +268,7 @@ func pageIsAccessible(t *testing.T, browser *chromium) {
 		{"tablet-table", "dark", 800, 1000, "table"},
 	} {
 		t.Run(look.name, func(t *testing.T) {
-			browser.t = t
-			page := browser.open("about:blank", look.width, look.height)
+			page := browser.open(t, "about:blank", look.width, look.height)
 			page.media("prefers-color-scheme", look.scheme)
 			page.navigate("http://" + address + "/?view=" + look.view)
 			page.await(`document.getElementById("verdict-text").textContent === "1 down, 1 in trouble, 1 to look at"`)
@@ -286,7 +289,7 @@ func pageIsAccessible(t *testing.T, browser *chromium) {
 func pageWithoutMotion(t *testing.T, browser *chromium) {
 	station, address := serve(t, smallStation(time.Now()), ServerConfig{})
 	awaitBoards(t, station, 7)
-	page := browser.open("http://"+address+"/", 1280, 900)
+	page := browser.open(t, "http://"+address+"/", 1280, 900)
 	page.await(`document.getAnimations().length > 0`)
 	page.media("prefers-reduced-motion", "reduce")
 	page.await(`document.getAnimations().length === 0`)
@@ -307,7 +310,7 @@ func pageShowsTextAsText(t *testing.T, browser *chromium) {
 	address := serveOn(t, station, server, "127.0.0.1:0")
 	awaitBoards(t, station, 1)
 	for _, view := range []string{"cards", "table"} {
-		page := browser.open("http://"+address+"/?view="+view, 1280, 900)
+		page := browser.open(t, "http://"+address+"/?view="+view, 1280, 900)
 		page.await(`document.getElementById("name").textContent.startsWith("<img")`)
 		page.await(`[...document.querySelectorAll("h3, .id")].some((name) => name.textContent.startsWith("<img"))`)
 		page.evaluate(`document.querySelectorAll("details").forEach((details) => { details.open = true })`, nil)
@@ -343,7 +346,7 @@ func pageThatLosesItsServer(t *testing.T, browser *chromium) {
 		return listener.Addr().String(), stop
 	}
 	address, stop := start("127.0.0.1:0")
-	page := browser.open("http://"+address+"/", 1280, 900)
+	page := browser.open(t, "http://"+address+"/", 1280, 900)
 	page.await(`document.getElementById("live").dataset.live === "live" && document.querySelectorAll("#cards h3").length === 7`)
 	stop()
 	page.await(`/lost its server\. What you see is from .*\d\d:\d\d:\d\d/.test(document.getElementById("lost").textContent)`)
@@ -370,7 +373,7 @@ func pageOfManyModules(t *testing.T, browser *chromium) {
 	source.set("/run/connector_37.sock", refused)
 	station, address := serve(t, source, ServerConfig{})
 	awaitBoards(t, station, 64)
-	page := browser.open("http://"+address+"/", 1440, 1000)
+	page := browser.open(t, "http://"+address+"/", 1440, 1000)
 	page.await(`document.querySelectorAll("#rows > tr").length === 64 && document.querySelector("#rows .id").textContent === "connector_37"`)
 	page.shoot("many-table")
 	page.click(`input[name=view][value=cards]`)
@@ -398,7 +401,9 @@ func pageThatTheServerHasNoRoomFor(t *testing.T, browser *chromium) {
 		}
 		defer response.Body.Close()
 	}
-	page := browser.open("http://"+address+"/", 1280, 900)
+	page := browser.open(t, "about:blank", 1280, 900)
+	page.hurry(4)
+	page.navigate("http://" + address + "/")
 	page.await(`document.getElementById("lost").textContent.includes("no room for another page")`)
 	cancel()
 	page.await(`document.getElementById("live").dataset.live === "live" && document.getElementById("lost").textContent === ""`)

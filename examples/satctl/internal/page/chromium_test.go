@@ -24,16 +24,15 @@ const browserLimit = 90 * time.Second
 // chromium is a headless browser, driven through a pair of pipes by the DevTools
 // protocol: JSON messages, each ended by a NUL.
 type chromium struct {
-	t       *testing.T // the test that uses it now
 	command *exec.Cmd
 	log     bytes.Buffer
 	orders  *os.File
 	ended   chan struct{} // the browser closed its pipe
 
-	lock    sync.Mutex
+	mu      sync.Mutex
 	number  int
 	waiting map[int]chan devtoolsMessage
-	faults  []string // what a page complained of
+	faults  map[string][]string // by session: exceptions and console errors
 }
 
 type devtoolsMessage struct {
@@ -79,7 +78,7 @@ func startChromium(t *testing.T) *chromium {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &chromium{t: t, orders: orders, ended: make(chan struct{}), waiting: map[int]chan devtoolsMessage{}}
+	b := &chromium{faults: map[string][]string{}, orders: orders, ended: make(chan struct{}), waiting: map[int]chan devtoolsMessage{}}
 	b.command = exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 		"--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
@@ -137,17 +136,17 @@ func (b *chromium) receive(answers *os.File) {
 		if json.Unmarshal(bytes.TrimSuffix(line, []byte{0}), &message) != nil {
 			continue
 		}
-		b.lock.Lock()
+		b.mu.Lock()
 		switch message.Method {
 		case "Runtime.exceptionThrown", "Log.entryAdded":
-			b.faults = append(b.faults, string(message.Params))
+			b.faults[message.Session] = append(b.faults[message.Session], string(message.Params))
 		case "":
 			if answer := b.waiting[message.ID]; answer != nil {
 				delete(b.waiting, message.ID)
 				answer <- message
 			}
 		}
-		b.lock.Unlock()
+		b.mu.Unlock()
 	}
 }
 
@@ -161,71 +160,60 @@ func (b *chromium) send(message devtoolsMessage) error {
 }
 
 // call carries out a command of the protocol.
-func (b *chromium) call(session, method string, params, result any) {
-	b.t.Helper()
+func (b *chromium) call(t *testing.T, session, method string, params, result any) {
+	t.Helper()
 	encoded, err := json.Marshal(params)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	answer := make(chan devtoolsMessage, 1)
-	b.lock.Lock()
+	b.mu.Lock()
 	b.number++
 	number := b.number
 	b.waiting[number] = answer
-	b.lock.Unlock()
+	b.mu.Unlock()
 	if err := b.send(devtoolsMessage{ID: number, Session: session, Method: method, Params: encoded}); err != nil {
-		b.t.Fatalf("%s: %v", method, err)
+		t.Fatalf("%s: %v", method, err)
 	}
 	select {
 	case message := <-answer:
 		if message.Error != nil {
-			b.t.Fatalf("%s: %s", method, message.Error.Message)
+			t.Fatalf("%s: %s", method, message.Error.Message)
 		}
 		if result != nil {
 			if err := json.Unmarshal(message.Result, result); err != nil {
-				b.t.Fatalf("%s: %v", method, err)
+				t.Fatalf("%s: %v", method, err)
 			}
 		}
 	case <-b.ended:
-		b.t.Fatalf("%s: chromium has ended", method)
+		t.Fatalf("%s: chromium has ended", method)
 	case <-time.After(browserLimit):
-		b.t.Fatalf("%s: no answer within %s", method, browserLimit)
+		t.Fatalf("%s: no answer within %s", method, browserLimit)
 	}
 }
 
-// complaints are the exceptions and console errors of all pages, and forgets them.
-func (b *chromium) complaints() []string {
-	b.lock.Lock()
-	defer b.lock.Unlock()
-	faults := b.faults
-	b.faults = nil
-	return faults
-}
-
-// tab is a page of the browser.
+// tab is a page of the browser in one test.
 type tab struct {
 	*chromium
+	t       *testing.T
 	session string
 }
 
 type parameters map[string]any
 
-// open loads an address in a new tab of a size.
-func (b *chromium) open(address string, width, height int) *tab {
-	b.t.Helper()
+// open loads an address in a new tab with a window of this size.
+func (b *chromium) open(t *testing.T, address string, width, height int) *tab {
+	t.Helper()
 	var target struct {
 		TargetID string `json:"targetId"`
 	}
-	b.call("", "Target.createTarget", parameters{"url": "about:blank"}, &target)
-	b.t.Cleanup(func() {
-		b.call("", "Target.closeTarget", parameters{"targetId": target.TargetID}, nil)
-		b.complaints()
-	})
+	b.call(t, "", "Target.createTarget", parameters{"url": "about:blank"}, &target)
+	t.Cleanup(func() { b.call(t, "", "Target.closeTarget", parameters{"targetId": target.TargetID}, nil) })
 	var attached struct {
 		SessionID string `json:"sessionId"`
 	}
-	b.call("", "Target.attachToTarget", parameters{"targetId": target.TargetID, "flatten": true}, &attached)
-	page := &tab{b, attached.SessionID}
+	b.call(t, "", "Target.attachToTarget", parameters{"targetId": target.TargetID, "flatten": true}, &attached)
+	page := &tab{b, t, attached.SessionID}
 	for _, domain := range []string{"Page", "Runtime", "Log"} {
 		page.do(domain+".enable", parameters{}, nil)
 	}
@@ -233,6 +221,13 @@ func (b *chromium) open(address string, width, height int) *tab {
 	page.do("Emulation.setFocusEmulationEnabled", parameters{"enabled": true}, nil)
 	page.navigate(address)
 	return page
+}
+
+// complaints returns the exceptions and console errors of the tab.
+func (p *tab) complaints() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.faults[p.session]
 }
 
 // navigate returns when what is evaluated next is evaluated in the new page.
@@ -243,7 +238,7 @@ func (p *tab) navigate(address string) {
 
 func (p *tab) do(method string, params, result any) {
 	p.t.Helper()
-	p.call(p.session, method, params, result)
+	p.call(p.t, p.session, method, params, result)
 }
 
 func (p *tab) size(width, height int) {
@@ -255,6 +250,18 @@ func (p *tab) size(width, height int) {
 func (p *tab) media(feature, value string) {
 	p.t.Helper()
 	p.do("Emulation.setEmulatedMedia", parameters{"features": []parameters{{"name": feature, "value": value}}}, nil)
+}
+
+// hurry makes timers and clock of the pages that the tab loads next run faster.
+func (p *tab) hurry(factor int) {
+	p.t.Helper()
+	script := fmt.Sprintf(`for (const name of ["setTimeout", "setInterval"]) {
+		const real = window[name];
+		window[name] = (run, wait) => real(run, wait / %[1]d);
+	}
+	const now = performance.now.bind(performance);
+	performance.now = () => %[1]d * now();`, factor)
+	p.do("Page.addScriptToEvaluateOnNewDocument", parameters{"source": script}, nil)
 }
 
 // evaluate runs an expression in the page; a promise is awaited.

@@ -182,6 +182,7 @@ func TestCheckListen(t *testing.T) {
 }
 
 func TestStatusForPrograms(t *testing.T) {
+	t.Parallel()
 	source := newFakeStation()
 	source.answer("/run/connector_2.sock", controllerStatus("connector_2", noon))
 	source.set("/run/connector_3.sock", func(context.Context) (*control.Status, error) { return nil, syscall.ECONNREFUSED })
@@ -233,6 +234,7 @@ func TestHealthOfAStationThatNobodyRuns(t *testing.T) {
 }
 
 func TestWhatAModuleSaysStaysText(t *testing.T) {
+	t.Parallel()
 	const attack = `</script><script>alert(1)</script>` + "\n\nevent: station\ndata: {}\u2028"
 	source := newFakeStation()
 	status := controllerStatus(attack, noon)

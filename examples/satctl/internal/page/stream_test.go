@@ -53,6 +53,7 @@ func stream(t *testing.T, address string) (next func() (kind, data string)) {
 }
 
 func TestEventsArriveLive(t *testing.T) {
+	t.Parallel()
 	source := newFakeStation()
 	source.answer("a.sock", controllerStatus("connector_1", noon))
 	station, address := serve(t, source, ServerConfig{})
@@ -71,6 +72,7 @@ func TestEventsArriveLive(t *testing.T) {
 }
 
 func TestOpenPagesAreBounded(t *testing.T) {
+	t.Parallel()
 	station, address := serve(t, newFakeStation(), ServerConfig{})
 	awaitBoards(t, station, 0)
 	subscription := station.subscribe()
@@ -96,6 +98,7 @@ func TestOpenPagesAreBounded(t *testing.T) {
 
 // A page that does not read is let go, and nobody waits for it.
 func TestPageThatDoesNotRead(t *testing.T) {
+	t.Parallel()
 	source := newFakeStation()
 	for i := range 40 {
 		status := controllerStatus(fmt.Sprintf("connector_%d", i), noon)

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"bytes"
@@ -24,19 +24,19 @@ func TestProgressLine(t *testing.T) {
 		{29, 100, "  main                   [##        ]  29 %  note"},
 		{1 << 39, 1 << 40, "  main                   [#####     ]  50 %  note"},
 	} {
-		if got := (boardProgress{Name: "main", Done: test.done, Total: test.total, Note: "note"}).line(10); got != test.want {
+		if got := (Bar{Name: "main", Done: test.done, Total: test.total, Note: "note"}).line(10); got != test.want {
 			t.Errorf("%d of %d:\n%q, want\n%q", test.done, test.total, got, test.want)
 		}
 	}
 }
 
 func TestBarBlockFitsTheTerminal(t *testing.T) {
-	bars := []boardProgress{{Name: "a", Done: 1, Total: 1}, {Name: "b", Total: 1}, {Name: "c", Done: 1, Total: 1}, {Name: "d", Total: 1}}
+	bars := []Bar{{Name: "a", Done: 1, Total: 1}, {Name: "b", Total: 1}, {Name: "c", Done: 1, Total: 1}, {Name: "d", Total: 1}}
 	for limit, want := range map[int]string{
 		4: "a b c d", 3: "b c d and 1 more", 2: "b d and 2 more", 1: "b and 3 more",
 	} {
 		var got []string
-		for _, line := range barBlock(bars, limit) {
+		for _, line := range block(bars, limit) {
 			name, _, _ := strings.Cut(line, "[")
 			got = append(got, strings.TrimSpace(name))
 		}
@@ -44,21 +44,22 @@ func TestBarBlockFitsTheTerminal(t *testing.T) {
 			t.Errorf("limit %d shows %q, want %q", limit, text, want)
 		}
 	}
-	if block := barBlock(nil, 4); len(block) != 0 {
-		t.Errorf("no bars show %q", block)
+	if lines := block(nil, 4); len(lines) != 0 {
+		t.Errorf("no bars show %q", lines)
 	}
 }
 
 func TestRedraw(t *testing.T) {
 	for _, test := range []struct {
-		drawn        int
-		story, block []string
-		want         string
+		drawn int
+		story string
+		block []string
+		want  string
 	}{
-		{0, []string{"once"}, nil, "\x1b[Jonce\n"},
-		{0, nil, []string{"a", "b"}, "\x1b[J\x1b[?7la\nb\n\x1b[?7h"},
-		{2, nil, []string{"a"}, "\x1b[2A\x1b[J\x1b[?7la\n\x1b[?7h"},
-		{1, []string{"upon"}, []string{"a"}, "\x1b[1A\x1b[Jupon\n\x1b[?7la\n\x1b[?7h"},
+		{0, "once\n", nil, "\x1b[Jonce\n"},
+		{0, "", []string{"a", "b"}, "\x1b[J\x1b[?7la\nb\n\x1b[?7h"},
+		{2, "", []string{"a"}, "\x1b[2A\x1b[J\x1b[?7la\n\x1b[?7h"},
+		{1, "upon\n", []string{"a"}, "\x1b[1A\x1b[Jupon\n\x1b[?7la\n\x1b[?7h"},
 	} {
 		if got := redraw(test.drawn, test.story, test.block); got != test.want {
 			t.Errorf("%d lines, then %q and %q: %q, want %q", test.drawn, test.story, test.block, got, test.want)
@@ -102,7 +103,7 @@ func (s *terminal) Write(p []byte) (int, error) {
 // TestLiveBars: a bar stays one line, below the story, until it is settled.
 func TestLiveBars(t *testing.T) {
 	screen := &terminal{t: t}
-	view := newScenarioView(screen, true)
+	view := NewBars(New(screen, true))
 	shows := func(want ...string) {
 		t.Helper()
 		var got []string
@@ -113,27 +114,27 @@ func TestLiveBars(t *testing.T) {
 			t.Errorf("the terminal shows %q, want %q", got, want)
 		}
 	}
-	move := func(name string, done int64) { view.Progress(boardProgress{Name: name, Done: done, Total: 1000}) }
-	view.Line("begin")
+	move := func(name string, done int64) { view.Move(Bar{Name: name, Done: done, Total: 1000}) }
+	view.Printf("begin")
 	move("main", 100)
 	move("satellite1", 0)
 	move("main", 500)
 	shows("begin", "main 50 %", "satellite1 0 %")
-	view.Line("meanwhile")
+	view.Printf("meanwhile")
 	move("satellite1", 1000)
 	shows("begin", "meanwhile", "main 50 %", "satellite1 100 %")
 	move("main", 1000)
 	view.Settle()
-	view.Line("content")
+	view.Printf("content")
 	move("main", 10)
 	shows("begin", "meanwhile", "main 100 %", "satellite1 100 %", "content", "main 1 %")
 	view.Settle()
 	view.Settle()
 	shows("begin", "meanwhile", "main 100 %", "satellite1 100 %", "content", "main 1 %")
 	for i := range 40 {
-		move(satelliteName(i), 1)
+		move(fmt.Sprintf("satellite%d", i), 1)
 	}
-	if rows := len(screen.lines) - 6; rows != liveRows+1 {
+	if rows := len(screen.lines) - 6; rows != MaxRows+1 {
 		t.Errorf("40 bars take %d rows", rows)
 	}
 	view.Settle()
@@ -145,9 +146,9 @@ func TestLiveBars(t *testing.T) {
 // TestLiveBarsDrawOnlyWhatChanges: a file's many pieces are not as many redraws.
 func TestLiveBarsDrawOnlyWhatChanges(t *testing.T) {
 	var output bytes.Buffer
-	view := newScenarioView(&output, true)
+	view := NewBars(New(&output, true))
 	for done := range int64(10_001) {
-		view.Progress(boardProgress{Name: "main", Done: done, Total: 10_000})
+		view.Move(Bar{Name: "main", Done: done, Total: 10_000})
 	}
 	if draws := strings.Count(output.String(), "\x1b[J"); draws < 101 || draws > 101+liveBarWidth {
 		t.Errorf("%d redraws", draws)
@@ -157,9 +158,9 @@ func TestLiveBarsDrawOnlyWhatChanges(t *testing.T) {
 // TestPlainBars: a line per tenth, and no control sequence.
 func TestPlainBars(t *testing.T) {
 	var output bytes.Buffer
-	view := newScenarioView(&output, false)
+	view := NewBars(New(&output, false))
 	for done := range int64(1001) {
-		view.Progress(boardProgress{Name: "main", Done: done, Total: 1000})
+		view.Move(Bar{Name: "main", Done: done, Total: 1000})
 	}
 	if lines := strings.Count(output.String(), "\n"); lines != 11 || strings.Contains(output.String(), "\x1b") {
 		t.Errorf("%d lines: %q", lines, output.String())

@@ -1,4 +1,4 @@
-package main
+package scenario
 
 import (
 	"bytes"
@@ -13,13 +13,14 @@ import (
 	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
+	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
 )
 
 // stepTime is how long a simulated step of a firmware update takes.
 const stepTime = 200 * time.Millisecond
 
-// simulatedSystem is a board's system module: it really writes a log file and really uploads it, by curl where that is
-// installed; firmware and reset it only reports.
+// simulatedSystem is a board's system module. It writes a log file and uploads it, by curl where that is installed. It
+// only reports firmware updates and resets.
 type simulatedSystem struct {
 	scenario *scenario
 	name     string
@@ -38,7 +39,7 @@ func newSimulatedSystem(s *scenario, name string) *simulatedSystem {
 	return &simulatedSystem{scenario: s, name: name, allowed: make(chan struct{}), down: make(chan struct{})}
 }
 
-// size is that of the file that the board uploads.
+// size returns the size of the file that the board uploads.
 func (b *simulatedSystem) size() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -58,7 +59,6 @@ type updateRequest struct {
 	} `json:"firmware_update_request"`
 }
 
-// setUp is the module's.
 func (b *simulatedSystem) setUp(module *everest.Module) error {
 	b.module = module
 	provided := module.Provides("main")
@@ -83,14 +83,14 @@ func (b *simulatedSystem) setUp(module *everest.Module) error {
 		return "Accepted", nil
 	})
 	provided.Handle("allow_firmware_installation", func(context.Context, everest.Args) (any, error) {
-		b.scenario.print("  %s may install", b.name)
+		b.scenario.view.Printf("  %s may install", b.name)
 		b.allow.Do(func() { close(b.allowed) })
 		return nil, nil
 	})
 	provided.Handle("reset", func(_ context.Context, arguments everest.Args) (any, error) {
 		b.goDown.Do(func() {
 			b.downAt = time.Now()
-			b.scenario.print("  %s is reset: %s", b.name, arguments["type"])
+			b.scenario.view.Printf("  %s is reset: %s", b.name, arguments["type"])
 			close(b.down)
 		})
 		return nil, nil
@@ -101,7 +101,7 @@ func (b *simulatedSystem) setUp(module *everest.Module) error {
 	return nil
 }
 
-// writeLog writes a log file of some MiB, not the same for every board.
+// writeLog writes a log file of some MiB, with another size for each board.
 func (b *simulatedSystem) writeLog() (string, error) {
 	directory := filepath.Join(b.scenario.directory, b.name)
 	if err := os.MkdirAll(directory, 0o700); err != nil {
@@ -120,13 +120,13 @@ func (b *simulatedSystem) upload(ctx context.Context, file, location string, id 
 	b.publish(ctx, "log_status", map[string]any{"request_id": id, "log_status": "Uploading"})
 	status := "Uploaded"
 	if err := send(ctx, file, location); err != nil {
-		b.scenario.print("  %s could not upload: %v", b.name, err)
+		b.scenario.view.Printf("  %s could not upload: %v", b.name, err)
 		status = "UploadFailure"
 	}
 	b.publish(ctx, "log_status", map[string]any{"request_id": id, "log_status": status})
 }
 
-// send uploads a file as EVerest's system modules do.
+// send uploads a file as EVerest's system modules do: by curl.
 func send(ctx context.Context, file, location string) error {
 	curl, err := exec.LookPath("curl")
 	if err == nil {
@@ -149,7 +149,7 @@ func (b *simulatedSystem) update(ctx context.Context, id int64) {
 				return
 			}
 			done++
-			b.scenario.view.Progress(boardProgress{Name: b.name, Done: int64(done), Total: int64(len(steps)), Note: status})
+			b.scenario.view.Move(terminal.Bar{Name: b.name, Done: int64(done), Total: int64(len(steps)), Note: status})
 			b.publish(ctx, "firmware_update_status", map[string]any{"request_id": id, "firmware_update_status": status})
 		}
 	}
@@ -164,6 +164,6 @@ func (b *simulatedSystem) update(ctx context.Context, id int64) {
 
 func (b *simulatedSystem) publish(ctx context.Context, variable string, value any) {
 	if err := b.module.Provides("main").Publish(ctx, variable, value); err != nil && ctx.Err() == nil {
-		b.scenario.print("  %s: %v", b.name, err)
+		b.scenario.view.Printf("  %s: %v", b.name, err)
 	}
 }

@@ -40,43 +40,6 @@ func TestBoardsThatShareABrokerHaveTheirOwnPrefix(t *testing.T) {
 	}
 }
 
-func TestFreePortsAreDifferent(t *testing.T) {
-	ports, err := FreePorts(maxSatellites)
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[int]bool{}
-	for _, port := range ports {
-		if seen[port] || port < 1024 {
-			t.Errorf("port %d is there twice, or needs privileges", port)
-		}
-		seen[port] = true
-	}
-	if len(seen) != maxSatellites {
-		t.Errorf("%d ports", len(seen))
-	}
-}
-
-func TestBackoff(t *testing.T) {
-	var backoff Backoff
-	var waits []time.Duration
-	for {
-		wait, again := backoff.Ended()
-		waits = append(waits, wait)
-		if !again {
-			break
-		}
-	}
-	want := []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, 1600 * time.Millisecond}
-	if diff := cmp.Diff(want, waits); diff != "" {
-		t.Errorf("waits (-want +got):\n%s", diff)
-	}
-	backoff.Ready()
-	if wait, again := backoff.Ended(); wait != backoffFirst || !again {
-		t.Errorf("after the board was ready: %v, %v", wait, again)
-	}
-}
-
 func TestAgenda(t *testing.T) {
 	start := time.Unix(0, 0)
 	var done []string

@@ -1,4 +1,4 @@
-package main
+package scenario
 
 import (
 	"archive/tar"
@@ -18,7 +18,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// expect prints the statuses as they come, until one ends the request, and compares them with what OCPP has for it.
+// expect prints the statuses as they come, and returns an error for the first that is not the wanted one.
 func (s *scenario) expect(ctx context.Context, id int64, want ...string) error {
 	var got []string
 	for len(got) < len(want) {
@@ -26,7 +26,7 @@ func (s *scenario) expect(ctx context.Context, id int64, want ...string) error {
 		case <-ctx.Done():
 			return fmt.Errorf("after %s: %w", strings.Join(got, ", "), context.Cause(ctx))
 		case status := <-s.heard:
-			s.print("%s %d %s", status.Variable, status.RequestID, status.Status)
+			s.view.Printf("%s %d %s", status.Variable, status.RequestID, status.Status)
 			got = append(got, status.Status)
 			if status.RequestID != id {
 				return fmt.Errorf("%s came with request id %d instead of %d", status.Status, status.RequestID, id)
@@ -36,11 +36,22 @@ func (s *scenario) expect(ctx context.Context, id int64, want ...string) error {
 			return fmt.Errorf("the backend was told %s, want %s", strings.Join(got, ", "), strings.Join(want, ", "))
 		}
 	}
-	s.print("status sequence: %s", strings.Join(got, ", "))
+	s.view.Printf("status sequence: %s", strings.Join(got, ", "))
 	return nil
 }
 
 func (s *scenario) system() *everest.Required { return s.backend.Requires("system")[0] }
+
+// play plays the scenario once all boards are ready.
+func (s *scenario) play(ctx context.Context) error {
+	switch s.Name {
+	case Logs:
+		return s.playLogs(ctx)
+	case Firmware:
+		return s.playFirmware(ctx)
+	}
+	return s.playReset(ctx)
+}
 
 // playLogs asks for the station's log file, and lists what the backend gets.
 func (s *scenario) playLogs(ctx context.Context) error {
@@ -51,7 +62,7 @@ func (s *scenario) playLogs(ctx context.Context) error {
 	}
 	defer stop()
 	const id = 42
-	s.print("GetLog %d DiagnosticsLog", id)
+	s.view.Printf("GetLog %d DiagnosticsLog", id)
 	answer, err := everest.Call[struct {
 		Status   string `json:"upload_logs_status"`
 		FileName string `json:"file_name"`
@@ -61,7 +72,7 @@ func (s *scenario) playLogs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.print("answered %s, %s", answer.Status, answer.FileName)
+	s.view.Printf("answered %s, %s", answer.Status, answer.FileName)
 	if answer.Status != "Accepted" {
 		return errors.New("the request was not accepted")
 	}
@@ -72,7 +83,7 @@ func (s *scenario) playLogs(ctx context.Context) error {
 	return s.list(filepath.Join(uploaded, answer.FileName))
 }
 
-// list prints the content of an archive and looks whether every board is in it.
+// list prints the content of an archive, and returns an error unless every board is in it.
 func (s *scenario) list(file string) error {
 	packed, err := os.Open(file)
 	if err != nil {
@@ -83,7 +94,7 @@ func (s *scenario) list(file string) error {
 	if err != nil {
 		return err
 	}
-	s.print("content of %s:", filepath.Base(file))
+	s.view.Printf("content of %s:", filepath.Base(file))
 	boards := map[string]bool{}
 	for content := tar.NewReader(compressed); ; {
 		header, err := content.Next()
@@ -93,18 +104,18 @@ func (s *scenario) list(file string) error {
 		if err != nil {
 			return err
 		}
-		s.print("  %10d  %s", header.Size, header.Name)
+		s.view.Printf("  %10d  %s", header.Size, header.Name)
 		if folder := path.Dir(header.Name); folder != "." {
 			boards[folder] = true
 		}
 	}
-	if len(boards) != s.satellites+1 {
-		return fmt.Errorf("the archive has files of %d boards, the station has %d", len(boards), s.satellites+1)
+	if len(boards) != s.Satellites+1 {
+		return fmt.Errorf("the archive has files of %d boards, the station has %d", len(boards), s.Satellites+1)
 	}
 	return nil
 }
 
-// serveUploads is the backend's file server: it stores what is PUT.
+// serveUploads starts the backend's file server, which stores every PUT in the directory.
 func serveUploads(directory string) (location string, stop func(), err error) {
 	if err := os.MkdirAll(directory, 0o700); err != nil {
 		return "", nil, err
@@ -136,37 +147,37 @@ func serveUploads(directory string) (location string, stop func(), err error) {
 // playFirmware updates all boards.
 func (s *scenario) playFirmware(ctx context.Context) error {
 	const id = 7
-	s.print("UpdateFirmware %d, signed", id)
+	s.view.Printf("UpdateFirmware %d, signed", id)
 	answer, err := everest.Call[string](ctx, s.system(), "update_firmware", map[string]any{"firmware_update_request": map[string]any{
 		"request_id": id, "location": "https://example.org/firmware", "signature": "c2lnbmF0dXJl", "signing_certificate": "certificate",
 	}})
 	if err != nil {
 		return err
 	}
-	s.print("answered %s", answer)
+	s.view.Printf("answered %s", answer)
 	if err := s.expect(ctx, id, "Downloading", "Downloaded", "SignatureVerified"); err != nil {
 		return err
 	}
-	s.print("OCPP has taken the connectors out of service: the installation is allowed")
+	s.view.Printf("OCPP has taken the connectors out of service: the installation is allowed")
 	if err := s.system().Call(ctx, "allow_firmware_installation", nil, nil); err != nil {
 		return err
 	}
 	return s.expect(ctx, id, "Installing", "InstallRebooting", "Installed")
 }
 
-// playReset resets the station, and sees that the main board goes down last.
+// playReset resets the station, and returns an error unless the main board goes down last.
 func (s *scenario) playReset(ctx context.Context) error {
 	allowed, err := everest.Call[bool](ctx, s.system(), "is_reset_allowed", map[string]any{"type": "Soft"})
 	if err != nil {
 		return err
 	}
-	s.print("Reset Soft, allowed: %t", allowed)
+	s.view.Printf("Reset Soft, allowed: %t", allowed)
 	asked := time.Now()
 	if err := s.system().Call(ctx, "reset", map[string]any{"type": "Soft", "scheduled": false}, nil); err != nil {
 		return err
 	}
-	s.print("answered after %v", time.Since(asked).Round(time.Millisecond))
-	for i := s.satellites; i >= 0; i-- {
+	s.view.Printf("answered after %v", time.Since(asked).Round(time.Millisecond))
+	for i := s.Satellites; i >= 0; i-- {
 		select {
 		case <-s.systems[i].down:
 		case <-ctx.Done():

@@ -1,16 +1,13 @@
-package main
+package recording
 
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 )
 
 func TestPlayKeepsThePace(t *testing.T) {
@@ -62,7 +59,7 @@ func TestPlayEnds(t *testing.T) {
 }
 
 func TestEmbeddedRecordings(t *testing.T) {
-	play, err := recordedPlay()
+	play, err := Whole()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,14 +68,14 @@ func TestEmbeddedRecordings(t *testing.T) {
 		switch {
 		case step.Variable != "":
 			variables++
-			if step.Module != moduleConnector {
+			if step.Module != ChargePort {
 				t.Errorf("step %d: variable %s of %s", i, step.Variable, step.Module)
 			}
 		case step.Error != nil && step.Error.State == "Active":
 			raised++
 		case step.Error != nil:
 			cleared++
-		case step.Await == commandAuthorize:
+		case step.Await == CommandAuthorize:
 			awaits++
 		default:
 			t.Errorf("step %d does nothing", i)
@@ -94,16 +91,5 @@ func TestEmbeddedRecordings(t *testing.T) {
 	}
 	if play.Length < 33*time.Second || play.Length > 34*time.Second {
 		t.Errorf("the play lasts %v", play.Length)
-	}
-}
-
-func TestRecordedAuthorization(t *testing.T) {
-	session, err := recording.ChargingSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	recorded, err := recordedAuthorization(session)
-	if err != nil || !strings.Contains(string(recorded.token), "DEADBEEF") || !strings.Contains(string(recorded.result), "Accepted") {
-		t.Errorf("authorisation %s, %s, error %v", recorded.token, recorded.result, err)
 	}
 }
