@@ -5,16 +5,17 @@ package examples
 import (
 	"bytes"
 	"context"
-	"math/rand/v2"
-	"net"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/board"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
@@ -36,19 +37,39 @@ metadata: {license: "https://www.apache.org/licenses/LICENSE-2.0", authors: [The
 
 const agentAddress = "127.0.0.1"
 
-// freePort is below the ports that systems give to outgoing connections, so that
-// nobody takes it until the agent does.
+// freePort returns a TCP port that nobody takes until the agent does.
 func freePort(t *testing.T) int {
 	t.Helper()
-	for range 1000 {
-		port := 10000 + rand.IntN(20000)
-		if listener, err := net.Listen("tcp", net.JoinHostPort(agentAddress, strconv.Itoa(port))); err == nil {
-			listener.Close()
-			return port
-		}
+	ports, err := board.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port")
-	return 0
+	return ports[0]
+}
+
+// programs is the folder of the programs under test, which built fills once.
+var (
+	programs string
+	built    = sync.OnceValue(func() error {
+		output, err := exec.CommandContext(context.Background(), "go", "build", "-o", programs+string(filepath.Separator), "./agent", "./controller").CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("go build: %w\n%s", err, output)
+		}
+		return nil
+	})
+)
+
+func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "examples")
+	if err != nil {
+		panic(err)
+	}
+	programs = folder
+	status := m.Run()
+	if err := os.RemoveAll(folder); err != nil {
+		panic(err)
+	}
+	os.Exit(status)
 }
 
 func TestModulesAsAManagerStartsThem(t *testing.T) {
@@ -136,15 +157,13 @@ func TestModulesSayWhatIsWrong(t *testing.T) {
 	}
 }
 
-// build compiles an example's program.
+// build returns the program of an example.
 func build(t *testing.T, folder string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), folder)
-	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./"+folder).CombinedOutput()
-	if err != nil {
-		t.Fatalf("go build ./%s: %v\n%s", folder, err, output)
+	if err := built(); err != nil {
+		t.Fatal(err)
 	}
-	return program
+	return filepath.Join(programs, folder)
 }
 
 // installModule lets the program put itself where a manager finds it.

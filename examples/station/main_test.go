@@ -1,6 +1,8 @@
 package main
 
 import (
+	"flag"
+
 	"os"
 	"testing"
 
@@ -17,6 +19,10 @@ func TestMain(m *testing.M) {
 		case runAsStation:
 			os.Exit(status(os.Args[2:]))
 		}
+	}
+	// Stations wait more than they work.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -18,6 +19,10 @@ import (
 func TestMain(m *testing.M) {
 	if socket := os.Getenv(embeddedBroker); socket != "" {
 		panic(serveBroker(socket))
+	}
+	// Campaigns wait more than they work.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
 	}
 	flag.Parse()
 	folder, err := os.MkdirTemp("", "campaign")
@@ -50,51 +55,53 @@ func (w writer) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// The short form: one deck of faults.
+var longForm = flag.Bool("campaign.long", false, "make every kind of fault, which takes more than a minute")
+
+// Every kind of fault, in the long form one deck and a third of another.
 func TestCampaign(t *testing.T) {
-	flags, err := ParseFlags(nil, writer{t})
-	if err != nil {
-		t.Fatal(err)
-	}
-	play(t, flags)
+	play(t, faults(5, Cut, Stall, Loss, StopController, KillAgent), nil)
 }
 
 // The embedded broker does as well, where there is no mosquitto.
 func TestCampaignOnTheEmbeddedBroker(t *testing.T) {
-	flags, err := ParseFlags([]string{"-embedded", "-faults", "3", "-only", string(PortPulled), "-only", string(KillPortBroker)}, writer{t})
-	if err != nil {
-		t.Fatal(err)
-	}
-	play(t, flags)
+	play(t, faults(2, PortPulled, KillPortBroker), faults(3, PortPulled, KillPortBroker), "-embedded")
 }
 
 // A protected link is resumed as any other.
 func TestCampaignOnAProtectedLink(t *testing.T) {
-	flags, err := ParseFlags([]string{"-mutual-tls", "-faults", "5", "-only", string(Cut), "-only", string(Stall), "-only", string(Loss),
-		"-only", string(KillController)}, writer{t})
-	if err != nil {
-		t.Fatal(err)
-	}
-	play(t, flags)
+	play(t, faults(2, Cut, KillController), faults(5, Cut, Stall, Loss, KillController), "-mutual-tls")
 }
 
 // An isolating main board outlives its satellite.
 func TestCampaignIsolating(t *testing.T) {
-	flags, err := ParseFlags([]string{"-isolate", "-faults", "6", "-only", string(KillAgent), "-only", string(KillPortBroker),
-		"-only", string(KillController), "-only", string(StopAgent)}, writer{t})
-	if err != nil {
-		t.Fatal(err)
-	}
-	play(t, flags)
+	play(t, faults(3, KillAgent, KillController, StopAgent), faults(6, KillAgent, KillPortBroker, KillController, StopAgent), "-isolate")
 }
 
-func play(t *testing.T, flags Flags) {
+// faults are the arguments for so many faults of some kinds.
+func faults(count int, kinds ...Kind) []string {
+	arguments := []string{"-faults", strconv.Itoa(count)}
+	for _, kind := range kinds {
+		arguments = append(arguments, "-only", string(kind))
+	}
+	return arguments
+}
+
+// play runs a campaign of the short form, or with -campaign.long of the long one.
+func play(t *testing.T, short, long []string, more ...string) {
 	t.Helper()
+	t.Parallel()
 	if err := built(); err != nil {
 		t.Fatal(err)
 	}
+	if !*longForm {
+		long = short
+	}
+	flags, err := ParseFlags(append(more, long...), writer{t})
+	if err != nil {
+		t.Fatal(err)
+	}
 	flags.Programs = programs
-	err := runCampaign(t.Context(), flags, writer{t})
+	err = runCampaign(t.Context(), flags, writer{t})
 	if errors.Is(err, errNoRight) && !required() {
 		t.Skip(err)
 	}
@@ -103,7 +110,7 @@ func play(t *testing.T, flags Flags) {
 	}
 }
 
-// required tells whether the campaign has to run: in CI, where the programs for it are installed.
+// required reports whether the campaign has to run: in CI, where the programs for it are installed.
 func required() bool {
 	for _, program := range []string{"ip", "nft"} {
 		if _, err := exec.LookPath(program); err != nil {

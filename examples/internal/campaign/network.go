@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -46,7 +47,7 @@ func checkRight() error {
 			return fmt.Errorf("%w: %w", errNoRight, err)
 		}
 	}
-	trial := namespace{prefixNamespaces + strconv.Itoa(os.Getpid()) + "-trial"}
+	trial := namespace{namespacePrefix() + "trial"}
 	if err := run("ip", "netns", "add", trial.name); err != nil {
 		return fmt.Errorf("%w: %w", errNoRight, err)
 	}
@@ -57,10 +58,16 @@ func checkRight() error {
 	return nil
 }
 
+// namespacePrefix begins the names of a campaign's namespaces: with its process, so that they can be removed if it was killed,
+// and a number, because several campaigns may run in one process.
+func namespacePrefix() string {
+	return fmt.Sprintf("%s%d-%x-", prefixNamespaces, os.Getpid(), rand.Uint32())
+}
+
 // newNetwork wires the boards up. Namespaces of a campaign that was killed are removed.
 func newNetwork() (*network, error) {
 	removeStale()
-	prefix := prefixNamespaces + strconv.Itoa(os.Getpid()) + "-"
+	prefix := namespacePrefix()
 	n := &network{main: namespace{prefix + "main"}, router: namespace{prefix + "router"}, port: namespace{prefix + "satellite"}}
 	if err := n.wire(); err != nil {
 		n.remove()
