@@ -8,37 +8,37 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"golang.org/x/time/rate"
 )
 
-// A line that repeats itself is logged so often at once, and then as often as the interval allows.
+// A repeated log line passes repeatBurst times, then once every repeatInterval.
 const (
 	repeatBurst    = 10
 	repeatInterval = 10 * time.Second
 )
 
-// LimitRepeats returns a logger that lets nobody fill the disk: of the lines with one text, of one logger's name and level, the
-// first ten get through at once and from then on one every 10 s, which says in the field `repeats` how many like it were
-// left out before it. Debug lines are not limited, for who asks for them wants them all. The fields of a line do not count:
-// what is alike but for an address or a command is limited together.
+// LimitRepeats returns a logger that bounds what repeated lines write to a disk. Lines are alike when their text, level and
+// logger's name are equal; fields do not count. Ten alike pass at once, then one every 10 s with the field `repeats`: the
+// number of lines left out before it. Debug lines are not limited.
 //
-// Loggers that are derived from the result share its account. The modules of this repository limit their loggers themselves;
-// limiting one twice does no more than once.
+// Loggers derived from the result share its limits. The modules of this repository limit their loggers themselves; limiting
+// a logger twice has no further effect.
 func LimitRepeats(logger *zap.Logger) *zap.Logger {
 	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		if limited, ok := core.(*limitedCore); ok {
 			return limited
 		}
-		return &limitedCore{Core: core, account: &repeatAccount{lines: map[lineKey]*repeatedLine{}}}
+		return &limitedCore{core, &repeatLimits{lines: map[lineKey]*repeatedLine{}}}
 	}))
 }
 
 type limitedCore struct {
 	zapcore.Core
-	account *repeatAccount
+	limits *repeatLimits
 }
 
 func (c *limitedCore) With(fields []zapcore.Field) zapcore.Core {
-	return &limitedCore{c.Core.With(fields), c.account}
+	return &limitedCore{c.Core.With(fields), c.limits}
 }
 
 func (c *limitedCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
@@ -52,22 +52,22 @@ func (c *limitedCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) 
 }
 
 func (c *limitedCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
-	left, pass := c.account.admit(entry)
+	left, pass := c.limits.admit(entry)
 	if !pass {
 		return nil
 	}
 	if left > 0 {
 		fields = append(slices.Clip(fields), zap.Uint64("repeats", left))
 	}
-	// What is below may have levels of its own, as a tee of two outputs has.
+	// The wrapped core may have levels of its own, as a tee of two outputs has.
 	if checked := c.Core.Check(entry, nil); checked != nil {
 		checked.Write(fields...)
 	}
 	return nil
 }
 
-// repeatAccount counts lines. Their texts are constants of programs, so their number is bounded.
-type repeatAccount struct {
+// repeatLimits has a limiter for each line. The texts are constants of programs, so that their number is bounded.
+type repeatLimits struct {
 	mu    sync.Mutex
 	lines map[lineKey]*repeatedLine
 }
@@ -78,28 +78,24 @@ type lineKey struct {
 }
 
 type repeatedLine struct {
-	tokens float64
-	last   time.Time
-	left   uint64
+	limiter *rate.Limiter
+	left    uint64
 }
 
-// admit says whether a line gets through, and how many like it did not before it.
-func (a *repeatAccount) admit(entry zapcore.Entry) (left uint64, pass bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// admit reports whether a line passes, and how many lines like it were left out before.
+func (r *repeatLimits) admit(entry zapcore.Entry) (left uint64, pass bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	key := lineKey{entry.LoggerName, entry.Message, entry.Level}
-	line := a.lines[key]
+	line := r.lines[key]
 	if line == nil {
-		line = &repeatedLine{tokens: repeatBurst, last: entry.Time}
-		a.lines[key] = line
+		line = &repeatedLine{limiter: rate.NewLimiter(rate.Every(repeatInterval), repeatBurst)}
+		r.lines[key] = line
 	}
-	passed := max(0, entry.Time.Sub(line.last))
-	line.tokens, line.last = min(repeatBurst, line.tokens+passed.Seconds()/repeatInterval.Seconds()), entry.Time
-	if line.tokens < 1 {
+	if !line.limiter.AllowN(entry.Time, 1) {
 		line.left++
 		return 0, false
 	}
-	line.tokens--
 	left, line.left = line.left, 0
 	return left, true
 }
