@@ -13,9 +13,11 @@ import (
 const insideNamespace = "SATELLITE_TEST_NAMESPACE"
 
 // inNamespace runs the test again in a process with a network of its own, whose
-// link the test can take down. It tells whether this is that process.
+// link the test can take down. It reports whether this is that process. Such
+// tests run beside each other.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
+	t.Parallel()
 	if os.Getenv(insideNamespace) != "" {
 		setLoopback(t, "up")
 		return true
