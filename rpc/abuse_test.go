@@ -54,34 +54,36 @@ func TestInputsThatHurtOthers(t *testing.T) {
 		{"id that is text", []byte("\x94\x00\xa11\xa3nop\x90"), rpc.ErrProtocol},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			ended := make(chan error, 1)
-			config := rpc.ServerConfig{OnSessionEnd: func(s *rpc.Session, err error) {
-				if err != nil {
-					ended <- err
+			synctest.Test(t, func(t *testing.T) {
+				ended := make(chan error, 1)
+				config := rpc.ServerConfig{OnSessionEnd: func(s *rpc.Session, err error) {
+					if err != nil {
+						ended <- err
+					}
+				}}
+				_, listener, stop := inMemory(t, config, nil)
+				defer stop()
+				client, _ := dial(t, listener, rpc.Config{})
+				defer client.Close()
+				must(t, client.Call(t.Context(), "nop", nil))
+				conn, err := listener.Dial(t.Context(), nil, nil)
+				must(t, err)
+				defer conn.Close()
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				go conn.Write(test.input)
+				if err := <-ended; !errors.Is(err, test.want) {
+					t.Errorf("the session ended with %v, want %v", err, test.want)
 				}
-			}}
-			_, listener, stop := inMemory(t, config, nil)
-			defer stop()
-			client, _ := dial(t, listener, rpc.Config{})
-			defer client.Close()
-			must(t, client.Call(t.Context(), "nop", nil))
-			conn, err := listener.Dial(t.Context(), nil, nil)
-			must(t, err)
-			defer conn.Close()
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			go conn.Write(test.input)
-			if err := <-ended; !errors.Is(err, test.want) {
-				t.Errorf("the session ended with %v, want %v", err, test.want)
-			}
-			runtime.ReadMemStats(&after)
-			if used := after.TotalAlloc - before.TotalAlloc; used > 8<<20 {
-				t.Errorf("%d bytes of input made the server allocate %d", len(test.input), used)
-			}
-			if answer, err := io.ReadAll(conn); len(answer) > 0 || err != nil {
-				t.Errorf("answered %x, %v", answer, err)
-			}
-			must(t, client.Call(t.Context(), "nop", nil))
+				runtime.ReadMemStats(&after)
+				if used := after.TotalAlloc - before.TotalAlloc; used > 8<<20 {
+					t.Errorf("%d bytes of input made the server allocate %d", len(test.input), used)
+				}
+				if answer, err := io.ReadAll(conn); len(answer) > 0 || err != nil {
+					t.Errorf("answered %x, %v", answer, err)
+				}
+				must(t, client.Call(t.Context(), "nop", nil))
+			})
 		})
 	}
 }
@@ -159,7 +161,7 @@ func TestCallsInFlightAreLimited(t *testing.T) {
 			var mu sync.Mutex
 			running, most, ended := 0, 0, 0
 			config := rpc.ServerConfig{Order: order, Limits: rpc.Limits{InFlight: 5}}
-			_, listener, stop := inMemory(t, config, func(s *rpc.Server) {
+			client := connect(t, config, func(s *rpc.Server) {
 				must(t, s.Bind("count", func() {
 					mu.Lock()
 					running++
@@ -171,10 +173,7 @@ func TestCallsInFlightAreLimited(t *testing.T) {
 					ended++
 					mu.Unlock()
 				}))
-			})
-			defer stop()
-			client, _ := dial(t, listener, rpc.Config{})
-			defer client.Close()
+			}, rpc.Config{})
 			var calls []*rpc.Call
 			for range 50 {
 				calls = append(calls, client.Go(t.Context(), "count", nil))
@@ -244,10 +243,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 			IdleTimeout:  10 * time.Second,
 			OnSessionEnd: func(_ *rpc.Session, err error) { ended <- err },
 		}
-		_, listener, stop := inMemory(t, config, nil)
-		defer stop()
-		client, _ := dial(t, listener, rpc.Config{})
-		defer client.Close()
+		client := connect(t, config, nil, rpc.Config{})
 		for range 5 {
 			time.Sleep(8 * time.Second)
 			must(t, client.Call(t.Context(), "nop", nil))
@@ -290,12 +286,9 @@ func TestMessagesThatStopHalfWayEndTheSession(t *testing.T) {
 func TestBigRequestsAreHeldWithinLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		waiting := make(chan struct{})
-		_, listener, stop := inMemory(t, rpc.ServerConfig{}, func(s *rpc.Server) {
+		client := connect(t, rpc.ServerConfig{}, func(s *rpc.Server) {
 			must(t, s.Bind("hold", func(text string) int { <-waiting; return len(text) }))
-		})
-		defer stop()
-		client, _ := dial(t, listener, rpc.Config{Limits: rpc.Limits{QueuedBytes: 100 << 20}})
-		defer client.Close()
+		}, rpc.Config{Limits: rpc.Limits{QueuedBytes: 100 << 20}})
 		text := strings.Repeat("x", 1<<20)
 		var before, after runtime.MemStats
 		runtime.GC()

@@ -33,10 +33,7 @@ func TestStartEndsOnce(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
-				defer stop()
-				client, _ := dial(t, listener, rpc.Config{CallTimeout: test.timeout})
-				defer client.Close()
+				client := connect(t, rpc.ServerConfig{}, nil, rpc.Config{CallTimeout: test.timeout})
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				var ends []error
@@ -58,10 +55,7 @@ func TestStartEndsOnce(t *testing.T) {
 // TestStartDoesNotWait fills the limit of calls in flight.
 func TestStartDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
-		defer stop()
-		client, _ := dial(t, listener, rpc.Config{Limits: rpc.Limits{InFlight: 2}})
-		defer client.Close()
+		client := connect(t, rpc.ServerConfig{}, nil, rpc.Config{Limits: rpc.Limits{InFlight: 2}})
 		ended := 0
 		start := func() error {
 			return client.Start(t.Context(), "sleep", nil, func(error) { ended++ }, 100)

@@ -18,10 +18,7 @@ import (
 
 func TestCallTimesOutAndItsLateReplyIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
-		defer stop()
-		client, _ := dial(t, listener, rpc.Config{CallTimeout: 100 * time.Millisecond})
-		defer client.Close()
+		client := connect(t, rpc.ServerConfig{}, nil, rpc.Config{CallTimeout: 100 * time.Millisecond})
 		start := time.Now()
 		err := client.Call(context.Background(), "sleep", nil, 300)
 		if took := time.Since(start); took != 100*time.Millisecond {
@@ -43,10 +40,7 @@ func TestCallTimesOutAndItsLateReplyIsDropped(t *testing.T) {
 
 func TestCallTimeoutOfACallerThatReadsItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
-		defer stop()
-		client, _ := dial(t, listener, rpc.Config{CallTimeout: 100 * time.Millisecond})
-		defer client.Close()
+		client := connect(t, rpc.ServerConfig{}, nil, rpc.Config{CallTimeout: 100 * time.Millisecond})
 		for range 100 {
 			must(t, client.Call(context.Background(), "nop", nil))
 		}
@@ -73,10 +67,7 @@ func TestCallTimeoutOfACallerThatReadsItself(t *testing.T) {
 
 func TestContextEndsACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
-		defer stop()
-		client, _ := dial(t, listener, rpc.Config{})
-		defer client.Close()
+		client := connect(t, rpc.ServerConfig{}, nil, rpc.Config{})
 		cause := errors.New("the operator changed his mind")
 		ctx, cancel := context.WithCancelCause(context.Background())
 		time.AfterFunc(time.Second, func() { cancel(cause) })
@@ -99,10 +90,7 @@ func TestContextEndsACall(t *testing.T) {
 
 func TestRepliesOutOfOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, listener, stop := inMemory(t, rpc.ServerConfig{Order: rpc.OrderNone}, nil)
-		defer stop()
-		client, _ := dial(t, listener, rpc.Config{})
-		defer client.Close()
+		client := connect(t, rpc.ServerConfig{Order: rpc.OrderNone}, nil, rpc.Config{})
 		var mu sync.Mutex
 		var order []int
 		var wg sync.WaitGroup
@@ -234,10 +222,7 @@ func TestCallToAPeerThatDoesNotRead(t *testing.T) {
 }
 
 func TestTooMuchIsRefusedBeforeItIsSent(t *testing.T) {
-	_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
-	defer stop()
-	client, _ := dial(t, listener, rpc.Config{Limits: rpc.Limits{FrameSize: 1000, Depth: 3}})
-	defer client.Close()
+	client := connect(t, rpc.ServerConfig{}, nil, rpc.Config{Limits: rpc.Limits{FrameSize: 1000, Depth: 3}})
 	deep := []any{[]any{[]any{[]any{}}}}
 	for _, test := range []struct {
 		name string
@@ -264,10 +249,7 @@ func TestTooMuchIsRefusedBeforeItIsSent(t *testing.T) {
 
 func TestInFlightLimitMakesCallsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, listener, stop := inMemory(t, rpc.ServerConfig{Order: rpc.OrderNone}, nil)
-		defer stop()
-		client, _ := dial(t, listener, rpc.Config{Limits: rpc.Limits{InFlight: 2}})
-		defer client.Close()
+		client := connect(t, rpc.ServerConfig{Order: rpc.OrderNone}, nil, rpc.Config{Limits: rpc.Limits{InFlight: 2}})
 		start := time.Now()
 		var wg sync.WaitGroup
 		for range 6 {

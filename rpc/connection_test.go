@@ -277,8 +277,9 @@ func TestSilentHandshakeEnds(t *testing.T) {
 	}
 }
 
-// TestStrangersAreTold: who serves strangers hears of each of them once, with the reason, and may turn them away unread.
-func TestStrangersAreTold(t *testing.T) {
+// TestRejectedConnectionsAreReported: a server of strangers gets each of them once, with the reason, and may close their
+// connections unread.
+func TestRejectedConnectionsAreReported(t *testing.T) {
 	agent, controller, stranger := newIdentity(t, "agent", nil), newIdentity(t, "controller", nil), newIdentity(t, "stranger", nil)
 	rejected := make(chan error, 10)
 	var closed atomic.Bool

@@ -38,6 +38,16 @@ func inMemory(t testing.TB, config rpc.ServerConfig, bind func(*rpc.Server)) (se
 	}
 }
 
+// connect returns a client of a server as inMemory makes it. Both end with the test.
+func connect(t testing.TB, server rpc.ServerConfig, bind func(*rpc.Server), config rpc.Config) *rpc.Client {
+	t.Helper()
+	_, listener, stop := inMemory(t, server, bind)
+	t.Cleanup(stop)
+	client, _ := dial(t, listener, config)
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
 // dial connects a client to an in-memory listener; conn is the client's end.
 func dial(t testing.TB, listener *rpctest.Listener, config rpc.Config) (*rpc.Client, net.Conn) {
 	t.Helper()

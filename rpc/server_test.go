@@ -32,13 +32,10 @@ func TestOrders(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				slow := func(n int) int { time.Sleep(100 * time.Millisecond); return n }
-				_, listener, stop := inMemory(t, rpc.ServerConfig{Order: test.order}, func(s *rpc.Server) {
+				client := connect(t, rpc.ServerConfig{Order: test.order}, func(s *rpc.Server) {
 					must(t, s.Bind("slow", slow))
 					must(t, s.Bind("other", slow))
-				})
-				defer stop()
-				client, _ := dial(t, listener, rpc.Config{})
-				defer client.Close()
+				}, rpc.Config{})
 				start := time.Now()
 				var waiting sync.WaitGroup
 				for i, function := range []string{"slow", "slow", "other"} {
@@ -65,13 +62,10 @@ func TestCallsOfOneConnectionKeepTheirOrder(t *testing.T) {
 		seen = append(seen, n)
 		mu.Unlock()
 	}
-	_, listener, stop := inMemory(t, rpc.ServerConfig{}, func(s *rpc.Server) {
+	client := connect(t, rpc.ServerConfig{}, func(s *rpc.Server) {
 		must(t, s.Bind("quick", note, rpc.NonBlocking()))
 		must(t, s.Bind("any", note))
-	})
-	defer stop()
-	client, _ := dial(t, listener, rpc.Config{})
-	defer client.Close()
+	}, rpc.Config{})
 	const count = 3000
 	var last *rpc.Call
 	for i := range count {
@@ -322,14 +316,11 @@ func TestHalfClosedClientGetsItsReply(t *testing.T) {
 }
 
 func TestPanicsAreAnswered(t *testing.T) {
-	_, listener, stop := inMemory(t, rpc.ServerConfig{}, func(s *rpc.Server) {
+	client := connect(t, rpc.ServerConfig{}, func(s *rpc.Server) {
 		must(t, s.Bind("index", func(list []int, i int) int { return list[i] }))
 		must(t, s.Bind("quick_index", func(list []int, i int) int { return list[i] }, rpc.NonBlocking()))
 		must(t, s.Bind("text", func() { panic("a text") }))
-	})
-	defer stop()
-	client, _ := dial(t, listener, rpc.Config{})
-	defer client.Close()
+	}, rpc.Config{})
 	exception := "rpclib: function '%s' (called with %d arg(s)) threw an exception. The exception contained this information: runtime error: index out of range [5] with length 1."
 	for _, test := range []struct {
 		function string
@@ -385,26 +376,25 @@ func TestPanicsAreWrittenWithoutALogger(t *testing.T) {
 	}
 }
 
-func TestErrorsOfTheServerAreTold(t *testing.T) {
-	_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
-	defer stop()
-	client, _ := dial(t, listener, rpc.Config{})
-	defer client.Close()
-	err := client.Call(t.Context(), "nosuch", nil, 1)
-	if !errors.Is(err, rpc.ErrMethodNotFound) || errors.Is(err, net.ErrClosed) {
-		t.Errorf("got %v, want ErrMethodNotFound", err)
-	}
-	if !strings.Contains(err.Error(), "nosuch") {
-		t.Errorf("%q does not name the function", err)
-	}
-	if err := client.Call(t.Context(), "h_error_str", nil); errors.Is(err, rpc.ErrMethodNotFound) || !strings.Contains(err.Error(), "an error") {
-		t.Errorf("got %v", err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := client.Call(ctx, "h_disable", nil); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a call that is never answered: %v", err)
-	}
+func TestRemoteErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := connect(t, rpc.ServerConfig{}, nil, rpc.Config{})
+		err := client.Call(t.Context(), "nosuch", nil, 1)
+		if !errors.Is(err, rpc.ErrMethodNotFound) || errors.Is(err, net.ErrClosed) {
+			t.Errorf("got %v, want ErrMethodNotFound", err)
+		}
+		if !strings.Contains(err.Error(), "nosuch") {
+			t.Errorf("%q does not name the function", err)
+		}
+		if err := client.Call(t.Context(), "h_error_str", nil); errors.Is(err, rpc.ErrMethodNotFound) || !strings.Contains(err.Error(), "an error") {
+			t.Errorf("got %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if err := client.Call(ctx, "h_disable", nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a call that is never answered: %v", err)
+		}
+	})
 }
 
 func TestBindRefusesWhatItCannotServe(t *testing.T) {
@@ -436,7 +426,7 @@ func TestBindRefusesWhatItCannotServe(t *testing.T) {
 	}
 }
 
-func TestSessionsAreTold(t *testing.T) {
+func TestSessionHooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var begun, ended []*rpc.Session
 		config := rpc.ServerConfig{
