@@ -24,8 +24,8 @@ func request(argument []byte) []byte {
 	return append([]byte("\x94\x00\x01\xa8echo_obj\x91"), argument...)
 }
 
-// TestInputsThatHurtOthers sends what makes other decoders overflow their stack or allocate gigabytes. Each is refused as
-// soon as the limits allow, costs next to nothing, and harms no other connection.
+// TestInputsThatHurtOthers sends what makes other decoders overflow their stack or allocate gigabytes. Each input ends
+// its session as soon as the limits permit, costs 8 MiB at most, and harms no other connection.
 func TestInputsThatHurtOthers(t *testing.T) {
 	nested := func(head string, n int) []byte {
 		unit, err := hex.DecodeString(head)
@@ -88,7 +88,7 @@ func TestInputsThatHurtOthers(t *testing.T) {
 	}
 }
 
-// TestHTTPAndSSHGreetingsAreIgnored as rpclib does: their bytes are small integers.
+// TestHTTPAndSSHGreetingsAreIgnored, as by rpclib: their bytes are small integers.
 func TestHTTPAndSSHGreetingsAreIgnored(t *testing.T) {
 	_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
 	defer stop()
@@ -124,7 +124,8 @@ func TestConnectionsAreLimited(t *testing.T) {
 	})
 }
 
-// TestRefusedConnectionsAreForgotten: one more connection than allowed costs nothing after its end, however often it comes.
+// TestRefusedConnectionsAreForgotten refuses one more connection than allowed 2000 times. None may cost memory after
+// its end.
 func TestRefusedConnectionsAreForgotten(t *testing.T) {
 	const count = 2000
 	var refused atomic.Int64
@@ -154,7 +155,7 @@ func TestRefusedConnectionsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestCallsInFlightAreLimited: a server reads no further while so many calls are under way.
+// TestCallsInFlightAreLimited wants a server to stop reading while so many calls are under way.
 func TestCallsInFlightAreLimited(t *testing.T) {
 	for _, order := range []rpc.Order{rpc.OrderPerConnection, rpc.OrderPerMethod, rpc.OrderNone} {
 		synctest.Test(t, func(t *testing.T) {
@@ -193,8 +194,8 @@ func TestCallsInFlightAreLimited(t *testing.T) {
 	}
 }
 
-// TestSlowReaderIsCutOff: a client sends calls with big replies and reads none of them. The server holds no more than its
-// limits, and ends the session when nothing was taken for the write time-out.
+// TestSlowReaderIsCutOff has a client send calls with big replies and read none. The server must hold no more than its
+// limits permit, and end the session when nothing was taken for the write time-out.
 func TestSlowReaderIsCutOff(t *testing.T) {
 	for _, function := range []string{"any", "quick"} {
 		t.Run(function, func(t *testing.T) {
@@ -248,7 +249,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 			time.Sleep(8 * time.Second)
 			must(t, client.Call(t.Context(), "nop", nil))
 		}
-		// A call that takes longer is not idle.
+		// A connection with a call under way is not idle.
 		must(t, client.Call(t.Context(), "sleep", nil, 25_000))
 		start := time.Now()
 		if err := <-ended; !errors.Is(err, rpc.ErrIdle) {
@@ -282,7 +283,7 @@ func TestMessagesThatStopHalfWayEndTheSession(t *testing.T) {
 	})
 }
 
-// TestBigRequestsAreHeldWithinLimits: calls of a megabyte come faster than they are handled.
+// TestBigRequestsAreHeldWithinLimits sends calls of 1 MiB faster than they are handled.
 func TestBigRequestsAreHeldWithinLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		waiting := make(chan struct{})
@@ -300,7 +301,7 @@ func TestBigRequestsAreHeldWithinLimits(t *testing.T) {
 		synctest.Wait()
 		runtime.GC()
 		runtime.ReadMemStats(&after)
-		// The text is in the client once; the network holds some of it, the server what its limits let in.
+		// The client holds the text once, the network a part of it, the server what its limits permit.
 		if held := int64(after.HeapAlloc) - int64(before.HeapAlloc); held > 6<<20 {
 			t.Errorf("32 calls of 1 MiB are held in %d bytes", held)
 		}
@@ -315,7 +316,7 @@ func TestBigRequestsAreHeldWithinLimits(t *testing.T) {
 	})
 }
 
-// TestStrayAndRepeatedRepliesHarmNobody: only the first reply to a call that is under way counts.
+// TestStrayAndRepeatedRepliesHarmNobody wants only the first reply to a call under way to count.
 func TestStrayAndRepeatedRepliesHarmNobody(t *testing.T) {
 	near, far := rpctest.Pipe(nil, nil)
 	client := rpc.NewClient(near, rpc.Config{})

@@ -34,15 +34,16 @@ func (c *Client) Go(ctx context.Context, method string, reply any, args ...any) 
 // ErrBusy is a call that Start could not begin without waiting.
 var ErrBusy = errors.New("rpc: too many calls or bytes under way")
 
-// Start begins a call and returns at once. If it returns nil, done is called once, when the call has ended, with what Call
-// would return. Where Call would wait for the limits of calls in flight or of queued bytes, Start fails with ErrBusy.
+// Start begins a call and returns at once. If it returns nil, done is called once, when the call has ended, with what
+// Call would return. Where Call would wait for the limits of calls in flight or of queued bytes, Start fails with
+// ErrBusy.
 //
-// done is called on the goroutine that reads the connection, or on one that ends a context or closes the client. It must not
-// wait for anything, least of all for another call. If the connection breaks or ctx ends just then, Start calls done itself
-// before it returns: done must not take a lock that the caller holds.
+// done is called on the goroutine that reads the connection, or on one that ends a context or closes the client. It
+// must not wait for anything, least of all for another call. If the connection breaks or ctx ends just then, Start
+// calls done itself before it returns: done must not take a lock that the caller holds.
 //
-// done may begin other calls with Start. They are written together when all replies read so far have been handled, which is
-// the cheapest way to keep many calls under way.
+// done may begin other calls with Start. They are written together when all replies read so far have been handled,
+// which is the cheapest way to keep many calls under way.
 //
 // The arguments must not be changed, and reply not be used, before done is called. ctx and Config.CallTimeout bound the
 // call as they do with Call.
@@ -139,8 +140,8 @@ func (c *Client) removeAsync(a *async) *call {
 	return c.calls.take(a.id)
 }
 
-// complete ends an asynchronous call. It does not wait, although a write under way may still read the caller's memory when
-// the reply is there: then a goroutine waits.
+// complete ends an asynchronous call. It does not wait, although a write under way may still read the caller's memory
+// when the reply is there: then a goroutine waits.
 func (c *call) complete(err error) {
 	c.async.unwatch()
 	if c.returned() {

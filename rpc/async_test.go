@@ -18,7 +18,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/rpctest"
 )
 
-// TestStartEndsOnce has each way in which a call can end call the function once.
+// TestStartEndsOnce wants the function to be called once, whatever ends the call.
 func TestStartEndsOnce(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -124,7 +124,7 @@ func TestStartFromItsOwnFunction(t *testing.T) {
 	<-done
 }
 
-// TestStartOnABrokenConnection wants every call to end when the connection does, whatever is under way.
+// TestStartOnABrokenConnection wants every call to end when the connection does.
 func TestStartOnABrokenConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
@@ -166,9 +166,9 @@ func TestStartOnABrokenConnection(t *testing.T) {
 	})
 }
 
-// TestRawRepliesStayWhole sends many calls at once to a handler that answers parts of what was read, on the reader's
-// goroutine and otherwise, in messages of sizes around that from which on they are not copied. The replies are taken only
-// when the server has read on.
+// TestRawRepliesStayWhole sends many calls at once to handlers that return parts of what was read, on the reader's
+// goroutine and on others. The sizes are around bigMessage, from which on messages are not copied. The client reads the
+// replies only when the server has read further calls.
 func TestRawRepliesStayWhole(t *testing.T) {
 	for _, function := range []string{"any", "quick"} {
 		t.Run(function, func(t *testing.T) {
@@ -193,7 +193,7 @@ func TestRawRepliesStayWhole(t *testing.T) {
 				want = append(want, reply)
 			}
 			go func() {
-				// A failure is seen in the replies.
+				// A failure shows in the replies.
 				_, _ = conn.Write(calls)
 			}()
 			for i, reply := range want {

@@ -31,7 +31,7 @@ func BenchmarkSequential1MiB(b *testing.B) { benchmark(b, 1, 1, 1<<20, "echo_qui
 
 func BenchmarkPipelined1MiB(b *testing.B) { benchmark(b, 1, 64, 1<<20, "echo_quick") }
 
-// benchmark has callers on each of several connections echo a text of some size.
+// benchmark makes callers on each of several connections echo a text of some size.
 func benchmark(b *testing.B, connections, callers, size int, function string) {
 	addr := serve(b, echoServer(b))
 	text := strings.Repeat("x", size)
@@ -80,10 +80,10 @@ func echoServer(t testing.TB) *rpc.Server {
 	return server
 }
 
-// TestEchoAllocates no more than this, both sides counted: the text twice, as argument and as result, the caller's slice
-// of arguments and his text in it.
+// TestEchoAllocates counts the allocations of both sides: the text twice, as argument and as result, the caller's slice
+// of arguments and the text in it.
 func TestEchoAllocates(t *testing.T) {
-	const most = 4
+	const maxAllocations = 4
 	addr := serve(t, echoServer(t))
 	client, err := rpc.Dial(t.Context(), addr, rpc.Config{InsecurePlaintext: true})
 	must(t, err)
@@ -91,8 +91,8 @@ func TestEchoAllocates(t *testing.T) {
 	for _, function := range []string{"echo_quick", "echo_any"} {
 		text, reply := strings.Repeat("x", 100), ""
 		call := func() { must(t, client.Call(context.Background(), function, &reply, text)) }
-		if n := testing.AllocsPerRun(2000, call); n > most {
-			t.Errorf("%s: %v allocations, want %d at most", function, n, most)
+		if n := testing.AllocsPerRun(2000, call); n > maxAllocations {
+			t.Errorf("%s: %v allocations, want %d at most", function, n, maxAllocations)
 		} else {
 			t.Logf("%s: %v allocations", function, n)
 		}

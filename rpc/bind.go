@@ -6,11 +6,12 @@ import (
 	"reflect"
 )
 
-// Bind binds a Go function under a name, also while the server runs. The function may have a leading context.Context, any
-// further arguments, also variadic, and returns nothing, a result, an error, or a result and an error.
+// Bind binds a Go function under a name, also while the server runs. The function may have a leading context.Context,
+// any further arguments, also variadic, and returns nothing, a result, an error, or a result and an error.
 //
-// Arguments are decoded by the rules in the package's documentation. A wrong number or type of arguments gets rpclib's error
-// text as reply. Functions of a text and functions without arguments need no reflection; see Handle for none at all.
+// Arguments are decoded by the rules in the package's documentation. A wrong number or type of arguments gets rpclib's
+// error text as reply. Functions of a text and functions without arguments need no reflection; see Handle for none at
+// all.
 //
 // Bind fails when fn is no such function, and with rpclib's text when the name is bound already.
 func (s *Server) Bind(name string, fn any, options ...HandlerOption) error {

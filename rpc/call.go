@@ -27,8 +27,8 @@ type call struct {
 	lent chan struct{}
 }
 
-// put queues the call's message. gathered is what the writer's put returns. After an error the connection fails every call
-// under way, this one too.
+// put queues the call's message. gathered is what the writer's put returns. After an error the connection fails every
+// call under way, this one too.
 func (c *call) put(head []byte) (gathered bool, err error) {
 	var owner pieceOwner
 	if c.message.borrowed || len(head) >= bigMessage {
@@ -58,8 +58,8 @@ func (c *call) returned() bool {
 	}
 }
 
-// reclaim waits until the writer needs neither the message nor the caller's memory. What is still queued is copied, so the
-// wait is that for one write at most.
+// reclaim waits until the writer needs neither the message nor the caller's memory. What is still queued is copied, so
+// the wait is that for one write at most.
 func (c *call) reclaim() {
 	if c.lent == nil {
 		return
@@ -141,8 +141,8 @@ type begun struct {
 	others bool
 	// lead means that the caller has become the reader.
 	lead bool
-	// wake, write and gathered are for calls with async: whether the background reader must be woken, whether the call must
-	// be written, and what the writer's put has returned.
+	// wake, write and gathered are for calls with async: whether the background reader must be woken, whether the call
+	// must be written, and what the writer's put has returned.
 	wake, write, gathered bool
 }
 
@@ -179,8 +179,8 @@ func (c *Client) begin(ctx context.Context, call *call) (begun, error) {
 	}
 }
 
-// tryBegin begins the call. When the limit of calls in flight is reached it fails with ErrBusy. For a call that waits it then
-// returns a channel that is closed when a call has ended.
+// tryBegin begins the call. When the limit of calls in flight is reached it fails with ErrBusy. For a call that waits
+// it then returns a channel that is closed when a call has ended.
 func (c *Client) tryBegin(call *call, waits bool) (begun, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,7 +1,7 @@
 package rpc
 
-// callTable finds a call under way by its message id. Ids are given in order, so that a ring finds nearly all calls. A call
-// that is under way while the ring goes round once moves into a map. It is for one goroutine at a time.
+// callTable finds a call under way by its message id. Ids are given in order, so that a ring finds nearly all calls. A
+// call that is under way while the ring goes round once moves into a map. It is for one goroutine at a time.
 type callTable struct {
 	ring     []*call
 	overflow map[uint32]*call

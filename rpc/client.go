@@ -14,8 +14,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// Client calls the functions of one server over one connection. Any number of goroutines may use it at once, and calls do
-// not wait for one another: replies may come in any order. A client never reconnects; when Done is closed, dial again.
+// Client calls the functions of one server over one connection. Any number of goroutines may use it at once, and calls
+// do not wait for one another: replies may come in any order. A client never reconnects; when Done is closed, dial
+// again.
 //
 // Of the goroutines around a client one at a time is the reader of the connection; see client_reader.go.
 type Client struct {
@@ -54,8 +55,8 @@ type Client struct {
 // Dial connects to addr: "host:port", "[::1]:4129" or "unix:/path". All addresses of a name are tried. ctx and
 // Config.DialTimeout bound the connecting, not the client's life.
 //
-// TCP needs Config.TLS or, by name, Config.InsecurePlaintext; otherwise Dial fails with ErrPlaintext. A TLS handshake that
-// fails is ErrHandshake.
+// TCP needs Config.TLS or, by name, Config.InsecurePlaintext; otherwise Dial fails with ErrPlaintext. A TLS handshake
+// that fails is ErrHandshake.
 func Dial(ctx context.Context, addr string, config Config) (*Client, error) {
 	config = config.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, config.DialTimeout)
@@ -113,8 +114,8 @@ func newClient(conn net.Conn, config Config) *Client {
 	return c
 }
 
-// Call calls a function, waits for its reply and decodes the result into what reply points to. A nil reply drops the result.
-// The package's documentation has the rules for values. Arguments must not be changed before Call returns.
+// Call calls a function, waits for its reply and decodes the result into what reply points to. A nil reply drops the
+// result. The package's documentation has the rules for values. Arguments must not be changed before Call returns.
 //
 // Call fails with
 //   - a *RemoteError when the server sent an error,
@@ -140,8 +141,8 @@ func (c *Client) Call(ctx context.Context, method string, reply any, args ...any
 	return c.wait(ctx, call)
 }
 
-// Notify sends a notification: a call without a reply. It returns when the message is queued for the network. The server
-// never reports whether it knows the function.
+// Notify sends a notification: a call without a reply. It returns when the message is queued for the network. The
+// server never reports whether it knows the function.
 func (c *Client) Notify(ctx context.Context, method string, args ...any) error {
 	call, err := c.encode(ctx, method, nil, args)
 	if err != nil {
@@ -164,7 +165,8 @@ func (c *Client) LocalAddr() net.Addr { return c.conn.LocalAddr() }
 // RemoteAddr returns the address of the server.
 func (c *Client) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
 
-// PeerCertificates returns the certificates that the server has proven its identity with, its own first; nil without TLS.
+// PeerCertificates returns the certificates that the server has proven its identity with, its own first; nil without
+// TLS.
 func (c *Client) PeerCertificates() []*x509.Certificate {
 	if secure, ok := c.conn.(*tls.Conn); ok {
 		return secure.ConnectionState().PeerCertificates
@@ -175,8 +177,8 @@ func (c *Client) PeerCertificates() []*x509.Certificate {
 // Done is closed when the connection is gone, whether or not a call is under way.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err returns nil while the connection is up, as far as is known, and afterwards the reason of its end, which is ErrClosed
-// to errors.Is. The end of an idle connection is noticed too.
+// Err returns nil while the connection is up, as far as is known, and afterwards the reason of its end, which is
+// ErrClosed to errors.Is. The end of an idle connection is noticed too.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -20,8 +20,8 @@ import (
 //     quick succession, and reads again when they no longer do.
 
 const (
-	// maxQuick is the time between replies below which calls count as quick. After quickCalls of them the background reader
-	// stops, and looks again after each quietInterval.
+	// maxQuick is the time between replies below which calls count as quick. After quickCalls of them the background
+	// reader stops, and looks again after each quietInterval.
 	maxQuick      = time.Millisecond
 	quickCalls    = 16
 	quietInterval = 20 * time.Millisecond
@@ -119,8 +119,8 @@ func (c *Client) callsBegun() uint64 {
 	return c.activity
 }
 
-// resumeReading makes the background reader the reader if no other goroutine is, and if it was woken or nothing was called
-// since activity was seen. It returns the activity now.
+// resumeReading makes the background reader the reader if no other goroutine is, and if it was woken or nothing was
+// called since activity was seen. It returns the activity now.
 func (c *Client) resumeReading(woken bool, seen uint64) (activity uint64, reading bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -161,8 +161,8 @@ func (c *Client) endLead() bool {
 	return c.calls.count > 0
 }
 
-// readUntilDone reads until the reply to the call has come, and then returns true, or until the call is to be abandoned with
-// an error. Otherwise the connection has ended, and so has the call.
+// readUntilDone reads until the reply to the call has come, and then returns true, or until the call is to be abandoned
+// with an error. Otherwise the connection has ended, and so has the call.
 func (c *Client) readUntilDone(ctx context.Context, call *call) (bool, error) {
 	for {
 		mine, _, err := c.dispatchAll(call)
@@ -210,8 +210,8 @@ func (c *Client) interrupted(err error) bool {
 	return true
 }
 
-// setDeadline makes a read return at the deadline or somewhat earlier; the zero time is none. An earlier deadline that is
-// set and not over is kept, because the reader looks at its own when the read returns.
+// setDeadline makes a read return at the deadline or somewhat earlier; the zero time is none. An earlier deadline that
+// is set and not over is kept, because the reader looks at its own when the read returns.
 func (c *Client) setDeadline(deadline time.Time) {
 	if c.deadline.Equal(deadline) || !c.deadline.IsZero() && !deadline.IsZero() && c.deadline.After(time.Unix(1, 0)) && c.deadline.Before(deadline) {
 		return
@@ -220,8 +220,8 @@ func (c *Client) setDeadline(deadline time.Time) {
 	_ = c.conn.SetReadDeadline(deadline)
 }
 
-// acknowledge makes TCP acknowledge received data at once where the peer may be waiting for that: with other calls under way,
-// whose replies Nagle's algorithm may hold back, and in the middle of a message.
+// acknowledge makes TCP acknowledge received data at once where the peer may be waiting for that: with other calls
+// under way, whose replies Nagle's algorithm may hold back, and in the middle of a message.
 func (c *Client) acknowledge(pending int) {
 	if pending > 1 || c.in.partial() {
 		c.ack.now()
@@ -237,8 +237,8 @@ type reply struct {
 	call    *call
 }
 
-// dispatchAll gives every reply that was read to its call, and returns how many there were. mine reports whether the reply
-// to the caller's own call was among them. That call is not signalled.
+// dispatchAll gives every reply that was read to its call, and returns how many there were. mine reports whether the
+// reply to the caller's own call was among them. That call is not signalled.
 func (c *Client) dispatchAll(own *call) (mine bool, replies int, err error) {
 	for {
 		batch, err := c.collect()
@@ -264,8 +264,8 @@ func (c *Client) dispatchAll(own *call) (mine bool, replies int, err error) {
 	}
 }
 
-// collect returns replies that were read, with their calls, which it takes from the table. A big reply is the last, so that
-// its buffer can be handed over. With an error it returns the replies before that.
+// collect returns replies that were read, with their calls, which it takes from the table. A big reply is the last, so
+// that its buffer can be handed over. With an error it returns the replies before that.
 func (c *Client) collect() (batch []reply, err error) {
 	batch = c.replies[:0]
 	for len(batch) < replyBatch {

@@ -153,7 +153,7 @@ func TestCloseFailsCallsUnderWay(t *testing.T) {
 	})
 }
 
-// TestIdleClientNoticesTheEnd looks at an idle client whose server goes away.
+// TestIdleClientNoticesTheEnd wants a client without calls to notice that its server has closed the connection.
 func TestIdleClientNoticesTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, listener, stop := inMemory(t, rpc.ServerConfig{}, nil)
@@ -196,7 +196,7 @@ func TestACutFailsEveryCall(t *testing.T) {
 	})
 }
 
-// TestCallToAPeerThatDoesNotRead: the network takes nothing, and still a call ends in time.
+// TestCallToAPeerThatDoesNotRead wants a call to end in time although the network takes nothing.
 func TestCallToAPeerThatDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := rpctest.Pipe(nil, nil)
@@ -213,7 +213,7 @@ func TestCallToAPeerThatDoesNotRead(t *testing.T) {
 		if took := time.Since(start); took != 3*time.Second {
 			t.Errorf("three calls took %v", took)
 		}
-		// The peer took nothing for WriteTimeout: the connection is given up.
+		// The peer took nothing for WriteTimeout: the connection is closed.
 		<-client.Done()
 		if took := time.Since(start); took != 5*time.Second || !errors.Is(client.Err(), net.ErrClosed) {
 			t.Errorf("after %v: %v", took, client.Err())
@@ -308,7 +308,7 @@ func TestDialErrorsNameTheAddress(t *testing.T) {
 	}
 }
 
-// TestDeepRawValues: bytes that a peer sent within a text or binary are under no limit of a connection.
+// TestDeepRawValues decodes what a peer may send within a text or binary, where no limit of a connection holds.
 func TestDeepRawValues(t *testing.T) {
 	for _, depth := range []int{1001, 30_000_000} {
 		deep := rpc.Raw(strings.Repeat("\x91", depth) + "\xc0")

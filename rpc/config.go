@@ -14,19 +14,21 @@ import (
 
 // Limits bound what one peer can make this process hold. A zero field means its default.
 type Limits struct {
-	// FrameSize is the longest message in bytes. A longer one is not sent; receiving it closes the connection. Default 8 MiB.
+	// FrameSize is the longest message in bytes. A longer one is not sent; receiving it closes the connection. Default
+	// 8 MiB.
 	FrameSize int
-	// Depth is how deep arrays and maps may be nested within an argument, result or error value. A deeper value is not sent;
-	// receiving it closes the connection. Default 32.
+	// Depth is how deep arrays and maps may be nested within an argument, result or error value. A deeper value is not
+	// sent; receiving it closes the connection. Default 32.
 	Depth int
 	// Elements is how many values one received message may consist of, map keys counted too, before the connection is
 	// closed. Decoding into an any takes up to a hundred bytes for each. Default 1 000 000.
 	Elements int
-	// InFlight is how many calls of one connection may be under way at once. Then a server stops reading, and a client's
-	// next call waits. Default 1024.
+	// InFlight is how many calls of one connection may be under way at once. Then a server stops reading, and a
+	// client's next call waits. Default 1024.
 	InFlight int
-	// QueuedBytes is how many bytes of one connection may be queued each way: received and not yet handled, or sent and not
-	// yet taken by the network. Then a server stops reading and a sender waits. One message always fits. Default 1 MiB.
+	// QueuedBytes is how many bytes of one connection may be queued each way: received and not yet handled, or sent and
+	// not yet taken by the network. Then a server stops reading and a sender waits. One message always fits. Default 1
+	// MiB.
 	QueuedBytes int
 }
 
@@ -42,12 +44,12 @@ type Config struct {
 	DialTimeout time.Duration
 	// WriteTimeout is how long the peer may take nothing of what is sent before the connection is closed. Default 10 s.
 	WriteTimeout time.Duration
-	// KeepAlive is how long a connection is silent before TCP probes the peer's machine, and the interval of the probes.
-	// Default 10 s; negative: never.
+	// KeepAlive is how long a connection is silent before TCP probes the peer's machine, and the interval of the
+	// probes. Default 10 s; negative: never.
 	KeepAlive time.Duration
-	// UserTimeout is how long the peer's machine may acknowledge nothing before TCP closes the connection, with data under
-	// way as well as in silence (TCP_USER_TIMEOUT; Linux only, elsewhere three KeepAlive intervals). Default 20 s;
-	// negative: the system's default, many minutes.
+	// UserTimeout is how long the peer's machine may acknowledge nothing before TCP closes the connection, with data
+	// under way as well as in silence (TCP_USER_TIMEOUT; Linux only, elsewhere three KeepAlive intervals). Default 20
+	// s; negative: the system's default, many minutes.
 	UserTimeout time.Duration
 	// Limits bound what the peer can make this client hold.
 	Limits Limits
@@ -59,11 +61,11 @@ type Config struct {
 type Order int
 
 const (
-	// OrderPerConnection runs the calls of a connection one after the other, in the order received, as an rpclib server with
-	// one worker does. Other connections do not wait.
+	// OrderPerConnection runs the calls of a connection one after the other, in the order received, as an rpclib server
+	// with one worker does. Other connections do not wait.
 	OrderPerConnection Order = iota
-	// OrderPerMethod runs the calls of one function of a connection one after the other, and different functions at once. A
-	// slow function only delays itself.
+	// OrderPerMethod runs the calls of one function of a connection one after the other, and different functions at
+	// once. A slow function only delays itself.
 	OrderPerMethod
 	// OrderNone runs all calls at once, as an rpclib server with many workers does.
 	OrderNone
@@ -71,8 +73,8 @@ const (
 
 // ServerConfig is what a server permits. The zero value plus InsecurePlaintext or TLS is a good start.
 type ServerConfig struct {
-	// TLS protects every connection. TLS 1.3 is the lowest version. It must authenticate clients, else Serve fails: with
-	// RequireAndVerifyClientCert, or with RequireAnyClientCert and VerifyConnection.
+	// TLS protects every connection. TLS 1.3 is the lowest version. It must authenticate clients, else Serve fails:
+	// with RequireAndVerifyClientCert, or with RequireAnyClientCert and VerifyConnection.
 	TLS *tls.Config
 	// AnonymousClients permits a TLS configuration that lets in clients without a proven identity.
 	AnonymousClients bool
@@ -96,20 +98,20 @@ type ServerConfig struct {
 	UserTimeout time.Duration
 	// Limits bound what each peer can make this server hold.
 	Limits Limits
-	// Admit is called for each accepted connection before anything is read from it or written to it. An error closes the
-	// connection without further notice. Nil admits all. It may be called concurrently and must not block.
+	// Admit is called for each accepted connection before anything is read from it or written to it. An error closes
+	// the connection without further notice. Nil admits all. It may be called concurrently and must not block.
 	Admit func(remote net.Addr) error
 	// OnReject is called once for each admitted connection that became no session, with the reason: ErrHandshake or
-	// ErrTooManyConnections. The server then logs nothing, so a server of strangers decides how much they may fill the log.
-	// It may be called concurrently.
+	// ErrTooManyConnections. The server then logs nothing, so a server of strangers decides how much they may fill the
+	// log. It may be called concurrently.
 	OnReject func(remote net.Addr, reason error)
 	// OnSession is called when a connection was accepted and authenticated, before its first message is read.
 	OnSession func(*Session)
-	// OnSessionEnd is called once for each session after its last handler has returned, with nil after an orderly end, else
-	// with the reason.
+	// OnSessionEnd is called once for each session after its last handler has returned, with nil after an orderly end,
+	// else with the reason.
 	OnSessionEnd func(*Session, error)
-	// Logger gets a line for each connection that was refused or broke and each handler that panicked; of one message, ten
-	// lines in ten seconds. Nil: only panics are logged, to standard error.
+	// Logger gets a line for each connection that was refused or broke and each handler that panicked; of one message,
+	// ten lines in ten seconds. Nil: only panics are logged, to standard error.
 	Logger *zap.Logger
 }
 

@@ -26,8 +26,8 @@ func tune(conn net.Conn, keepAlive, userTimeout time.Duration) error {
 	return errors.Join(err, tcp.SetNoDelay(true))
 }
 
-// clientTLS returns a client's configuration for a connection to address: config with TLS 1.3 as the lowest version and a
-// server name. It rejects a configuration that authenticates no server.
+// clientTLS returns a client's configuration for a connection to address: config with TLS 1.3 as the lowest version and
+// a server name. It rejects a configuration that authenticates no server.
 func clientTLS(config *tls.Config, address string) (*tls.Config, error) {
 	config = config.Clone()
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS13)

@@ -40,7 +40,7 @@ func pinKeys(pins ...[sha256.Size]byte) func(tls.ConnectionState) error {
 	}
 }
 
-// newIdentity makes a certificate that signer signs; nil: its own key does, and it may sign others.
+// newIdentity returns an identity with a certificate of signer. With nil it signs itself and may sign others.
 func newIdentity(t *testing.T, name string, signer *identity) *identity {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -89,7 +89,7 @@ func (i *identity) server(clients ...[sha256.Size]byte) *tls.Config {
 	}
 }
 
-// secureServer answers "who" with the name in the client's certificate.
+// secureServer serves "who", which returns the name in the client's certificate.
 func secureServer(t *testing.T, config *tls.Config) (addr string, reached *atomic.Int32) {
 	t.Helper()
 	reached = new(atomic.Int32)
@@ -114,7 +114,7 @@ func secureServer(t *testing.T, config *tls.Config) (addr string, reached *atomi
 	return serve(t, server), reached
 }
 
-// who dials and makes a call, in the course of which a client is told when the server does not want it.
+// who dials and calls "who". A client that the server rejects learns that with the call at the latest.
 func who(t *testing.T, addr string, config *tls.Config) (string, error) {
 	t.Helper()
 	client, err := rpc.Dial(t.Context(), addr, rpc.Config{TLS: config})
@@ -222,7 +222,7 @@ func TestConfigurationsThatProtectNothingAreRefused(t *testing.T) {
 	}
 }
 
-// TestConfigurationChosenForAClientIsCheckedToo: a configuration per client must not be a way round.
+// TestConfigurationChosenForAClientIsCheckedToo wants a configuration per client to authenticate clients, too.
 func TestConfigurationChosenForAClientIsCheckedToo(t *testing.T) {
 	agent, controller := newIdentity(t, "agent", nil), newIdentity(t, "controller", nil)
 	config := agent.server(controller.pin)
@@ -246,7 +246,7 @@ func TestConfigurationChosenForAClientIsCheckedToo(t *testing.T) {
 	}
 }
 
-// TestPlainMeetsSecure: a plain client of a secure server, a secure client of a plain server, both fail at once.
+// TestPlainMeetsSecure wants a plain client of a secure server, and a secure client of a plain server, to fail at once.
 func TestPlainMeetsSecure(t *testing.T) {
 	agent, controller := newIdentity(t, "agent", nil), newIdentity(t, "controller", nil)
 	addr, reached := secureServer(t, agent.server(controller.pin))
@@ -277,8 +277,8 @@ func TestSilentHandshakeEnds(t *testing.T) {
 	}
 }
 
-// TestRejectedConnectionsAreReported: a server of strangers gets each of them once, with the reason, and may close their
-// connections unread.
+// TestRejectedConnectionsAreReported wants OnReject to be called once for each rejected client, with the reason, and
+// never for a client that Admit turned away.
 func TestRejectedConnectionsAreReported(t *testing.T) {
 	agent, controller, stranger := newIdentity(t, "agent", nil), newIdentity(t, "controller", nil), newIdentity(t, "stranger", nil)
 	rejected := make(chan error, 10)
@@ -306,7 +306,7 @@ func TestRejectedConnectionsAreReported(t *testing.T) {
 			return nil
 		}
 	}
-	// The client is told too, although it has sent a call by then.
+	// The client gets TLS's alert, although it has sent a call by then.
 	var alert *net.OpError
 	if _, err := who(t, addr, stranger.client(agent.pin)); !errors.As(err, &alert) || alert.Op != "remote error" {
 		t.Errorf("a stranger: %v, want TLS's alert", err)

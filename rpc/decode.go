@@ -10,11 +10,12 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// decode decodes the first value of b into what dst points to and returns what follows it. dst nil drops the value. Nothing
-// of b is kept. b must begin with a complete value; the recursion is as deep as that is nested, which callers bound.
+// decode decodes the first value of b into what dst points to and returns what follows it. dst nil drops the value.
+// Nothing of b is kept. b must begin with a complete value; the recursion is as deep as that is nested, which callers
+// bound.
 //
-// The rules are rpclib's. Text goes into bytes and binary into a string. An integer of any width goes where its value fits,
-// and into a float. A float never goes into an integer, and nil only into a pointer, an any or a Raw.
+// The rules are rpclib's. Text goes into bytes and binary into a string. An integer of any width goes where its value
+// fits, and into a float. A float never goes into an integer, and nil only into a pointer, an any or a Raw.
 func decode(b []byte, dst any) ([]byte, error) {
 	if raw, ok := dst.(*Raw); ok {
 		return decodeRaw(b, raw)

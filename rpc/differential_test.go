@@ -14,7 +14,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc"
 )
 
-// boundaryValues are all MessagePack types at all boundaries of their forms, as Go values of the types that an any gets.
+// boundaryValues returns values of all MessagePack types at all boundaries of their forms, as an any gets them.
 func boundaryValues() []any {
 	values := []any{nil, true, false, float32(0), float32(1.5), float32(math.MaxFloat32), float32(math.SmallestNonzeroFloat32),
 		float32(math.Inf(-1)), 0.0, 3.0, -1.5, math.MaxFloat64, math.SmallestNonzeroFloat64, math.Inf(1), math.Copysign(0, -1)}
@@ -42,7 +42,7 @@ func independent() *codec.MsgpackHandle {
 	return handle
 }
 
-// normal makes integers of one type of those that another decoder makes.
+// normal returns a value that the other codec decoded, with integers and maps of the types that this package uses.
 func normal(value any) any {
 	switch value := value.(type) {
 	case int64:
@@ -69,8 +69,8 @@ func normal(value any) any {
 	}
 }
 
-// TestAgainstAnotherCodec encodes every value with this package and decodes it with another, and the other way round, and
-// wants the same value and the same bytes. The other is the codec package, which this one uses for structs only.
+// TestAgainstAnotherCodec encodes every value with this package and decodes it with the codec package, and the other
+// way round. Both must make the same bytes and the same value. This package uses the codec package for structs only.
 func TestAgainstAnotherCodec(t *testing.T) {
 	for _, value := range boundaryValues() {
 		ours, err := rpc.Encode(value)
@@ -97,13 +97,13 @@ func TestAgainstAnotherCodec(t *testing.T) {
 	}
 }
 
-// isFloat32: the other codec makes a float64 of it.
+// isFloat32 reports whether the codec package decodes the value into a float64.
 func isFloat32(value any) bool {
 	_, ok := value.(float32)
 	return ok
 }
 
-// TestEveryIntegerIntoEveryType: an integer goes into each Go type that can hold it and into no other, with the same value.
+// TestEveryIntegerIntoEveryType wants an integer to go into each Go type that can hold it and into no other.
 func TestEveryIntegerIntoEveryType(t *testing.T) {
 	for _, value := range boundaryValues() {
 		number, ok := value.(int64)

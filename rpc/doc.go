@@ -20,21 +20,21 @@
 //
 // # Limits
 //
-// A client does not reconnect: when Client.Done is closed, dial again. A server cannot call its clients, because rpclib's
-// clients do not survive that.
+// A client does not reconnect: when Client.Done is closed, dial again. A server cannot call its clients, because
+// rpclib's clients do not survive that.
 //
 // # Values
 //
-// Integers, floats, bool, string, []byte, slices, arrays, maps, pointers and any are encoded as themselves. A struct is a map
-// of its exported fields under the names of their codec tags, or an array when it has a field
+// Integers, floats, bool, string, []byte, slices, arrays, maps, pointers and any are encoded as themselves. A struct is
+// a map of its exported fields under the names of their codec tags, or an array when it has a field
 //
 //	_struct bool `codec:",toarray"`
 //
-// A Raw passes through as it is, an Extension is a MessagePack extension. What is received into an any becomes nil, bool,
-// int64 (uint64 above its range), float32, float64, string, []byte, []any, map[string]any (map[any]any when a key is no
-// text) or Extension.
+// A Raw passes through as it is, an Extension is a MessagePack extension. What is received into an any becomes nil,
+// bool, int64 (uint64 above its range), float32, float64, string, []byte, []any, map[string]any (map[any]any when a key
+// is no text) or Extension.
 //
-// What is received must fit its variable. Text goes into bytes and binary into a string, and an integer into a float. A float
-// does not go into an integer, nothing but a bool into a bool, and nil only into a pointer, an any or a Raw. What does not
-// fit is ErrType. Where decoding costs too much, a Reader takes a value apart.
+// What is received must fit its variable. Text goes into bytes and binary into a string, and an integer into a float. A
+// float does not go into an integer, nothing but a bool into a bool, and nil only into a pointer, an any or a Raw. What
+// does not fit is ErrType. Where decoding costs too much, a Reader takes a value apart.
 package rpc

@@ -13,8 +13,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// maxDepth is how deep a value may be nested that no connection's Limits bound. Decoding and encoding recurse: without a
-// bound a peer's bytes, or a pointer to itself, could overflow the stack, which ends the process.
+// maxDepth is how deep a value may be nested that no connection's Limits bound. Decoding and encoding recurse: without
+// a bound a peer's bytes, or a pointer to itself, could overflow the stack, which ends the process.
 const maxDepth = 1000
 
 // onlyDepth returns limits of the depth alone.
@@ -22,8 +22,9 @@ func onlyDepth(depth int) msgpack.Limits {
 	return msgpack.Limits{Size: math.MaxInt32, Depth: depth, Elements: math.MaxInt32}
 }
 
-// appendValue appends one Go value. The common types need no reflection and no allocation. Other slices, arrays, maps and
-// pointers need reflection; the codec package encodes structs. depth is how many levels of nesting are still allowed.
+// appendValue appends one Go value. The common types need no reflection and no allocation. Other slices, arrays, maps
+// and pointers need reflection; the codec package encodes structs. depth is how many levels of nesting are still
+// allowed.
 func appendValue(b []byte, v any, depth int) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:
@@ -85,7 +86,7 @@ func appendRaw(b []byte, raw Raw, depth int) ([]byte, error) {
 	return append(b, raw...), nil
 }
 
-// check says whether r is one value, no deeper than depth: anything else would spoil the stream it is put into.
+// check fails unless r is exactly one value, no deeper than depth: anything else would break the stream of messages.
 func (r Raw) check(depth int) error {
 	size, err := msgpack.Size(r, onlyDepth(depth))
 	if err != nil {

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// The error texts of rpclib, to the byte: peers compare and log them. The functions follow rpclib where it is odd. The two
-// numbers of textArity are swapped, only that text lacks the full stop, and the text of an exception ends at its first NUL.
+// The error texts of rpclib, to the byte: peers compare and log them. The functions follow rpclib where it is odd. The
+// two numbers of textArity are swapped, only that text lacks the full stop, and the text of an exception ends at its
+// first NUL.
 
 const notFoundPrefix = "rpclib: server could not find function '"
 

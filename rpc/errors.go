@@ -16,18 +16,19 @@ var (
 	// ErrTimeout is a call without a reply in time; errors.Is(err, context.DeadlineExceeded) is true as well. The
 	// connection stays up and a late reply is dropped.
 	ErrTimeout error = timeoutError{}
-	// ErrFrameTooLarge is a message above the size limit. A receiver closes the connection. A sender rejects the message
-	// before anything is sent, and the connection stays up.
+	// ErrFrameTooLarge is a message above the size limit. A receiver closes the connection. A sender rejects the
+	// message before anything is sent, and the connection stays up.
 	ErrFrameTooLarge = errors.New("rpc: message above the size limit")
-	// ErrTooDeep is a message nested deeper than the limit. A receiver closes the connection; a sender rejects the message.
-	ErrTooDeep = errors.New("rpc: message nested too deep")
-	// ErrTooManyElements is a message of more values than the limit. A receiver closes the connection; a sender rejects the
+	// ErrTooDeep is a message nested deeper than the limit. A receiver closes the connection; a sender rejects the
 	// message.
+	ErrTooDeep = errors.New("rpc: message nested too deep")
+	// ErrTooManyElements is a message of more values than the limit. A receiver closes the connection; a sender rejects
+	// the message.
 	ErrTooManyElements = errors.New("rpc: message has too many elements")
-	// ErrProtocol is what is no MessagePack-RPC. A receiver closes the connection.
+	// ErrProtocol is a malformed message or value. A receiver closes the connection on a malformed message.
 	ErrProtocol = errors.New("rpc: malformed message")
-	// ErrType is a value of another type than the Go variable for it, or out of its range. A server replies as rpclib does
-	// after std::bad_cast.
+	// ErrType is a value of another type than the Go variable for it, or out of its range. A server replies as rpclib
+	// does after std::bad_cast.
 	ErrType = errors.New("rpc: value of another type")
 	// ErrMethodNotFound is a RemoteError with rpclib's text for a function that is not bound.
 	ErrMethodNotFound = errors.New("rpc: no such function at the server")
@@ -39,7 +40,8 @@ var (
 	ErrTooManyConnections = errors.New("rpc: too many connections")
 	// ErrHandshake is a TLS handshake that failed, at either end. The reason is wrapped beside it.
 	ErrHandshake = errors.New("rpc: TLS handshake failed")
-	// NoReply is what a Handler returns as its error to send no reply, now or ever: the caller waits until its time-out.
+	// NoReply is what a Handler returns as its error to send no reply, now or ever: the caller waits until its
+	// time-out.
 	//
 	//lint:ignore ST1012 it is a result, not a failure
 	NoReply = errors.New("rpc: no reply")

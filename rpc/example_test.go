@@ -65,7 +65,7 @@ func Example() {
 	// Output: 42
 }
 
-// Any function can be bound: with a context before its arguments, with an error after its result, variadic.
+// Any function can be bound: with a context before its arguments, with an error behind its result, variadic.
 func ExampleServer_Bind() {
 	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
 	for name, function := range map[string]any{
@@ -101,7 +101,7 @@ func ExampleServer_Bind() {
 	// <nil> a-b-c
 }
 
-// Structs are maps, or arrays by a tag; a C++ peer has MSGPACK_DEFINE_MAP and MSGPACK_DEFINE_ARRAY for that.
+// A struct is a map, or an array by a tag. A C++ peer has MSGPACK_DEFINE_MAP and MSGPACK_DEFINE_ARRAY for them.
 func ExampleEncode_structs() {
 	type limit struct {
 		Amps   float64 `codec:"amps"`
@@ -124,7 +124,7 @@ func ExampleEncode_structs() {
 	// 920102
 }
 
-// A Handler sees the encoded arguments and costs no reflection; Raw passes values through untouched.
+// A Handler gets the encoded arguments and needs no reflection. A Raw passes through untouched.
 func ExampleServer_Handle() {
 	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
 	err := server.Handle("swap", func(_ context.Context, request *rpc.Request) (any, error) {
@@ -149,8 +149,8 @@ func ExampleServer_Handle() {
 	// rpc: swap replied with the error: rpclib: client error C0002: Function 'swap' was called with an invalid number of arguments. Expected: 1, got: 2
 }
 
-// A Reader takes a message apart without a Go value for each part. Here it reads readings of [number, name] that follow a
-// version, and skips what a later version has added.
+// A Reader takes a message apart without a Go value for each part. Here it reads readings of [number, name] that follow
+// a version, and skips what a later version has added.
 func ExampleReader() {
 	message, err := rpc.Encode([]any{2, []any{[]any{7, "voltage"}, []any{8, "current"}}, "added later"})
 	if err != nil {
@@ -214,7 +214,7 @@ func ExampleClient_Go() {
 	// 4 <nil>
 }
 
-// Three calls are under way at a time; the function that learns of the end of one begins the next.
+// Three calls are under way at a time: the function that is called at the end of one begins the next.
 func ExampleClient_Start() {
 	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
 	if err := server.Bind("double", func(n int) int { return 2 * n }); err != nil {
@@ -275,7 +275,7 @@ func ExampleClient_Notify() {
 	// Output: hello
 }
 
-// A function can answer any value as its error.
+// A function can send any value as its error.
 func ExampleErrorValue() {
 	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
 	err := server.Bind("find", func(name string) error {
@@ -298,7 +298,7 @@ func ExampleErrorValue() {
 	// true
 }
 
-// A function can end its client's session, or stop the server, and its reply is sent all the same.
+// A function can end its client's session, or stop the server; its reply is still sent.
 func ExampleSession_CloseAfterReply() {
 	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
 	err := server.Bind("exit", func(ctx context.Context) (string, error) {
@@ -320,8 +320,8 @@ func ExampleSession_CloseAfterReply() {
 	// true
 }
 
-// Two boards that know each other's keys need no certificate authority: each compares the key of its peer itself. Package
-// satellite/identity has this ready, with keys in files, withdrawal and serial numbers.
+// Two boards that know each other's keys need no certificate authority: each compares the key of its peer itself.
+// Package satellite/identity has this ready, with keys in files, withdrawal and serial numbers.
 func ExampleServerConfig_pinnedKey() {
 	var own tls.Certificate
 	var keyOfThePeer [sha256.Size]byte

@@ -23,9 +23,9 @@ var (
 	scheduleSeed = flag.Uint64("rpc.seed", 1, "seed of the first random fault schedule")
 )
 
-// TestRandomFaults runs calls over connections with random faults: parts of messages are split off, delayed, held up,
-// repeated, changed, and connections cut. Every call must end in time, with its own answer or an error, and both sides
-// must come to an end. A failure names its seed: -rpc.schedules 1 -rpc.seed N runs it again.
+// TestRandomFaults runs calls over connections with random faults: parts of messages are split off, delayed, stalled,
+// repeated or changed, and connections cut. Every call must end in time, with its own reply or an error, and both sides
+// must end. A failure prints its seed: -rpc.schedules 1 -rpc.seed N runs it again.
 func TestRandomFaults(t *testing.T) {
 	var ends outcomes
 	for i := range *schedules {
@@ -57,7 +57,7 @@ func (o *outcomes) count(err error, same bool) {
 	}
 }
 
-// schedule is what one seed means.
+// schedule is what one seed determines.
 type schedule struct {
 	order              rpc.Order
 	timeout            time.Duration
@@ -85,8 +85,8 @@ func newSchedule(seed uint64) schedule {
 		Split: chance(), Delay: chance(), Stall: chance() / 8, Cut: chance() / 8,
 		LongestDelay: time.Duration(1+random.IntN(100)) * time.Millisecond, StallTime: time.Second,
 	}
-	// Bytes that were changed, or parts of messages that were repeated, can make one answer into another, as no sum is
-	// sent with them; whole messages that are repeated cannot.
+	// Changed bytes, or repeated parts of messages, can turn one reply into another, as messages carry no checksum.
+	// Repeated whole messages cannot.
 	switch random.IntN(4) {
 	case 0:
 		odds.Corrupt = chance() / 4
@@ -167,7 +167,7 @@ func (s *schedule) call(t *testing.T, client *rpc.Client, random *rand.Rand, nam
 			err = <-ended
 		}
 	case 1:
-		// A notification has no answer, only an end.
+		// A notification has no reply, only an end.
 		err = client.Notify(ctx, function, text)
 		answer = text
 	default:

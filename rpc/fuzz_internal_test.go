@@ -40,7 +40,7 @@ func addRecorded(f *testing.F) {
 	f.Add([]byte("\x94\x00\x01\xa1x\xdc\x10\x00" + strings.Repeat("\x01", 0x1000)))
 }
 
-// CheckMemory fails t when f allocates more than perByte bytes of memory for each byte of the input, and what any call costs.
+// CheckMemory fails t when f allocates more than 64 KiB, and perByte bytes for each byte of the input.
 func CheckMemory(t *testing.T, input []byte, perByte int, f func()) {
 	t.Helper()
 	const fixed = 64 << 10
@@ -53,8 +53,7 @@ func CheckMemory(t *testing.T, input []byte, perByte int, f func()) {
 	}
 }
 
-// FuzzMessages: whatever complete value arrives, both sides take it apart or refuse it, and what they take it for lies
-// within it.
+// FuzzMessages has both sides take apart or reject any complete value. What they find must be parts of the value.
 func FuzzMessages(f *testing.F) {
 	addRecorded(f)
 	limits := Limits{}.withDefaults()
@@ -89,8 +88,8 @@ func checkMessages(t *testing.T, frame []byte) {
 	}
 }
 
-// FuzzArguments decodes any value into every kind of Go variable: it fits, or ErrType says that it does not, and what an
-// any holds is the value: encoded again it is the value's shortest form, unless map keys were lost or reordered.
+// FuzzArguments decodes any value into every kind of Go variable: the value fits, or decode fails with ErrType. What an
+// any holds must encode to the value's shortest form, unless map keys were lost or reordered.
 func FuzzArguments(f *testing.F) {
 	addRecorded(f)
 	type inner struct {

@@ -11,15 +11,15 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/rpctest"
 )
 
-// FuzzServer sends any bytes to a server with the test functions: it lives on, what it answers is responses, and it needs
-// memory in proportion to the bytes.
+// FuzzServer sends any bytes to a server with the test functions. The server must survive, send nothing but responses,
+// and allocate in proportion to the bytes.
 func FuzzServer(f *testing.F) {
 	for _, v := range loadVectors(f, "raw client > C++ server") {
 		if v.Request != nil && len(*v.Request) < 2000 {
 			f.Add(unhex(f, *v.Request))
 		}
 	}
-	// Calls whose refusals are much longer than themselves, and what is ignored.
+	// Calls whose error replies are much longer than themselves, and what is ignored.
 	for _, call := range []string{"\x94\x00\x01\xa1x\x90", "\x94\x00\x01\xa3add\x90", "\x93\x00\xa3add\x90", "\x94\x00\x01\xa3add\x92\x80\x80", "\x05"} {
 		f.Add(bytes.Repeat([]byte(call), 2000))
 	}
@@ -27,7 +27,7 @@ func FuzzServer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, input []byte) {
 		server := rpc.NewServer(rpc.ServerConfig{Limits: rpc.Limits{FrameSize: 100_000, Elements: 10_000}})
 		must(t, rpctest.BindFunctions(server))
-		// These take as long, or answer as much, as they are told, or copy the table of functions.
+		// The caller determines how long these take or how much they return; the last two copy the table of functions.
 		for _, name := range []string{"sleep", "r_str", "r_bin", "r_ubin", "r_arr", "r_map", "s_exit_big", "b_bind", "b_unbind"} {
 			server.Unbind(name)
 		}

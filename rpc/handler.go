@@ -5,10 +5,11 @@ import (
 	"sync/atomic"
 )
 
-// Handler serves the calls of one function without reflection. It may be called concurrently, as ServerConfig.Order has it.
+// Handler serves the calls of one function without reflection. It may be called concurrently, as ServerConfig.Order has
+// it.
 //
-// What a Handler returns is encoded as the result. An error is sent as rpclib sends an exception with that text. ErrorValue
-// sends another error value, NoReply sends nothing. A panic is sent like an error and harms no other call.
+// What a Handler returns is encoded as the result. An error is sent as rpclib sends an exception with that text.
+// ErrorValue sends another error value, NoReply sends nothing. A panic is sent like an error and harms no other call.
 //
 // ctx ends when the client is gone or the server is closed. SessionFrom(ctx) is the client's session.
 type Handler func(ctx context.Context, request *Request) (any, error)
@@ -16,8 +17,8 @@ type Handler func(ctx context.Context, request *Request) (any, error)
 // HandlerOption changes how one function is served.
 type HandlerOption func(*function)
 
-// NonBlocking declares that the function never waits and takes microseconds. It then runs on the goroutine that reads the
-// connection, which saves a switch of goroutines for each call. A function that waits nevertheless delays its whole
+// NonBlocking declares that the function never waits and takes microseconds. It then runs on the goroutine that reads
+// the connection, which saves a switch of goroutines for each call. A function that waits nevertheless delays its whole
 // connection: until the function returns, not even the end of the connection is noticed.
 func NonBlocking() HandlerOption { return func(f *function) { f.nonBlocking = true } }
 

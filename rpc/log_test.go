@@ -11,7 +11,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc"
 )
 
-// TestStrangersDoNotFillTheLog: whoever connects and talks nonsense is logged with address and reason, but not for ever.
+// TestStrangersDoNotFillTheLog wants a client that sends nonsense to be logged with address and reason, ten times in
+// ten seconds.
 func TestStrangersDoNotFillTheLog(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	address := serve(t, rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true, Logger: zap.New(core)}))
@@ -20,12 +21,12 @@ func TestStrangersDoNotFillTheLog(t *testing.T) {
 		must(t, err)
 		_, err = conn.Write([]byte{0xc1}) // the reserved byte of MessagePack
 		must(t, err)
-		// The server says nothing and ends the connection; it may be reset.
+		// The server sends nothing and closes the connection, which may be reset.
 		_, _ = io.Copy(io.Discard, conn)
 		must(t, conn.Close())
 	}
 	lines := logs.FilterMessage("session broken").All()
-	// A slow machine may see the beginning of another ten seconds, or of two.
+	// On a slow machine another ten seconds may begin, or two.
 	if len(lines) < 5 || len(lines) > 30 {
 		t.Fatalf("%d lines of 60 strangers, want about 10", len(lines))
 	}

@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// inMemory serves the test functions, and what more bind gives, in memory until stop is called.
+// inMemory serves the test functions, and those that bind adds, in memory until stop is called.
 func inMemory(t testing.TB, config rpc.ServerConfig, bind func(*rpc.Server)) (server *rpc.Server, listener *rpctest.Listener, stop func()) {
 	t.Helper()
 	server = rpc.NewServer(config)
@@ -24,7 +24,7 @@ func inMemory(t testing.TB, config rpc.ServerConfig, bind func(*rpc.Server)) (se
 		bind(server)
 	}
 	listener = rpctest.Listen("test")
-	// A context that can end holds what descends from it.
+	// A context that can end keeps what descends from it alive.
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ctx, listener) }()

@@ -8,7 +8,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// headRoom is the space, in bytes, in front of a message's body for the parts written last: the array head, the type, the id.
+// headRoom is the space, in bytes, in front of a message's body for the parts written last: the array head, the type,
+// the id.
 const headRoom = 8
 
 // encoder builds one message. reset must be called before each message; it keeps the buffer.
@@ -125,8 +126,8 @@ type requestMessage struct {
 	args         Raw
 }
 
-// parseRequest takes apart a message that a client sent. ok is false for values that are no message and do no harm, which
-// rpclib ignores. An error is a message that would end the process of an rpclib server.
+// parseRequest takes apart a message that a client sent. ok is false for a harmless value that is not a message; rpclib
+// ignores those. An error is a message that would end the process of an rpclib server.
 func parseRequest(frame []byte) (message requestMessage, ok bool, err error) {
 	head, err := msgpack.ReadHead(frame)
 	if err != nil {
@@ -176,8 +177,8 @@ type responseMessage struct {
 
 var encodedNil = []byte{0xc0}
 
-// parseResponse takes apart a message that a server sent. Like rpclib's client it takes missing elements for nil. It ignores
-// surplus elements, and the type as long as that is an unsigned integer.
+// parseResponse takes apart a message that a server sent. Like rpclib's client it takes missing elements for nil. It
+// ignores surplus elements, and the type as long as that is an unsigned integer.
 func parseResponse(frame []byte) (responseMessage, error) {
 	message := responseMessage{failure: encodedNil, result: encodedNil}
 	head, err := msgpack.ReadHead(frame)

@@ -143,8 +143,8 @@ func (r *messageReader) newBuffer(size int) []byte {
 	return make([]byte, size)
 }
 
-// handOver gives the buffer away with the message of size bytes that next has just returned. It returns nil and keeps the
-// buffer when something follows the message, or when the message is the smaller part of the buffer.
+// handOver gives the buffer away with the message of size bytes that next has just returned. It returns nil and keeps
+// the buffer when something follows the message, or when the message is the smaller part of the buffer.
 func (r *messageReader) handOver(size int) []byte {
 	if r.start != r.end || 2*size < len(r.buffer) {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// TestMessageReaderGrowsWithUnannouncedLengths reads an array that says how many elements it has, not how long it is: the buffer
-// must not be copied for every few bytes that come.
+// TestMessageReaderGrowsWithUnannouncedLengths reads an array, which announces how many elements it has, not how long
+// it is. The buffer must not be copied for every few bytes.
 func TestMessageReaderGrowsWithUnannouncedLengths(t *testing.T) {
 	const elements = 6000
 	message := msgpack.AppendArrayHead(nil, elements)

@@ -16,8 +16,8 @@ const (
 	maxKept = 256 << 10
 	// gatherCount is how many short messages are gathered before they are written.
 	gatherCount = 32
-	// gatherSize is how many bytes of short messages are gathered in one buffer. Up to smallGather bytes they use a buffer
-	// that the connection keeps.
+	// gatherSize is how many bytes of short messages are gathered in one buffer. Up to smallGather bytes they use a
+	// buffer that the connection keeps.
 	gatherSize  = 64 << 10
 	smallGather = 4 << 10
 	// maxFlushRounds is how often one sender also writes what others have queued meanwhile.
@@ -136,9 +136,9 @@ func (w *messageWriter) changeAbove(limit int64) (<-chan struct{}, error) {
 	return w.change, nil
 }
 
-// put queues one message: head, which is copied unless it is big, and tail, which is never copied and may be nil. With an
-// owner, a big head and the tail must not change until written is called; without one they belong to the writer. gathered
-// reports whether enough short messages are queued to write them.
+// put queues one message: head, which is copied unless it is big, and tail, which is never copied and may be nil. With
+// an owner, a big head and the tail must not change until written is called; without one they belong to the writer.
+// gathered reports whether enough short messages are queued to write them.
 func (w *messageWriter) put(head, tail []byte, owner pieceOwner) (gathered bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -238,8 +238,8 @@ func (w *messageWriter) failed() bool {
 	return w.err != nil
 }
 
-// disown copies what is queued of the owner's memory, so that the owner may use it again. It returns false when that memory
-// is being written at this moment; written is called when it no longer is.
+// disown copies what is queued of the owner's memory, so that the owner may use it again. It returns false when that
+// memory is being written at this moment; written is called when it no longer is.
 func (w *messageWriter) disown(owner pieceOwner) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// flush writes what is queued. gather means that other senders are likely to queue something within microseconds. They may
-// run first, so that one system call serves them all, up to gatherCount: the peer needs something to do meanwhile.
+// flush writes what is queued. gather means that other senders are likely to queue something within microseconds. They
+// may run first, so that one system call serves them all, up to gatherCount: the peer needs something to do meanwhile.
 func (w *messageWriter) flush(gather bool) {
 	batch, wait := w.beginFlush(gather)
 	if wait {
@@ -44,8 +44,8 @@ func (w *messageWriter) beginFlush(gather bool) (batch []piece, wait bool) {
 	return w.takeBatchLocked(), false
 }
 
-// flushSoon has another goroutine write what is queued, so that a sender can queue more messages meanwhile. If enough is
-// queued it writes itself.
+// flushSoon has another goroutine write what is queued, so that a sender can queue more messages meanwhile. If enough
+// is queued it writes itself.
 func (w *messageWriter) flushSoon() { w.writeBatches(w.beginFlushSoon()) }
 
 func (w *messageWriter) beginFlushSoon() (batch []piece) {
@@ -82,8 +82,8 @@ func (w *messageWriter) endGathering() (batch []piece) {
 
 func (w *messageWriter) emptyLocked() bool { return len(w.small) == 0 && len(w.pieces) == 0 }
 
-// takeBatchLocked takes the first pieces from the queue, which must not be empty. Where the connection has no direct writer
-// it returns nil and leaves the writing to writeAll.
+// takeBatchLocked takes the first pieces from the queue, which must not be empty. Where the connection has no direct
+// writer it returns nil and leaves the writing to writeAll.
 func (w *messageWriter) takeBatchLocked() []piece {
 	if w.direct == nil {
 		w.writers.Go(w.writeAll)
@@ -143,7 +143,7 @@ func (w *messageWriter) putBackRest(batch []piece, n int) (done int) {
 	switch {
 	case done == len(batch):
 	case w.err != nil:
-		// The writer has ended meanwhile and dropped its queue; this goes the same way.
+		// The writer has ended and dropped its queue; the batch is dropped, too.
 		done = len(batch)
 	default:
 		batch[done].data = batch[done].data[n:]
@@ -152,8 +152,8 @@ func (w *messageWriter) putBackRest(batch []piece, n int) (done int) {
 	return done
 }
 
-// nextBatch returns what the sender must write next. It returns nil, and leaves what is queued to writeAll, when the socket
-// takes nothing at this moment or the sender has written for others often enough.
+// nextBatch returns what the sender must write next. It returns nil, and leaves what is queued to writeAll, when the
+// socket takes nothing at this moment or the sender has written for others often enough.
 func (w *messageWriter) nextBatch(whole bool, round int) []piece {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -262,8 +262,9 @@ func (w *messageWriter) taken(n int) {
 	w.takenLocked(n)
 }
 
-// writeSome writes from the front of buffers. A socket takes all pieces with one system call. Other connections, such as
-// TLS, cannot continue after a write that timed out half-way: they get portions that show whether the peer takes something.
+// writeSome writes from the front of buffers. A socket takes all pieces with one system call. Other connections, such
+// as TLS, cannot continue after a write that timed out half-way: they get portions that show whether the peer takes
+// something.
 func (w *messageWriter) writeSome(buffers *net.Buffers) (int, error) {
 	if w.direct != nil {
 		n, err := buffers.WriteTo(w.conn)

@@ -9,8 +9,8 @@ import (
 // overdueAfter is how long the handlers of a session may run before queued replies no longer wait for them.
 const overdueAfter = time.Millisecond
 
-// overdue notices handlers that run longer than overdueAfter. Replies that wait to be gathered are then written. Received
-// data is acknowledged, because a peer that uses Nagle's algorithm may be holding back a message until then.
+// overdue notices handlers that run longer than overdueAfter. Replies that wait to be gathered are then written.
+// Received data is acknowledged, because a peer that uses Nagle's algorithm may be holding back a message until then.
 type overdue struct {
 	session *Session
 	// is means that handlers have been running for longer than overdueAfter.

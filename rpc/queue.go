@@ -9,7 +9,8 @@ import (
 // slowCall is how long a function takes at least that is expected to be slow the next time too.
 const slowCall = 100 * time.Microsecond
 
-// queues hold the received calls of a session until goroutines run them, in the order that the server was configured with:
+// queues hold the received calls of a session until goroutines run them, in the order that the server was configured
+// with:
 //
 //	OrderPerConnection  one queue
 //	OrderPerMethod      a queue for each function
@@ -119,8 +120,8 @@ func (q *queue) run(ctx context.Context) {
 	}
 }
 
-// runBatch runs calls. write means that the replies queued so far must be written before another call runs, which is also
-// what runBatch returns.
+// runBatch runs calls. write means that the replies queued so far must be written before another call runs, which is
+// also what runBatch returns.
 func (q *queue) runBatch(ctx context.Context, batch []*request, write bool) bool {
 	s := q.session
 	start := time.Now()
@@ -142,7 +143,8 @@ func (q *queue) runBatch(ctx context.Context, batch []*request, write bool) bool
 	return write
 }
 
-// take waits for calls and returns them all, none when the queue is closed and empty. The queue gets the memory of spare.
+// take waits for calls and returns them all, none when the queue is closed and empty. The queue gets the memory of
+// spare.
 func (q *queue) take(spare []*request) []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -8,14 +8,15 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// Raw is one encoded MessagePack value. As an argument or result its bytes are sent as they are; an empty Raw is sent as
-// nil. What is not exactly one value within the limits is rejected before anything is sent.
+// Raw is one encoded MessagePack value. As an argument or result its bytes are sent as they are; an empty Raw is sent
+// as nil. What is not exactly one value within the limits is rejected before anything is sent.
 //
-// A value received into a Raw keeps its bytes, in the memory that the Raw had if they fit there, as json.RawMessage does.
+// A value received into a Raw keeps its bytes, in the memory that the Raw had if they fit there, as json.RawMessage
+// does.
 type Raw []byte
 
-// Decode decodes the value into what dst points to, by the rules in the package's documentation. Nesting of more than 1000
-// levels is ErrTooDeep.
+// Decode decodes the value into what dst points to, by the rules in the package's documentation. Nesting of more than
+// 1000 levels is ErrTooDeep.
 func (r Raw) Decode(dst any) error {
 	if _, err := msgpack.Size(r, onlyDepth(maxDepth)); err != nil {
 		return fmt.Errorf("rpc: raw value: %w", scanError(err))

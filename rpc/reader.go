@@ -7,16 +7,16 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// Reader takes encoded values apart, one after the other, where decoding them into Go variables would cost too much. It
-// copies nothing, allocates nothing, and accepts every width in which a peer may have written a value.
+// Reader reads encoded values one after the other, where decoding them into Go variables would cost too much. It copies
+// nothing, allocates nothing, and accepts every width in which a peer may have written a value.
 //
-// A method that finds another value than its name says, or less than a whole value, fails with ErrType or ErrProtocol.
-// From then on every method returns zero: a caller reads a whole message and looks at Err once.
+// A method fails with ErrType for a value of another type, and with ErrProtocol for less than a whole value. From then
+// on every method returns zero: a caller reads a whole message and checks Err once.
 //
-// No count and no length that a Reader returns exceeds the bytes behind it. An element may still be as short as one byte,
-// so a caller that makes memory for each element bounds the count by what it asked for.
+// No count and no length that a Reader returns exceeds the number of bytes left. An element may be as short as one
+// byte: a caller that makes memory for each element also bounds the count by what it asked for.
 //
-// A Reader is for one goroutine at a time. What it returns are parts of the bytes that it was made of.
+// A Reader is for one goroutine at a time. What it returns are parts of the bytes given to NewReader.
 type Reader struct {
 	rest []byte
 	err  error
@@ -108,7 +108,7 @@ func (r *Reader) mismatch(head msgpack.Head, want string) {
 
 func (r *Reader) fail(err error) { r.rest, r.err = nil, err }
 
-// malformed returns the error for bytes that are no complete value.
+// malformed returns the error for bytes that do not begin with a complete value.
 func malformed(err error) error {
 	if err == io.ErrUnexpectedEOF {
 		return fmt.Errorf("rpc: the value is not complete: %w", ErrProtocol)

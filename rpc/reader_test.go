@@ -82,7 +82,7 @@ func TestReaderFailsOnce(t *testing.T) {
 	}
 }
 
-// What a Reader returns is a part of its bytes, and appending to it does not overwrite what follows.
+// What a Reader returns is a part of its bytes, and appending to that does not overwrite what follows.
 func TestReaderDoesNotCopy(t *testing.T) {
 	message := []byte("\x93\xa1a\x91\x01\xa1b")
 	r := rpc.NewReader(message)
@@ -109,14 +109,14 @@ func TestReaderDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// FuzzReader reads any bytes by the steps of a script: no count and no length is more than there is, and no step makes
-// memory. What is read piece by piece is what Skip reads whole.
+// FuzzReader reads any bytes by the steps of a script. No count and no length may exceed the bytes left, and no step
+// may allocate.
 func FuzzReader(f *testing.F) {
 	f.Add([]byte("\x93\x01\xc4\x01x\xa1y"), []byte{0, 1, 2, 2})
 	f.Add([]byte("\xdd\xff\xff\xff\xff\x00"), []byte{0, 1, 3})
 	f.Add(bytes.Repeat([]byte{0x91}, 1000), []byte{3})
 	f.Fuzz(func(t *testing.T, message, script []byte) {
-		// An error's text is all that may be made.
+		// Only an error and its text may be allocated.
 		rpc.CheckMemory(t, nil, 0, func() {
 			r := rpc.NewReader(message)
 			for _, step := range script {

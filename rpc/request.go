@@ -12,20 +12,20 @@ import (
 type Request struct {
 	// Method is the function that was called.
 	Method string
-	// Args is the encoded array of arguments. A Handler may return it, whole or in part, as a Raw result. To keep it for
-	// longer, the Handler copies it.
+	// Args is the encoded array of arguments. A Handler may return it, whole or in part, as a Raw result. To keep it
+	// for longer, the Handler copies it.
 	Args Raw
 
 	// notification means that the caller waits for no reply.
 	notification bool
-	// whole is the buffer of Args where nothing else is in it. The server uses it again after the reply, unless adopted:
-	// then the function keeps a part of it.
+	// whole is the buffer of Args where nothing else is in it. The server uses it again after the reply, unless
+	// adopted: then the function keeps a part of it.
 	whole   []byte
 	adopted bool
 }
 
-// Decode decodes the arguments into what the pointers point to, one each. It fails when the number of arguments differs or
-// one has another type. A Handler best returns that error: the caller then gets rpclib's text for it.
+// Decode decodes the arguments into what the pointers point to, one each. It fails when the number of arguments differs
+// or one has another type. A Handler best returns that error: the caller then gets rpclib's text for it.
 func (r *Request) Decode(dst ...any) error {
 	rest, err := r.elements(len(dst))
 	if err != nil {
@@ -39,8 +39,8 @@ func (r *Request) Decode(dst ...any) error {
 	return nil
 }
 
-// numArgs returns the number of arguments as rpclib counts it. For what is no array, that is the size of a map or text, or
-// the value of an integer.
+// numArgs returns the number of arguments as rpclib counts it. In the place of an array, a map or text counts by its
+// size, an integer by its value.
 func (r *Request) numArgs() int {
 	head, err := msgpack.ReadHead(r.Args)
 	if err != nil {

@@ -81,14 +81,16 @@ func (s *Server) Unbind(name string) {
 // FunctionCount returns how many functions are bound.
 func (s *Server) FunctionCount() int { return len(*s.functions.Load()) }
 
-// Serve accepts connections from the listener and serves them until Shutdown, Close or the end of ctx. Then it returns nil,
-// after every session it began has ended, and it has closed the listener. It may be called for several listeners at once.
+// Serve accepts connections from the listener and serves them until Shutdown, Close or the end of ctx. Then it returns
+// nil, after every session it began has ended, and it has closed the listener. It may be called for several listeners
+// at once.
 //
 // The end of ctx closes the sessions as Close does. The handlers' contexts descend from ctx.
 //
-// Serve fails at once with ErrPlaintext for a TCP listener without TLS when ServerConfig.InsecurePlaintext is not set, and
-// with ErrPeerNotAuthenticated for a TLS configuration that lets unknown peers in. When accepting fails, such as after the
-// listener's owner has closed it, Serve still serves the sessions it has, and returns the failure when they have ended.
+// Serve fails at once with ErrPlaintext for a TCP listener without TLS when ServerConfig.InsecurePlaintext is not set,
+// and with ErrPeerNotAuthenticated for a TLS configuration that lets unknown peers in. When accepting fails, such as
+// after the listener's owner has closed it, Serve still serves the sessions it has, and returns the failure when they
+// have ended.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	defer listener.Close()
 	secure, err := s.security(listener)
@@ -222,11 +224,11 @@ func (s *Server) reject(remote net.Addr, reason error) {
 	s.config.Logger.Warn("connection refused", zap.Stringer("address", remote), zap.Error(reason))
 }
 
-// Shutdown closes the listeners at once, lets every session finish the calls that it has received, and waits for that. When
-// ctx ends first, Shutdown closes what is left and returns the cause.
+// Shutdown closes the listeners at once, lets every session finish the calls that it has received, and waits for that.
+// When ctx ends first, Shutdown closes what is left and returns the cause.
 //
-// From inside a handler, which passes its own context, Shutdown does not wait: the session ends when the handler's reply is
-// sent, and Serve returns when all have ended.
+// From inside a handler, which passes its own context, Shutdown does not wait: the session ends when the handler's
+// reply is sent, and Serve returns when all have ended.
 func (s *Server) Shutdown(ctx context.Context) error {
 	sessions := s.stop()
 	for _, session := range sessions {
@@ -245,8 +247,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the listeners and all connections at once and ends the handlers' contexts. It does not wait: Serve does. It
-// may be called more than once and always returns nil.
+// Close closes the listeners and all connections at once and ends the handlers' contexts. It does not wait: Serve does.
+// It may be called more than once and always returns nil.
 func (s *Server) Close() error {
 	for _, session := range s.stop() {
 		session.Close()

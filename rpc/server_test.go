@@ -17,8 +17,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/rpctest"
 )
 
-// TestOrders begins two slow calls of one function and one of another, and wants them to wait for one another as the
-// server's order says.
+// TestOrders begins two slow calls of one function and one of another. They must wait for one another as the server's
+// order has it.
 func TestOrders(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -231,7 +231,7 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// An owner that closes its listener has only ended the accepting: the sessions live on, and ctx still ends them.
+// An owner that closes its listener only ends the accepting: the sessions continue, and ctx still ends them.
 func TestServeEndsWithItsContextAfterItsListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := rpc.NewServer(rpc.ServerConfig{})
@@ -260,7 +260,7 @@ func TestServeEndsWithItsContextAfterItsListener(t *testing.T) {
 			<-served
 		}
 		if !errors.Is(client.Err(), net.ErrClosed) {
-			t.Errorf("the session lives on after Serve: %v", client.Err())
+			t.Errorf("the session continues after Serve: %v", client.Err())
 		}
 	})
 }
@@ -300,7 +300,7 @@ func TestAClientThatGoesAwayCancelsItsHandlers(t *testing.T) {
 	}
 }
 
-// TestHalfClosedClientGetsItsReply: the client says that it sends no more, and reads on.
+// TestHalfClosedClientGetsItsReply has a client close its direction after its calls and read the replies.
 func TestHalfClosedClientGetsItsReply(t *testing.T) {
 	_, addr := startTestServer(t, rpc.ServerConfig{InsecurePlaintext: true})
 	conn, err := net.Dial("tcp", addr)
@@ -340,8 +340,8 @@ func TestPanicsAreAnswered(t *testing.T) {
 	}
 }
 
-// A panic is a fault of the program: without a logger it is written to standard error, as net/http does, and a peer that
-// repeats the call does not fill the disk.
+// A panic is a fault of the program: without a logger it is written to standard error, as net/http does, and a peer
+// that repeats the call does not fill the disk.
 func TestPanicsAreWrittenWithoutALogger(t *testing.T) {
 	read, write, err := os.Pipe()
 	must(t, err)

@@ -42,7 +42,7 @@ type Session struct {
 
 	// exit means that a handler wants the session closed after its reply.
 	exit atomic.Bool
-	// inFlight counts the calls that were read and are not answered, received their bytes.
+	// inFlight counts the calls that were read and have no reply yet, received their bytes.
 	inFlight atomic.Int64
 	received atomic.Int64
 
@@ -60,7 +60,7 @@ type ending int32
 
 const (
 	endNot ending = iota
-	// endAfterCalls answers the calls received.
+	// endAfterCalls runs the calls received and sends their replies.
 	endAfterCalls
 	// endAfterReplies sends the replies there are and runs no further call.
 	endAfterReplies
@@ -89,7 +89,8 @@ func newSession(ctx context.Context, server *Server, listener net.Listener, conn
 // RemoteAddr returns the address of the client.
 func (s *Session) RemoteAddr() net.Addr { return s.socket.RemoteAddr() }
 
-// PeerCertificates returns the certificates that the client has proven its identity with, its own first; nil without TLS.
+// PeerCertificates returns the certificates that the client has proven its identity with, its own first; nil without
+// TLS.
 func (s *Session) PeerCertificates() []*x509.Certificate {
 	if s.peer == nil {
 		return nil
@@ -97,8 +98,8 @@ func (s *Session) PeerCertificates() []*x509.Certificate {
 	return s.peer.PeerCertificates
 }
 
-// CloseAfterReply, called by a handler, ends the session when the handler's whole reply is sent, as rpclib's post_exit does.
-// Calls behind it get no reply. Where handlers run at once, those that run already still get their replies sent.
+// CloseAfterReply, called by a handler, ends the session when the handler's whole reply is sent, as rpclib's post_exit
+// does. Calls behind it get no reply. Where handlers run at once, those that run already still get their replies sent.
 //
 // In a notification it ends the session when the handler returns. With NoReply it does nothing. Both are as in rpclib.
 func (s *Session) CloseAfterReply() { s.exit.Store(true) }
@@ -286,7 +287,7 @@ func (s *Session) close(reason error) error {
 	defer s.mu.Unlock()
 	switch {
 	case orderly && how == endNot:
-		// The client is gone; that a reply could not be sent any more is no fault.
+		// The client is gone; a reply that could not be sent is not an error.
 		return nil
 	case s.broken != nil:
 		return s.broken
@@ -303,8 +304,8 @@ const (
 	maxHalfClosedBytes = 1 << 20
 )
 
-// halfClose ends the writing and waits a little until the client has closed too. A socket that is closed with unread data
-// resets the connection, and the client may lose the last reply.
+// halfClose ends the writing and waits a little until the client has closed too. A socket that is closed with unread
+// data resets the connection, and the client may lose the last reply.
 func (s *Session) halfClose() {
 	half, ok := s.conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {

@@ -24,8 +24,8 @@ func setUserTimeout(conn *net.TCPConn, timeout time.Duration) error {
 	return failed
 }
 
-// acknowledger makes TCP acknowledge received data at once. A peer that uses Nagle's algorithm, as rpclib does, holds its
-// next message back until the last one is acknowledged, and TCP may delay the acknowledgement by 40 ms.
+// acknowledger makes TCP acknowledge received data at once. A peer that uses Nagle's algorithm, as rpclib does, holds
+// its next message back until the last one is acknowledged, and TCP may delay the acknowledgement by 40 ms.
 type acknowledger struct {
 	raw syscall.RawConn
 	set func(fd uintptr)
@@ -47,8 +47,8 @@ func newAcknowledger(conn net.Conn) *acknowledger {
 	}}
 }
 
-// now acknowledges at once. TCP switches the option off by itself, so callers repeat the call after each read. It may be
-// called concurrently, and on nil.
+// now acknowledges at once. TCP switches the option off by itself, so callers repeat the call after each read. It may
+// be called concurrently, and on nil.
 func (a *acknowledger) now() {
 	if a != nil {
 		_ = a.raw.Control(a.set)
@@ -67,7 +67,7 @@ type directWriter struct {
 	err     error
 }
 
-// newDirectWriter returns nil for a connection that is no plain socket.
+// newDirectWriter returns nil for a connection other than a plain socket.
 func newDirectWriter(conn net.Conn) *directWriter {
 	switch conn.(type) {
 	case *net.TCPConn, *net.UnixConn:
@@ -83,8 +83,8 @@ func newDirectWriter(conn net.Conn) *directWriter {
 	return d
 }
 
-// write returns how many bytes of the buffers the socket has taken, which may be none. There must be maxDirectBuffers of
-// them at most.
+// write returns how many bytes of the buffers the socket has taken, which may be none. There must be maxDirectBuffers
+// of them at most.
 func (d *directWriter) write(buffers [][]byte) (int, error) {
 	d.buffers, d.n, d.err = buffers, 0, nil
 	err := d.raw.Write(d.try)

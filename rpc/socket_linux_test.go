@@ -15,13 +15,13 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/rpctest"
 )
 
-// TestPulledCable takes the network away under an idle connection, and under one with a call under way: both ends notice
-// after the configured time, without any traffic of their own.
+// TestPulledCable takes the network away under an idle connection, and under one with a call under way. Both ends must
+// notice after the configured time, without any traffic of their own.
 func TestPulledCable(t *testing.T) {
 	refused := make(chan error)
 	go func() {
 		defer close(refused)
-		// The thread belongs to a network of its own from now on, and ends with the goroutine.
+		// From now on the thread has a network of its own. It ends with the goroutine.
 		runtime.LockOSThread()
 		err := syscall.Unshare(syscall.CLONE_NEWNET)
 		if err == nil {
@@ -91,7 +91,7 @@ func pullCable(t *testing.T) {
 			t.Error("the server took a lost client for an orderly one")
 		}
 	}
-	// The system looks at its timers seldom; without the options it would take hours.
+	// The system checks its timers rarely. Without the options noticing takes hours.
 	if took := time.Since(start); took > time.Minute {
 		t.Errorf("noticed after %v", took)
 	} else {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Other systems lack what these do on Linux: dead peers are noticed by keep-alive only, a peer with Nagle's algorithm may
-// be slow, and every write is made by a goroutine that may wait.
+// Other systems lack what these do on Linux: dead peers are noticed by keep-alive only, a peer with Nagle's algorithm
+// may be slow, and every write is made by a goroutine that may wait.
 
 func setUserTimeout(*net.TCPConn, time.Duration) error { return nil }
 

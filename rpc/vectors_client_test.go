@@ -133,7 +133,7 @@ var clientCalls = map[string][]step{
 	"cpp_local":      calls("nop"),
 }
 
-// clientElsewhere are recorded cases without bytes of their own.
+// clientElsewhere are recorded cases without bytes of their own, with the tests that cover them.
 var clientElsewhere = map[string]string{
 	"cpp_state":           "TestClientState",
 	"cpp_timeout_300":     "TestCallTimesOutAndItsLateReplyIsDropped",
@@ -143,8 +143,8 @@ var clientElsewhere = map[string]string{
 	"cpp_wait_all":        "rpclib's wait_all_responses does not work; a Go caller waits for its calls",
 }
 
-// TestClientVectors makes the recorded calls of the real rpclib client on a server of ours and wants the same bytes sent,
-// and the same answered.
+// TestClientVectors makes the recorded calls of the real rpclib client. This package's client and server must send the
+// same bytes.
 func TestClientVectors(t *testing.T) {
 	for _, v := range loadVectors(t, "C++ client > C++ server") {
 		if clientElsewhere[v.Name] != "" {
@@ -177,7 +177,7 @@ func TestClientVectors(t *testing.T) {
 			var answers bytes.Buffer
 			for i, call := range results {
 				<-call.Done
-				answers.Write(answerBytes(t, uint32(i+1), call))
+				answers.Write(replyBytes(t, uint32(i+1), call))
 			}
 			if len(results) == 0 {
 				// A notification has no reply to wait for; a call behind it has.
@@ -203,8 +203,8 @@ func TestClientVectors(t *testing.T) {
 	}
 }
 
-// answerBytes is the reply that the call got, as it came.
-func answerBytes(t *testing.T, id uint32, call *rpc.Call) []byte {
+// replyBytes returns the bytes of the reply that the call got.
+func replyBytes(t *testing.T, id uint32, call *rpc.Call) []byte {
 	t.Helper()
 	message := []any{1, id, nil, *call.Reply.(*rpc.Raw)}
 	var failure *rpc.RemoteError
@@ -226,14 +226,14 @@ var scriptedElsewhere = map[string]string{
 	"fake_timeout_zero": "a time-out of zero means none in Go",
 }
 
-// endsDeliberately are the cases in which the C++ client hangs, or waits for its time-out, because the server closed; ours
-// fails the call at once with an error that is net.ErrClosed.
+// endsDeliberately are the cases in which the C++ client hangs, or waits for its time-out, because the server closed.
+// The Go client fails the call at once with net.ErrClosed.
 var endsDeliberately = map[string]bool{
 	"fake_close_no_reply": true, "fake_close_no_reply_notimeout": true, "fake_close_after_reply": true,
 	"fake_rst_after_reply": true, "fake_rst_no_reply": true, "fake_half_close_after_reply": true,
 }
 
-// TestScriptedServerVectors plays to a client what was played to the real rpclib client, which must make the same of it.
+// TestScriptedServerVectors sends to a client what was sent to the real rpclib client. The results must be the same.
 func TestScriptedServerVectors(t *testing.T) {
 	for _, v := range loadVectors(t, "C++ client > scripted server") {
 		if scriptedElsewhere[v.Name] != "" {
@@ -301,7 +301,7 @@ func TestScriptedServerVectors(t *testing.T) {
 	}
 }
 
-// check compares what became of a call with what the C++ client made of it.
+// check compares the result of a call with the C++ client's.
 func (v *vector) check(t *testing.T, call *rpc.Call) {
 	t.Helper()
 	var saw string
@@ -314,7 +314,7 @@ func (v *vector) check(t *testing.T, call *rpc.Call) {
 	var remote *rpc.RemoteError
 	switch {
 	case strings.HasPrefix(v.Name, "fake_id_dup"):
-		// The first reply counts; the second is a stray one, where the C++ client dies.
+		// The first reply counts. The second ends the process of the C++ client.
 		if call.Error != nil {
 			t.Errorf("got %v, want the first reply", call.Error)
 		}
@@ -353,7 +353,7 @@ func (v *vector) check(t *testing.T, call *rpc.Call) {
 	}
 }
 
-// shown is a value as the recording program printed it.
+// shown returns a value as the recording program printed it.
 func shown(value any) string {
 	switch value := value.(type) {
 	case nil:

@@ -122,8 +122,9 @@ func badCastAnswer(id byte, function string, count int) []byte {
 	return append(append([]byte{0x94, 0x01, id, 0xd9, byte(len(text))}, text...), 0xc0)
 }
 
-// onPurpose are the cases in which a Go server differs from rpclib, mostly because rpclib dies there: what it answers, and
-// whether the connection lives on. Cases that have a twin with exceptions suppressed are expected to answer as that.
+// onPurpose are the cases in which a Go server differs from rpclib, mostly because rpclib dies there: the Go server's
+// reply, and whether the connection stays up. A case with a twin that has exceptions suppressed must get the twin's
+// reply.
 var onPurpose = map[string]struct {
 	answer []byte
 	closed bool
@@ -159,14 +160,15 @@ var onPurpose = map[string]struct {
 	"tls_hello":                  {closed: true},
 	"tls_hello_suppress":         {closed: true},
 	"arr32_huge_suppress":        {closed: true},
-	// rpclib aborts with suppression off: ours answers the text of suppression on, for which no twin was recorded.
+	// rpclib aborts with suppression off. The Go server sends the text of suppression on, of which no twin was
+	// recorded.
 	"argtype_float_for_int": {answer: badCastAnswer(0x25, "add", 2)},
 	"argtype_overflow_i8":   {answer: badCastAnswer(0x29, "e_i8", 1)},
 	"argtype_neg_for_u32":   {answer: badCastAnswer(0x2a, "e_u32", 1)},
 	"args_map1":             {answer: badCastAnswer(0x2d, "f1", 1)},
-	// rpclib dies of an error that was set and swallowed.
+	// rpclib dies because an error was set and swallowed.
 	"h_error_caught": {answer: []byte("\x94\x01\x46\xa6caught\xc0")},
-	// rpclib answers an error and a result; a Go function returns one of them.
+	// rpclib sends an error and a result; a Go function returns one of them.
 	"throw_after_respond_suppress": {answer: append(append([]byte{0x94, 0x01, 0x45, 0xd9, 134}, ("rpclib: function 't_after_respond' (called with 0 arg(s)) threw an exception. The exception contained this information: after respond.")...), 0xc0)},
 	// rpclib waits for four gigabytes.
 	"str32_4GiB": {closed: true},
@@ -176,11 +178,12 @@ var onPurpose = map[string]struct {
 	"garbage_0": {},
 	"garbage_2": {},
 	"garbage_3": {closed: true},
-	// A reply that rpclib cuts off, and a call behind it that it never answers.
+	// rpclib cuts off the reply, and sends none to the call behind it.
 	"s_exit": {answer: []byte{0x94, 0x01, 0x50, 0xc0, 0x01}, closed: true},
 }
 
-// serverElsewhere are the recorded cases that cannot be one exchange with a fresh server; what covers them is named.
+// serverElsewhere are the recorded cases that cannot be one exchange with a fresh server, with the tests that cover
+// them.
 var serverElsewhere = map[string]string{
 	"connect_after_srv_stop":       "TestServerStopsFromInsideAHandler",
 	"s_exit_big_8MiB":              "TestCloseAfterReplySendsAllOfABigReply",
@@ -226,7 +229,7 @@ func TestServerVectors(t *testing.T) {
 				v.RequestBig.matches(t, "request", request)
 			}
 			if v.KillsCPP != "" && v.Generator != "" {
-				// Nesting that kills rpclib: ours answers, as the limits were raised.
+				// Nesting that ends rpclib's process. The Go server replies, as its limits were raised.
 				size := len(request) - len("\x00\xa8echo_obj\x91") + len("\x01\xc0") - 1
 				answer, closed = append(unhex(t, "940101c0"), request[13:]...), false
 				if len(answer) != len(request)-9 {
@@ -278,8 +281,8 @@ func TestServerVectors(t *testing.T) {
 
 func isReset(err error) bool { return strings.Contains(err.Error(), "reset") }
 
-// expectOpen checks that nothing more came and the connection still serves; where the stream stands inside a value that
-// cannot be tried, and only silence is checked.
+// expectOpen checks that nothing more came and the connection still serves. Inside an unfinished value a call cannot be
+// tried; then only silence is checked.
 func expectOpen(t *testing.T, conn net.Conn, serves bool) {
 	t.Helper()
 	if serves {

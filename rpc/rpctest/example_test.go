@@ -10,8 +10,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/rpctest"
 )
 
-// A server without a network, behind a link that hands every byte over on its own
-// and breaks in the second answer.
+// A server without a network. The connection delivers every byte on its own and breaks in the second reply.
 func Example() {
 	server := rpc.NewServer(rpc.ServerConfig{})
 	if err := server.Bind("echo", func(text string) string { return text }); err != nil {

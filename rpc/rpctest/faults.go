@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Faults decide what becomes of bytes that one end has written: they may split them, delay, repeat or change them, and cut
+// Faults decide what becomes of the bytes that one end writes: they may split, delay, repeat or change bytes, and cut
 // the connection. The function is called with the bytes of each Write in turn, and must not keep them.
 type Faults func(written []byte) []Delivery
 
@@ -21,7 +21,7 @@ type Delivery struct {
 
 var errCut = errors.New("connection cut")
 
-// SplitEvery delivers n bytes at a time, each a moment after the one before.
+// SplitEvery delivers n bytes at a time, each portion so much later than the one before.
 func SplitEvery(n int, apart time.Duration) Faults {
 	return func(written []byte) []Delivery {
 		var all []Delivery
@@ -34,7 +34,7 @@ func SplitEvery(n int, apart time.Duration) Faults {
 	}
 }
 
-// CutAfter breaks the connection when n bytes were written; those arrive or not.
+// CutAfter breaks the connection when n bytes were written, which arrive or not.
 func CutAfter(n int) Faults {
 	return func(written []byte) []Delivery {
 		if n -= len(written); n >= 0 {
@@ -44,10 +44,10 @@ func CutAfter(n int) Faults {
 	}
 }
 
-// Odds say how likely each fault is for each part of a message under Random, from 0 to 1.
+// Odds are the probabilities of each fault, from 0 to 1, for each part of a message under Random.
 type Odds struct {
 	Split, Delay, Stall, Cut, Duplicate, Corrupt float64
-	// LongestDelay and StallTime are how long parts are held up.
+	// LongestDelay is the upper bound of a random Delay, StallTime the length of a Stall.
 	LongestDelay, StallTime time.Duration
 }
 

@@ -33,7 +33,7 @@ func AppendUint(b []byte, v uint64) []byte {
 	}
 }
 
-// AppendInt appends an integer in the shortest form; one that is not negative in an unsigned form, as rpclib does.
+// AppendInt appends an integer in the shortest form. As rpclib does, it writes one that is not negative as unsigned.
 func AppendInt(b []byte, v int64) []byte {
 	switch {
 	case v >= 0:
@@ -150,7 +150,7 @@ func AppendExtensionHead(b []byte, kind int8, n int) []byte {
 	}
 }
 
-// AppendHead appends the shortest head that says what h says.
+// AppendHead appends h in its shortest form.
 func AppendHead(b []byte, h Head) []byte {
 	switch h.Kind {
 	case Bool:
@@ -178,8 +178,8 @@ func AppendHead(b []byte, h Head) []byte {
 	}
 }
 
-// AppendMinimal appends the first value of b in its shortest form and answers what follows the value in b. It does not
-// recurse, so it takes any depth. Nothing but the width of integers, lengths and counts changes.
+// AppendMinimal appends the first value of b, of any depth, in its shortest form. It returns what follows the value in
+// b. Only the width of integers, lengths and counts changes.
 func AppendMinimal(out, b []byte) (extended, rest []byte, err error) {
 	start := len(out)
 	for lacking := uint64(1); lacking > 0; lacking-- {

@@ -6,11 +6,11 @@ import (
 	"io"
 )
 
-// Kind is the family a MessagePack value belongs to. The width in which a value was written is not part of it.
+// Kind is the family of a MessagePack value, whatever width the value was written in.
 type Kind uint8
 
-// The kinds. Unsigned is every integer that is not negative, Negative every integer below zero, whatever family it was
-// written in.
+// The kinds. Unsigned is every integer that is not negative, Negative every integer below zero, also where a peer wrote
+// a positive integer in a signed form.
 const (
 	Invalid Kind = iota
 	Nil
@@ -29,20 +29,20 @@ const (
 // ErrReserved is the byte 0xc1, which no MessagePack value begins with.
 var ErrReserved = errors.New("msgpack: reserved byte 0xc1")
 
-// Head is the beginning of one value, taken apart.
+// Head is the beginning of one value, decoded.
 type Head struct {
 	Kind Kind
 	// ExtensionType is the application's type number of an Extension.
 	ExtensionType int8
-	// Size counts the bytes of the head; for nil, bool and numbers that is the whole value.
+	// Size is the length of the head in bytes. For nil, bool and numbers that is the whole value.
 	Size int
-	// Bits is the value of a bool (0, 1), the two's complement of an integer, the bits of a float, the byte length of a
-	// string, binary or extension, the elements of an array, or the pairs of a map.
+	// Bits is the value of a bool (0, 1), the two's complement of an integer, the bits of a float, the length in bytes
+	// of a string, binary or extension, the number of an array's elements or of a map's pairs.
 	Bits uint64
 }
 
-// ReadHead takes the head of the first value of b apart. It answers io.ErrUnexpectedEOF when b ends inside the head, and
-// ErrReserved for the byte 0xc1. It does not look at what follows the head.
+// ReadHead decodes the head of the first value of b. It fails with io.ErrUnexpectedEOF when b ends inside the head, and
+// with ErrReserved for the byte 0xc1. It ignores what follows the head.
 func ReadHead(b []byte) (Head, error) {
 	if len(b) == 0 {
 		return Head{}, io.ErrUnexpectedEOF
@@ -96,7 +96,7 @@ func ReadHead(b []byte) (Head, error) {
 	return head, nil
 }
 
-// form describes one of the bytes 0xc0 to 0xdf: what it begins and how many bytes of number follow.
+// form is what one of the bytes 0xc0 to 0xdf begins, and how many bytes of number follow.
 type form struct {
 	kind  Kind
 	width uint8

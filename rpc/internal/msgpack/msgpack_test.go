@@ -45,8 +45,8 @@ func TestShortestForm(t *testing.T) {
 	}
 }
 
-// TestHeadsReadBack reads every first byte with random numbers behind it and writes the head again: what comes out is the
-// same head in its shortest form.
+// TestHeadsReadBack reads every first byte with random numbers behind it. AppendHead must write the same head in its
+// shortest form.
 func TestHeadsReadBack(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for first := range 256 {
@@ -142,8 +142,8 @@ func randomValue(random *rand.Rand, b []byte, depth int) []byte {
 	}
 }
 
-// TestScannerInPieces gives values to a scanner in random pieces: it finds the same end as in one, never asks for more
-// than there is, and never says that a value is complete that is not.
+// TestScannerInPieces gives values to a scanner in random pieces. It must find the same end as in one piece, never ask
+// for more than there is, and never report a value complete that is not.
 func TestScannerInPieces(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 500 {
@@ -192,7 +192,7 @@ func TestMinimalIsTheSameValue(t *testing.T) {
 	}
 }
 
-// TestNothingIsAllocated by the scanner and the encoder.
+// TestNothingIsAllocated wants the scanner and the Append functions to need no memory of their own.
 func TestNothingIsAllocated(t *testing.T) {
 	value := randomValue(rand.New(rand.NewPCG(7, 8)), AppendArrayHead(nil, 1), 5)
 	var scanner Scanner
@@ -217,7 +217,8 @@ func TestNothingIsAllocated(t *testing.T) {
 	}
 }
 
-// FuzzScanner: no input makes the scanner panic, hang, allocate, or find another end than a simple recursive reader does.
+// FuzzScanner wants no input to make the scanner panic, hang, allocate, or find another end than a simple recursive
+// reader.
 func FuzzScanner(f *testing.F) {
 	f.Add([]byte("\x94\x00\x01\xa4echo\x91\xa5hello"))
 	f.Add([]byte("\xdd\xff\xff\xff\xff"))
@@ -257,8 +258,8 @@ func FuzzScanner(f *testing.F) {
 	})
 }
 
-// checkMemory wants the ways to find the end of a value to cost no more than a few levels of nesting, and the shortest form
-// no more than the growth of its buffer.
+// checkMemory fails t when finding the end of b and writing its shortest form allocate more than 8 KiB and five times
+// b.
 func checkMemory(t *testing.T, b []byte) {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -272,7 +273,7 @@ func checkMemory(t *testing.T, b []byte) {
 	}
 }
 
-// recursiveSize is the plain way to find the end of a value, for values that are not deep.
+// recursiveSize finds the end of a value the plain way, for values that are not deep.
 func recursiveSize(b []byte, depth int) (int, bool) {
 	head, err := ReadHead(b)
 	if err != nil {

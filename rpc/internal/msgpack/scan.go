@@ -15,35 +15,35 @@ var (
 	ErrTooMany = errors.New("msgpack: value has too many elements")
 )
 
-// Limits bound one value. All of them must be positive.
+// Limits bound one value. All must be positive.
 type Limits struct {
 	// Size is the longest value in bytes, heads included.
 	Size int
-	// Depth is how many arrays and maps may stand inside one another; [] has depth 1.
+	// Depth is how deep arrays and maps may be nested; [] has depth 1.
 	Depth int
-	// Elements is how many values one value may consist of, itself, map keys and map values included.
+	// Elements is how many values one value may consist of: itself, elements, map keys and map values.
 	Elements int
 }
 
-// Scanner finds the end of the first value of a growing buffer. It needs no recursion: its memory is one number for each
-// level of nesting, of which Limits.Depth allows so many. What it has seen it does not look at again, so a value that
-// arrives in many pieces costs no more than one that arrives in one.
+// Scanner finds the end of the first value of a growing buffer. Its memory is one number for each level of nesting, at
+// most Limits.Depth of them. It reads each byte once: a value that arrives in many pieces costs as much as one that
+// arrives whole.
 //
 // A Scanner is not for concurrent use.
 type Scanner struct {
 	limits   Limits
 	position int
 	elements int
-	// found says that the end of the value is known: position.
+	// found means that position is the end of the value.
 	found bool
-	// lacking counts the values that are still to come, as far as is known.
+	// lacking counts the values that the heads read so far announce and that are still to come.
 	lacking uint64
-	// open holds, for each array or map the scanner is inside of, how many values it still lacks.
+	// open holds, for each array or map around position, how many values are still to come.
 	open   []uint64
 	inline [8]uint64
 }
 
-// Init gives the scanner its limits and makes it ready for the first value.
+// Init sets the limits and makes the scanner ready for the first value.
 func (s *Scanner) Init(limits Limits) {
 	s.limits = limits
 	s.Reset()
@@ -60,8 +60,8 @@ func (s *Scanner) Reset() {
 
 // Scan looks for the end of the value that begins at b[0]. b must begin with the bytes of the calls since Reset.
 //
-// size is the length of the value when it is complete, else 0; need is then how long b must at least be before another
-// Scan can get further. The errors are final: ErrReserved, ErrTooLarge, ErrTooDeep, ErrTooMany.
+// size is the length of a complete value. Otherwise size is 0, and need is the length that b must have at least before
+// the next Scan. The errors are final: ErrReserved, ErrTooLarge, ErrTooDeep, ErrTooMany.
 func (s *Scanner) Scan(b []byte) (size, need int, err error) {
 	for !s.found {
 		head, err := ReadHead(b[min(s.position, len(b)):])
@@ -93,7 +93,7 @@ func (s *Scanner) Scan(b []byte) (size, need int, err error) {
 			if len(s.open) >= s.limits.Depth {
 				return 0, 0, ErrTooDeep
 			}
-			// Each element takes at least a byte, so a count beyond the limits is refused before it costs anything.
+			// Each element takes at least a byte: a count beyond the limits is rejected before it costs anything.
 			s.lacking += count
 			if end+s.lacking > uint64(s.limits.Size) {
 				return 0, 0, ErrTooLarge
@@ -127,15 +127,15 @@ func (s *Scanner) Scan(b []byte) (size, need int, err error) {
 	return s.position, 0, nil
 }
 
-// Ends says whether the end of the value is known, though the value may not be complete: need of the last Scan was its
-// length.
+// Ends reports whether the length of the value is known, which the value may not have yet: the last Scan returned the
+// length as need.
 func (s *Scanner) Ends() bool { return s.found }
 
-// Size answers the length of the first value of b. It is a Scanner's answer about a whole value, with io.ErrUnexpectedEOF
-// for one that is not complete.
+// Size returns the length of the first value of b, as a Scanner does, with io.ErrUnexpectedEOF for a value that is not
+// complete.
 func Size(b []byte, limits Limits) (int, error) {
 	if len(b) <= limits.Size && limits.Elements > 0 {
-		// A value that is no array and no map needs no scanner.
+		// A value other than an array or map needs no scanner.
 		head, err := ReadHead(b)
 		if err != nil {
 			return 0, err
@@ -158,7 +158,7 @@ func Size(b []byte, limits Limits) (int, error) {
 	return size, err
 }
 
-// Skip returns the length of the first value of b. It has no limits, needs no memory and does not recurse. It fails with
+// Skip returns the length of the first value of b, without limits and without memory for them. It fails with
 // io.ErrUnexpectedEOF when b ends inside the value, and with ErrReserved.
 func Skip(b []byte) (int, error) {
 	position := 0

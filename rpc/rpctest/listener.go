@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Listener is a net.Listener in memory. Its connections are those of Pipe, so that everything about them, time included,
-// is under a test's control, also under testing/synctest.
+// Listener is a net.Listener in memory. Its connections are those of Pipe, so that a test controls everything about
+// them, time included, also under testing/synctest.
 type Listener struct {
 	name   string
 	queue  chan net.Conn
@@ -19,13 +19,13 @@ type Listener struct {
 // Address is the name of an end of an in-memory connection.
 type Address string
 
-// Network is "memory".
+// Network returns "memory".
 func (Address) Network() string { return "memory" }
 
-// String is the name.
+// String returns the name.
 func (a Address) String() string { return string(a) }
 
-// Listen makes a listener with a name for error texts.
+// Listen returns a listener. The name is its address.
 func Listen(name string) *Listener {
 	return &Listener{name: name, queue: make(chan net.Conn), closed: make(chan struct{})}
 }
@@ -51,7 +51,7 @@ func (l *Listener) Addr() net.Addr { return Address(l.name) }
 
 var errRefused = errors.New("connection refused")
 
-// Dial connects to the listener. toServer and toClient are what happens to the bytes; nil is nothing.
+// Dial connects to the listener. toServer and toClient are the faults of the two directions, nil for none.
 func (l *Listener) Dial(ctx context.Context, toServer, toClient Faults) (net.Conn, error) {
 	near, far := Pipe(toServer, toClient)
 	near.remote, far.local = Address(l.name), Address(l.name)

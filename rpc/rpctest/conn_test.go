@@ -55,7 +55,7 @@ func TestPipeDeadlines(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		near.SetDeadline(time.Time{})
-		// Nobody reads: the pipe fills up, and a deadline set meanwhile ends the write.
+		// Without a reader the pipe fills up. A deadline set later ends the write.
 		time.AfterFunc(time.Second, func() { near.SetWriteDeadline(time.Now()) })
 		n, err := near.Write(make([]byte, 2*pipeCapacity))
 		if n != pipeCapacity || !errors.Is(err, os.ErrDeadlineExceeded) {

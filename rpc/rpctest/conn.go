@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// pipeCapacity is how many bytes one direction holds before a writer waits, as a socket's buffers do.
+// pipeCapacity is how many bytes one direction holds before a Write waits, as with a socket's buffers.
 const pipeCapacity = 64 << 10
 
 // Conn is one end of an in-memory connection.
@@ -19,9 +19,9 @@ type Conn struct {
 	local, remote Address
 }
 
-// Pipe makes a connection in memory. Other than net.Pipe it holds bytes that were written and not yet read, it can be
-// closed one way, and faults can be injected: forward applies to what near writes, backward to what far writes; nil is a
-// perfect connection.
+// Pipe returns the two ends of a connection in memory. Unlike one of net.Pipe it holds 64 KiB each way that were
+// written and not read, and can be closed one way. forward are the faults of what near writes, backward of what far
+// writes, nil for none.
 func Pipe(forward, backward Faults) (near, far *Conn) {
 	there, back := newDirection(forward), newDirection(backward)
 	near = &Conn{in: back, out: there, local: "client", remote: "server"}
@@ -29,10 +29,10 @@ func Pipe(forward, backward Faults) (near, far *Conn) {
 	return near, far
 }
 
-// Read reads what has arrived.
+// Read waits until bytes have arrived and returns them.
 func (c *Conn) Read(b []byte) (int, error) { return c.in.read(b) }
 
-// Write writes, and waits when the peer does not read.
+// Write waits while the connection holds as many bytes as it can.
 func (c *Conn) Write(b []byte) (int, error) {
 	n, err := c.out.write(b)
 	if errors.Is(err, errCut) {
@@ -42,30 +42,30 @@ func (c *Conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite ends one direction: the peer reads what was written and then the end of the stream.
+// CloseWrite ends one direction: the peer reads what was written and then io.EOF.
 func (c *Conn) CloseWrite() error {
 	c.out.finish(io.EOF, net.ErrClosed)
 	return nil
 }
 
-// Close ends the connection: the peer reads what was written and then the end of the stream, and can no longer write.
+// Close ends the connection: the peer reads what was written and then io.EOF, and can no longer write.
 func (c *Conn) Close() error {
 	c.out.finish(io.EOF, net.ErrClosed)
 	c.in.abandon()
 	return nil
 }
 
-// Cut breaks the connection: both ends fail at once with ECONNRESET and what was under way is lost.
+// Cut breaks the connection: both ends fail at once with ECONNRESET, and bytes under way are lost.
 func (c *Conn) Cut() {
 	for _, d := range []*direction{c.in, c.out} {
 		d.drop(syscall.ECONNRESET)
 	}
 }
 
-// LocalAddr is a name.
+// LocalAddr returns an Address.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
 
-// RemoteAddr is a name.
+// RemoteAddr returns an Address.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
 // SetDeadline sets both deadlines.
@@ -73,13 +73,13 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// SetReadDeadline has a Read fail with os.ErrDeadlineExceeded from t on; the zero time is none.
+// SetReadDeadline makes Read fail with os.ErrDeadlineExceeded from t on; the zero time is no deadline.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.in.setDeadline(&c.in.readDeadline, t) }
 
-// SetWriteDeadline has a Write fail with os.ErrDeadlineExceeded from t on; the zero time is none.
+// SetWriteDeadline makes Write fail with os.ErrDeadlineExceeded from t on; the zero time is no deadline.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.out.setDeadline(&c.out.writeDeadline, t) }
 
-// direction is the way from one end to the other.
+// direction is one direction of a connection.
 type direction struct {
 	mu     sync.Mutex
 	faults Faults
@@ -87,12 +87,13 @@ type direction struct {
 	change   chan struct{}
 	segments []segment
 	size     int
-	// readError is what a reader gets behind the segments, writeError what a writer gets.
+	// readError is what Read returns behind the segments, writeError what Write returns; nil while the direction is
+	// open.
 	readError, writeError       error
 	readDeadline, writeDeadline time.Time
 }
 
-// segment are bytes under way.
+// segment is bytes under way and the time of their arrival.
 type segment struct {
 	data []byte
 	at   time.Time
@@ -102,31 +103,34 @@ func newDirection(faults Faults) *direction {
 	return &direction{faults: faults, change: make(chan struct{})}
 }
 
-// changed wakes everybody who waits; mu is held.
-func (d *direction) changed() {
+// changedLocked wakes every Read and Write that waits.
+func (d *direction) changedLocked() {
 	close(d.change)
 	d.change = make(chan struct{})
 }
 
-// wait waits for a change, or until one of the times that are not zero; mu is held before and after.
-func (d *direction) wait(until ...time.Time) {
+// pause is what a Read or Write waits for before it tries again.
+type pause struct {
+	change <-chan struct{}
+	// until are times at which the wait ends, zero for none.
+	until [2]time.Time
+}
+
+func (p *pause) wait() {
 	var first time.Time
-	for _, t := range until {
+	for _, t := range p.until {
 		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
 			first = t
 		}
 	}
-	change := d.change
-	d.mu.Unlock()
-	defer d.mu.Lock()
 	if first.IsZero() {
-		<-change
+		<-p.change
 		return
 	}
 	timer := time.NewTimer(time.Until(first))
 	defer timer.Stop()
 	select {
-	case <-change:
+	case <-p.change:
 	case <-timer.C:
 	}
 }
@@ -134,63 +138,83 @@ func (d *direction) wait(until ...time.Time) {
 func over(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }
 
 func (d *direction) read(b []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	for {
-		var arrival time.Time
-		switch {
-		case over(d.readDeadline):
-			return 0, os.ErrDeadlineExceeded
-		case len(d.segments) == 0 && d.readError != nil:
-			return 0, d.readError
-		case len(d.segments) > 0:
-			first := &d.segments[0]
-			if !first.at.After(time.Now()) {
-				n := copy(b, first.data)
-				if first.data = first.data[n:]; len(first.data) == 0 {
-					d.segments = d.segments[1:]
-				}
-				d.size -= n
-				d.changed()
-				return n, nil
-			}
-			arrival = first.at
+		n, pause, err := d.tryRead(b)
+		if pause == nil {
+			return n, err
 		}
-		d.wait(d.readDeadline, arrival)
+		pause.wait()
 	}
 }
 
-func (d *direction) write(b []byte) (int, error) {
+// tryRead returns a pause when nothing has arrived.
+func (d *direction) tryRead(b []byte) (int, *pause, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	written := 0
+	var arrival time.Time
+	switch {
+	case over(d.readDeadline):
+		return 0, nil, os.ErrDeadlineExceeded
+	case len(d.segments) == 0 && d.readError != nil:
+		return 0, nil, d.readError
+	case len(d.segments) > 0:
+		first := &d.segments[0]
+		if !first.at.After(time.Now()) {
+			n := copy(b, first.data)
+			if first.data = first.data[n:]; len(first.data) == 0 {
+				d.segments = d.segments[1:]
+			}
+			d.size -= n
+			d.changedLocked()
+			return n, nil, nil
+		}
+		arrival = first.at
+	}
+	return 0, &pause{change: d.change, until: [2]time.Time{d.readDeadline, arrival}}, nil
+}
+
+func (d *direction) write(b []byte) (written int, err error) {
+	for {
+		n, pause, err := d.tryWrite(b[written:])
+		written += n
+		if pause == nil {
+			return written, err
+		}
+		pause.wait()
+	}
+}
+
+// tryWrite returns a pause when the direction is full before all of b is written.
+func (d *direction) tryWrite(b []byte) (written int, _ *pause, _ error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for {
 		switch {
 		case d.writeError != nil:
-			return written, d.writeError
+			return written, nil, d.writeError
 		case over(d.writeDeadline):
-			return written, os.ErrDeadlineExceeded
+			return written, nil, os.ErrDeadlineExceeded
 		case written == len(b):
-			return written, nil
+			return written, nil, nil
 		case d.size < pipeCapacity:
 			portion := b[written:min(len(b), written+pipeCapacity-d.size)]
 			written += len(portion)
-			if err := d.send(portion); err != nil {
-				return written, err
+			if err := d.sendLocked(portion); err != nil {
+				return written, nil, err
 			}
 		default:
-			d.wait(d.writeDeadline)
+			return written, &pause{change: d.change, until: [2]time.Time{d.writeDeadline}}, nil
 		}
 	}
 }
 
-// send puts bytes on their way.
-func (d *direction) send(b []byte) error {
+// sendLocked puts bytes on their way, after the faults.
+func (d *direction) sendLocked(b []byte) error {
 	deliveries := []Delivery{{Data: b}}
 	if d.faults != nil {
 		deliveries = d.faults(b)
 	}
-	defer d.changed()
+	defer d.changedLocked()
 	for _, delivery := range deliveries {
 		if delivery.Cut {
 			return errCut
@@ -215,7 +239,7 @@ func (d *direction) finish(readError, writeError error) {
 	if d.readError == nil {
 		d.readError, d.writeError = readError, writeError
 	}
-	d.changed()
+	d.changedLocked()
 }
 
 // abandon ends the direction at its reader.
@@ -227,7 +251,7 @@ func (d *direction) abandon() {
 	}
 	d.segments, d.size = nil, 0
 	d.readError = net.ErrClosed
-	d.changed()
+	d.changedLocked()
 }
 
 // drop ends the direction at both ends at once.
@@ -236,13 +260,13 @@ func (d *direction) drop(err error) {
 	defer d.mu.Unlock()
 	d.segments, d.size = nil, 0
 	d.readError, d.writeError = err, err
-	d.changed()
+	d.changedLocked()
 }
 
 func (d *direction) setDeadline(which *time.Time, t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	*which = t
-	d.changed()
+	d.changedLocked()
 	return nil
 }
