@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// work is what all have to do.
+// work is one task that every library runs.
 type work struct {
 	name                        string
 	connections, inFlight, size int
-	// oneCore pins both processes to one core: what wakes a halted core is then not measured.
+	// oneCore pins both processes to one core, so that waking a halted core is not measured.
 	oneCore bool
 }
 
@@ -47,7 +47,7 @@ type bench struct {
 // result is one run.
 type result struct {
 	figures
-	// memory is the most that the server had resident, in MiB, serverCPU its time in microseconds for each call.
+	// memory is the server's maximum resident memory in MiB, serverCPU its time for each call in microseconds.
 	memory, serverCPU float64
 }
 
@@ -88,17 +88,17 @@ func (b *bench) once(p pair, w work) (result, error) {
 		return result{}, err
 	}
 	defer func() {
-		// It serves until it is killed.
+		// The server runs until it is killed.
 		_ = server.Process.Kill()
 		_ = server.Wait()
 	}()
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		return result{}, fmt.Errorf("the server said %q: %w", line, err)
+		return result{}, fmt.Errorf("the server printed %q: %w", line, err)
 	}
 	var port int
 	if _, err := fmt.Sscanf(line, "READY %d", &port); err != nil {
-		return result{}, fmt.Errorf("the server said %q: %w", line, err)
+		return result{}, fmt.Errorf("the server printed %q: %w", line, err)
 	}
 	before := processCPU(server.Process.Pid)
 	client := command(w, append(slices.Clone(p.client), "-addr", fmt.Sprintf("127.0.0.1:%d", port),
@@ -108,9 +108,9 @@ func (b *bench) once(p pair, w work) (result, error) {
 	if err != nil {
 		return result{}, fmt.Errorf("the client: %w", err)
 	}
-	r := result{memory: residentMost(server.Process.Pid)}
+	r := result{memory: maxResident(server.Process.Pid)}
 	if err := json.Unmarshal(data, &r.figures); err != nil {
-		return result{}, fmt.Errorf("the client said %q: %w", data, err)
+		return result{}, fmt.Errorf("the client printed %q: %w", data, err)
 	}
 	// The server's time includes the warm-up, a fifth of the span.
 	used := processCPU(server.Process.Pid) - before
@@ -171,8 +171,8 @@ func median(all []result, value func(result) float64) float64 {
 	return values[len(values)/2]
 }
 
-// residentMost answers the high-water mark of a process's memory in MiB, 0 where the system does not tell.
-func residentMost(pid int) float64 {
+// maxResident returns the maximum resident memory of a process in MiB, 0 where the system does not report it.
+func maxResident(pid int) float64 {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
@@ -188,7 +188,7 @@ func residentMost(pid int) float64 {
 	return 0
 }
 
-// processCPU answers the time that a process has used, 0 where the system does not tell.
+// processCPU returns the time that a process has used, 0 where the system does not report it.
 func processCPU(pid int) time.Duration {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -16,14 +16,14 @@ import (
 	ours "github.com/remotechargeport/remotechargeport/rpc"
 )
 
-// library is one way to call a function that answers the text it was given.
+// library is one way to call a function that returns its argument, a text.
 type library struct {
 	name string
 	// serve serves until the process ends.
 	serve func(net.Listener) error
-	// dial connects; the function it answers makes one call and may be used by many goroutines at once.
+	// dial connects. The function returned makes one call; many goroutines may use it at once.
 	dial func(addr string) (echo func(text string) (int, error), err error)
-	// pump, where a library has no calls of its own, keeps a number of echoes in flight; it counts by calling done.
+	// pump keeps a number of echoes in flight and calls done for each; nil where dial is enough.
 	pump func(addr string, inFlight int, text string, done func() bool) error
 }
 
@@ -61,7 +61,7 @@ func dialOurs(addr string) (func(string) (int, error), error) {
 	}, nil
 }
 
-// serveRawValues answers what it got without decoding it.
+// serveRawValues returns its argument without decoding it.
 func serveRawValues(listener net.Listener) error {
 	server := ours.NewServer(ours.ServerConfig{InsecurePlaintext: true})
 	echo := func(_ context.Context, request *ours.Request) (any, error) {
@@ -96,8 +96,8 @@ func pumpRawValues(addr string, inFlight int, text string, done func() bool) err
 	})
 }
 
-// pumpStart makes calls with what prepare answers for each of those in flight: the argument, where the reply goes, and what
-// is 0 if that is as long as it should be.
+// pumpStart keeps calls in flight. For each, prepare returns the argument, where the reply goes, and by how many bytes
+// the reply is too long.
 func pumpStart(addr string, inFlight int, done func() bool, prepare func() (argument, reply any, differs func() int)) error {
 	client, err := ours.Dial(context.Background(), addr, ours.Config{InsecurePlaintext: true})
 	if err != nil {
@@ -167,7 +167,7 @@ func pumpRaw(addr string, inFlight int, text string, done func() bool) error {
 	}
 	defer conn.Close()
 	in, out := bufio.NewReaderSize(conn, 64<<10), bufio.NewWriterSize(conn, 64<<10)
-	// The writing has a goroutine of its own, so that neither end waits for the other to read.
+	// A goroutine of its own writes, so that neither end waits for the other to read.
 	slots := make(chan struct{}, inFlight)
 	failed := make(chan error, 1)
 	go func() {
@@ -240,7 +240,7 @@ func acceptEach(listener net.Listener, serve func(net.Conn)) error {
 // Service is what net/rpc serves.
 type Service struct{}
 
-// Echo answers the text.
+// Echo returns the text.
 func (Service) Echo(text string, reply *string) error {
 	*reply = text
 	return nil

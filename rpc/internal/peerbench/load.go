@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// figures are what one run of a client measures; a command of another project prints the same as JSON.
+// figures are the results of one run of a client. A command of another project prints the same as JSON.
 type figures struct {
 	CallsPerSecond float64 `json:"calls_per_second"`
 	P50            float64 `json:"p50_us"`
@@ -118,7 +118,7 @@ func (m *meter) begin() {
 	m.last = time.Now()
 }
 
-// call counts one call and says whether it was the last.
+// call counts one call and reports whether it was the last.
 func (m *meter) call() bool {
 	now := time.Now()
 	if now.Before(m.warm) {

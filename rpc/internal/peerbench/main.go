@@ -1,12 +1,12 @@
-// Command peerbench has package rpc and other RPC libraries do the same work, each end in a process of its own, on
-// loopback: one function that answers the text it is given. It runs them in turn, in several rounds, and prints a table
-// for each work with the median, the least and the most, and the ratio to a reference.
+// Command peerbench runs the same work with package rpc and with other RPC libraries: calls of one function that
+// returns its argument, a text, over loopback, each end in a process of its own. It runs the libraries in turn, in
+// several rounds, and prints a table for each work: the median, the least, the most, and the ratio to a reference.
 //
 //	go run . [-rounds 5] [-seconds 1] [-only regexp] [-reference name] [name=server command::client command ...]
 //
-// A command pair takes part like a library. Its server prints "READY <port>" and listens on 127.0.0.1. Its client is given
-// -addr, -connections, -in-flight, -size and -seconds, and prints its figures as one JSON object: calls_per_second, p50_us,
-// p99_us, cpu_us_per_call. Either may be "@name", the end of a library of this program.
+// A command pair takes part like a library. Its server prints "READY <port>" and listens on 127.0.0.1. Its client is
+// given -addr, -connections, -in-flight, -size and -seconds, and prints its figures as one JSON object:
+// calls_per_second, p50_us, p99_us, cpu_us_per_call. Either may be "@name", the end of a library of this program.
 package main
 
 import (
