@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
-	"github.com/remotechargeport/remotechargeport/examples/internal/board"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
@@ -36,16 +35,6 @@ metadata: {license: "https://www.apache.org/licenses/LICENSE-2.0", authors: [The
 )
 
 const agentAddress = "127.0.0.1"
-
-// freePort returns a TCP port that nobody takes until the agent does.
-func freePort(t *testing.T) int {
-	t.Helper()
-	ports, err := board.FreePorts(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ports[0]
-}
 
 // programs is the folder of the programs under test, which built fills once.
 var (
@@ -73,7 +62,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestModulesAsAManagerStartsThem(t *testing.T) {
-	agentPort := freePort(t)
+	agentPort := everesttest.FreePort(t)
 	agent := installModule(t, "agent", "SatelliteAgent")
 	controller := installModule(t, "controller", "SatelliteController")
 	known, err := satellite.Definitions()

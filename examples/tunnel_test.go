@@ -57,7 +57,7 @@ func TestTunnelPage(t *testing.T) {
 		t.Fatalf("the page has %d blocks of YAML and %d of a console, want a definition, two configurations and two commands", len(blocks["yaml"]), len(blocks["console"]))
 	}
 	vendor := []byte(blocks["yaml"][0])
-	agentPort := freePort(t)
+	agentPort := everesttest.FreePort(t)
 	board := startPage(t, pageBoard{
 		vendor: vendor, folder: "agent", module: "SatelliteAgent", console: blocks["console"][0], configuration: blocks["yaml"][1],
 		config: map[string]any{"port": agentPort, "listen_address": agentAddress},

@@ -166,12 +166,12 @@ func TestStationStarts(t *testing.T) {
 	for _, kind := range []string{"ac", "dc"} {
 		t.Run(kind, func(t *testing.T) {
 			main, board := load(t, "main-"+kind+".yaml"), load(t, "satellite-"+kind+".yaml")
-			port := freePort(t)
+			port := everesttest.FreePort(t)
 			controller, agent := main[idOf(t, main, "SatelliteController")], board[idOf(t, board, "SatelliteAgent")]
 			controller.Config["hostname"], agent.Config["listen_address"] = "127.0.0.1", "127.0.0.1"
 			controller.Config["port"], agent.Config["port"] = port, port
 			systemAggregator := main[idOf(t, main, "SystemAggregator")]
-			systemAggregator.Config["upload_url_template"] = fmt.Sprintf("ftp://{my-ip}:%d/", freePort(t))
+			systemAggregator.Config["upload_url_template"] = fmt.Sprintf("ftp://{my-ip}:%d/", everesttest.FreePort(t))
 			systemAggregator.Config["incoming_uploads_dir"], systemAggregator.Config["state_dir"] = t.TempDir(), t.TempDir()
 			known := definitions(t)
 			boards := []*everesttest.Manager{startBoard(t, known, board), startBoard(t, known, main)}

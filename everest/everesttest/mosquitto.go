@@ -175,8 +175,6 @@ func (m *Mosquitto) Close() error {
 	return nil
 }
 
-// freePort returns a free port below the range that Linux assigns by itself. Another test's broker might otherwise get this port and
-// be taken for mosquitto.
 func freePort() (int, error) {
 	var err error
 	for range 1000 {

@@ -148,3 +148,14 @@ func NewProxy(t testing.TB, broker everest.Broker) *Proxy {
 	})
 	return proxy
 }
+
+// FreePort returns a free TCP port of 127.0.0.1. It is below the range that Linux assigns by itself, so that no other process gets the
+// port by chance before the test uses it.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"flag"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -85,7 +83,7 @@ func runWithController(t *testing.T, agent []string, measure bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
+	port := everesttest.FreePort(t)
 	board := everesttest.NewManager(t, everesttest.ManagerConfig{
 		Definitions: known,
 		Modules: map[string]everesttest.ModuleConfig{
@@ -161,18 +159,4 @@ func resident(t *testing.T, process int) float64 {
 		t.Fatal(err)
 	}
 	return float64(kibibytes) / 1024
-}
-
-// freePort returns a free port below the range of outgoing connections, so that no other process takes it meanwhile.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 1000 {
-		port := 10000 + rand.IntN(20000)
-		if listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			listener.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
 }

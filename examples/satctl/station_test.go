@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -57,7 +55,7 @@ func startStation(t *testing.T, keys map[string]any) *station {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
+	port := everesttest.FreePort(t)
 	to := func(module, implementation string) []everesttest.Connection {
 		return []everesttest.Connection{{ModuleID: module, ImplementationID: implementation}}
 	}
@@ -87,7 +85,7 @@ func startStation(t *testing.T, keys map[string]any) *station {
 		"aggregator": {
 			Module: "SystemAggregator", Manifest: aggregator.Installation().Manifest,
 			Config: map[string]any{
-				"upload_url_template":  fmt.Sprintf("http://{my-ip}:%d/", freePort(t)),
+				"upload_url_template":  fmt.Sprintf("http://{my-ip}:%d/", everesttest.FreePort(t)),
 				"incoming_uploads_dir": filepath.Join(directory, "incoming"), "state_dir": "",
 			},
 			Connections: map[string][]everesttest.Connection{
@@ -166,19 +164,6 @@ func put(ctx context.Context, location, content string) error {
 		return fmt.Errorf("%s: %s", location, answer.Status)
 	}
 	return nil
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 1000 {
-		port := 10_000 + rand.IntN(20_000)
-		if listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			listener.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
 }
 
 // client is one of a module of the station.
