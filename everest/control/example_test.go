@@ -10,7 +10,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// A module serves its socket beside everything else that it does; a program asks it.
+// A module serves its status socket, and a program reads it.
 func Example() {
 	directory, err := os.MkdirTemp("", "control")
 	if err != nil {
@@ -43,7 +43,7 @@ func Example() {
 
 	watching, enough := context.WithCancel(ctx)
 	err = client.Watch(watching, func(event control.Event) {
-		if event.Kind == control.KindState { // the first event: from here on nothing is missed
+		if event.Kind == control.KindState { // the first event: no later event is missed
 			events.Publish(control.Event{
 				Kind: control.KindVariable, Interface: "evse_manager", Variable: "evse_id", Value: json.RawMessage(`"DE*TST*E1"`),
 			})

@@ -19,7 +19,7 @@ import (
 
 var fromYAML = []string{"-interfaces", "testdata/interfaces", "-types", "testdata/types", "-errors", "testdata/errors"}
 
-// written runs the generator and returns the files.
+// written runs the generator and returns the generated files.
 func written(t *testing.T, arguments ...string) map[string]string {
 	t.Helper()
 	out := t.TempDir()
@@ -51,7 +51,7 @@ func read(t *testing.T, folder string) map[string]string {
 
 const modulePath = "github.com/remotechargeport/remotechargeport/everest/"
 
-// What is committed is what the generator writes, from either form of input.
+// The committed bindings are equal to what the generator writes.
 func TestCommittedBindingsAreUpToDate(t *testing.T) {
 	for _, test := range []struct {
 		committed string

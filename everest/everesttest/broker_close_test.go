@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Clients that leave while the broker closes do not keep it from closing.
+// Clients that disconnect while the broker closes must not block Close.
 func TestBrokerClosesWhileClientsLeave(t *testing.T) {
 	for range 20 {
 		broker, err := StartBroker(BrokerConfig{})

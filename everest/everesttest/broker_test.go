@@ -11,7 +11,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// talk says something and hears it.
+// talk publishes a message and receives it again.
 func talk(t *testing.T, broker everest.Broker) {
 	t.Helper()
 	p := dialPeer(t, broker, "talk/x")
@@ -49,7 +49,7 @@ func TestBrokerCloses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// One that never says who it is does not hold the end up.
+	// A connection without a CONNECT must not block Close.
 	_, address := brokerEndpoint(broker.Address())
 	silent, err := net.Dial("tcp", address)
 	if err != nil {
@@ -80,13 +80,13 @@ func TestBrokerAddressInUse(t *testing.T) {
 }
 
 func TestMosquittoThatDoesNotStart(t *testing.T) {
-	NewMosquitto(t, MosquittoConfig{}) // ends the test here where there is none
+	NewMosquitto(t, MosquittoConfig{}) // skips the test where mosquitto is not installed
 	_, err := StartMosquitto(t.Context(), MosquittoConfig{Lines: []string{"no_such_option true"}})
 	if err == nil || !strings.Contains(err.Error(), "no_such_option") {
-		t.Errorf("error %v does not say what mosquitto said", err)
+		t.Errorf("error %v lacks the output of mosquitto", err)
 	}
 	if _, err := StartMosquitto(t.Context(), MosquittoConfig{Program: filepath.Join(t.TempDir(), "mosquitto")}); err == nil {
-		t.Error("a program that is not there starts")
+		t.Error("a missing program starts")
 	}
 	broker, err := StartMosquitto(t.Context(), MosquittoConfig{})
 	if err != nil {
@@ -108,7 +108,7 @@ func TestURLFlag(t *testing.T) {
 	if err := set.Parse([]string{"-url", "tcp://example.org:1883"}); err != nil {
 		t.Error(err)
 	}
-	// Without the flag in the program there is no broker given.
+	// The program does not define the flag.
 	if broker, given := givenBroker(t); given {
 		t.Errorf("given %s", broker)
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The page shows a whole module and its test; it is this package's own, so that it compiles and passes.
+// The module and its test on the page are a test of this package, so that they compile and pass.
 func TestDocumentationShowsAModuleThatWorks(t *testing.T) {
 	page, err := os.ReadFile("../../doc/everesttest.md")
 	if err != nil {
@@ -20,6 +20,6 @@ func TestDocumentationShowsAModuleThatWorks(t *testing.T) {
 		t.Error("doc/everesttest.md does not show doorman_test.go as it is")
 	}
 	if lines := strings.Count(string(example), "\n"); lines >= 60 {
-		t.Errorf("module and test have %d lines, they are to stay below 60", lines)
+		t.Errorf("module and test have %d lines, want fewer than 60", lines)
 	}
 }

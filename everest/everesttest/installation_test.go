@@ -10,7 +10,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
-// What is written reads as what it was written from.
+// Reading what WriteInstallation has written gives equal definitions.
 func TestWriteInstallation(t *testing.T) {
 	known, err := schema.BuiltIn()
 	if err != nil {
@@ -56,6 +56,6 @@ func TestWriteInstallation(t *testing.T) {
 		t.Errorf("target %v, %v", target, err)
 	}
 	if err := WriteInstallation(some, known, "nobody_knows"); err == nil {
-		t.Error("an interface that nobody defines is written")
+		t.Error("an undefined interface is written")
 	}
 }

@@ -16,7 +16,7 @@ const gomodParameters = `{"!module":[],"gi":[{"name":"k","value":true,"character
 
 const peerMapping = `{"module":{"evse":1},"implementations":{"main":{"connector":2,"evse":1}}}`
 
-// TestConfigService asks what a module may ask and compares with what EVerest's manager answered.
+// TestConfigService sends the requests of a module and compares the replies with those of EVerest's manager.
 func TestConfigService(t *testing.T) {
 	for _, test := range []struct{ name, origin, kind, request, want string }{
 		{"own config", "peer_1", "Get", `{"type":"Module"}`, `{"status":"Ok","status_info":"","type":"Get","response":{"type":"Module","data":
@@ -64,7 +64,7 @@ func TestConfigService(t *testing.T) {
 			`{"response":{"status":"Rejected"},"status":"AccessDenied","status_info":"Access to config item denied: gomod cannot access ghost","type":"Set"}`},
 		{"no right to set", "peer_1", "Set", `{"identifier":{"module_id":"gomod","configuration_parameter_name":"k"},"value":"true"}`,
 			`{"response":{"status":"Rejected"},"status":"AccessDenied","status_info":"Access to config item denied: peer_1 cannot access gomod","type":"Set"}`},
-		// What is not answered is shown by the answer to the next request being the first to come.
+		// A request without a reply shows by the reply to the next request, which arrives first.
 		{"unknown request type", "gomod", "Get", `{"type":"Everything"}`, ""},
 		{"set without value", "gomod", "Set", `{"identifier":{"module_id":"peer_1","configuration_parameter_name":"num"}}`, ""},
 		{"set without identifier", "gomod", "Set", `{"value":"9"}`, ""},

@@ -96,7 +96,7 @@ func testConfig(t *testing.T, broker everest.Broker) ManagerConfig {
 	}
 }
 
-// peer is a client that says on the wire what a test wants.
+// peer is a client that sends any message.
 type peer struct {
 	*brokerConn
 	inbox chan Message
@@ -240,7 +240,7 @@ func TestManagerReady(t *testing.T) {
 		if err := manager.WaitReady(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		// A module that comes back is told again.
+		// A restarted module gets a ready, too.
 		p.send(t, "everest/modules/gomod/ready", `{"data":true,"msg_type":"ModuleReady"}`)
 		equalJSON(t, p.receive(t).Payload, `{"data":true,"msg_type":"GlobalReady"}`)
 		if err := manager.WaitGlobalReady(t.Context(), 2); err != nil {

@@ -18,8 +18,8 @@ func texts(messages []Message) []string {
 	return payloads
 }
 
-// hearAll returns what the peer hears until the text "end".
-func (p *peer) hearAll(t *testing.T) []string {
+// receiveAll returns what the peer receives until the text "end".
+func (p *peer) receiveAll(t *testing.T) []string {
 	t.Helper()
 	var heard []string
 	for {
@@ -31,7 +31,7 @@ func (p *peer) hearAll(t *testing.T) []string {
 	}
 }
 
-// Every fault on either side of the broker: the sender stays content, the receiver sees what the fault makes of it.
+// Every fault on either side of the broker: the sender notices nothing, the receiver gets what the fault leaves of the message.
 func TestFaults(t *testing.T) {
 	ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		for _, side := range []string{"sender", "receiver"} {
@@ -56,12 +56,12 @@ func TestFaults(t *testing.T) {
 				}
 				lost := proxy.Drop(5, match("/x"))
 				sayAll()
-				if diff := cmp.Diff([]string{"b"}, receiver.hearAll(t)); diff != "" || lost.Hits() != 5 {
+				if diff := cmp.Diff([]string{"b"}, receiver.receiveAll(t)); diff != "" || lost.Hits() != 5 {
 					t.Error("drop", diff, lost.Hits())
 				}
 				twice := proxy.Duplicate(0, match("/x"))
 				sayAll()
-				heard := receiver.hearAll(t)
+				heard := receiver.receiveAll(t)
 				slices.Sort(heard)
 				if diff := cmp.Diff([]string{"a", "a", "a", "a", "a", "a", "b", "b", "b", "b", "b", "b"}, heard); diff != "" {
 					t.Error("duplicate", diff)
@@ -69,16 +69,16 @@ func TestFaults(t *testing.T) {
 				twice.Lift()
 				late := proxy.Hold(2, match("/x"))
 				sayAll()
-				if diff := cmp.Diff([]string{"a", "b", "a", "b"}, receiver.hearAll(t)); diff != "" {
+				if diff := cmp.Diff([]string{"a", "b", "a", "b"}, receiver.receiveAll(t)); diff != "" {
 					t.Error("hold", diff)
 				}
 				late.Lift()
 				sender.send(t, topic+"/end", "end")
-				if heard := receiver.hearAll(t); !slices.Equal(heard, []string{"a", "b"}) {
+				if heard := receiver.receiveAll(t); !slices.Equal(heard, []string{"a", "b"}) {
 					t.Error("lift", heard)
 				}
 				sayAll()
-				if heard := receiver.hearAll(t); len(heard) != 6 {
+				if heard := receiver.receiveAll(t); len(heard) != 6 {
 					t.Error("after all", heard)
 				}
 			})
@@ -95,7 +95,7 @@ func TestProxyStall(t *testing.T) {
 		sender.receive(t)
 		select {
 		case m := <-receiver.inbox:
-			t.Errorf("a stalled client hears %s", m.Payload)
+			t.Errorf("a stalled client receives %s", m.Payload)
 		default:
 		}
 		proxy.Stall(false)
@@ -116,7 +116,7 @@ func TestProxyCutAndRefuse(t *testing.T) {
 		<-client.lost
 		if w, err := dialBroker(t.Context(), proxy.Address(), "refused", func(Message) {}); err == nil {
 			w.stop()
-			t.Error("connected through a proxy that refuses")
+			t.Error("connected through a proxy with Refuse(true)")
 		}
 		proxy.Refuse(false)
 		dialPeer(t, proxy.Address()).send(t, "cut/x", "1")

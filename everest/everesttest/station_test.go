@@ -20,7 +20,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// The module under test of these tests: a lamp that asks its sockets before it goes on.
+// The module under test in this file is a lamp. It calls its sockets before it switches on.
 const lampManifest = `
 description: a lamp
 metadata: {license: https://example.org/licence, authors: [me]}
@@ -124,7 +124,7 @@ func TestStation(t *testing.T) {
 		var done bool
 		station.Call("lamp", "switch", map[string]any{"on": true}, &done)
 		if done {
-			t.Error("a fake says yes without being told")
+			t.Error("a fake without Answer returns true")
 		}
 		station.Fake("socket").Answer("load", true)
 		station.FakeAt("socket", 1).Handle("load", func(_ context.Context, arguments everest.Args) (any, error) {
@@ -164,7 +164,7 @@ func eventTexts(station *Station) []string {
 	return texts
 }
 
-// tolerant is a testing.TB that remembers its end instead of ending the test that runs it.
+// tolerant is a testing.TB that records Fatal instead of ending the test.
 type tolerant struct {
 	testing.TB
 	failure string
@@ -178,7 +178,7 @@ func (r *tolerant) Fatalf(format string, arguments ...any) {
 	panic(r)
 }
 
-// failing returns what a helper says when it ends the test.
+// failing returns the message with which a helper ends the test.
 func failing(t *testing.T, station *Station, helper func()) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -201,7 +201,7 @@ func TestExpectListsActions(t *testing.T) {
 	station := lampStation(t, everest.Broker{})
 	station.Fake("socket").Answer("load", true)
 	station.Call("lamp", "switch", map[string]any{"on": true}, nil)
-	// What has happened must be on record before the short waits below.
+	// The waits below are short, so all events must be recorded before.
 	if _, err := station.Recorder.Wait(t.Context(), func([]Message) bool { return len(station.Events()) == 2 }); err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func TestStationFaults(t *testing.T) {
 			station := lampStation(t, broker)
 			station.Proxy.Refuse(true)
 			station.Proxy.Refuse(false)
-			// A module that no manager has started connects again and says ready again.
+			// A standalone module connects again and sends ready again.
 			ctx, cancel := context.WithTimeout(t.Context(), Patience)
 			defer cancel()
 			if err := station.Manager.WaitGlobalReady(ctx, 2); err != nil {
@@ -366,7 +366,7 @@ func TestTrace(t *testing.T) {
 		t.Error(err)
 	}
 
-	// What was recorded of one lamp's socket drives the next lamp.
+	// The recording of one lamp's socket drives the next lamp.
 	var socket []TraceRow
 	for _, row := range rows {
 		if row.ModuleID == worldID {

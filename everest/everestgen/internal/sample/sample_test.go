@@ -46,7 +46,7 @@ func (b bulb) Measure(context.Context) (lamp.MeasureResult, error) {
 	return lamp.MeasureResult{Watts: 60, Extra: map[string]json.RawMessage{"lux": []byte(`800`)}}, nil
 }
 
-// Two modules talk through the bindings, with EVerest's validation of everything.
+// Two modules call each other through the bindings, with validation of all values.
 func TestBindingsTalk(t *testing.T) {
 	definitions, err := schema.LoadYAML(os.DirFS("../../testdata"))
 	if err != nil {
@@ -68,11 +68,11 @@ func TestBindingsTalk(t *testing.T) {
 			publisher = lamp.NewPublisher(m.Provides("main"))
 		})
 		var client lamp.Client
-		heard := make(chan any, 10)
+		received := make(chan any, 10)
 		everesttest.RunModule(t, manager.Options("hand"), func(m *everest.Module) {
 			client = lamp.NewClient(m.Requires("lamp")[0])
-			client.SubscribeTree(func(_ context.Context, value types.LampBranch) { heard <- value })
-			client.SubscribeMode(func(_ context.Context, value lamp.Mode) { heard <- value })
+			client.SubscribeTree(func(_ context.Context, value types.LampBranch) { received <- value })
+			client.SubscribeMode(func(_ context.Context, value lamp.Mode) { received <- value })
 		})
 		everesttest.WaitReady(t, manager)
 		ctx, cancel := context.WithTimeout(t.Context(), everesttest.Patience)
@@ -84,7 +84,7 @@ func TestBindingsTalk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A list that was never filled in arrives as an empty one.
+		// A nil list arrives as an empty list.
 		red.Parts = bindings.List[float64]{}
 		ignoreText := cmpopts.IgnoreUnexported(bindings.Time{})
 		if diff := cmp.Diff(red, <-b.switched, ignoreText); diff != "" {
@@ -117,7 +117,7 @@ func TestBindingsTalk(t *testing.T) {
 		got := map[bool]any{}
 		for range 2 {
 			select {
-			case value := <-heard:
+			case value := <-received:
 				_, isMode := value.(lamp.Mode)
 				got[isMode] = value
 			case <-ctx.Done():
