@@ -1,10 +1,10 @@
-// Looks for what keeps somebody from reading or using the page. Its value is the list of faults.
+// Finds faults that keep people from reading or using the page. Its value is their list.
 (() => {
   const faults = [];
   const visible = (node) => node.checkVisibility({ visibilityProperty: true }) && node.getClientRects().length > 0;
   const describe = (node) => `<${node.tagName.toLowerCase()}${node.id ? " #" + node.id : ""}${typeof node.className === "string" && node.className ? " ." + node.className : ""}> ${node.textContent.trim().slice(0, 40)}`;
 
-  // Contrast of each text with what is behind it, by WCAG 2: 4.5, or 3 for large text.
+  // Contrast of each text to its background, by WCAG 2: 4.5, or 3 for large text.
   const channels = (text) => {
     const numbers = text.match(/-?[\d.]+(e-?\d+)?/g).map(Number);
     if (text.startsWith("color(srgb")) return [numbers[0] * 255, numbers[1] * 255, numbers[2] * 255, numbers[3] ?? 1];
@@ -47,7 +47,7 @@
   }
   if (measured < 50) faults.push(`only ${measured} texts were measured`);
 
-  // Signs and borders of controls: 3.
+  // Contrast of symbols and borders of controls: 3.
   for (const sign of document.querySelectorAll(".sign")) {
     if (!visible(sign)) continue;
     const behind = ground(sign.parentElement);
@@ -73,7 +73,7 @@
     if (document.querySelectorAll(`body > ${landmark}, main > ${landmark}`).length !== 1) faults.push(`not one ${landmark}`);
   }
 
-  // Names, and room for a finger.
+  // Names, and enough size for a finger.
   const name = (node) => {
     const labelled = node.getAttribute("aria-labelledby");
     if (labelled) return labelled.split(" ").map((id) => document.getElementById(id)?.textContent ?? "").join(" ");
@@ -97,7 +97,7 @@
   for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) faults.push(`two of the id ${id}`);
   if (!document.documentElement.lang) faults.push("no language");
 
-  // Whatever is told without being asked for must not tell numbers that change.
+  // A live region must not contain changing numbers.
   const live = [...document.querySelectorAll("[aria-live], [role=alert], [role=status], [role=log]")];
   for (const node of live) if (node.querySelector(".figure, .since, .plot")) faults.push(`numbers in what is told: ${describe(node)}`);
 

@@ -1,5 +1,5 @@
-// Tells a screen reader what changed: levels, never numbers, and not faster than
-// one can listen.
+// Announces changes of levels to a screen reader, never numbers, and not faster
+// than people can listen.
 
 import { levelNames } from "./dom.js";
 import { plural } from "./format.js";
@@ -12,7 +12,7 @@ export class Announcer {
     this.waiting = new Map();
   }
 
-  /** The newest level of each module is told; what came between is in the list of changes. */
+  /** Announces the newest level of each module. The list of changes has the levels between. */
   changed(changes) {
     for (const change of changes) this.waiting.set(change.module_id, change);
     if (changes.length > 0 && !this.timer) this.timer = setTimeout(() => this.tell(), 200);

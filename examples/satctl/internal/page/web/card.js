@@ -4,7 +4,7 @@ import { Chart, length, series } from "./chart.js";
 import { element, levelNames, setAttribute, setText, Sign } from "./dom.js";
 import { clock, span } from "./format.js";
 
-const slice = 30; // samples in a line of the table of numbers
+const slice = 30; // samples in a row of the table of numbers
 
 export class Card {
   constructor(id, number) {
@@ -80,7 +80,7 @@ export class Card {
     this.plots.hidden = measures.length === 0;
   }
 
-  /** Called when the card comes into sight or leaves it: what nobody sees is not drawn. */
+  /** Called when the card becomes visible or invisible. Invisible cards are not drawn. */
   sight(visible) {
     if (visible === this.visible) return;
     this.visible = visible;
@@ -100,7 +100,7 @@ export class Card {
     setText(this.time, index === null ? "" : clock(new Date(this.now - (length - 1 - index) * 1000)));
   }
 
-  /** The numbers stay as they are for 30 s, so that one can read them. */
+  /** The numbers change every 30 s, so that people can read them. */
   fillDetails(fresh) {
     if (!this.details.open) return;
     const facts = this.board.facts ?? [];

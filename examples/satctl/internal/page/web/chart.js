@@ -5,7 +5,7 @@ import { amount, latency, rate } from "./format.js";
 
 export const length = 300;
 
-/** The series of a module: how they are named and written, and the least height of their axis. */
+/** The series of a module: their names, formats and the minimum of their axis. */
 export const series = [
   { key: "latency_s", label: "Latency", write: latency, least: 0.01 },
   { key: "variables_per_s", label: "Variables", write: rate, least: 5 },
@@ -16,14 +16,14 @@ export const series = [
 const width = 300;
 const height = 44;
 
-/** The next of 1, 2, 5, 10, ... above a value, so that an axis does not twitch with every sample. */
+/** The next of 1, 2, 5, 10, ... above a value, so that an axis does not change with every sample. */
 export function ceiling(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   for (const step of [1, 2, 5]) if (value <= step * power) return step * power;
   return 10 * power;
 }
 
-/** The path of a line with gaps where nothing was measured, and of the area below it. */
+/** The path of a line, with gaps where there is no value, and of the area below it. */
 export function paths(values, top) {
   let line = "";
   let area = "";
@@ -106,7 +106,7 @@ export class Chart {
       this.spark.node);
   }
 
-  /** Shows the values; drawn false leaves the line as it is, for a card out of sight. */
+  /** Shows the values. With drawn false the line stays, for an invisible card. */
   show(values, drawn) {
     this.values = values;
     if (!drawn) return;
@@ -119,7 +119,7 @@ export class Chart {
     this.write();
   }
 
-  /** Writes the newest value, or that under the pointer. */
+  /** Writes the newest value, or the value under the pointer. */
   write() {
     const index = this.pointed ?? length - 1;
     const at = index - (length - this.values.length);

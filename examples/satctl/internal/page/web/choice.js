@@ -4,7 +4,7 @@
 import { levels } from "./dom.js";
 
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-const manyModules = 24; // from here on a table is easier to survey than cards
+const manyModules = 24; // from this number on a table is clearer than cards
 
 export class Choice {
   constructor(form, changed) {
@@ -39,7 +39,7 @@ export class Choice {
     history.replaceState(null, "", address);
   }
 
-  /** Many modules are a table at first, until somebody chooses. */
+  /** Many modules are shown as a table until the user chooses. */
   suggest(count) {
     if (!this.viewChosen) this.fields.view.value = count > manyModules ? "table" : "cards";
   }

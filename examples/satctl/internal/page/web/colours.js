@@ -12,7 +12,7 @@ export function chooseTheme(fieldset) {
       if (theme === "system") localStorage.removeItem("theme");
       else localStorage.setItem("theme", theme);
     } catch {
-      // Without a storage the choice lasts as long as the page.
+      // Without storage the choice is lost with the page.
     }
   });
 }

@@ -1,5 +1,5 @@
-// The only way in which the page makes elements: text stays text, whatever a
-// module calls itself.
+// All elements of the page are made here: text from a module stays text and
+// never becomes markup.
 
 const svgNamespace = "http://www.w3.org/2000/svg";
 
@@ -19,7 +19,7 @@ export function drawing(name, attributes, ...children) {
   return fill(document.createElementNS(svgNamespace, name), attributes, children);
 }
 
-/** Sets a text only where it differs: a selection and a screen reader's place survive. */
+/** Sets a text only where it differs, so that a selection and a screen reader's position survive. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -28,7 +28,7 @@ export function setAttribute(node, name, value) {
   if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
-/** Brings the children into an order, moving as few as possible and keeping the focus. */
+/** Orders the children with as few moves as possible, and keeps the focus. */
 export function arrange(parent, children) {
   const wanted = new Set(children);
   for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
@@ -52,7 +52,7 @@ const shapes = {
 export const levels = ["working", "notice", "trouble", "down"];
 export const levelNames = { working: "Working", notice: "Notice", trouble: "Trouble", down: "Down" };
 
-/** A sign of its own shape for each level, so that colour is not all that tells them apart. */
+/** A symbol with its own shape for each level, so that levels differ not only by colour. */
 export class Sign {
   constructor() {
     this.path = drawing("path", { "fill-rule": "evenodd" });

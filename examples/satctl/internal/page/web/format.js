@@ -1,11 +1,11 @@
-// Numbers and times as people read them.
+// Numbers and times for people.
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const clockFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const dayFormat = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 
-/** A measured value as [number, unit]; [dash, ""] where nobody measured it. */
+/** A value as [number, unit], or [dash, ""] where there is none. */
 export function latency(seconds) {
   if (seconds === null || seconds === undefined) return ["–", ""];
   if (seconds < 0.01) return [tenths.format(seconds * 1e3), "ms"];
@@ -33,7 +33,7 @@ export function span(milliseconds) {
   return `${Math.floor(hours / 24)} days`;
 }
 
-/** The time of day, with the date where it is another day's. */
+/** The time of day, with the date where it is not today. */
 export function clock(date, now = new Date()) {
   const time = clockFormat.format(date);
   return date.toDateString() === now.toDateString() ? time : `${dayFormat.format(date)} ${time}`;

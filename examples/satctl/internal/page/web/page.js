@@ -1,4 +1,4 @@
-// The status page: what the server tells, shown.
+// The status page: shows the events of the server.
 
 import { Announcer } from "./announce.js";
 import { Card } from "./card.js";
@@ -11,8 +11,8 @@ import { Row } from "./row.js";
 import { Stream } from "./stream.js";
 
 const $ = (id) => document.getElementById(id);
-const mostChanges = 50; // in the list
-const restlessPause = 10000; // ms between two orders by a number
+const maxChanges = 50; // in the list
+const reorderPause = 10000; // ms between two orders by a number
 
 const station = { name: "Station", time: null, boards: new Map(), problem: "", lost: false };
 const cards = new Map();
@@ -92,7 +92,7 @@ function forgetModules() {
   }
 }
 
-/** Shows the chosen modules in their order. Orders by numbers wait, or nobody could read them. */
+/** Shows the chosen modules in their order. An order by numbers waits, so that people can read the page. */
 function arrangeModules(asked) {
   if (!station.time) return;
   const table = choice.view === "table";
@@ -104,7 +104,7 @@ function arrangeModules(asked) {
   }
   const now = performance.now();
   const shown = choice.apply([...station.boards.values()]);
-  if (asked || !choice.restless || now - arranged > restlessPause || shown.length !== (table ? $("rows") : $("cards")).children.length) {
+  if (asked || !choice.restless || now - arranged > reorderPause || shown.length !== (table ? $("rows") : $("cards")).children.length) {
     arranged = now;
     if (table) arrange($("rows"), shown.map((board) => rows.get(board.id).node));
     else arrange($("cards"), shown.map((board) => cards.get(board.id).node));
@@ -150,7 +150,7 @@ function showShares(counts, all) {
   const key = present.map((level) => `${level}${counts[level]}`).join();
   if (shares.dataset.key === key) return;
   shares.dataset.key = key;
-  // A segment per module up to 64 keeps one of many visible.
+  // With one segment per module, up to 64, a single module stays visible.
   const segments = present.flatMap((level) => Array.from({ length: counts[level] }, () => element("span", { "data-level": level })));
   shares.replaceChildren(...segments);
 }
@@ -173,7 +173,7 @@ function listChanges(changes) {
       element("p", {}, element("b", {}, change.module_id), ` ${text}`),
       ...(change.reason ? [element("p", { class: "reason" }, change.reason)] : [])));
   }
-  while (list.children.length > mostChanges) list.lastChild.remove();
+  while (list.children.length > maxChanges) list.lastChild.remove();
   $("quiet").hidden = list.children.length > 0;
 }
 
@@ -197,7 +197,7 @@ function showLost(isLost, why) {
   }
   setText($("live-text"), "Not live");
   if (!banner) {
-    // The sentence is told once; the seconds that pass are for the eye alone.
+    // The sentence is announced once. The growing seconds are only shown.
     banner = { age: element("span", { "aria-hidden": "true" }), why: element("span") };
     const since = last ? `The page lost its server. What you see is from ${clock(last)} and may be wrong now.` : "The page cannot reach its server, and has no data yet.";
     $("lost").replaceChildren(element("p", {}, element("strong", {}, since), " ", banner.age, " ", banner.why));

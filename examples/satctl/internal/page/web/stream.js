@@ -1,10 +1,10 @@
-// The connection to the server, and whether it still lives.
+// The connection to the server, and whether it is lost.
 
-const silence = 4000; // ms without data until the page says that it is not live
-const again = 5000; // ms until a new attempt where the browser gives up
+const timeout = 4000; // ms without data until the page is not live
+const retryPause = 5000; // ms until a new attempt where the browser makes none
 
 export class Stream {
-  /** station and tick take the events; lost(false) or lost(true, why) tells how the connection is. */
+  /** Calls station and tick with events, and lost(false) or lost(true, why) when the connection changes. */
   constructor({ station, tick, lost }) {
     this.handlers = { station, tick };
     this.lost = lost;
@@ -13,7 +13,7 @@ export class Stream {
     this.isLost = null;
     this.open();
     setInterval(() => this.check(), 1000);
-    // A page in the background is not woken in time; what waited for it comes now.
+    // A page in the background gets its events late, when it is shown again.
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden) this.grace = performance.now() + 2000;
     });
@@ -35,15 +35,15 @@ export class Stream {
       if (source.readyState !== EventSource.CLOSED) return;
       source.close();
       this.explain();
-      setTimeout(() => this.open(), again);
+      setTimeout(() => this.open(), retryPause);
     });
   }
 
-  /** Asks why the server refused: it may only have no room for one more page. */
+  /** Finds out why the server rejected the page: it may only have no room for another one. */
   async explain() {
     try {
       const answer = await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(3000) });
-      this.why = answer.ok ? "The server lives, but has no room for another page: close one." : await answer.text();
+      this.why = answer.ok ? "The server runs, but has no room for another page: close one." : await answer.text();
     } catch {
       this.why = "";
     }
@@ -52,7 +52,7 @@ export class Stream {
   check() {
     const now = performance.now();
     if (this.grace && now < this.grace) return;
-    const isLost = now - this.heard > silence;
+    const isLost = now - this.heard > timeout;
     if (isLost || isLost !== this.isLost) this.lost(isLost, this.why);
     this.isLost = isLost;
   }

@@ -4,5 +4,5 @@ try {
   const theme = localStorage.getItem("theme");
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 } catch {
-  // No storage: the system's colours it is.
+  // Without storage the system's colours are used.
 }
