@@ -32,13 +32,6 @@ func (r *RoundTrips) Add(took time.Duration) {
 	r.waiting = nil
 }
 
-// Clear removes all round trips. Calls of Next continue to wait.
-func (r *RoundTrips) Clear() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.count = 0
-}
-
 // Next waits for the next round trip and returns how long it took.
 func (r *RoundTrips) Next(ctx context.Context) (time.Duration, error) {
 	next := make(chan time.Duration, 1)
