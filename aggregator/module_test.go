@@ -712,7 +712,7 @@ func TestFirmwareRefusals(t *testing.T) {
 	}
 }
 
-// TestScheduledUpdateIsNotSilent: a board that is to wait has no limit until its time has come.
+// TestScheduledUpdateIsNotSilent: see TestScheduledUpdateHasNoLimitBeforeItsTime for the time that it may take.
 func TestScheduledUpdateIsNotSilent(t *testing.T) {
 	t.Parallel()
 	s := newStation(t, 2, map[string]any{"firmware_download_timeout": 10})
@@ -724,17 +724,14 @@ func TestScheduledUpdateIsNotSilent(t *testing.T) {
 		b.firmware(t, 1, "DownloadScheduled")
 	}
 	s.backend.expect(t, "1 DownloadScheduled")
-	// Twice the limit, in the station's short seconds.
-	time.Sleep(20 * testUnit)
 	s.backend.quiet(t)
 	// A board that is lost meanwhile is named, and when it is back.
 	for _, linked := range []bool{false, true} {
 		s.boards[1].set(func(b *testBoard) { b.linked = linked })
 		message := map[bool]string{false: "the link to a board is lost", true: "the link to a board is back"}[linked]
-		testenv.Eventually(t, message, func() bool {
-			entries := s.logs.FilterMessageSnippet(message).All()
-			return len(entries) == 1 && entries[0].ContextMap()["board"] == "1_board1"
-		})
+		if entries := s.waitLogged(t, message, 1); entries[0].ContextMap()["board"] != "1_board1" {
+			t.Errorf("the line is of another board: %v", entries[0].ContextMap())
+		}
 	}
 }
 

@@ -59,6 +59,7 @@ type testStation struct {
 	aggregator *everesttest.Process
 	backend    *testBackend
 	logs       *observer.ObservedLogs
+	logged     chan struct{} // gets a value when a line was logged
 	config     map[string]any
 	directory  string
 	log        *zap.Logger
@@ -189,7 +190,14 @@ func newStation(t testing.TB, boards int, config map[string]any) *testStation {
 func newStationOn(t testing.TB, broker everest.Broker, boards int, config map[string]any) *testStation {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	s := &testStation{t: t, directory: t.TempDir(), logs: logs, log: zap.New(core)}
+	s := &testStation{t: t, directory: t.TempDir(), logs: logs, logged: make(chan struct{}, 1)}
+	s.log = zap.New(core, zap.Hooks(func(zapcore.Entry) error {
+		select {
+		case s.logged <- struct{}{}:
+		default:
+		}
+		return nil
+	}))
 	s.config = map[string]any{
 		"upload_url_template": fmt.Sprintf("ftp://{my-ip}:%d/", testenv.FreePort(t)),
 		// Enough of the tests' short seconds for a machine that is busy with other things.
@@ -271,6 +279,22 @@ func (s *testStation) startBoard(i int) *testBoard {
 		})
 	})
 	return b
+}
+
+// waitLogged waits until so many lines with the text are logged, and returns them.
+func (s *testStation) waitLogged(t testing.TB, text string, count int) []observer.LoggedEntry {
+	t.Helper()
+	limit := time.After(everesttest.Patience)
+	for {
+		if entries := s.logs.FilterMessageSnippet(text).All(); len(entries) >= count {
+			return entries
+		}
+		select {
+		case <-s.logged:
+		case <-limit:
+			t.Fatalf("%q was not logged %d times", text, count)
+		}
+	}
 }
 
 // wasCalled waits for a command of a board.

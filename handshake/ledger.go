@@ -98,9 +98,6 @@ func (l *Ledger[R]) set(number uint64, entry ledgerEntry[R]) {
 	l.entries[number] = entry
 }
 
-// Len returns how many commands the ledger holds.
-func (l *Ledger[R]) Len() int { return len(l.entries) }
-
 // Sequence numbers the controller's commands from 1, and knows its floor: the
 // lowest number whose result is still wanted. It is a pure value, not safe for
 // concurrent use. The zero value is ready.

@@ -30,6 +30,8 @@ type testReceiver struct {
 	*Receiver
 	protocol string
 	port     int
+	// arrived gets a value when bytes of a file have arrived.
+	arrived chan struct{}
 }
 
 func newTestReceiver(t *testing.T, protocol, host string, config ReceiverConfig) testReceiver {
@@ -44,12 +46,17 @@ func newTestReceiver(t *testing.T, protocol, host string, config ReceiverConfig)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return testReceiver{Receiver: receiver, protocol: protocol, port: address.(*net.TCPAddr).Port}
+	return testReceiver{Receiver: receiver, protocol: protocol, port: address.(*net.TCPAddr).Port, arrived: make(chan struct{}, 1)}
 }
 
 func (r testReceiver) open(t *testing.T, host string, peers []netip.Addr) (*Slot, string) {
 	t.Helper()
-	slot, err := r.Open("board 1", peers, nil)
+	slot, err := r.Open("board 1", peers, func(string, int64) {
+		select {
+		case r.arrived <- struct{}{}:
+		default:
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,7 +353,7 @@ func TestReceiverKnowsIncompleteFiles(t *testing.T) {
 			receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
 			slot, location := receiver.open(t, "127.0.0.1", loopback)
 			control, data := storeByHand(t, location)
-			testenv.Eventually(t, "the bytes arrive", func() bool { return slot.received() > 0 })
+			<-receiver.arrived
 			if complete, _ := names(slot, true); complete != nil {
 				t.Fatalf("%v before its end", complete)
 			}
@@ -409,7 +416,7 @@ func TestClosingWaitsForNoClient(t *testing.T) {
 				receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{StallTimeout: time.Hour})
 				slot, location := receiver.open(t, "127.0.0.1", loopback)
 				control, data := storeByHand(t, location)
-				testenv.Eventually(t, "the bytes arrive", func() bool { return slot.received() > 0 })
+				<-receiver.arrived
 				if waiting != "" {
 					say(control, waiting)
 				}
@@ -534,7 +541,7 @@ func TestSlotCloseDoesNotWaitForTheBoard(t *testing.T) {
 				done <- uploader.send(context.Background(), parsed, uploadSource{name: "file", size: 256 << 20, open: func() (io.ReadCloser, error) { return reader, nil }})
 			}()
 			writer.Write(make([]byte, 1<<20))
-			testenv.Eventually(t, "the bytes arrive", func() bool { return slot.received() > 0 })
+			<-receiver.arrived
 			closed := make(chan error, 1)
 			go func() { closed <- slot.Close() }()
 			select {
