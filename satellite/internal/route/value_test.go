@@ -70,7 +70,8 @@ func TestAResultIsScannedOnce(t *testing.T) {
 	text := `"` + strings.Repeat("x", 64<<10) + `"`
 	command := Command{Result: JSON, Derived: true}
 	fastest := map[string]time.Duration{}
-	for range 300 {
+	isSlow := func(dialect string) bool { return fastest[dialect] > fastest["one scan"]*8/5 }
+	for round := 0; round < 10 || round < 300 && (isSlow("legacy") || isSlow("v2")); round++ {
 		for name, do := range map[string]func(){
 			"one scan": func() { json.Valid([]byte(text)) },
 			"legacy": func() {
@@ -88,7 +89,7 @@ func TestAResultIsScannedOnce(t *testing.T) {
 		}
 	}
 	for _, dialect := range []string{"legacy", "v2"} {
-		if fastest[dialect] > fastest["one scan"]*8/5 {
+		if isSlow(dialect) {
 			t.Errorf("%s: a result takes %v, one scan takes %v", dialect, fastest[dialect], fastest["one scan"])
 		}
 	}
