@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest/wire"
-
-	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
 // calls are the commands that wait for their replies, by id.
@@ -125,22 +123,19 @@ func (r *Required) call(ctx context.Context, command string, arguments any) (jso
 
 // encodeArguments makes a JSON object, or null for no arguments as C++ callers do, and checks it.
 func (r *Required) encodeArguments(command string, arguments any) (json.RawMessage, error) {
-	encoded, err := encodeValue(arguments)
+	encoded, err := marshal(arguments)
 	if err != nil {
 		return nil, fmt.Errorf("the arguments cannot be encoded: %w", err)
 	}
+	read, err := readArguments(encoded)
+	if err != nil {
+		return nil, err
+	}
 	options := r.module.options
-	_, known := options.Definitions.Interface(r.interfaceName)
-	if known && (!options.UncheckedCalls || r.module.start.validate()) {
-		read, err := readArguments(encoded)
-		if err != nil {
-			return nil, err
-		}
+	if !options.UncheckedCalls || r.module.start.validate() {
 		if err := options.Definitions.CheckArguments(r.interfaceName, command, read); err != nil {
 			return nil, replyError(err)
 		}
-	} else if !rawjson.IsNull(encoded) && encoded[0] != '{' {
-		return nil, fmt.Errorf("the arguments are no JSON object but %.40s", encoded)
 	}
 	return encoded, nil
 }

@@ -117,27 +117,36 @@ func knownErrorType(name string) bool {
 
 // readArguments takes null for no arguments, as C++ callers send it.
 func readArguments(raw json.RawMessage) (Args, error) {
-	arguments := Args{}
-	if rawjson.IsNull(raw) {
-		return arguments, nil
+	r := rawjson.NewReader(raw)
+	value, members := r.Members()
+	if err := r.Close(); err != nil {
+		return nil, fmt.Errorf("arguments: %w", err)
 	}
-	object := rawjson.ReadObject(raw)
-	for {
-		name, value, ok := object.Next()
-		if !ok {
-			break
-		}
-		arguments[string(name)] = value
-	}
-	if object.Err() != nil {
-		return nil, fmt.Errorf("arguments: %w", object.Err())
-	}
-	return arguments, nil
+	return argumentsOf(value, members)
 }
 
-// encodeValue turns a value into JSON. A json.RawMessage passes as it is, once it is known to be JSON: EVerest's modules
-// end, or drop the message, when it is not.
+func argumentsOf(raw json.RawMessage, members map[string]json.RawMessage) (Args, error) {
+	switch {
+	case members != nil:
+		return members, nil
+	case rawjson.IsNull(raw):
+		return Args{}, nil
+	}
+	return nil, fmt.Errorf("the arguments are not a JSON object but %.40s", raw)
+}
+
+// encodeValue turns a value into JSON. It checks a json.RawMessage and returns it as it is: EVerest's modules end, or drop
+// the message, where that is not JSON.
 func encodeValue(value any) (json.RawMessage, error) {
+	encoded, err := marshal(value)
+	if _, raw := value.(json.RawMessage); raw && err == nil {
+		err = rawjson.Check(encoded)
+	}
+	return encoded, err
+}
+
+// marshal is encodeValue without the check.
+func marshal(value any) (json.RawMessage, error) {
 	switch value := value.(type) {
 	case nil:
 		return json.RawMessage("null"), nil
@@ -145,7 +154,7 @@ func encodeValue(value any) (json.RawMessage, error) {
 		if len(value) == 0 {
 			return json.RawMessage("null"), nil
 		}
-		return value, rawjson.Check(value)
+		return value, nil
 	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)

@@ -205,7 +205,7 @@ func (p *Provided) perform(ctx context.Context, command string, request wire.Com
 	if request.Arguments == nil {
 		return nil, &CommandError{Type: HandlerException, Message: "the command has no args"}
 	}
-	arguments, err := readArguments(request.Arguments)
+	arguments, err := argumentsOf(request.Arguments, request.Named)
 	if err != nil {
 		return nil, &CommandError{Type: HandlerException, Message: err.Error()}
 	}

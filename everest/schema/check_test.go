@@ -56,7 +56,7 @@ func TestCheckResult(t *testing.T) {
 		{"switch", `true`, ""},
 		{"switch", ``, "result of lamp.switch: got null, want boolean"},
 		{"switch", `"on"`, "got string, want boolean"},
-		{"switch", `tru`, "no JSON"},
+		{"switch", `tru`, "not JSON"},
 		{"blink", ``, ""},
 		{"blink", `null`, ""},
 		{"blink", `1`, "got number, want null"},

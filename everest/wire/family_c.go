@@ -135,15 +135,26 @@ func (FamilyC) Variable(value json.RawMessage) []byte {
 
 // ReadVariable returns the value in a variable's message.
 func (FamilyC) ReadVariable(payload []byte) (json.RawMessage, error) {
-	_, data, err := openEnvelope(payload, typeVariable)
-	if err != nil {
+	var value json.RawMessage
+	m := openEnvelope(payload)
+	for m.toData() {
+		for m.Object(); ; {
+			name, ok := m.Next()
+			if !ok {
+				break
+			}
+			if element := m.Value(); string(name) == "data" {
+				value = element
+			}
+		}
+	}
+	if _, err := m.close(typeVariable); err != nil {
 		return nil, err
 	}
-	value, err := innerData(data)
-	if err == nil && value == nil {
-		err = errors.New("no data.data")
+	if value == nil {
+		return nil, errors.New("no data.data")
 	}
-	return value, err
+	return value, nil
 }
 
 // Command returns the message of a call.
@@ -160,34 +171,34 @@ func (FamilyC) Command(command Command) []byte {
 
 // ReadCommand reads a call. A call without an id or an origin is an error, since no reply is possible.
 func (FamilyC) ReadCommand(payload []byte) (Command, error) {
-	_, data, err := openEnvelope(payload, typeCommand)
-	if err != nil {
-		return Command{}, err
-	}
 	var command Command
-	object := rawjson.ReadObject(data)
-	for {
-		name, value, ok := object.Next()
-		if !ok {
-			break
-		}
-		switch string(name) {
-		case "id":
-			command.ID = rawjson.String(value)
-		case "origin":
-			command.Origin = rawjson.String(value)
-		case "args":
-			command.Arguments = value
+	m := openEnvelope(payload)
+	for m.toData() {
+		for m.Object(); ; {
+			name, ok := m.Next()
+			if !ok {
+				break
+			}
+			switch string(name) {
+			case "id":
+				command.ID = rawjson.String(m.Value())
+			case "origin":
+				command.Origin = rawjson.String(m.Value())
+			case "args":
+				command.Arguments, command.Named = m.Members()
+			default:
+				m.Value()
+			}
 		}
 	}
-	if object.Err() != nil {
-		return Command{}, fmt.Errorf("data: %w", object.Err())
+	if _, err := m.close(typeCommand); err != nil {
+		return Command{}, err
 	}
 	if command.ID == "" {
 		return Command{}, errors.New("no id")
 	}
 	if !ValidLevel(command.Origin) {
-		return Command{}, fmt.Errorf("origin %.40q is no module id", command.Origin)
+		return Command{}, fmt.Errorf("origin %.40q is not a module id", command.Origin)
 	}
 	return command, nil
 }
@@ -216,22 +227,37 @@ func (FamilyC) Result(result Result) []byte {
 
 // ReadResult reads a reply. Its value is null where the message has none, its origin is not read.
 func (FamilyC) ReadResult(payload []byte) (Result, error) {
-	_, data, err := openEnvelope(payload, typeResult)
-	if err != nil {
-		return Result{}, err
-	}
-	inner, err := innerData(data)
-	if err != nil {
-		return Result{}, err
-	}
 	result := Result{Value: json.RawMessage("null")}
-	object := rawjson.ReadObject(inner)
-	for {
-		name, value, ok := object.Next()
-		if !ok {
-			break
+	m := openEnvelope(payload)
+	for m.toData() {
+		for m.Object(); ; {
+			name, ok := m.Next()
+			if !ok {
+				break
+			}
+			if string(name) == "data" {
+				m.readResult(&result)
+			} else {
+				m.Value()
+			}
 		}
-		switch string(name) {
+	}
+	if _, err := m.close(typeResult); err != nil {
+		return Result{}, err
+	}
+	if result.ID == "" {
+		return Result{}, errors.New("no id")
+	}
+	return result, nil
+}
+
+func (m *envelopeReader) readResult(result *Result) {
+	for m.Object(); ; {
+		name, ok := m.Next()
+		if !ok {
+			return
+		}
+		switch value := m.Value(); string(name) {
 		case "id":
 			result.ID = rawjson.String(value)
 		case "retval":
@@ -240,13 +266,6 @@ func (FamilyC) ReadResult(payload []byte) (Result, error) {
 			result.Failure = readFailure(value)
 		}
 	}
-	if object.Err() != nil {
-		return Result{}, fmt.Errorf("data.data: %w", object.Err())
-	}
-	if result.ID == "" {
-		return Result{}, errors.New("no id")
-	}
-	return result, nil
 }
 
 // readFailure returns nil for null. It makes a failure of any other value, because an error must not be taken for success.
@@ -275,7 +294,7 @@ func (FamilyC) Error(raise bool, object json.RawMessage) []byte {
 // ReadError returns the error object in a message, and whether the message raises the error unless the object's state says
 // otherwise.
 func (FamilyC) ReadError(payload []byte) (object json.RawMessage, raise bool, err error) {
-	kind, object, err := openEnvelope(payload, typeRaiseError, typeClearError)
+	object, kind, err := readData(payload, typeRaiseError, typeClearError)
 	return object, kind == typeRaiseError, err
 }
 
@@ -286,7 +305,7 @@ func (FamilyC) ConfigRequest(request json.RawMessage) []byte {
 
 // ReadConfig returns what the manager has sent in a response of the config service or in a retained topic.
 func (FamilyC) ReadConfig(payload []byte) (json.RawMessage, error) {
-	_, data, err := openEnvelope(payload, typeConfigResponse)
+	data, _, err := readData(payload, typeConfigResponse)
 	return data, err
 }
 
@@ -300,7 +319,7 @@ func (FamilyC) ModuleReady() []byte { return envelope(typeModuleReady, []byte("t
 
 // ReadGlobalReady returns what the manager says of all modules: whether they are ready.
 func (FamilyC) ReadGlobalReady(payload []byte) (bool, error) {
-	_, data, err := openEnvelope(payload, typeGlobalReady)
+	data, _, err := readData(payload, typeGlobalReady)
 	return string(data) == "true", err
 }
 
@@ -319,54 +338,63 @@ func envelope(kind string, data []byte) []byte {
 	return append(out, `"}`...)
 }
 
-// openEnvelope returns the data of a message of one of the wanted types.
-func openEnvelope(payload []byte, wanted ...string) (kind string, data json.RawMessage, err error) {
-	var quotedKind json.RawMessage
-	object := rawjson.ReadObject(payload)
-	for {
-		name, value, ok := object.Next()
-		if !ok {
-			break
-		}
-		switch string(name) {
-		case "msg_type":
-			quotedKind = value
-		case "data":
-			data = value
-		}
+// readData returns the data of a message of one of the wanted types, and its type.
+func readData(payload []byte, wanted ...string) (data json.RawMessage, kind string, err error) {
+	m := openEnvelope(payload)
+	for m.toData() {
+		data = m.Value()
 	}
-	if object.Err() != nil {
-		return "", nil, object.Err()
+	if kind, err = m.close(wanted...); err != nil {
+		return nil, "", err
 	}
-	if quotedKind == nil {
-		return "", nil, errors.New("no msg_type")
-	}
-	for _, kind := range wanted {
-		if len(quotedKind) == len(kind)+2 && string(quotedKind[1:len(quotedKind)-1]) == kind {
-			if data == nil {
-				return "", nil, errors.New("no data")
-			}
-			return kind, data, nil
-		}
-	}
-	return "", nil, fmt.Errorf("msg_type is %.40s, not %s", quotedKind, wanted[0])
+	return data, kind, nil
 }
 
-// innerData returns the data inside of an envelope's data, nil where there is none.
-func innerData(data json.RawMessage) (json.RawMessage, error) {
-	var inner json.RawMessage
-	object := rawjson.ReadObject(data)
+// envelopeReader reads an envelope in one pass, whatever the order of its members.
+type envelopeReader struct {
+	rawjson.Reader
+	kind    json.RawMessage // the value of msg_type
+	hasData bool
+}
+
+func openEnvelope(payload []byte) envelopeReader {
+	m := envelopeReader{Reader: rawjson.NewReader(payload)}
+	m.Object()
+	return m
+}
+
+// toData stops before the value of the next member "data". It returns false at the end of the envelope.
+func (m *envelopeReader) toData() bool {
 	for {
-		name, value, ok := object.Next()
-		if !ok {
-			break
+		name, ok := m.Next()
+		switch {
+		case !ok:
+			return false
+		case string(name) == "data":
+			m.hasData = true
+			return true
 		}
-		if string(name) == "data" {
-			inner = value
+		if value := m.Value(); string(name) == "msg_type" {
+			m.kind = value
 		}
 	}
-	if object.Err() != nil {
-		return nil, fmt.Errorf("data: %w", object.Err())
+}
+
+// close returns the type of the message, or what is wrong with it.
+func (m *envelopeReader) close(wanted ...string) (kind string, err error) {
+	if err := m.Close(); err != nil {
+		return "", err
 	}
-	return inner, nil
+	if m.kind == nil {
+		return "", errors.New("no msg_type")
+	}
+	for _, kind := range wanted {
+		if len(m.kind) == len(kind)+2 && string(m.kind[1:len(m.kind)-1]) == kind {
+			if !m.hasData {
+				return "", errors.New("no data")
+			}
+			return kind, nil
+		}
+	}
+	return "", fmt.Errorf("msg_type is %.40s, not %s", m.kind, wanted[0])
 }

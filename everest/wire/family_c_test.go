@@ -70,7 +70,7 @@ func TestMessagesAsEVerestWritesThem(t *testing.T) {
 	for want, got := range map[string][]byte{
 		`{"data":{"data":12},"msg_type":"Var"}`:                                                                   w.Variable(json.RawMessage(`12`)),
 		`{"data":true,"msg_type":"ModuleReady"}`:                                                                  w.ModuleReady(),
-		`{"data":{"args":null,"id":"i","origin":"peer_1"},"msg_type":"Cmd"}`:                                      w.Command(Command{"i", "peer_1", json.RawMessage("null")}),
+		`{"data":{"args":null,"id":"i","origin":"peer_1"},"msg_type":"Cmd"}`:                                      w.Command(Command{ID: "i", Origin: "peer_1", Arguments: json.RawMessage("null")}),
 		`{"data":{"data":{"id":"a\"b","origin":"gomod","retval":"pong"},"type":"result"},"msg_type":"CmdResult"}`: w.Result(Result{ID: `a"b`, Origin: "gomod", Value: json.RawMessage(`"pong"`)}),
 		`{"data":{"data":{"error":{"__everest__error_msg":"boom\n","__everest__error_type":"HandlerException"},"id":"2f80","origin":"peer_1"},"type":"result"},"msg_type":"CmdResult"}`: w.Result(Result{ID: "2f80", Origin: "peer_1", Value: json.RawMessage("1"), Failure: &Failure{"HandlerException", "boom\n"}}),
 	} {

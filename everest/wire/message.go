@@ -13,6 +13,8 @@ type Command struct {
 	Origin string
 	// Arguments is an object, or null for no arguments. It is nil where a message has none.
 	Arguments json.RawMessage
+	// Named are the members of Arguments. Reading a message sets them, nil where Arguments is not an object.
+	Named map[string]json.RawMessage
 }
 
 // Result is the reply to a Command: a failure, or else a value.

@@ -12,28 +12,27 @@ func Complete(object json.RawMessage, defaults []Member, replace func(Member) js
 	for _, member := range defaults {
 		absent[member.Name] = member.Value
 	}
-	reader := ReadObject(object)
+	r := NewReader(object)
 	count := 0
-	for {
-		name, value, ok := reader.Next()
+	for r.Object(); ; count++ {
+		name, ok := r.Next()
 		if !ok {
 			break
 		}
-		count++
-		member := Member{string(name), value}
+		member := Member{string(name), r.Value()}
 		substitute := replace(member)
-		if fallback, known := absent[member.Name]; known && IsNull(value) {
+		if fallback, known := absent[member.Name]; known && IsNull(member.Value) {
 			substitute = fallback
 		}
 		delete(absent, member.Name)
 		if substitute != nil {
-			out = append(out, object[copied:reader.end-len(value)]...)
+			out = append(out, object[copied:r.at-len(member.Value)]...)
 			out = append(out, substitute...)
-			copied = reader.end
+			copied = r.at
 		}
 	}
-	if reader.Err() != nil {
-		return nil, reader.Err()
+	if err := r.Close(); err != nil {
+		return nil, err
 	}
 	if len(absent) == 0 && out == nil {
 		return object, nil

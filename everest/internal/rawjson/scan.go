@@ -15,10 +15,13 @@ import (
 // maxDepth bounds the nesting of what is read or sent; EVerest's deepest type has a dozen levels.
 const maxDepth = 512
 
-var errEnd = errors.New("no JSON: the text ends too early")
+var (
+	errEnd   = errors.New("not JSON: the text ends too early")
+	errDepth = fmt.Errorf("JSON nested more than %d levels deep", maxDepth)
+)
 
 func syntaxError(text []byte, at int) error {
-	return fmt.Errorf("no JSON: unexpected %q at byte %d", text[at], at)
+	return fmt.Errorf("not JSON: unexpected %q at byte %d", text[at], at)
 }
 
 // scanValue returns the index behind the JSON value that starts at or, after white space, behind the given index. It
@@ -39,7 +42,7 @@ func scanValue(text []byte, at int) (int, error) {
 			at, err = scanString(text, at)
 		case c == '{' || c == '[':
 			if depth == maxDepth {
-				return at, fmt.Errorf("no JSON that EVerest uses: nested more than %d levels deep", maxDepth)
+				return at, errDepth
 			}
 			bit := uint64(1) << (depth % 64)
 			if c == '{' {
@@ -146,17 +149,17 @@ func scanString(text []byte, at int) (int, error) {
 		case c == '\\':
 			length, ok := escapeLength(text[at:])
 			if !ok {
-				return at, fmt.Errorf("no JSON: bad escape in a string at byte %d", at)
+				return at, fmt.Errorf("not JSON: bad escape in a string at byte %d", at)
 			}
 			at += length
 		case c < ' ':
-			return at, fmt.Errorf("no JSON: control character in a string at byte %d", at)
+			return at, fmt.Errorf("not JSON: control character in a string at byte %d", at)
 		case c < utf8.RuneSelf:
 			at++
 		default:
 			_, size := utf8.DecodeRune(text[at:])
 			if size == 1 {
-				return at, fmt.Errorf("no JSON: invalid UTF-8 in a string at byte %d", at)
+				return at, fmt.Errorf("not JSON: invalid UTF-8 in a string at byte %d", at)
 			}
 			at += size
 		}
@@ -212,12 +215,12 @@ func scanNumber(text []byte, at int) (int, error) {
 	start := at
 	at = skipDigits(text, at)
 	if at == start || text[start] == '0' && at > start+1 {
-		return at, fmt.Errorf("no JSON: bad number at byte %d", start)
+		return at, fmt.Errorf("not JSON: bad number at byte %d", start)
 	}
 	if at < len(text) && text[at] == '.' {
 		fraction := at + 1
 		if at = skipDigits(text, fraction); at == fraction {
-			return at, fmt.Errorf("no JSON: bad number at byte %d", start)
+			return at, fmt.Errorf("not JSON: bad number at byte %d", start)
 		}
 	}
 	if at < len(text) && (text[at] == 'e' || text[at] == 'E') {
@@ -227,7 +230,7 @@ func scanNumber(text []byte, at int) (int, error) {
 		}
 		exponent := at
 		if at = skipDigits(text, exponent); at == exponent {
-			return at, fmt.Errorf("no JSON: bad number at byte %d", start)
+			return at, fmt.Errorf("not JSON: bad number at byte %d", start)
 		}
 	}
 	return at, nil

@@ -45,17 +45,22 @@ func FuzzScanValue(f *testing.F) {
 				t.Fatalf("%q: decoded %#v, want %#v (%v)", text, value, want, err)
 			}
 		}
-		object := ReadObject(text)
+		r := NewReader(text)
 		read := map[string]json.RawMessage{}
-		for {
-			name, value, ok := object.Next()
+		for r.Object(); ; {
+			name, ok := r.Next()
 			if !ok {
 				break
 			}
-			read[string(name)] = value
+			read[string(name)] = r.Value()
+		}
+		objectErr := r.Close()
+		r = NewReader(text)
+		if whole, members := r.Members(); (r.Close() == nil) != (err == nil) || err == nil && !bytes.Equal(whole, bytes.Trim(text, " \n\t\r")) || objectErr == nil && len(members) != len(read) {
+			t.Fatalf("%q: value %q with %d members, %v", text, whole, len(members), r.Close())
 		}
 		if err != nil {
-			if object.Err() == nil {
+			if objectErr == nil {
 				t.Fatalf("%q was read as an object", text)
 			}
 			return
@@ -64,8 +69,8 @@ func FuzzScanValue(f *testing.F) {
 		if json.Unmarshal(text, &members) != nil || members == nil {
 			return
 		}
-		if object.Err() != nil {
-			t.Fatalf("%q: %v", text, object.Err())
+		if objectErr != nil {
+			t.Fatalf("%q: %v", text, objectErr)
 		}
 		for name, value := range members {
 			if !bytes.Equal(value, read[name]) {

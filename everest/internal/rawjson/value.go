@@ -5,23 +5,58 @@ import (
 	"encoding/json"
 )
 
-// Decode decodes JSON into maps, slices, strings, bools, nil and json.Number, as schema checks want it. It does with one
-// pass and few allocations what a json.Decoder does with a buffer of its own.
-func Decode(text []byte) (any, error) {
-	if err := Check(text); err != nil {
-		return nil, err
-	}
-	value, _, err := decodeAt(text, skipSpace(text, 0))
-	return value, err
+// IsNull reports whether a value is absent or null.
+func IsNull(raw json.RawMessage) bool {
+	return len(raw) == 0 || string(raw) == "null"
 }
 
-// decodeAt decodes the value that starts at the index in a text that is known to be JSON, of bounded depth.
-func decodeAt(text []byte, at int) (value any, end int, err error) {
-	switch text[at] {
-	case '{':
-		return decodeObject(text, at)
-	case '[':
-		return decodeArray(text, at)
+// String returns the text of a JSON string, empty for any other value.
+func String(raw json.RawMessage) string {
+	if len(raw) < 2 || raw[0] != '"' {
+		return ""
+	}
+	return string(unquoteName(raw))
+}
+
+// AppendString appends a text as a JSON string.
+func AppendString(out []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(text)
+			if err != nil { // a string always encodes
+				return append(out, `""`...)
+			}
+			return append(out, quoted...)
+		}
+	}
+	out = append(out, '"')
+	out = append(out, text...)
+	return append(out, '"')
+}
+
+// Decode decodes JSON into maps, slices, strings, bools, nil and json.Number, as schema checks need it. A json.Decoder does
+// the same with a buffer of its own and more allocations.
+func Decode(text []byte) (any, error) {
+	value, end, err := decodeAt(text, skipSpace(text, 0), 0)
+	if err != nil {
+		return nil, err
+	}
+	if end = skipSpace(text, end); end != len(text) {
+		return nil, syntaxError(text, end)
+	}
+	return value, nil
+}
+
+// decodeAt decodes the value that starts at an index, within depth open levels. It returns the index after the value.
+func decodeAt(text []byte, at, depth int) (value any, end int, err error) {
+	if at < len(text) && (text[at] == '{' || text[at] == '[') {
+		if depth == maxDepth {
+			return nil, at, errDepth
+		}
+		if text[at] == '{' {
+			return decodeObject(text, at, depth+1)
+		}
+		return decodeArray(text, at, depth+1)
 	}
 	if end, err = scanValue(text, at); err != nil {
 		return nil, end, err
@@ -41,47 +76,57 @@ func decodeAt(text []byte, at int) (value any, end int, err error) {
 	}
 }
 
-func decodeObject(text []byte, at int) (any, int, error) {
+func decodeObject(text []byte, at, depth int) (any, int, error) {
 	object := map[string]any{}
-	if at = skipSpace(text, at+1); text[at] == '}' {
+	if at = skipSpace(text, at+1); at < len(text) && text[at] == '}' {
 		return object, at + 1, nil
 	}
 	for {
-		end, err := scanString(text, at)
+		end, err := scanKey(text, at)
 		if err != nil {
 			return nil, end, err
 		}
-		name, err := unquote(text[at:end])
-		if err != nil {
-			return nil, end, err
-		}
-		at = skipSpace(text, skipSpace(text, end)+1) // behind the colon
-		if object[name], at, err = decodeAt(text, at); err != nil {
+		name := string(unquoteName(text[at:end]))
+		if object[name], at, err = decodeAt(text, skipSpace(text, end), depth); err != nil {
 			return nil, at, err
 		}
-		if at = skipSpace(text, at); text[at] == '}' {
-			return object, at + 1, nil
+		var more bool
+		if at, more, err = afterElement(text, at, '}'); !more {
+			return object, at, err
 		}
-		at = skipSpace(text, at+1) // behind the comma
 	}
 }
 
-func decodeArray(text []byte, at int) (any, int, error) {
+func decodeArray(text []byte, at, depth int) (any, int, error) {
 	array := []any{}
-	if at = skipSpace(text, at+1); text[at] == ']' {
+	if at = skipSpace(text, at+1); at < len(text) && text[at] == ']' {
 		return array, at + 1, nil
 	}
 	for {
-		value, end, err := decodeAt(text, at)
+		value, end, err := decodeAt(text, at, depth)
 		if err != nil {
 			return nil, end, err
 		}
 		array = append(array, value)
-		if at = skipSpace(text, end); text[at] == ']' {
-			return array, at + 1, nil
+		var more bool
+		if at, more, err = afterElement(text, end, ']'); !more {
+			return array, at, err
 		}
-		at = skipSpace(text, at+1)
 	}
+}
+
+// afterElement passes a comma and returns the index of the next element, or passes the closing bracket.
+func afterElement(text []byte, at int, closing byte) (next int, more bool, err error) {
+	if at = skipSpace(text, at); at == len(text) {
+		return at, false, errEnd
+	}
+	switch text[at] {
+	case ',':
+		return skipSpace(text, at+1), true, nil
+	case closing:
+		return at + 1, false, nil
+	}
+	return at, false, syntaxError(text, at)
 }
 
 // unquote decodes a string with its quotes.
