@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"sync"
@@ -10,6 +9,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/examples/internal/board"
 	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
 	"github.com/remotechargeport/remotechargeport/examples/internal/standin"
+	"github.com/remotechargeport/remotechargeport/examples/internal/supervisor"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
@@ -26,19 +26,13 @@ type role interface {
 	beside(ctx context.Context) error
 }
 
-// errOrdersEnded is the end of a board that the station asked for.
-var errOrdersEnded = errors.New("the orders have ended")
-
 // runBoard is the life of one board's process. Its first order is its
 // configuration. It returns nil when the orders end; any other end of any part ends
 // the board, as with a real manager.
 func runBoard(ctx context.Context, input io.Reader, output, log io.Writer) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	// Reading the standard input cannot be ended; the process ends over it.
-	orders := readOrders(ctx, input)
-	first, ok := <-orders
-	if !ok || first.Board == nil {
+	var first Order
+	ctx, orders, err := supervisor.ReadInput(ctx, input, &first)
+	if err != nil || first.Board == nil {
 		return errors.New("a board gets its configuration from the station that starts it: start the program without " + boardArgument)
 	}
 	logger, err := board.NewLogger(log, first.Board.LogLevel)
@@ -71,13 +65,10 @@ func runBoard(ctx context.Context, input io.Reader, output, log io.Writer) error
 	}
 	config.Modules = role.modules()
 	config.Beside = append(config.Beside, role.beside, func(ctx context.Context) error { return obey(ctx, role, orders) })
-	if err := board.Run(ctx, config); !errors.Is(err, errOrdersEnded) {
-		return err
-	}
-	return nil
+	return board.Run(ctx, config)
 }
 
-// obey lets the role carry out orders until they end, all at once.
+// obey lets the role carry out orders, each at once.
 func obey(ctx context.Context, role role, orders <-chan Order) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var obeying sync.WaitGroup
@@ -87,10 +78,7 @@ func obey(ctx context.Context, role role, orders <-chan Order) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case order, ok := <-orders:
-			if !ok {
-				return errOrdersEnded
-			}
+		case order := <-orders:
 			obeying.Go(func() {
 				if err := role.obey(ctx, order.Do); err != nil {
 					cancel(err)
@@ -98,25 +86,4 @@ func obey(ctx context.Context, role role, orders <-chan Order) error {
 			})
 		}
 	}
-}
-
-// readOrders reads the station's orders until they end.
-func readOrders(ctx context.Context, from io.Reader) <-chan Order {
-	orders := make(chan Order)
-	go func() {
-		defer close(orders)
-		decoder := json.NewDecoder(from)
-		for {
-			var order Order
-			if decoder.Decode(&order) != nil {
-				return
-			}
-			select {
-			case orders <- order:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return orders
 }

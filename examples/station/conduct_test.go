@@ -2,62 +2,90 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
+	"github.com/remotechargeport/remotechargeport/examples/internal/supervisor"
 	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
 	"github.com/remotechargeport/remotechargeport/handshake"
 )
 
 // fakeBoards are boards without processes: a test says what they report.
 type fakeBoards struct {
-	events chan Event
+	mu sync.Mutex
 	// heard are the orders and starts, in their order; started is when boards were
 	// started.
 	heard   []string
 	started []time.Time
 	// onOrder and onStart answer by events.
-	onOrder func(board string, do Do) []Event
-	onStart func(board string) []Event
+	onOrder func(board string, do Do) []supervisor.Event
+	onStart func(board string) []supervisor.Event
+	// emit is that of each board, so that a board can report what another one did.
+	emit map[string]func(supervisor.Event)
 }
 
+// fakeBoard ends when ended receives how.
 type fakeBoard struct {
 	name   string
 	boards *fakeBoards
+	ended  chan error
 }
 
 // send delivers events from outside the station's goroutine, which takes them.
-func (f *fakeBoards) send(events []Event) {
+func (b *fakeBoard) send(events []supervisor.Event) {
 	go func() {
 		for _, event := range events {
-			f.events <- event
+			switch b.boards.mu.Lock(); {
+			case event.Ended != nil:
+				b.boards.mu.Unlock()
+				b.ended <- event.Ended
+			default:
+				emit := b.boards.emit[event.Board]
+				b.boards.mu.Unlock()
+				emit(event)
+			}
 		}
 	}()
 }
 
-func (b fakeBoard) Order(order Order) {
-	b.boards.heard = append(b.boards.heard, b.name+" "+string(order.Do))
-	if b.boards.onOrder != nil {
-		b.boards.send(b.boards.onOrder(b.name, order.Do))
-	}
-}
-func (b fakeBoard) Stop() { b.boards.send([]Event{{Board: b.name, Ended: errStopped}}) }
-func (b fakeBoard) Kill() {
-	b.boards.send([]Event{{Board: b.name, Ended: errors.New("signal: killed")}})
+func (b *fakeBoard) hear(what string) {
+	b.boards.mu.Lock()
+	defer b.boards.mu.Unlock()
+	b.boards.heard = append(b.boards.heard, what)
 }
 
-func (f *fakeBoards) start(config BoardConfig) (boardProcess, error) {
-	f.heard = append(f.heard, "start "+config.Name)
-	f.started = append(f.started, time.Now())
-	if f.onStart != nil {
-		f.send(f.onStart(config.Name))
+func (b *fakeBoard) Order(order any) {
+	do := order.(Order).Do
+	b.hear(b.name + " " + string(do))
+	if b.boards.onOrder != nil {
+		b.send(b.boards.onOrder(b.name, do))
 	}
-	return fakeBoard{config.Name, f}, nil
+}
+func (b *fakeBoard) Stop()       { b.ended <- supervisor.ErrStopped }
+func (b *fakeBoard) Kill()       { b.ended <- errors.New("signal: killed") }
+func (b *fakeBoard) Wait() error { return <-b.ended }
+
+func (f *fakeBoards) start(name string, emit func(supervisor.Event)) (supervisor.Process, error) {
+	board := &fakeBoard{name, f, make(chan error, 1)}
+	board.hear("start " + name)
+	f.mu.Lock()
+	f.started = append(f.started, time.Now())
+	if f.emit == nil {
+		f.emit = map[string]func(supervisor.Event){}
+	}
+	f.emit[name] = emit
+	f.mu.Unlock()
+	if f.onStart != nil {
+		board.send(f.onStart(name))
+	}
+	return board, nil
 }
 
 // waits are the times between the restarts of a board. Main board and satellite
@@ -70,21 +98,28 @@ func (f *fakeBoards) waits() []time.Duration {
 	return waits
 }
 
-func reportOf(board string, report Report) Event { return Event{Board: board, Report: &report} }
+func reportOf(board string, report Report) supervisor.Event {
+	line, err := json.Marshal(report)
+	if err != nil {
+		panic(err)
+	}
+	return supervisor.Event{Board: board, Report: line}
+}
 
-func recorded(board string, entry ledger.Entry) Event {
+func recorded(board string, entry ledger.Entry) supervisor.Event {
 	return reportOf(board, Report{Kind: KindEntry, Entry: &entry})
 }
 
-func ready(board string) []Event { return []Event{reportOf(board, Report{Kind: KindReady})} }
+func ready(board string) []supervisor.Event {
+	return []supervisor.Event{reportOf(board, Report{Kind: KindReady})}
+}
 
 // conduct runs a station with one satellite on fake boards.
 func conduct(t *testing.T, boards *fakeBoards, flags Flags) (summary string, err error) {
 	t.Helper()
-	boards.events = make(chan Event)
 	flags.Satellites, flags.Speed = 1, 1
 	to := &output{t: t}
-	station := NewStation(flags, Boards(flags, []int{1}), 30*time.Second, boards.start, boards.events, terminal.New(to, false))
+	station := NewStation(flags, Boards(flags, []int{1}), 30*time.Second, boards.start, terminal.New(to, false))
 	err = station.Run(t.Context())
 	station.Summary()
 	return to.text.String(), err
@@ -98,16 +133,16 @@ func goodBoards(lost bool) *fakeBoards {
 	arrived.Kind = ledger.Arrived
 	return &fakeBoards{
 		onStart: ready,
-		onOrder: func(board string, do Do) []Event {
+		onOrder: func(board string, do Do) []supervisor.Event {
 			switch {
 			case do == DoPlay && board != boardMain:
-				events := []Event{recorded(board, limits), reportOf(board, Report{Kind: KindPlayed, Satellite: 1})}
+				events := []supervisor.Event{recorded(board, limits), reportOf(board, Report{Kind: KindPlayed, Satellite: 1})}
 				if !lost {
 					events = slices.Insert(events, 1, recorded(boardMain, arrived))
 				}
 				return events
 			case do == DoFinish:
-				return []Event{reportOf(board, Report{Kind: KindFinished})}
+				return []supervisor.Event{reportOf(board, Report{Kind: KindFinished})}
 			}
 			return nil
 		},
@@ -121,6 +156,7 @@ func TestOnceSucceedsWhereNothingIsMissing(t *testing.T) {
 		if err != nil || !strings.Contains(summary, "arrived in order and unchanged") {
 			t.Errorf("error %v, summary %s", err, summary)
 		}
+		slices.Sort(boards.heard[:2]) // the boards start at the same time
 		want := []string{"start main", "start satellite1", "main play", "satellite1 play", "main finish"}
 		if !slices.Equal(boards.heard, want) {
 			t.Errorf("the boards heard %q, want %q", boards.heard, want)
@@ -145,10 +181,10 @@ func TestOnceFailsWhereABoardEndsUnasked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		boards := goodBoards(false)
 		play, ended := boards.onOrder, false
-		boards.onOrder = func(board string, do Do) []Event {
+		boards.onOrder = func(board string, do Do) []supervisor.Event {
 			if do == DoPlay && board != boardMain && !ended {
 				ended = true
-				return []Event{{Board: board, Line: errorPrefix + "broker lost"}, {Board: board, Ended: errors.New("exit status 1")}}
+				return []supervisor.Event{{Board: board, Line: errorPrefix + "broker lost"}, {Board: board, Ended: errors.New("exit status 1")}}
 			}
 			return play(board, do)
 		}
@@ -164,7 +200,7 @@ func TestOnceFailsWhereABoardEndsUnasked(t *testing.T) {
 
 func TestBoardsThatDoNotMeet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		boards := &fakeBoards{onStart: func(board string) []Event {
+		boards := &fakeBoards{onStart: func(board string) []supervisor.Event {
 			if board == boardMain {
 				return nil
 			}
@@ -180,18 +216,18 @@ func TestBoardsThatDoNotMeet(t *testing.T) {
 
 func TestBoardThatNeverGetsReadyIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		boards := &fakeBoards{onStart: func(board string) []Event {
+		boards := &fakeBoards{onStart: func(board string) []supervisor.Event {
 			if board != boardMain {
 				return ready(board)
 			}
-			return []Event{{Board: board, Line: errorPrefix + "no broker"}, {Board: board, Ended: errors.New("exit status 1")}}
+			return []supervisor.Event{{Board: board, Line: errorPrefix + "no broker"}, {Board: board, Ended: errors.New("exit status 1")}}
 		}}
 		_, err := conduct(t, boards, Flags{})
 		if err == nil || !strings.Contains(err.Error(), "main does not become ready") || !strings.Contains(err.Error(), "no broker") {
 			t.Errorf("error %v", err)
 		}
 		want := []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond}
-		if waits := boards.waits(); !slices.Equal(waits, want) || len(waits) != maxStarts-1 {
+		if waits := boards.waits(); !slices.Equal(waits, want) || len(waits) != supervisor.MaxStarts-1 {
 			t.Errorf("waits of %v between the starts, want %v", waits, want)
 		}
 	})
@@ -201,18 +237,21 @@ func TestBoardThatNeverGetsReadyIsGivenUp(t *testing.T) {
 func TestReadyBoardIsStartedAgainSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		boards, starts := goodBoards(false), 0
-		boards.onStart = func(board string) []Event {
+		boards.onStart = func(board string) []supervisor.Event {
 			if board == boardMain {
 				return ready(board)
 			}
-			ended := Event{Board: board, Ended: errors.New("exit status 1")}
-			switch starts++; starts {
-			case 1, 2:
-				return []Event{ended}
-			case 3:
-				return append(ready(board), ended)
+			if starts++; starts <= 2 {
+				return []supervisor.Event{{Board: board, Ended: errors.New("exit status 1")}}
 			}
 			return ready(board)
+		}
+		play := boards.onOrder
+		boards.onOrder = func(board string, do Do) []supervisor.Event {
+			if board != boardMain && starts == 3 {
+				return []supervisor.Event{{Board: board, Ended: errors.New("exit status 1")}}
+			}
+			return play(board, do)
 		}
 		if _, err := conduct(t, boards, Flags{Once: true}); !errors.Is(err, errUnbalanced) {
 			t.Errorf("error %v, want that of a board that ended unasked", err)
@@ -236,12 +275,11 @@ func TestBoardsThatDoNotPlay(t *testing.T) {
 func TestRoundsFollowEachOtherUntilTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		boards := goodBoards(false)
-		boards.events = make(chan Event)
 		ctx, cancel := context.WithTimeout(t.Context(), roundPause*5/2)
 		defer cancel()
 		flags := Flags{Satellites: 1, Speed: 1}
 		to := &output{t: t}
-		station := NewStation(flags, Boards(flags, []int{1}), time.Second, boards.start, boards.events, terminal.New(to, false))
+		station := NewStation(flags, Boards(flags, []int{1}), time.Second, boards.start, terminal.New(to, false))
 		if err := station.Run(ctx); err != nil {
 			t.Error(err)
 		}
@@ -270,11 +308,11 @@ func TestCommandAnsweredWhileTheLinkIsAway(t *testing.T) {
 				answered.Kind, answered.Answer = ledger.Answered, ledger.Digest([]byte("null"))
 				boards := goodBoards(false)
 				play := boards.onOrder
-				boards.onOrder = func(board string, do Do) []Event {
+				boards.onOrder = func(board string, do Do) []supervisor.Event {
 					events := play(board, do)
 					if do == DoFinish {
 						status := Report{Kind: KindStatus, Satellite: 1, Status: &test.status}
-						events = append([]Event{recorded(board, called), recorded(board, answered), reportOf(board, status)}, events...)
+						events = append([]supervisor.Event{recorded(board, called), recorded(board, answered), reportOf(board, status)}, events...)
 					}
 					return events
 				}

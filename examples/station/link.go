@@ -2,18 +2,15 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"sync"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/examples/internal/board"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
+	"github.com/remotechargeport/remotechargeport/examples/internal/supervisor"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
@@ -41,7 +38,8 @@ type linkModule struct {
 // this file reports the status of the link.
 func (m linkModule) run(ctx context.Context, report *Reporter, options everest.Options) error {
 	if m.Board.Apart {
-		return m.runApart(ctx, options)
+		m.ModuleID, m.Broker = options.ModuleID, options.Broker
+		return supervisor.RunChild(ctx, linkArgument, m.ModuleID, m)
 	}
 	if m.Board.Satellite > 0 {
 		agent := satellite.NewAgent(satellite.AgentConfig{Everest: options, Logger: options.Logger})
@@ -79,50 +77,14 @@ func (m linkModule) watch(ctx context.Context, report *Reporter, run func(contex
 	return run(ctx)
 }
 
-// runApart runs the module as a process of its own, as EVerest's manager does. The
-// process reports and logs where its board does, and ends with its input.
-func (m linkModule) runApart(ctx context.Context, options everest.Options) error {
-	m.ModuleID, m.Broker = options.ModuleID, options.Broker
-	program, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	command := exec.Command(program, linkArgument, m.ModuleID)
-	command.Stdout, command.Stderr = os.Stdout, os.Stderr
-	input, err := command.StdinPipe()
-	if err != nil {
-		return err
-	}
-	if err := command.Start(); err != nil {
-		return err
-	}
-	// A process that has ended does not read; Wait returns its end.
-	_ = json.NewEncoder(input).Encode(m)
-	stop := context.AfterFunc(ctx, func() { input.Close() })
-	defer stop()
-	if err := command.Wait(); err != nil {
-		return err
-	}
-	if ctx.Err() == nil {
-		return fmt.Errorf("%s ended unasked", m.ModuleID)
-	}
-	return nil
-}
-
-// runLink is the life of that process.
+// runLink is the life of a module of the link in a process of its own, as EVerest's
+// manager starts one.
 func runLink(ctx context.Context, input io.Reader, output, log io.Writer) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	var m linkModule
-	decoder := json.NewDecoder(input)
-	if err := decoder.Decode(&m); err != nil || m.ModuleID == "" {
+	ctx, _, err := supervisor.ReadInput(ctx, input, &m)
+	if err != nil || m.ModuleID == "" {
 		return errors.New("a module of the link gets its configuration from its board: start the program without " + linkArgument)
 	}
-	go func() {
-		// The board writes no more. Reading cannot be ended; the process ends over it.
-		_, _ = io.Copy(io.Discard, io.MultiReader(decoder.Buffered(), input))
-		cancel()
-	}()
 	logger, err := board.NewLogger(log, m.Board.LogLevel)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@
 //	layout.go      which boards there are, and what each is told
 //	board.go       one board's process
 //	main_board.go, satellite_board.go, link.go    the modules of a board
-//	process.go, report.go    what passes between the station and a board
+//	report.go      what passes between the station and a board
 //	station.go, round.go, summary.go    starts the boards, lets them play, shows the result
 //
 // The modules around the link are stand-ins from examples/internal/standin.
@@ -33,18 +33,15 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
-	"strconv"
-	"sync"
 	"syscall"
-	"time"
 
 	"github.com/remotechargeport/remotechargeport/examples/internal/board"
 	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 	"github.com/remotechargeport/remotechargeport/examples/internal/scenario"
+	"github.com/remotechargeport/remotechargeport/examples/internal/supervisor"
 	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
 )
 
@@ -112,48 +109,23 @@ func runStation(ctx context.Context, flags Flags, screen *terminal.Screen) error
 		return err
 	}
 	boards := Boards(flags, ports)
-	events := make(chan Event)
-	processes := Processes{events: events}
-	station := NewStation(flags, boards, play.Length, processes.Start, events, screen)
+	station := NewStation(flags, boards, play.Length, supervisor.Program(boardArgument, func(board string) any {
+		for _, config := range boards {
+			if config.Name == board {
+				return Order{Board: &config}
+			}
+		}
+		return nil
+	}), screen)
 	if flags.Flap > 0 {
-		flapping, stop, err := flap(flags.Flap, &boards[0])
-		if err != nil {
+		main := &boards[0]
+		if station.flapping, main.Ports, err = forwarder.Flap(flags.Flap, ports); err != nil {
 			return err
 		}
-		defer stop()
-		station.flapping = flapping
+		defer station.flapping.Close()
+		main.LinkTimeout = station.flapping.LinkTimeout()
 	}
 	err = station.Run(ctx)
-	processes.running.Wait()
 	station.Summary()
 	return err
-}
-
-// flap puts a forwarder in front of every agent that the main board connects to,
-// and cuts the forwarders in turns until stop.
-func flap(interval time.Duration, main *BoardConfig) (flapping *forwarder.Flapping, stop func(), err error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	var links []forwarder.Link
-	var closing []func()
-	stop = func() {
-		cancel()
-		running.Wait()
-		for _, end := range closing {
-			end()
-		}
-	}
-	for i, port := range main.Ports {
-		link, err := forwarder.Listen(net.JoinHostPort(board.Address, strconv.Itoa(port)))
-		if err != nil {
-			stop()
-			return nil, nil, err
-		}
-		links, closing = append(links, link), append(closing, link.Close)
-		main.Ports[i] = link.Port()
-	}
-	flapping = forwarder.NewFlapping(interval, links...)
-	main.LinkTimeout = flapping.LinkTimeout()
-	running.Go(func() { flapping.Run(ctx) })
-	return flapping, stop, nil
 }

@@ -61,7 +61,7 @@ func (s *Station) beginRound() {
 	})
 	s.planKills()
 	for _, board := range s.boards {
-		board.process.Order(Order{Do: DoPlay})
+		s.supervisor.Order(board.config.Name, Order{Do: DoPlay})
 	}
 	s.screen.Printf("both sides of every satellite have met: the session begins")
 }
@@ -74,14 +74,13 @@ func (s *Station) planKills() {
 	s.planned = true
 	for _, kill := range s.flags.Kill {
 		s.agenda.add(time.Now().Add(recording.Scale(kill.At, s.flags.Speed)), func() {
-			board := s.board(kill.Board)
-			if board.process == nil {
+			if !s.board(kill.Board).running {
 				s.screen.Printf("%s is down already and cannot be killed", kill.Board)
 				return
 			}
 			s.screen.Printf("killing %s", kill.Board)
 			s.round.broken = true
-			board.process.Kill()
+			s.supervisor.Kill(kill.Board)
 		})
 	}
 }
@@ -104,7 +103,7 @@ func (s *Station) takeTraffic(board *boardState, report Report) {
 		s.round.played[board.config.Satellite] = true
 		if s.round.phase == phasePlaying && len(s.round.played) == s.flags.Satellites {
 			s.round.phase = phaseFinishing
-			s.board(boardMain).process.Order(Order{Do: DoFinish})
+			s.supervisor.Order(boardMain, Order{Do: DoFinish})
 		}
 	case KindFinished:
 		if s.round.phase == phaseFinishing {

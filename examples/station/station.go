@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
+	"github.com/remotechargeport/remotechargeport/examples/internal/supervisor"
 	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
 	"github.com/remotechargeport/remotechargeport/examples/internal/usage"
 )
@@ -21,16 +23,6 @@ const (
 	// maxProblems is how many problems are kept for the summary, so that a station
 	// in trouble can run for days.
 	maxProblems = 1000
-	// stopLimit is how long boards have to end in order before they are killed.
-	stopLimit = 5 * time.Second
-
-	// backoffFirst is the wait before a board is started again, as systemd would do
-	// it; it doubles up to maxBackoff with each start that fails.
-	backoffFirst = 100 * time.Millisecond
-	maxBackoff   = 5 * time.Second
-	// maxStarts is how often a board may end before it is ready, one time after the
-	// other, before the station gives up.
-	maxStarts = 5
 )
 
 var (
@@ -44,34 +36,27 @@ var (
 	errUnbalanced = errors.New("not everything arrived as it was sent")
 )
 
-// boardProcess is a board's process as the station sees it.
-type boardProcess interface {
-	Order(Order)
-	Stop()
-	Kill()
-}
-
-// Station starts the boards, restarts those that end, lets them play rounds, and
-// keeps the ledger. All of it happens in Run's goroutine.
+// Station lets the boards play rounds and keeps the ledger. All of it happens in
+// Run's goroutine; a supervisor restarts boards that end.
 type Station struct {
 	flags    Flags
 	length   time.Duration // of a round, recorded
-	start    func(BoardConfig) (boardProcess, error)
-	events   <-chan Event
+	start    supervisor.Start
 	screen   *terminal.Screen
 	flapping *forwarder.Flapping // cuts the links, nil without -flap
 	began    time.Time
 	shown    time.Time // when lines last showed the state
 
-	boards  []*boardState
-	round   round
-	rounds  int // played to their end
-	totals  map[int]*ledger.Totals
-	costs   usage.Meter
-	agenda  agenda
-	stop    error // why Run ends, nil while it does not
-	planned bool  // -kill is on the agenda
-	relayed bool  // the first variable has been relayed
+	supervisor *supervisor.Supervisor
+	boards     []*boardState
+	round      round
+	rounds     int // played to their end
+	totals     map[int]*ledger.Totals
+	costs      usage.Meter
+	agenda     agenda
+	stop       error // why Run ends, nil while it does not
+	planned    bool  // -kill is on the agenda
+	relayed    bool  // the first variable has been relayed
 	// problems are of all rounds, for the summary.
 	problems []string
 }
@@ -79,11 +64,9 @@ type Station struct {
 // boardState is the state of one board.
 type boardState struct {
 	config   BoardConfig
-	process  boardProcess // nil while none runs
+	running  bool
 	ready    bool
 	restarts int
-	// failures counts the ends since the board was last ready.
-	failures int
 	// lastWords is the error that the board's process ended with.
 	lastWords string
 	// links are the states of the board's link modules, by satellite.
@@ -94,15 +77,14 @@ type boardState struct {
 	lastVariable time.Time
 }
 
-// NewStation prepares a station. The events are those of the processes that
-// start starts.
-func NewStation(flags Flags, boards []BoardConfig, length time.Duration, start func(BoardConfig) (boardProcess, error), events <-chan Event, screen *terminal.Screen) *Station {
+// NewStation prepares a station whose boards start starts.
+func NewStation(flags Flags, boards []BoardConfig, length time.Duration, start supervisor.Start, screen *terminal.Screen) *Station {
 	s := &Station{
-		flags: flags, length: length, start: start, events: events, screen: screen,
+		flags: flags, length: length, start: start, screen: screen,
 		began: time.Now(), shown: time.Now(), totals: map[int]*ledger.Totals{}, round: round{phase: phaseWaiting},
 	}
 	for _, config := range boards {
-		s.boards = append(s.boards, &boardState{config: config, links: map[int]Status{}})
+		s.boards = append(s.boards, &boardState{config: config, running: true, links: map[int]Status{}})
 		if config.Satellite > 0 {
 			s.totals[config.Satellite] = new(ledger.Totals)
 		}
@@ -113,9 +95,11 @@ func NewStation(flags Flags, boards []BoardConfig, length time.Duration, start f
 // Run is the station's life. It returns nil when the context ended, or with -once
 // when everything arrived; no board runs any more then.
 func (s *Station) Run(ctx context.Context) error {
+	var names []string
 	for _, board := range s.boards {
-		s.startBoard(board)
+		names = append(names, board.config.Name)
 	}
+	s.supervisor = supervisor.New(s.start, names...)
 	s.expectReady()
 	redraw := time.NewTicker(200 * time.Millisecond)
 	defer redraw.Stop()
@@ -133,7 +117,7 @@ func (s *Station) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			s.stop = errInterrupted
-		case event := <-s.events:
+		case event := <-s.supervisor.Events():
 			s.take(event)
 		case <-redraw.C:
 			s.show()
@@ -151,23 +135,29 @@ func (s *Station) Run(ctx context.Context) error {
 	return s.stop
 }
 
-func (s *Station) startBoard(board *boardState) {
-	process, err := s.start(board.config)
-	if err != nil {
-		s.stop = err
-		return
-	}
-	board.process = process
-}
-
 // take handles what a board reports, and its end.
-func (s *Station) take(event Event) {
+func (s *Station) take(event supervisor.Event) {
 	board := s.board(event.Board)
 	switch {
+	case event.GivenUp != nil:
+		s.stop = event.GivenUp
+		if board.lastWords != "" {
+			s.stop = fmt.Errorf("%w: %s", event.GivenUp, board.lastWords)
+		}
 	case event.Ended != nil:
 		s.boardEnded(board, event.Ended)
+	case event.Started:
+		board.running, board.lastWords = true, ""
+		board.restarts++
+		s.screen.Printf("starting %s again", board.config.Name)
 	case event.Report != nil:
-		s.takeReport(board, *event.Report)
+		var report Report
+		if err := json.Unmarshal(event.Report, &report); err != nil {
+			// A killed board may have been in the middle of its last line.
+			s.screen.Printf("%s: unreadable report: %q", event.Board, event.Report)
+			return
+		}
+		s.takeReport(board, report)
 	default:
 		if words, ok := strings.CutPrefix(event.Line, errorPrefix); ok {
 			board.lastWords = words
@@ -188,7 +178,8 @@ func (s *Station) board(name string) *boardState {
 func (s *Station) takeReport(board *boardState, report Report) {
 	switch report.Kind {
 	case KindReady:
-		board.ready, board.failures = true, 0
+		board.ready = true
+		s.supervisor.Ready(board.config.Name)
 		s.costs.Ready(costSort(board.config, false), report.Process)
 		s.screen.Printf("%s is ready", board.config.Name)
 		s.beginRound()
@@ -222,10 +213,11 @@ func (s *Station) noteArrival(entry ledger.Entry) {
 	}
 }
 
-// boardEnded restarts a board as systemd would.
+// boardEnded handles the end of a board that the station did not stop. Its
+// supervisor starts it again.
 func (s *Station) boardEnded(board *boardState, ended error) {
 	wasReady := board.ready
-	board.process, board.ready = nil, false
+	board.running, board.ready = false, false
 	board.resumed = board.resumes()
 	clear(board.links)
 	text := fmt.Sprintf("%s ended: %v", board.config.Name, ended)
@@ -239,17 +231,6 @@ func (s *Station) boardEnded(board *boardState, ended error) {
 	}
 	s.round.broken = true
 	s.interruptRound()
-	wait := min(backoffFirst<<board.failures, maxBackoff)
-	if board.failures++; board.failures == maxStarts {
-		s.stop = fmt.Errorf("%s does not become ready, gave up after %d starts: %s", board.config.Name, maxStarts, board.lastWords)
-		return
-	}
-	s.agenda.add(time.Now().Add(wait), func() {
-		board.restarts++
-		board.lastWords = ""
-		s.screen.Printf("starting %s again", board.config.Name)
-		s.startBoard(board)
-	})
 }
 
 // resumes returns how often a satellite's link was resumed, also in processes of
@@ -286,33 +267,16 @@ func (s *Station) notReady() []string {
 	return names
 }
 
-// stopBoards lets every board end in order, and kills those that do not.
+// stopBoards lets every board end, and takes what they still report of the link.
 func (s *Station) stopBoards() {
-	running := 0
-	for _, board := range s.boards {
-		if board.process != nil {
-			board.process.Stop()
-			running++
-		}
-	}
-	limit := time.NewTimer(stopLimit)
-	defer limit.Stop()
-	for running > 0 {
-		select {
-		case event := <-s.events:
-			if event.Ended != nil {
-				s.board(event.Board).process = nil
-				running--
-			} else if event.Report != nil && event.Report.Kind == KindStatus {
-				s.takeReport(s.board(event.Board), *event.Report)
-			}
-		case <-limit.C:
-			for _, board := range s.boards {
-				if board.process != nil {
-					s.screen.Printf("%s does not end and is killed", board.config.Name)
-					board.process.Kill()
-				}
-			}
+	go s.supervisor.Close()
+	for event := range s.supervisor.Events() {
+		var report Report
+		switch {
+		case event.Ended != nil && !errors.Is(event.Ended, supervisor.ErrStopped):
+			s.screen.Printf("%s ended: %v", event.Board, event.Ended)
+		case event.Report != nil && json.Unmarshal(event.Report, &report) == nil && report.Kind == KindStatus:
+			s.takeReport(s.board(event.Board), report)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func (s *Station) cuts(satellite int) string {
 
 // linkState returns the state of a satellite's link as a board sees it.
 func linkState(board *boardState, satellite int) string {
-	if board.process == nil {
+	if !board.running {
 		return "down"
 	}
 	return cmp.Or(board.links[satellite].State, "starting")

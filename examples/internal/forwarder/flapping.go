@@ -54,6 +54,7 @@ type Link interface {
 type Flapping struct {
 	interval time.Duration
 	links    []Link
+	close    func()
 
 	mu sync.Mutex
 	// cuts are the outages that met a connection, by link and outage.
@@ -64,6 +65,38 @@ type Flapping struct {
 func NewFlapping(interval time.Duration, links ...Link) *Flapping {
 	return &Flapping{interval: interval, links: links, cuts: make([][outageCount]int, len(links))}
 }
+
+// Flap puts a forwarder in front of each port of the loopback interface, and cuts
+// the forwarders until Close. It returns their ports.
+func Flap(interval time.Duration, ports []int) (*Flapping, []int, error) {
+	var links []Link
+	var forwarders []*Forwarder
+	var front []int
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	closeAll := func() {
+		cancel()
+		running.Wait()
+		for _, f := range forwarders {
+			f.Close()
+		}
+	}
+	for _, port := range ports {
+		f, err := Listen(fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		links, forwarders, front = append(links, f), append(forwarders, f), append(front, f.Port())
+	}
+	flapping := NewFlapping(interval, links...)
+	flapping.close = closeAll
+	running.Go(func() { flapping.Run(ctx) })
+	return flapping, front, nil
+}
+
+// Close ends the outages and the forwarders that Flap began.
+func (f *Flapping) Close() { f.close() }
 
 // Outage returns how long each outage lasts.
 func (f *Flapping) Outage() time.Duration { return min(f.interval*2/5, maxOutage) }
