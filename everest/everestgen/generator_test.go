@@ -67,7 +67,7 @@ func TestCommittedBindingsAreUpToDate(t *testing.T) {
 	}
 }
 
-func TestGeneratedCodeIsFormattedAndTheSameEachTime(t *testing.T) {
+func TestGeneratedCodeIsFormattedAndReproducible(t *testing.T) {
 	for _, input := range [][]string{nil, fromYAML} {
 		arguments := append([]string{"-import", "example.org/x"}, input...)
 		first, second := written(t, arguments...), written(t, arguments...)

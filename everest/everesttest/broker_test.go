@@ -79,7 +79,7 @@ func TestBrokerAddressInUse(t *testing.T) {
 	}
 }
 
-func TestMosquittoThatDoesNotStart(t *testing.T) {
+func TestFailingMosquitto(t *testing.T) {
 	NewMosquitto(t, MosquittoConfig{}) // skips the test where mosquitto is not installed
 	_, err := StartMosquitto(t.Context(), MosquittoConfig{Lines: []string{"no_such_option true"}})
 	if err == nil || !strings.Contains(err.Error(), "no_such_option") {

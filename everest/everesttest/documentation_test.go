@@ -7,7 +7,7 @@ import (
 )
 
 // The module and its test on the page are a test of this package, so that they compile and pass.
-func TestDocumentationShowsAModuleThatWorks(t *testing.T) {
+func TestDocumentationShowsDoorman(t *testing.T) {
 	page, err := os.ReadFile("../../doc/everesttest.md")
 	if err != nil {
 		t.Fatal(err)

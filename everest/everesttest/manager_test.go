@@ -279,7 +279,7 @@ func TestManagerRetainTopics(t *testing.T) {
 	})
 }
 
-func TestManagerWaitReadyNamesTheMissing(t *testing.T) {
+func TestManagerWaitReadyNamesMissing(t *testing.T) {
 	manager := startTestManager(t, testConfig(t, NewBroker(t)))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -288,7 +288,7 @@ func TestManagerWaitReadyNamesTheMissing(t *testing.T) {
 	}
 }
 
-func TestManagerEndsOfPoison(t *testing.T) {
+func TestManagerEndsAtPoison(t *testing.T) {
 	for _, test := range []struct {
 		topic, payload string
 		ends           bool
@@ -324,7 +324,7 @@ func TestManagerEndsOfPoison(t *testing.T) {
 	}
 }
 
-func TestManagerWithoutModuleOfItsOwn(t *testing.T) {
+func TestManagerWithoutSpawnedModule(t *testing.T) {
 	config := testConfig(t, NewBroker(t))
 	peer := config.Modules["peer_1"]
 	peer.Standalone = true

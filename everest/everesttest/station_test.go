@@ -302,7 +302,7 @@ func TestStationFaults(t *testing.T) {
 	})
 }
 
-func TestStationOfModuleThatDoesNotStart(t *testing.T) {
+func TestStationWithFailingModule(t *testing.T) {
 	record := &tolerant{TB: t, ctx: t.Context()}
 	func() {
 		defer func() {
@@ -379,7 +379,7 @@ func TestTrace(t *testing.T) {
 	next.Expect(Raised("lamp", "lamp/Broken", "dark"), Cleared("lamp", "lamp/Broken", "dark"), Raised("lamp", "lamp/Broken", "dark"), Cleared("lamp", "lamp/Broken", "dark"))
 }
 
-func TestReadTraceOfARealStation(t *testing.T) {
+func TestReadTraceOfRealStation(t *testing.T) {
 	file, err := os.Open("testdata/errors.jsonl")
 	if err != nil {
 		t.Fatal(err)

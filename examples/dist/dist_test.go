@@ -116,7 +116,7 @@ func checkBoardProgram(t *testing.T, path string) {
 	}
 }
 
-func TestMistakes(t *testing.T) {
+func TestInvalidArguments(t *testing.T) {
 	for _, arguments := range [][]string{{"-targets", "mips"}, {"-targets", ""}, {"more"}, {"-no"}} {
 		if err := run(t.Context(), arguments, &bytes.Buffer{}, &bytes.Buffer{}); err == nil {
 			t.Errorf("%v: no error", arguments)

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// deadSocket makes the file that a process has left behind.
+// deadSocket creates the socket of a process that has ended.
 func deadSocket(t *testing.T, path string) {
 	t.Helper()
 	listener, err := net.Listen("unix", path)
@@ -22,7 +22,7 @@ func deadSocket(t *testing.T, path string) {
 	listener.Close()
 }
 
-// completed are the candidates for the last word.
+// completed returns the candidates for the last word.
 func completed(t *testing.T, environment map[string]string, words ...string) []string {
 	t.Helper()
 	return strings.Fields(satctl(t, environment, append([]string{"__complete"}, words...)...).expect(t, exitWell).out)
@@ -72,7 +72,7 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// shells show what the scripts answer in a real shell. What the shell adds, names of files, is shown as such.
+// shells have a script for each shell that prints its completions of each line of standard input, or "files" for file names.
 var shells = map[string]string{
 	"bash": `eval "$(satctl completion bash)"
 while IFS= read -r line; do

@@ -68,12 +68,12 @@ func TestDiscover(t *testing.T) {
 	defer announcing.Wait()
 	defer cancel()
 	var got ran
-	for begin := time.Now(); ; { // it takes its time to be sure that nobody has its name
+	for begin := time.Now(); ; { // an agent first probes for about a second whether its name is free
 		if got = satctl(t, nil, "discover", "--timeout=1s", "internal"); got.status == exitWell {
 			break
 		}
 		if time.Since(begin) > time.Minute {
-			t.Fatalf("it is not found: %+v", got)
+			t.Fatalf("the satellite is not found: %+v", got)
 		}
 	}
 	want := regexp.MustCompile(`^SERIAL +MODULE +VERSION +DIALECTS +HEARD ON +ADDRESS\nABC123 +remote_controller +v1\.0\.0 +legacy,v2 +internal +10\.90\.0\.2:4129`)
@@ -82,7 +82,7 @@ func TestDiscover(t *testing.T) {
 	}
 	t.Logf("\n%s", got.out)
 	var board discovered
-	// A board repeats an answer to all after a second at the earliest (RFC 6762, 6).
+	// A responder repeats a multicast response after one second at the earliest (RFC 6762, 6).
 	lines := satctl(t, nil, "discover", "-t", "3s", "--json", "internal").expect(t, exitWell).out
 	if err := json.Unmarshal([]byte(lines), &board); err != nil || board.Serial != "ABC123" || len(board.Endpoints) == 0 || board.Endpoints[0].Port() != 4129 || board.Duplicate {
 		t.Errorf("%v: %s", err, lines)

@@ -25,7 +25,7 @@ func documentation(t *testing.T) string {
 	return string(text)
 }
 
-// differs is what is different each time: numbers, what they make of times and columns, and versions.
+// differs replaces what changes with each run: numbers, times, column widths and versions.
 var differs = []struct {
 	found *regexp.Regexp
 	with  string
@@ -45,8 +45,8 @@ func alike(text string) string {
 	return text
 }
 
-// TestTheDocumentedOutput runs the commands that doc/satctl.md shows with their output.
-func TestTheDocumentedOutput(t *testing.T) {
+// TestDocumentedOutput compares the commands and their output in doc/satctl.md with real output.
+func TestDocumentedOutput(t *testing.T) {
 	s := startStation(t, nil)
 	s.waitHealthy(t)
 	text := documentation(t)
@@ -64,7 +64,7 @@ func TestTheDocumentedOutput(t *testing.T) {
 	for _, block := range blocks {
 		command, _, _ := strings.Cut(block[1], " #")
 		if strings.HasPrefix(command, "discover") || strings.HasPrefix(command, "logs remote_controller") {
-			// What these show depends on the network, and on when they run: they have tests of their own.
+			// Their output depends on the network and the time. They have tests of their own.
 			continue
 		}
 		if turn(block[1]) > 1 {
@@ -82,7 +82,8 @@ func TestTheDocumentedOutput(t *testing.T) {
 	}
 }
 
-// turn is when a command is run: what was watched is what the others count, and logs make the boards report.
+// turn returns the order of a command. watch comes first, because the others count its events. logs comes last, because it changes
+// the status of the boards.
 func turn(command string) int {
 	switch {
 	case strings.HasPrefix(command, "watch"):
@@ -95,7 +96,7 @@ func turn(command string) int {
 	return 1
 }
 
-// output calls began after its first line.
+// output calls began after the first Write.
 type output struct {
 	text  strings.Builder
 	began func()
@@ -109,7 +110,7 @@ func (o *output) Write(text []byte) (int, error) {
 	return o.text.Write(text)
 }
 
-// somethingHappens at the satellite's charge port.
+// somethingHappens publishes a variable and an error of the satellite.
 func (s *station) somethingHappens(t *testing.T) {
 	evse := s.port.Module.Provides("evse")
 	meter := map[string]any{"timestamp": "2026-11-22T16:00:00.000Z", "energy_Wh_import": map[string]any{"total": 18250}, "power_W": map[string]any{"total": 11040}}
@@ -125,7 +126,7 @@ func (s *station) somethingHappens(t *testing.T) {
 	}
 }
 
-// TestEveryFieldIsDocumented: a field of the JSON that doc/satctl.md does not name is one that nobody may use.
+// TestEveryFieldIsDocumented checks that doc/satctl.md has every field of the JSON.
 func TestEveryFieldIsDocumented(t *testing.T) {
 	text := documentation(t)
 	seen := map[reflect.Type]bool{}

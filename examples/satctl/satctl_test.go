@@ -64,7 +64,7 @@ func testStatus(t *testing.T, s *station) {
 	}
 }
 
-func TestStatusOfAStationThatDoesNotWork(t *testing.T) {
+func TestStatusOfDegradedStation(t *testing.T) {
 	s := startStation(t, nil)
 	s.waitHealthy(t)
 	s.agent.Stop()
@@ -83,7 +83,7 @@ func TestStatusOfAStationThatDoesNotWork(t *testing.T) {
 		!strings.Contains(got, "2 sent, 0 answered, 100% lost") {
 		t.Errorf("ping:\n%s", got)
 	}
-	// A socket that nobody serves any more says more than a module that does not work.
+	// The exit status of a socket without a process is higher than that of a degraded module.
 	dead := filepath.Join(s.directory, "dead.sock")
 	deadSocket(t, dead)
 	got := s.satctl(t, "status").expect(t, exitUnreachable)
@@ -118,7 +118,7 @@ $`)
 	}
 }
 
-func TestPingOfALegacyAgent(t *testing.T) {
+func TestPingLegacyAgent(t *testing.T) {
 	s := startStation(t, map[string]any{"dialect": "legacy"})
 	s.waitFor(t, "connector_2", func(status *control.Status) bool { return status.Health == control.Healthy })
 	if got := s.satctl(t, "ping", "-c1").expect(t, exitWell).out; !strings.Contains(got, "(legacy, retrieve_vars_and_errors)") {
@@ -130,7 +130,7 @@ func TestPingOfALegacyAgent(t *testing.T) {
 }
 
 func testWatch(t *testing.T, s *station) {
-	// The state is the first event; what is published after it is seen.
+	// The first event is the state. All later events are shown.
 	first, rest := io.Pipe()
 	ended := make(chan int, 1)
 	go func() {
@@ -177,7 +177,7 @@ func testWatch(t *testing.T, s *station) {
 	}
 }
 
-func TestWatchShowsWhatIsAskedFor(t *testing.T) {
+func TestWatchOnly(t *testing.T) {
 	variable := control.Event{Kind: control.KindVariable, Interface: "evse_manager", Variable: "powermeter"}
 	raised := control.Event{Kind: control.KindRaised, Error: []byte(`{"type":"evse_manager/Inoperative"}`)}
 	for _, test := range []struct {
@@ -242,7 +242,7 @@ func testLogs(t *testing.T, s *station) {
 	s.satctl(t, "logs", "-o", "-", "remote_controller").expect(t, exitWell)
 }
 
-func TestCommandLinesThatAreWrong(t *testing.T) {
+func TestInvalidCommandLines(t *testing.T) {
 	empty := t.TempDir()
 	environment := map[string]string{"RUNTIME_DIRECTORY": empty}
 	for _, test := range []struct {
@@ -276,11 +276,11 @@ func TestCommandLinesThatAreWrong(t *testing.T) {
 		}
 	}
 	if strings.Contains(help.out, "__complete") {
-		t.Error("the help shows what is not for people")
+		t.Error("the help shows a hidden command")
 	}
 }
 
-func TestTimesForPeople(t *testing.T) {
+func TestTimes(t *testing.T) {
 	for value, want := range map[float64]string{0.0000123: "0.01ms", 0.0123: "12.30ms", 0.345: "345ms", 12: "12.00s"} {
 		if got := seconds(value); got != want {
 			t.Errorf("%v is %s, want %s", value, got, want)

@@ -15,11 +15,10 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// serveLimit is far more than a module takes to appear on the page.
+// serveLimit ends a test that would hang. It is much longer than a module takes to appear on the page.
 const serveLimit = time.Minute
 
-// serveModule lets a module answer on a status socket until the test ends, or
-// until the returned function is called.
+// serveModule serves a status socket until the test ends or the returned function is called.
 func serveModule(t *testing.T, path string, status control.Status) (end func()) {
 	t.Helper()
 	server, err := control.Listen(control.Config{
@@ -44,7 +43,7 @@ func serveModule(t *testing.T, path string, status control.Status) (end func()) 
 	return end
 }
 
-// levels asks a page for its modules until they are as wanted.
+// awaitLevels waits until the page shows the modules and levels in want.
 func awaitLevels(t *testing.T, address, want string) {
 	t.Helper()
 	var got string
@@ -75,7 +74,7 @@ func awaitLevels(t *testing.T, address, want string) {
 	t.Fatalf("the page has %q after %s, want %q", got, serveLimit, want)
 }
 
-func TestServeShowsADirectory(t *testing.T) {
+func TestServeDirectory(t *testing.T) {
 	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	directory := t.TempDir()
@@ -120,7 +119,7 @@ func TestServeShowsADirectory(t *testing.T) {
 	}
 }
 
-func TestServeRefuses(t *testing.T) {
+func TestServeRejects(t *testing.T) {
 	for arguments, want := range map[string]string{
 		"serve -listen 0.0.0.0:0":          "--expose",
 		"serve -listen nonsense":           "nonsense",

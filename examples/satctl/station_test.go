@@ -42,7 +42,7 @@ type station struct {
 	agent, controller *everesttest.Process
 }
 
-// startStation starts it; keys are added to the agent's configuration.
+// startStation starts a station. keys are added to the configuration of the agent.
 func startStation(t *testing.T, keys map[string]any) *station {
 	t.Helper()
 	directory, err := os.MkdirTemp("", "satctl") // t.TempDir's name may be too long for a socket
@@ -77,7 +77,7 @@ func startStation(t *testing.T, keys map[string]any) *station {
 		"connector_2": {
 			Module: "SatelliteController", Manifest: satellite.ControllerInstallation().Manifest,
 			Config: map[string]any{"hostname": "127.0.0.1", "port": port, "on_loss": "isolate", "resume_window_s": 1,
-				"link_timeout_ms": 30_000}, // a busy machine is no lost link
+				"link_timeout_ms": 30_000}, // a busy machine must not lose the link
 			Connections: map[string][]everesttest.Connection{
 				"auth": to("board", "auth"), "system": to("aggregator", "system"),
 			},
@@ -102,7 +102,7 @@ func startStation(t *testing.T, keys map[string]any) *station {
 	// A controller that finds no agent tries again only after a second.
 	s.waitFor(t, "remote_controller", func(status *control.Status) bool { return status.Link.ListenAddress != "" })
 	s.controller = everesttest.Run(t, "controller", satellite.NewController(satellite.ControllerConfig{Everest: mainBoard.Options("connector_2"), Logger: log}).Run)
-	// The agent asks for a reset of its board when the controller leaves, and that one does not come.
+	// The agent requests a reset of its board when the controller leaves, but this board never resets.
 	t.Cleanup(func() {
 		s.controller.Stop()
 		s.agent.Stop()
@@ -113,7 +113,7 @@ func startStation(t *testing.T, keys map[string]any) *station {
 	return s
 }
 
-// boardOf answers every command of a board's modules; its system sends a log file where it is told to.
+// boardOf handles all commands of a board's modules. The system uploads a log file with this content.
 func boardOf(t *testing.T, m *everest.Module, content string) {
 	known, err := satellite.Definitions()
 	if err != nil {
@@ -166,14 +166,14 @@ func put(ctx context.Context, location, content string) error {
 	return nil
 }
 
-// client is one of a module of the station.
+// client returns a client of a module of the station.
 func (s *station) client(t *testing.T, module string) *control.Client {
 	client := control.Dial(filepath.Join(s.directory, module+".sock"))
 	t.Cleanup(client.Close)
 	return client
 }
 
-// waitFor waits until a module's status is as wanted.
+// waitFor waits until wanted returns true for a module's status.
 func (s *station) waitFor(t *testing.T, module string, wanted func(*control.Status) bool) {
 	t.Helper()
 	client := s.client(t, module)
@@ -195,13 +195,13 @@ func (s *station) waitHealthy(t *testing.T) {
 	}
 }
 
-// ran is what a run of satctl was.
+// ran is the result of a run of satctl.
 type ran struct {
 	status      int
 	out, errors string
 }
 
-// satctl runs it on the station's directory.
+// satctl runs satctl on the station's directory.
 func (s *station) satctl(t *testing.T, arguments ...string) ran {
 	t.Helper()
 	return satctl(t, map[string]string{"RUNTIME_DIRECTORY": s.directory}, arguments...)
@@ -219,7 +219,7 @@ func satctl(t *testing.T, environment map[string]string, arguments ...string) ra
 	return ran{status, out.String(), failed.String()}
 }
 
-// expect fails the test where a run had another exit status.
+// expect fails the test where the exit status differs.
 func (r ran) expect(t *testing.T, status int) ran {
 	t.Helper()
 	if r.status != status {

@@ -12,7 +12,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
-// keys runs a command line and expects an exit status.
+// keys runs a command line and checks its exit status.
 func keys(t *testing.T, want int, input string, arguments ...string) (out, err string) {
 	t.Helper()
 	var output, errors bytes.Buffer
@@ -32,7 +32,7 @@ func report(t *testing.T, arguments ...string) boardReport {
 	return report
 }
 
-// meet tells whether the two boards let each other in.
+// meet reports whether two boards accept each other.
 func meet(t *testing.T, satellite, controller string) error {
 	t.Helper()
 	open := func(directory string) *identity.Store {
@@ -50,7 +50,7 @@ func meet(t *testing.T, satellite, controller string) error {
 	return err
 }
 
-func TestTwoBoardsArePairedInFourCommands(t *testing.T) {
+func TestPairing(t *testing.T) {
 	sat, main := filepath.Join(t.TempDir(), "sat"), filepath.Join(t.TempDir(), "main")
 	ofSat := report(t, "create", sat, "--serial", "SAT01").Fingerprint.String()
 	ofMain := report(t, "create", main, "--serial", "MAIN01", "--algorithm", "p256").Fingerprint.String()
@@ -79,7 +79,7 @@ func TestTwoBoardsArePairedInFourCommands(t *testing.T) {
 	keys(t, exitFailed, "", "untrust", sat, "MAIN01")
 }
 
-func TestRotationInFourCommands(t *testing.T) {
+func TestRotation(t *testing.T) {
 	sat, main := filepath.Join(t.TempDir(), "sat"), filepath.Join(t.TempDir(), "main")
 	old := report(t, "create", sat, "--serial", "SAT01").Fingerprint.String()
 	keys(t, exitDone, "", "trust", sat, report(t, "create", main, "--serial", "MAIN01").Fingerprint.String(), "--serial", "MAIN01")
@@ -105,14 +105,14 @@ func TestRotationInFourCommands(t *testing.T) {
 	works()
 }
 
-func TestAnAuthorityPairsAStation(t *testing.T) {
+func TestAuthority(t *testing.T) {
 	home := t.TempDir()
 	sat, main, ca := filepath.Join(home, "sat"), filepath.Join(home, "main"), filepath.Join(home, "ca")
 	keys(t, exitDone, "", "create", sat, "--serial", "SAT01")
 	keys(t, exitDone, "", "create", main, "--serial", "MAIN01")
 	keys(t, exitDone, "", "ca", "create", ca, "Station 7")
 	keys(t, exitExists, "", "ca", "create", ca, "Station 7")
-	// The satellite's directory is at hand, the main board's is not.
+	// The directory of the satellite is local, that of the main board is not.
 	keys(t, exitDone, "", "ca", "sign", ca, sat, "--as", "satellite")
 	request, signed := filepath.Join(home, "main.pem"), filepath.Join(home, "signed.pem")
 	text, _ := keys(t, exitDone, "", "show", main, "--request")
@@ -129,12 +129,12 @@ func TestAnAuthorityPairsAStation(t *testing.T) {
 	if shown.SignedBy != "Station 7" || len(shown.Authorities) != 1 || shown.Authorities[0].Serials[0] != "SAT01" {
 		t.Errorf("shown: %+v", shown)
 	}
-	// Signing again widens no trust.
+	// Signing again does not extend the trust.
 	keys(t, exitDone, "", "ca", "sign", ca, main, "--as", "controller")
 	if shown := report(t, "show", main); len(shown.Authorities) != 1 || len(shown.Authorities[0].Serials) != 1 {
 		t.Errorf("shown after signing again: %+v", shown.Authorities)
 	}
-	// A renewal: a new key, signed before it is used.
+	// A renewal: the new key is signed before it is used.
 	keys(t, exitDone, "", "rotate", sat)
 	keys(t, exitDone, "", "ca", "sign", ca, sat, "--as", "satellite")
 	keys(t, exitDone, "", "rotate", sat, "--finish")
@@ -143,7 +143,7 @@ func TestAnAuthorityPairsAStation(t *testing.T) {
 	}
 }
 
-func TestNothingIsTrustedUnseen(t *testing.T) {
+func TestTrustIsConfirmed(t *testing.T) {
 	home := t.TempDir()
 	sat, main, file := filepath.Join(home, "sat"), filepath.Join(home, "main"), filepath.Join(home, "main.pem")
 	keys(t, exitDone, "", "create", sat, "--serial", "SAT01")
@@ -168,7 +168,7 @@ func TestNothingIsTrustedUnseen(t *testing.T) {
 	}
 }
 
-func TestWhatSatkeysRefuses(t *testing.T) {
+func TestRejectedCommands(t *testing.T) {
 	home := t.TempDir()
 	sat := filepath.Join(home, "sat")
 	before := report(t, "create", sat, "--serial", "SAT01", "--days", "20").Fingerprint

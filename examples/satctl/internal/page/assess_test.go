@@ -10,7 +10,7 @@ import (
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// step is a controller's snapshot some seconds after noon.
+// step is a snapshot of a controller, some seconds after noon.
 type step struct {
 	after  time.Duration
 	change func(status *control.Status)
@@ -31,7 +31,7 @@ func TestAssess(t *testing.T) {
 	nothing := func(*control.Status) {}
 	for name, test := range map[string]struct {
 		steps []step
-		// then is how long after the last step is judged.
+		// then is how long after the last step the module is rated.
 		then   time.Duration
 		level  Level
 		reason string
@@ -108,7 +108,7 @@ func TestAssess(t *testing.T) {
 	}
 }
 
-func TestSlowLinkIsToldWhenItStaysSlow(t *testing.T) {
+func TestSlowLink(t *testing.T) {
 	var w watch
 	w.observe(noon, controllerStatus("connector_2", noon))
 	for i := range slowSamples {

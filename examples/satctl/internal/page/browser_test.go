@@ -21,7 +21,7 @@ var accessibility string
 
 func refused(context.Context) (*control.Status, error) { return nil, syscall.ECONNREFUSED }
 
-// smallStation has a module of each kind and each level.
+// smallStation returns a station with a module of each kind and each level.
 func smallStation(began time.Time) *fakeStation {
 	source := newFakeStation()
 	for i := range 5 {
@@ -52,12 +52,11 @@ func smallStation(began time.Time) *fakeStation {
 	return source
 }
 
-// noComplaints checks that the page has caused neither an error nor a violation
-// of its security policy.
+// noComplaints checks that the page has caused neither errors nor violations of its security policy.
 func noComplaints(t *testing.T, page *tab) {
 	t.Helper()
 	for _, complaint := range page.complaints() {
-		t.Errorf("the browser complains: %s", complaint)
+		t.Errorf("error in the browser: %s", complaint)
 	}
 }
 
@@ -71,7 +70,7 @@ func TestPage(t *testing.T) {
 		run  func(t *testing.T, browser *chromium)
 	}{
 		{"ShowsChangesLive", pageShowsChangesLive},
-		{"OverControlSockets", pageOverControlSockets},
+		{"OverStatusSockets", pageOverStatusSockets},
 		{"IsChosenFrom", pageIsChosenFrom},
 		{"ByKeyboard", pageByKeyboard},
 		{"KeepsTheFocusWhenCardsMove", pageKeepsTheFocusWhenCardsMove},
@@ -102,7 +101,7 @@ func pageShowsChangesLive(t *testing.T, browser *chromium) {
 	page.await(`document.getElementById("verdict-text").textContent === "All 3 modules work"`)
 	page.await(`document.title === "All 3 modules work · CS-041"`)
 
-	// Numbers move without a word to a screen reader.
+	// Changing numbers are not announced to a screen reader.
 	page.evaluate(`window.told = [];
 		new MutationObserver(() => told.push(document.getElementById("announcer").textContent)).observe(document.getElementById("announcer"), {childList: true, characterData: true, subtree: true});
 		window.line = document.querySelector(".chart[data-series=variables_per_s] .line").getAttribute("d")`, nil)
@@ -126,8 +125,8 @@ func pageShowsChangesLive(t *testing.T, browser *chromium) {
 	noComplaints(t, page)
 }
 
-// pageOverControlSockets has modules with sockets as they have them on a board.
-func pageOverControlSockets(t *testing.T, browser *chromium) {
+// pageOverStatusSockets uses real status sockets.
+func pageOverStatusSockets(t *testing.T, browser *chromium) {
 	directory := t.TempDir()
 	start := func(status control.Status) (stop func()) {
 		server, err := control.Listen(control.Config{

@@ -18,16 +18,15 @@ import (
 
 var screenshots = flag.String("page.screenshots", "", "write what Chromium shows into this directory")
 
-// browserLimit is far more than anything takes on a busy machine.
+// browserLimit ends a test that would hang. It is much longer than anything takes on a busy machine.
 const browserLimit = 90 * time.Second
 
-// chromium is a headless browser, driven through a pair of pipes by the DevTools
-// protocol: JSON messages, each ended by a NUL.
+// chromium is a headless browser that is controlled through two pipes by the DevTools protocol: JSON messages, each followed by a NUL.
 type chromium struct {
 	command *exec.Cmd
 	log     bytes.Buffer
 	orders  *os.File
-	ended   chan struct{} // the browser closed its pipe
+	ended   chan struct{} // closed when the browser has closed its pipe
 
 	mu      sync.Mutex
 	number  int
@@ -46,7 +45,7 @@ type devtoolsMessage struct {
 	} `json:"error,omitempty"`
 }
 
-// findChromium skips a test where there is no browser, but in CI.
+// findChromium returns the path of a browser. Without one it skips the test, or fails it in CI.
 func findChromium(t *testing.T) string {
 	t.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -64,7 +63,7 @@ func findChromium(t *testing.T) string {
 func startChromium(t *testing.T) *chromium {
 	t.Helper()
 	path := findChromium(t)
-	// Not the test's own directory: processes of the browser that outlive it for a moment may still write there.
+	// t.TempDir does not fit: processes of the browser may still write there for a moment after its end.
 	profile, err := os.MkdirTemp("", "chromium")
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +82,7 @@ func startChromium(t *testing.T) *chromium {
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 		"--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
 		"--hide-scrollbars", "--user-data-dir="+profile, "--remote-debugging-pipe", "about:blank")
-	b.command.ExtraFiles = []*os.File{theirInput, theirOutput} // descriptors 3 and 4, as the flag wants
+	b.command.ExtraFiles = []*os.File{theirInput, theirOutput} // descriptors 3 and 4, which --remote-debugging-pipe uses
 	b.command.Stderr = &b.log
 	b.command.WaitDelay = 10 * time.Second
 	if err := b.command.Start(); err != nil {
@@ -109,7 +108,7 @@ func startChromium(t *testing.T) *chromium {
 	return b
 }
 
-// removeSoon removes a directory as soon as nobody writes there any more.
+// removeSoon removes a directory as soon as no process writes there any longer.
 func removeSoon(t *testing.T, directory string) {
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		err := os.RemoveAll(directory)
@@ -159,7 +158,7 @@ func (b *chromium) send(message devtoolsMessage) error {
 	return err
 }
 
-// call carries out a command of the protocol.
+// call sends a command of the protocol and waits for its result.
 func (b *chromium) call(t *testing.T, session, method string, params, result any) {
 	t.Helper()
 	encoded, err := json.Marshal(params)
@@ -230,7 +229,7 @@ func (p *tab) complaints() []string {
 	return p.faults[p.session]
 }
 
-// navigate returns when what is evaluated next is evaluated in the new page.
+// navigate loads an address. Later evaluations are made in the new page.
 func (p *tab) navigate(address string) {
 	p.t.Helper()
 	p.do("Page.navigate", parameters{"url": address}, nil)
@@ -246,7 +245,7 @@ func (p *tab) size(width, height int) {
 	p.do("Emulation.setDeviceMetricsOverride", parameters{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}, nil)
 }
 
-// media pretends a preference of the user.
+// media sets a preference of the user.
 func (p *tab) media(feature, value string) {
 	p.t.Helper()
 	p.do("Emulation.setEmulatedMedia", parameters{"features": []parameters{{"name": feature, "value": value}}}, nil)
@@ -264,7 +263,7 @@ func (p *tab) hurry(factor int) {
 	p.do("Page.addScriptToEvaluateOnNewDocument", parameters{"source": script}, nil)
 }
 
-// evaluate runs an expression in the page; a promise is awaited.
+// evaluate evaluates an expression in the page. It waits for the value of a promise.
 func (p *tab) evaluate(expression string, result any) {
 	p.t.Helper()
 	var answer struct {
@@ -289,7 +288,7 @@ func (p *tab) evaluate(expression string, result any) {
 	}
 }
 
-// text is an expression's value as text.
+// text returns the value of an expression as text.
 func (p *tab) text(expression string) string {
 	p.t.Helper()
 	var text string
@@ -332,7 +331,7 @@ func (p *tab) click(selector string) {
 	}
 }
 
-// keys are the codes of those that a test presses.
+// keys are the codes of the keys that tests press.
 var keys = map[string]int{"Tab": 9, "Enter": 13, "ArrowRight": 39, "ArrowLeft": 37}
 
 func (p *tab) press(key string) {
@@ -355,7 +354,7 @@ func (p *tab) typeText(text string) {
 	p.do("Input.insertText", parameters{"text": text}, nil)
 }
 
-// shoot writes a picture where -page.screenshots says so.
+// shoot writes a screenshot into the directory of -page.screenshots.
 func (p *tab) shoot(name string) {
 	p.t.Helper()
 	if *screenshots == "" {

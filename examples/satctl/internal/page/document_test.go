@@ -21,7 +21,7 @@ const documents = "../../../../doc/"
 
 var metricName = regexp.MustCompile(`remotechargeport_[a-z_]+`)
 
-// labelsOf every metric there is, by its name.
+// labelsOf has the labels of every metric.
 func labelsOf(t *testing.T) map[string][]string {
 	t.Helper()
 	labels := map[string][]string{}
@@ -43,7 +43,7 @@ func labelsOf(t *testing.T) map[string][]string {
 	return labels
 }
 
-// checkExpression checks that what an expression asks for exists.
+// checkExpression checks that the metrics and labels of an expression exist.
 func checkExpression(t *testing.T, where, expression string, known map[string][]string) {
 	t.Helper()
 	names := metricName.FindAllString(expression, -1)
@@ -104,7 +104,7 @@ func TestAlertRules(t *testing.T) {
 			}
 		}
 	}
-	// The page and the alerts judge alike.
+	// The page and the alerts have equal thresholds.
 	for alert, number := range map[string]string{
 		"LinkFlapping":            fmt.Sprintf("> %v", float64(flapping)-0.5), // what increase() adds at the edges
 		"JournalFilling":          fmt.Sprintf("> %v", journalNotice),
@@ -180,7 +180,7 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// TestTableOfMetrics keeps the document as it is in the code.
+// TestTableOfMetrics compares the table in doc/status-page.md with the code.
 func TestTableOfMetrics(t *testing.T) {
 	const begin, end = "<!-- metrics: written by go test ./examples/satctl/internal/page -run TestTableOfMetrics -page.update -->\n", "<!-- end of metrics -->"
 	name := documents + "status-page.md"

@@ -12,7 +12,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// fakeStation is a Source without sockets: a test says what its modules answer.
+// fakeStation is a Source without sockets. A test sets the status of its modules.
 type fakeStation struct {
 	mu      sync.Mutex
 	modules map[string]func(ctx context.Context) (*control.Status, error)
@@ -29,7 +29,7 @@ func (f *fakeStation) set(id string, answer func(context.Context) (*control.Stat
 	f.modules[id] = answer
 }
 
-// answer lets a module answer the same again and again.
+// answer sets a fixed status of a module.
 func (f *fakeStation) answer(id string, status control.Status) {
 	f.set(id, func(context.Context) (*control.Status, error) { return &status, nil })
 }
@@ -76,7 +76,7 @@ func (m fakeModule) Status(ctx context.Context) (*control.Status, error) {
 
 func (m fakeModule) Close() {}
 
-// controllerStatus is a controller that works.
+// controllerStatus returns the status of a working controller.
 func controllerStatus(id string, started time.Time) control.Status {
 	none := 0
 	return control.Status{
@@ -92,7 +92,7 @@ func controllerStatus(id string, started time.Time) control.Status {
 	}
 }
 
-// agentStatus is an agent that works.
+// agentStatus returns the status of a working agent.
 func agentStatus(id string, started time.Time) control.Status {
 	return control.Status{
 		Module: "SatelliteAgent", ModuleID: id, Version: "v1.4.0", State: "Working", Health: control.Healthy, Started: started, Taken: started,
@@ -104,7 +104,7 @@ func agentStatus(id string, started time.Time) control.Status {
 	}
 }
 
-// aggregatorStatus is an aggregator in the midst of a firmware update.
+// aggregatorStatus returns the status of an aggregator during a firmware update.
 func aggregatorStatus(id string, started time.Time) control.Status {
 	return control.Status{
 		Module: "SystemAggregator", ModuleID: id, Version: "v1.4.0", State: "Working", Health: control.Healthy, Started: started, Taken: started,
@@ -120,7 +120,7 @@ func aggregatorStatus(id string, started time.Time) control.Status {
 	}
 }
 
-// lively lets a controller's numbers move as those of a charging port do.
+// lively returns a working controller whose numbers change like those of a real one.
 func lively(id string, number int, began time.Time) func(context.Context) (*control.Status, error) {
 	started := began.Add(-time.Duration(number+1) * 97 * time.Minute)
 	return func(context.Context) (*control.Status, error) {

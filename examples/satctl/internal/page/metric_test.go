@@ -15,7 +15,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// everything is a station whose modules give every metric a value.
+// everything returns a station whose modules have a value for every metric.
 func everything() *fakeStation {
 	source := newFakeStation()
 	end := noon.Add(365 * 24 * time.Hour)
@@ -29,7 +29,7 @@ func everything() *fakeStation {
 	return source
 }
 
-// measured runs a station for two ticks and hands it over with its metrics.
+// measured runs a station for two ticks and calls test with it and its metrics.
 func measured(t *testing.T, source *fakeStation, test func(registry *prometheus.Registry)) {
 	t.Helper()
 	runStation(t, source, func(station *Station) {
@@ -40,7 +40,7 @@ func measured(t *testing.T, source *fakeStation, test func(registry *prometheus.
 	})
 }
 
-// exposed is what Prometheus gets.
+// exposed returns the response to Prometheus.
 func exposed(t *testing.T, registry *prometheus.Registry) string {
 	t.Helper()
 	recorder := httptest.NewRecorder()
@@ -51,7 +51,7 @@ func exposed(t *testing.T, registry *prometheus.Registry) string {
 	return recorder.Body.String()
 }
 
-// seriesOf counts a family's series.
+// seriesOf returns how many series a family has.
 func seriesOf(text, family string) int { return strings.Count(text, "\n"+family+"{") }
 
 func TestEveryMetricHasAValue(t *testing.T) {
@@ -75,7 +75,7 @@ func TestEveryMetricHasAValue(t *testing.T) {
 	})
 }
 
-func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
+func TestMetricsPassPromlint(t *testing.T) {
 	measured(t, everything(), func(registry *prometheus.Registry) {
 		problems, err := promlint.New(strings.NewReader(exposed(t, registry))).Lint()
 		if err != nil {
@@ -87,7 +87,7 @@ func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
 	})
 }
 
-func TestMetricsOfAModuleThatIsDown(t *testing.T) {
+func TestMetricsOfDownModule(t *testing.T) {
 	source := newFakeStation()
 	source.answer("connector_2.sock", controllerStatus("connector_2", noon))
 	measured(t, source, func(registry *prometheus.Registry) {
@@ -106,7 +106,7 @@ func TestMetricsOfAModuleThatIsDown(t *testing.T) {
 }
 
 // On the main board a satellite's journal is seen through its controller.
-func TestMetricsOfTheAgentBehindAController(t *testing.T) {
+func TestMetricsOfAgentBehindController(t *testing.T) {
 	source := newFakeStation()
 	controller, agent := controllerStatus("connector_2", noon), agentStatus("remote_controller", noon)
 	controller.Peer = &control.Peer{Status: &agent}
@@ -121,7 +121,7 @@ func TestMetricsOfTheAgentBehindAController(t *testing.T) {
 	})
 }
 
-func TestTwoModulesOfOneName(t *testing.T) {
+func TestModulesWithEqualNames(t *testing.T) {
 	source := newFakeStation()
 	source.set("1.sock", func(context.Context) (*control.Status, error) { return nil, syscall.ECONNREFUSED })
 	source.answer("2.sock", controllerStatus("connector_2", noon))
@@ -133,7 +133,7 @@ func TestTwoModulesOfOneName(t *testing.T) {
 	})
 }
 
-func TestLabelsThatAreNoText(t *testing.T) {
+func TestLabelsWithInvalidUTF8(t *testing.T) {
 	source := newFakeStation()
 	source.answer("1.sock", controllerStatus("connector\xff\n\"2", noon))
 	measured(t, source, func(registry *prometheus.Registry) {

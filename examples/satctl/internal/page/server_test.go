@@ -15,11 +15,10 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// generous is far more than anything takes on a busy machine.
+// generous ends a test that would hang. It is much longer than anything takes on a busy machine.
 const generous = time.Minute
 
-// serve runs a station and its server until the test ends, and returns the
-// server's address.
+// serve runs a station and its server until the test ends. It returns the server's address.
 func serve(t *testing.T, source Source, config ServerConfig) (station *Station, address string) {
 	t.Helper()
 	station = NewStation(Config{Source: source, Name: "CS-041"})
@@ -53,7 +52,7 @@ func serveOn(t *testing.T, station *Station, server *Server, listen string) stri
 	return listener.Addr().String()
 }
 
-// get asks for a path, and returns the answer with its body.
+// get requests a path and returns the response with its body.
 func get(t *testing.T, address, path string, change ...func(*http.Request)) (*http.Response, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), generous)
@@ -92,7 +91,7 @@ func awaitBoards(t *testing.T, station *Station, boards int) {
 	}
 }
 
-func TestPagesFiles(t *testing.T) {
+func TestFiles(t *testing.T) {
 	_, address := serve(t, newFakeStation(), ServerConfig{})
 	for path, want := range map[string]string{
 		"/": "text/html; charset=utf-8", "/page.css": "text/css; charset=utf-8", "/page.js": "text/javascript; charset=utf-8", "/icon.svg": "image/svg+xml",
@@ -114,7 +113,7 @@ func TestPagesFiles(t *testing.T) {
 	}
 }
 
-func TestPageAsksForNothingFromElsewhere(t *testing.T) {
+func TestFilesLoadNothingForeign(t *testing.T) {
 	entries, err := web.ReadDir("web")
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +132,7 @@ func TestPageAsksForNothingFromElsewhere(t *testing.T) {
 	}
 }
 
-func TestOnlyOwnNamesAreAnswered(t *testing.T) {
+func TestHostIsChecked(t *testing.T) {
 	_, address := serve(t, newFakeStation(), ServerConfig{Hosts: []string{"Station.example."}})
 	_, port, _ := net.SplitHostPort(address)
 	for host, want := range map[string]int{
@@ -152,7 +151,7 @@ func TestOnlyOwnNamesAreAnswered(t *testing.T) {
 	}
 }
 
-func TestOnlyReading(t *testing.T) {
+func TestOnlyGetIsAllowed(t *testing.T) {
 	_, address := serve(t, newFakeStation(), ServerConfig{})
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions} {
 		for _, path := range []string{"/", "/events", "/status.json", "/metrics", "/healthz"} {
@@ -181,7 +180,7 @@ func TestCheckListen(t *testing.T) {
 	}
 }
 
-func TestStatusForPrograms(t *testing.T) {
+func TestStatusJSON(t *testing.T) {
 	t.Parallel()
 	source := newFakeStation()
 	source.answer("/run/connector_2.sock", controllerStatus("connector_2", noon))
@@ -219,7 +218,7 @@ func TestStatusForPrograms(t *testing.T) {
 	}
 }
 
-func TestHealthOfAStationThatNobodyRuns(t *testing.T) {
+func TestHealthWithoutRun(t *testing.T) {
 	server, err := NewServer(NewStation(Config{Source: newFakeStation()}), ServerConfig{})
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +232,7 @@ func TestHealthOfAStationThatNobodyRuns(t *testing.T) {
 	}
 }
 
-func TestWhatAModuleSaysStaysText(t *testing.T) {
+func TestTextOfModuleIsNotMarkup(t *testing.T) {
 	t.Parallel()
 	const attack = `</script><script>alert(1)</script>` + "\n\nevent: station\ndata: {}\u2028"
 	source := newFakeStation()
@@ -258,7 +257,7 @@ func TestWhatAModuleSaysStaysText(t *testing.T) {
 	}
 }
 
-func TestServeEndsWithItsPages(t *testing.T) {
+func TestServeEndsOpenPages(t *testing.T) {
 	station := NewStation(Config{Source: newFakeStation()})
 	server, err := NewServer(station, ServerConfig{})
 	if err != nil {

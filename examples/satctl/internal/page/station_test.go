@@ -17,7 +17,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// runStation runs a station in a bubble of its own time.
+// runStation runs a station in a synctest bubble.
 func runStation(t *testing.T, source *fakeStation, test func(station *Station)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -35,7 +35,7 @@ func runStation(t *testing.T, source *fakeStation, test func(station *Station)) 
 	})
 }
 
-// pass lets some seconds pass and every tick of them be over.
+// pass waits for some seconds and for the end of their ticks.
 func pass(seconds int) {
 	time.Sleep(time.Duration(seconds) * time.Second)
 	synctest.Wait()
@@ -50,7 +50,7 @@ func levelOf(station *Station, id string) string {
 	return "absent"
 }
 
-func TestStationFollowsTheSockets(t *testing.T) {
+func TestStationFollowsSockets(t *testing.T) {
 	source := newFakeStation()
 	source.answer("a.sock", controllerStatus("connector_1", noon))
 	runStation(t, source, func(station *Station) {
@@ -107,7 +107,7 @@ func TestModuleThatHangs(t *testing.T) {
 	})
 }
 
-func TestSocketsOfStrangersAndOfTheDead(t *testing.T) {
+func TestSocketsOfOtherProcesses(t *testing.T) {
 	source := newFakeStation()
 	source.set("left_behind.sock", func(context.Context) (*control.Status, error) { return nil, syscall.ECONNREFUSED })
 	runStation(t, source, func(station *Station) {
@@ -137,7 +137,7 @@ func TestTooManySockets(t *testing.T) {
 	})
 }
 
-func TestDirectoryThatCannotBeRead(t *testing.T) {
+func TestUnreadableDirectory(t *testing.T) {
 	source := newFakeStation()
 	source.fail(errors.New("no directory /run/nowhere"))
 	runStation(t, source, func(station *Station) {
@@ -149,7 +149,7 @@ func TestDirectoryThatCannotBeRead(t *testing.T) {
 	})
 }
 
-func TestChangesAreTold(t *testing.T) {
+func TestChanges(t *testing.T) {
 	source := newFakeStation()
 	source.answer("a.sock", controllerStatus("connector_1", noon))
 	runStation(t, source, func(station *Station) {
@@ -184,7 +184,7 @@ func TestChangesAreTold(t *testing.T) {
 	})
 }
 
-func TestSinceTellsTheNextTickOrEverything(t *testing.T) {
+func TestSince(t *testing.T) {
 	source := newFakeStation()
 	source.answer("a.sock", controllerStatus("connector_1", noon))
 	runStation(t, source, func(station *Station) {

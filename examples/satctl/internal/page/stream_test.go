@@ -96,7 +96,7 @@ func TestOpenPagesAreBounded(t *testing.T) {
 	}
 }
 
-// A page that does not read is let go, and nobody waits for it.
+// A page that does not read loses its connection, and delays nothing.
 func TestPageThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	source := newFakeStation()
@@ -129,7 +129,7 @@ func TestPageThatDoesNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer connection.Close()
-	// A small window makes the kernel hold less than one event of this station.
+	// With a small window the kernel buffers less than one event of this station.
 	if err := connection.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
 		t.Fatal(err)
 	}
