@@ -17,22 +17,23 @@ import (
 // tools are the programs whose own help is on the page, in its order.
 var tools = []string{"satctl", "satkeys", "station", "dist"}
 
-// writeTools builds each tool and writes its help and that of its commands.
+// writeTools builds the tools and writes the help of each and of its commands.
 func writeTools(ctx context.Context, text *strings.Builder) error {
 	directory, err := os.MkdirTemp("", "reference")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(directory)
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "codec.notfastpath", "-o", directory)
 	for _, tool := range tools {
-		program := filepath.Join(directory, tool)
-		build := exec.CommandContext(ctx, "go", "build", "-tags", "codec.notfastpath", "-o", program, "../examples/"+tool)
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("%s: %w", tool, err)
-		}
+		build.Args = append(build.Args, "../examples/"+tool)
+	}
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, output)
+	}
+	for _, tool := range tools {
 		fmt.Fprintf(text, "\n## %s\n\n", tool)
-		if err := writeHelp(ctx, text, program, nil); err != nil {
+		if err := writeHelp(ctx, text, filepath.Join(directory, tool), nil); err != nil {
 			return err
 		}
 	}
