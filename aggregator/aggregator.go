@@ -23,6 +23,8 @@ type Config struct {
 
 	// resetPause is how long the satellites have before the main board is reset. Default 3 s.
 	resetPause time.Duration
+	// staggering is how long a board that does not respond delays asking the next one for its logs. Default 100 ms.
+	staggering time.Duration
 	// unit is the unit of the module's configuration. Default a second; tests use a shorter one.
 	unit time.Duration
 }
@@ -54,6 +56,9 @@ func New(config Config) *Aggregator {
 	config.Logger = everest.LimitRepeats(config.Logger)
 	if config.resetPause <= 0 {
 		config.resetPause = 3 * time.Second
+	}
+	if config.staggering <= 0 {
+		config.staggering = 100 * time.Millisecond
 	}
 	if config.unit <= 0 {
 		config.unit = time.Second
@@ -94,7 +99,7 @@ func (a *Aggregator) serve(ctx context.Context) error {
 	s := a.station
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	a.logs = newLogUploads(running, s, a.config.Progress)
+	a.logs = newLogUploads(running, s, a.config.staggering, a.config.Progress)
 	a.firmware = newFirmwareUpdate(running, s)
 	a.reset = newStationReset(s, a.config.resetPause)
 	a.status = newStatusSocket(s, a.firmware, a.logs)

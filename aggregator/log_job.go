@@ -46,9 +46,6 @@ type logJob struct {
 // errReplaced ends the goroutines of a request that is over.
 var errReplaced = errors.New("aggregator: the request for log files is over")
 
-// staggering is how long a board that does not respond delays the next one: boards are asked in order.
-const staggering = 100 * time.Millisecond
-
 func (t *typeUploads) newJob(ctx context.Context) *logJob {
 	j := &logJob{
 		typeUploads: t, requestID: logs.NoRequestID, boardID: t.boardID(nil),
@@ -88,7 +85,7 @@ func (j *logJob) ask() {
 				defer close(done)
 				j.askBoard(ctx, b)
 			})
-			wait := time.NewTimer(staggering)
+			wait := time.NewTimer(j.staggering)
 			select {
 			case <-done:
 			case <-wait.C:

@@ -28,7 +28,9 @@ type logUploads struct {
 	uploader  *transfer.Uploader
 	outgoing  string // directory of the archives
 	progress  func(Progress)
-	types     map[logType]*typeUploads
+	// staggering is how long a board that does not respond delays the next one: boards are asked in order.
+	staggering time.Duration
+	types      map[logType]*typeUploads
 }
 
 // logType is a log type as the request has it: a request without a type has a type of its own.
@@ -64,9 +66,9 @@ type logsResponse struct {
 	FileName string `json:"file_name,omitempty"`
 }
 
-func newLogUploads(ctx context.Context, s *station, progress func(Progress)) *logUploads {
+func newLogUploads(ctx context.Context, s *station, staggering time.Duration, progress func(Progress)) *logUploads {
 	l := &logUploads{
-		station: s, progress: progress, types: map[logType]*typeUploads{},
+		station: s, staggering: staggering, progress: progress, types: map[logType]*typeUploads{},
 		uploader: transfer.NewUploader(s.parameters.uploaderConfig(s.unit)),
 		outgoing: s.parameters.outgoing(s.module.ID()),
 	}

@@ -183,7 +183,7 @@ func noLeftovers(t testing.TB, s *testStation) {
 // TestWhatBoardsAreAsked: the contract of the request towards the boards.
 func TestWhatBoardsAreAsked(t *testing.T) {
 	t.Parallel()
-	s := newStation(t, 3, nil)
+	s := newStation(t, 3, map[string]any{patient: true})
 	var mu sync.Mutex
 	var order []int
 	requests := map[int]map[string]any{}

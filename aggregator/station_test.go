@@ -59,6 +59,7 @@ type testStation struct {
 	aggregator *everesttest.Process
 	backend    *testBackend
 	logs       *observer.ObservedLogs
+	patient    bool
 	logged     chan struct{} // gets a value when a line was logged
 	config     map[string]any
 	directory  string
@@ -187,6 +188,9 @@ func newStation(t testing.TB, boards int, config map[string]any) *testStation {
 	return newStationOn(t, everesttest.NewBroker(t), boards, config)
 }
 
+// patient is the key of a station that asks the boards strictly one after the other, however long they take.
+const patient = "patient"
+
 func newStationOn(t testing.TB, broker everest.Broker, boards int, config map[string]any) *testStation {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
@@ -208,6 +212,9 @@ func newStationOn(t testing.TB, broker everest.Broker, boards int, config map[st
 	}
 	for key, value := range config {
 		s.config[key] = value
+	}
+	if _, s.patient = s.config[patient]; s.patient {
+		delete(s.config, patient)
 	}
 	modules := map[string]everesttest.ModuleConfig{
 		"backend": {Module: "Backend", Manifest: []byte(backendManifest),
@@ -249,7 +256,11 @@ func newStationOn(t testing.TB, broker everest.Broker, boards int, config map[st
 const testUnit = 50 * time.Millisecond
 
 func (s *testStation) startAggregator() {
-	aggregator := New(Config{Everest: s.manager.Options("aggregator"), Logger: s.log, unit: testUnit, resetPause: 200 * time.Millisecond})
+	config := Config{Everest: s.manager.Options("aggregator"), Logger: s.log, unit: testUnit, resetPause: 200 * time.Millisecond}
+	if s.patient {
+		config.staggering = everesttest.Patience
+	}
+	aggregator := New(config)
 	s.aggregator = everesttest.Run(s.t, "aggregator", aggregator.Run)
 }
 
