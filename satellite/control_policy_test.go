@@ -39,6 +39,7 @@ func controlled(t *testing.T) map[string]route.Command {
 // where the policy says so, with the negative answer of its row; everything else
 // works.
 func TestControlIsRefusedOnAPlainLink(t *testing.T) {
+	t.Parallel()
 	negative := map[string]string{
 		"allow_firmware_installation": "null", "reset": "null", "update_firmware": `"Rejected"`, "upload_logs": `{"upload_logs_status":"Rejected"}`,
 	}
@@ -80,6 +81,7 @@ func TestControlIsRefusedOnAPlainLink(t *testing.T) {
 // A stranger at a plain port cannot restart the board while its controller is
 // there, where the policy is refuse.
 func TestAStrangerCannotRestartAPlainBoard(t *testing.T) {
+	t.Parallel()
 	for _, dialect := range []string{"v2", "legacy"} {
 		t.Run(dialect, func(t *testing.T) {
 			log, security := watched(t)
@@ -115,6 +117,7 @@ func TestAStrangerCannotRestartAPlainBoard(t *testing.T) {
 
 // An authenticated controller may do everything, whatever the policy.
 func TestControlIsAllowedOnAProtectedLink(t *testing.T) {
+	t.Parallel()
 	log, security := watched(t)
 	s := startStation(t, everesttest.NewBroker(t), pair(t).protect(satelliteOptions{
 		agent: satellite.AgentConfig{Logger: log}, keys: map[string]any{"unauthenticated_control": "refuse"},
@@ -139,6 +142,7 @@ func TestControlIsAllowedOnAProtectedLink(t *testing.T) {
 
 // By default a plain link may do everything, and each such call is logged.
 func TestControlOnAPlainLinkIsLogged(t *testing.T) {
+	t.Parallel()
 	log, security := watched(t)
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{agent: satellite.AgentConfig{Logger: log}})
 	security.wait("link_plain", "")

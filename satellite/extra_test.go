@@ -29,6 +29,7 @@ const twoMeters = "vendor_meter,second_meter:vendor_meter"
 // A vendor's interface crosses with commands, variables and errors, twice of one
 // kind, in either dialect.
 func TestExtrasCrossTheTunnel(t *testing.T) {
+	t.Parallel()
 	for _, dialect := range []string{"v2", "legacy"} {
 		t.Run(dialect, func(t *testing.T) {
 			everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
@@ -178,6 +179,7 @@ func commandError(t *testing.T, err error) everest.CommandError {
 
 // Two boards that do not tunnel the same say so, and do the rest.
 func TestBoardsThatTunnelOtherThings(t *testing.T) {
+	t.Parallel()
 	plain, meter := extraSide{}, extraSide{tunnel: "vendor_meter"}
 	for _, dialect := range []string{"v2", "legacy"} {
 		for _, test := range []struct {
@@ -310,6 +312,7 @@ func callAs(t *testing.T, s *extraStation, known *schema.Definitions, id, comman
 
 // A C++ agent has no such functions; the port works with it all the same.
 func TestExtrasWithALegacyAgent(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -365,6 +368,7 @@ func TestExtrasWithALegacyAgent(t *testing.T) {
 
 // While the satellite is out of service a command is answered as its result allows.
 func TestExtrasOutOfService(t *testing.T) {
+	t.Parallel()
 	side := extraSide{tunnel: "vendor_meter", definitions: definitions(t)}
 	main := side
 	main.keys = map[string]any{"on_loss": "isolate", "resume_window_s": 1, "link_timeout_ms": 500}
@@ -411,6 +415,7 @@ func TestExtrasOutOfService(t *testing.T) {
 
 // A C++ controller gets what it always got, and no more.
 func TestExtrasWithALegacyController(t *testing.T) {
+	t.Parallel()
 	side := extraSide{tunnel: "vendor_meter", definitions: definitions(t)}
 	port := freePort(t)
 	implementations := map[string]string{"evse_manager": "evse_manager", "energy": "energy", "vendor_meter": "vendor_meter"}

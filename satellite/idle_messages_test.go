@@ -73,6 +73,7 @@ func decodeMessages(t *testing.T, stream []byte) (messages [][]any) {
 // which is answered after its wait, and nothing else; and nobody says anything on
 // either broker.
 func TestNothingButHeartbeatsOnAnIdleLink(t *testing.T) {
+	t.Parallel()
 	const silence, beats = 600 * time.Millisecond, 12
 	port := freePort(t)
 	cable := newCable(t, fmt.Sprintf("127.0.0.1:%d", port))

@@ -46,6 +46,7 @@ func installReport(t *testing.T, prefix string, installation install.Installatio
 }
 
 func TestInstallationFollowsEVerest(t *testing.T) {
+	t.Parallel()
 	older := []string{"uk_random_delay", "iso15118_extensions", "dc_external_derate"}
 	for _, installation := range []install.Installation{satellite.AgentInstallation(), satellite.ControllerInstallation()} {
 		t.Run(installation.Module, func(t *testing.T) {
@@ -80,6 +81,7 @@ func TestInstallationFollowsEVerest(t *testing.T) {
 }
 
 func TestInstallationOfATunnel(t *testing.T) {
+	t.Parallel()
 	agent, prefix := satellite.AgentInstallation(), everestWith(t, definitions(t), "uk_random_delay")
 	report, err := installReport(t, prefix, agent, map[string]string{"tunnel": "powermeter, second_meter:vendor_meter"})
 	if err != nil {
@@ -162,6 +164,7 @@ func tunnelOf(t *testing.T, prefix string, installation install.Installation) ma
 // From the installation alone: two boards of different releases of EVerest, with a
 // vendor's interface that nobody has built in.
 func TestStationFromInstallations(t *testing.T) {
+	t.Parallel()
 	older := extraSide{tunnel: "vendor_meter", prefix: everestWith(t, definitions(t), "uk_random_delay", "iso15118_extensions", "dc_external_derate")}
 	newer := extraSide{tunnel: "vendor_meter", prefix: everestWith(t, definitions(t))}
 	withoutMembers(t, older.prefix, "evse_manager", map[string][]string{"cmds": {"force_unlock", "update_allowed_energy_transfer_modes"}, "vars": {"hlc_session_failed"}})

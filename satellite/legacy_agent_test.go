@@ -145,6 +145,7 @@ func afterID(message []byte) []byte {
 // The Go controller sends the bytes that the C++ controller sent, and makes of
 // the C++ agent's answers what the recording says.
 func TestControllerDrivesALegacyAgent(t *testing.T) {
+	t.Parallel()
 	exchanges := append(readExchanges(t, "startup.jsonl")[:2], readExchanges(t, "charging-session.jsonl")...)
 	agent := startScriptedAgent(t, exchanges)
 	s := &station{arrivals: make(chan arrival, 10_000)}
@@ -230,6 +231,7 @@ func (m *mainBoard) cause(t *testing.T, function string, recorded []any) {
 // An answer that is none of a satellite's agent is a clear error, not a panic,
 // and nothing that was good in it is lost.
 func TestControllerSurvivesABadAgent(t *testing.T) {
+	t.Parallel()
 	exchanges := readExchanges(t, "startup.jsonl")[:2]
 	poll := func(text string) exchange { return exchange{Function: link.FunctionRetrieve, Result: text} }
 	exchanges = append(exchanges,

@@ -94,6 +94,7 @@ func (e exchange) arguments(t *testing.T) []any {
 // The Go agent answers the bytes that the C++ controller sent with the bytes that
 // the C++ agent answered.
 func TestAgentAnswersALegacyController(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"charging-session.jsonl", "errors.jsonl"} {
 		t.Run(name, func(t *testing.T) {
 			exchanges := append(readExchanges(t, "startup.jsonl")[:2], readExchanges(t, name)...)

@@ -73,6 +73,7 @@ func expectEnd(t *testing.T, p process, want handshake.Reason) {
 }
 
 func TestWorkFunctionsAppearWithTheController(t *testing.T) {
+	t.Parallel()
 	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{})
 	client := legacyController(t, s)
 	err := client.Call(t.Context(), "evse_manager_get_evse", nil)
@@ -90,6 +91,7 @@ func TestWorkFunctionsAppearWithTheController(t *testing.T) {
 
 // The satellite's EVerest must not start without the main board's.
 func TestInitWaitsForIAmReady(t *testing.T) {
+	t.Parallel()
 	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{})
 	client := legacyController(t, s)
 	announce(t, client)
@@ -107,6 +109,7 @@ func TestInitWaitsForIAmReady(t *testing.T) {
 
 // What is published before anybody has come is kept.
 func TestEarlyVariablesAreKept(t *testing.T) {
+	t.Parallel()
 	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{})
 	dialAgent(t, s).Close()
 	if err := s.port.module.Provides("evse_manager").Publish(t.Context(), "evse_id", "DE*TST*E1"); err != nil {
@@ -121,6 +124,7 @@ func TestEarlyVariablesAreKept(t *testing.T) {
 }
 
 func TestASecondControllerRestartsTheBoard(t *testing.T) {
+	t.Parallel()
 	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{})
 	first := meet(t, s)
 	second := legacyController(t, s)
@@ -137,6 +141,7 @@ func TestASecondControllerRestartsTheBoard(t *testing.T) {
 }
 
 func TestExitRestartsTheBoard(t *testing.T) {
+	t.Parallel()
 	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{})
 	client := meet(t, s)
 	if err := client.Call(t.Context(), link.FunctionExit, nil); err != nil {
@@ -147,6 +152,7 @@ func TestExitRestartsTheBoard(t *testing.T) {
 }
 
 func TestExitEndsTheProcessWithoutASystem(t *testing.T) {
+	t.Parallel()
 	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{noSystem: true})
 	client := meet(t, s)
 	if err := client.Call(t.Context(), link.FunctionExit, nil); err != nil {
@@ -156,6 +162,7 @@ func TestExitEndsTheProcessWithoutASystem(t *testing.T) {
 }
 
 func TestASilentControllerRestartsTheBoard(t *testing.T) {
+	t.Parallel()
 	options := satelliteOptions{agent: satellite.AgentConfig{Handshake: handshake.AgentConfig{HeartbeatTimeout: 200 * time.Millisecond}}}
 	s := startSatellite(t, everesttest.NewBroker(t), options)
 	meet(t, s)
@@ -163,6 +170,7 @@ func TestASilentControllerRestartsTheBoard(t *testing.T) {
 }
 
 func TestAJournalThatNobodyEmptiesRestartsTheBoard(t *testing.T) {
+	t.Parallel()
 	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{agent: satellite.AgentConfig{Limits: satellite.Limits{Events: 5}}})
 	meet(t, s)
 	for range 6 {
@@ -179,6 +187,7 @@ func TestAJournalThatNobodyEmptiesRestartsTheBoard(t *testing.T) {
 // A reset through the tunnel is answered although the board goes down, and the
 // main board takes the loss for what it is.
 func TestResetEndsTheSession(t *testing.T) {
+	t.Parallel()
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{})
 	if err := s.main.required("system").Call(t.Context(), "reset", map[string]any{"type": "Hard", "scheduled": true}, nil); err != nil {
 		t.Errorf("reset: %v", err)
@@ -196,6 +205,7 @@ func TestResetEndsTheSession(t *testing.T) {
 }
 
 func TestALostAgentEndsTheController(t *testing.T) {
+	t.Parallel()
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{dialect: "legacy"})
 	s.satellite.process.stop()
 	if err := receive(t, s.satellite.process.ended, "the agent's end"); err != nil {
@@ -205,6 +215,7 @@ func TestALostAgentEndsTheController(t *testing.T) {
 }
 
 func TestAnAgentThatInstallsFirmwareMayGo(t *testing.T) {
+	t.Parallel()
 	controller := satellite.ControllerConfig{Handshake: handshake.ControllerConfig{ResumeWindow: time.Second}}
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{controller: controller})
 	arguments := sampler{t, definitions(t)}
@@ -218,6 +229,7 @@ func TestAnAgentThatInstallsFirmwareMayGo(t *testing.T) {
 }
 
 func TestAControllerThatStopsSaysGoodBye(t *testing.T) {
+	t.Parallel()
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{})
 	s.main.process.stop()
 	if err := receive(t, s.main.process.ended, "the controller's end"); err != nil {
@@ -227,6 +239,7 @@ func TestAControllerThatStopsSaysGoodBye(t *testing.T) {
 }
 
 func TestTheControllerWaitsForItsAgent(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	main := startMain(t, everesttest.NewBroker(t), port, satellite.ControllerConfig{Handshake: handshake.ControllerConfig{Retry: 20 * time.Millisecond}}, nil)
 	waitUntil(t, "the controller has been refused", func() bool { return main.controller.Status().State == "Pausing" })
@@ -237,6 +250,7 @@ func TestTheControllerWaitsForItsAgent(t *testing.T) {
 
 // A wrong call gets an error and changes nothing.
 func TestBadCallsAreAnswered(t *testing.T) {
+	t.Parallel()
 	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{})
 	client := meet(t, s)
 	for _, test := range []struct {
@@ -270,6 +284,7 @@ func TestBadCallsAreAnswered(t *testing.T) {
 }
 
 func TestAPortInUseIsNamed(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -283,6 +298,7 @@ func TestAPortInUseIsNamed(t *testing.T) {
 }
 
 func TestABrokerThatIsNotThereIsNamed(t *testing.T) {
+	t.Parallel()
 	address := everest.Broker{Host: "127.0.0.1", Port: freePort(t)}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -10,6 +10,7 @@ import (
 )
 
 func TestTheLoggerOfEverestIsEnough(t *testing.T) {
+	t.Parallel()
 	for name, log := range map[string]func(everest.Options) *zap.Logger{
 		"agent":      func(o everest.Options) *zap.Logger { return NewAgent(AgentConfig{Everest: o}).log },
 		"controller": func(o everest.Options) *zap.Logger { return NewController(ControllerConfig{Everest: o}).log },

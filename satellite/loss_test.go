@@ -21,6 +21,7 @@ func lossOf(logs *observer.ObservedLogs) int64 {
 
 // What an agent holds when it ends is counted.
 func TestAnAgentThatEndsTellsWhatIsLost(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	cable := newCable(t, fmt.Sprintf("127.0.0.1:%d", port))
 	options := satelliteOptions{port: port, controllerPort: cable.port(), main: map[string]any{"link_timeout_ms": 200}}
@@ -46,6 +47,7 @@ func TestAnAgentThatEndsTellsWhatIsLost(t *testing.T) {
 
 // An agent that holds nothing has nothing to tell.
 func TestAnAgentThatHoldsNothingTellsOfNoLoss(t *testing.T) {
+	t.Parallel()
 	var options satelliteOptions
 	logger, logs := observed()
 	options.agent.Logger = logger

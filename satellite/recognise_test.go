@@ -91,6 +91,7 @@ func connect(t *testing.T, c *Controller, conn *rpc.Client) {
 // board of its serial number at one of them: what counts is who is behind the
 // connection that was taken.
 func TestTrustCountsForTheConnectionThatStands(t *testing.T) {
+	t.Parallel()
 	home := t.TempDir()
 	own := filepath.Join(home, "controller")
 	if _, err := identity.Create(own, identity.CreateOptions{Serial: "MAIN01"}); err != nil {

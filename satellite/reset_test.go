@@ -29,6 +29,7 @@ func silentSystem(ctx context.Context, _ invocation) (any, error) {
 // The manager ends the agent because its System ended, and the main board gets an
 // answer all the same.
 func TestAResetThatTakesTheAgentAlong(t *testing.T) {
+	t.Parallel()
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{answerSystem: silentSystem})
 	answer := make(chan error, 1)
 	go func() { answer <- s.main.required("system").Call(t.Context(), "reset", hardReset, nil) }()
@@ -50,6 +51,7 @@ func TestAResetThatTakesTheAgentAlong(t *testing.T) {
 // EVerest's EnergyManager ends on an error in the place of the answer to a limit,
 // and its board with it; a satellite that is away as expected must not do that.
 func TestCommandsWhileTheSatelliteIsAway(t *testing.T) {
+	t.Parallel()
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{})
 	if err := s.main.required("system").Call(t.Context(), "reset", hardReset, nil); err != nil {
 		t.Errorf("reset: %v", err)
@@ -73,6 +75,7 @@ func TestCommandsWhileTheSatelliteIsAway(t *testing.T) {
 
 // A C++ agent dies without an answer when its System does.
 func TestAResetThatCutsTheLink(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

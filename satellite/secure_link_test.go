@@ -115,6 +115,7 @@ func (l *securityLines) wait(event, reason string) logged {
 // Two Go modules find each other out over TLS as over plain TCP, whatever they
 // speak, and know each other's names.
 func TestAProtectedLink(t *testing.T) {
+	t.Parallel()
 	for _, dialect := range []string{"auto", "v2", "legacy"} {
 		t.Run(dialect, func(t *testing.T) {
 			p := pair(t)

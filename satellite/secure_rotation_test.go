@@ -34,6 +34,7 @@ func (s *station) works(t *testing.T, evse string) {
 // Both boards change their keys while the link works: it stays, the next
 // connection uses the new keys, and nobody restarts.
 func TestKeysRotateWhileTheLinkWorks(t *testing.T) {
+	t.Parallel()
 	p := pair(t)
 	s, link := startCabled(t, p.protect(satelliteOptions{}))
 	s.works(t, "DE*TST*E1")
@@ -76,6 +77,7 @@ func TestKeysRotateWhileTheLinkWorks(t *testing.T) {
 // Trust that is withdrawn ends the link that stands, and trust that is given back
 // within the resume window lets it go on.
 func TestWithdrawnTrustEndsTheLink(t *testing.T) {
+	t.Parallel()
 	p := pair(t)
 	log, security := watched(t)
 	s := startStation(t, everesttest.NewBroker(t), p.protect(satelliteOptions{
@@ -99,6 +101,7 @@ func TestWithdrawnTrustEndsTheLink(t *testing.T) {
 // A station's authority pairs boards that never heard of each other, and an agent
 // whose certificate has expired still charges where its key is pinned.
 func TestAnAuthorityAndExpiry(t *testing.T) {
+	t.Parallel()
 	t.Run("authority", func(t *testing.T) {
 		p := &paired{t: t, satellite: filepath.Join(t.TempDir(), "satellite"), controller: filepath.Join(t.TempDir(), "controller")}
 		authority, err := identity.CreateAuthority(filepath.Join(t.TempDir(), "ca"), identity.AuthorityOptions{Name: "Station 7"})
@@ -144,6 +147,7 @@ func TestAnAuthorityAndExpiry(t *testing.T) {
 
 // A satellite that is not the expected one is refused, and waited for.
 func TestTheWrongSatelliteIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, reason, serial string
 		change               func(*paired)
@@ -174,6 +178,7 @@ func TestTheWrongSatelliteIsRefused(t *testing.T) {
 // A side that is to be protected never falls back to a plain link, whatever the
 // other one is.
 func TestThereIsNoFallback(t *testing.T) {
+	t.Parallel()
 	for name, plain := range map[string]func(*satelliteOptions){
 		"plain agent":      func(o *satelliteOptions) { o.keys = nil },
 		"plain controller": func(o *satelliteOptions) { o.main = nil },
@@ -204,6 +209,7 @@ func TestThereIsNoFallback(t *testing.T) {
 
 // What is missing for a protected link is an error that says what to do.
 func TestProtectionThatCannotBe(t *testing.T) {
+	t.Parallel()
 	empty := t.TempDir()
 	for _, test := range []struct {
 		keys map[string]any

@@ -64,6 +64,7 @@ func expectStates(t *testing.T, who string, logs *observer.ObservedLogs, want ..
 
 // Each change of state is one line, whatever happens between.
 func TestStatesAreLogged(t *testing.T) {
+	t.Parallel()
 	agentLogger, agentLogs := observed()
 	controllerLogger, controllerLogs := observed()
 	s, link := startCabled(t, satelliteOptions{
@@ -114,6 +115,7 @@ func TestStatesAreLogged(t *testing.T) {
 }
 
 func TestRestartsAreLoggedWithTheirReason(t *testing.T) {
+	t.Parallel()
 	agentLogger, agentLogs := observed()
 	controllerLogger, controllerLogs := observed()
 	s, link := startCabled(t, satelliteOptions{
@@ -143,6 +145,7 @@ func TestRestartsAreLoggedWithTheirReason(t *testing.T) {
 
 // An agent that is away for long is one line, not one for each attempt.
 func TestAnAbsentAgentIsLoggedOnce(t *testing.T) {
+	t.Parallel()
 	logger, logs := observed()
 	port := freePort(t)
 	startMain(t, everesttest.NewBroker(t), port, satellite.ControllerConfig{

@@ -49,6 +49,7 @@ func overTLS(conn net.Conn, config *tls.Config) []byte {
 // word of the protocol, and no change of the agent's state. Each attempt is
 // counted, and logged with its address and reason.
 func TestAStrangerOnThePort(t *testing.T) {
+	t.Parallel()
 	p := pair(t)
 	log, security := watched(t)
 	s := startSatellite(t, everesttest.NewBroker(t), p.protect(satelliteOptions{agent: satellite.AgentConfig{Logger: log}}))
@@ -146,6 +147,7 @@ func TestAStrangerOnThePort(t *testing.T) {
 // A thousand connections cost the board little: a few handshakes at a time, a few
 // lines in the log, and the controller is not kept out.
 func TestAPortScan(t *testing.T) {
+	t.Parallel()
 	p := pair(t)
 	log, security := watched(t)
 	s := startStation(t, everesttest.NewBroker(t), p.protect(satelliteOptions{agent: satellite.AgentConfig{Logger: log}}))
@@ -196,6 +198,7 @@ func TestAPortScan(t *testing.T) {
 
 // A trusted board that does not hold the link is kept out while another does.
 func TestOneControllerHoldsTheLink(t *testing.T) {
+	t.Parallel()
 	p := pair(t)
 	second := &paired{t: t, satellite: p.satellite, controller: filepath.Join(t.TempDir(), "second")}
 	second.trust(p.satellite, second.create(second.controller, "MAIN02"))

@@ -13,6 +13,7 @@ import (
 )
 
 func TestTargets(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ hostname, dialled, host, serial string }{
 		{"10.0.0.2", "10.0.0.2:4129", "10.0.0.2", ""},
 		{"fd00::2", "[fd00::2]:4129", "fd00::2", ""},
@@ -52,6 +53,7 @@ func TestTargets(t *testing.T) {
 
 // The first address that answers wins; those that are still tried are ended.
 func TestTheFirstAddressThatAnswersIsTaken(t *testing.T) {
+	t.Parallel()
 	refused := errors.New("refused")
 	var ended, begun atomic.Int32
 	dial := func(ctx context.Context, address string) (*rpc.Client, error) {
@@ -92,6 +94,7 @@ func TestTheFirstAddressThatAnswersIsTaken(t *testing.T) {
 }
 
 func TestDiscoveryThatIsNotConfiguredRight(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		parameters controllerParameters
 		says       string

@@ -75,6 +75,7 @@ func arrivalOf(event everest.ErrorEvent) arrival {
 // Every command of the route table reaches the satellite with its arguments, and
 // its result comes back.
 func TestEveryCommandCrossesTheTunnel(t *testing.T) {
+	t.Parallel()
 	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		s := startStation(t, broker, satelliteOptions{})
 		samples := sampler{t, definitions(t)}
@@ -111,6 +112,7 @@ func TestEveryCommandCrossesTheTunnel(t *testing.T) {
 // Every variable of the route table arrives unchanged, and all of them in the
 // order in which the satellite published them, errors among them.
 func TestVariablesAndErrorsArriveInOrder(t *testing.T) {
+	t.Parallel()
 	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		s := startStation(t, broker, satelliteOptions{})
 		samples := sampler{t, definitions(t)}
@@ -170,6 +172,7 @@ func only(all []arrival, ofSystem bool) []arrival {
 }
 
 func TestPushedVariablesReachTheSatellite(t *testing.T) {
+	t.Parallel()
 	samples := sampler{t, definitions(t)}
 	s := &station{arrivals: make(chan arrival, 100)}
 	port := freePort(t)
@@ -207,6 +210,7 @@ func TestPushedVariablesReachTheSatellite(t *testing.T) {
 
 // What the satellite does not have is answered for it.
 func TestAbsentInterfacesAreAnswered(t *testing.T) {
+	t.Parallel()
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{onlyMandatory: true})
 	samples := sampler{t, definitions(t)}
 	for _, r := range route.Standard() {
@@ -230,6 +234,7 @@ func TestAbsentInterfacesAreAnswered(t *testing.T) {
 
 // A failure on the satellite is the caller's failure, with its type.
 func TestCommandErrorsKeepTheirType(t *testing.T) {
+	t.Parallel()
 	failures := map[string]error{
 		"get_evse": &everest.CommandError{Type: everest.NotReady, Message: "not yet"},
 		"reserve":  fmt.Errorf("no such thing"),
@@ -256,6 +261,7 @@ func TestCommandErrorsKeepTheirType(t *testing.T) {
 
 // One slow command must not hold up another, nor the variables.
 func TestASlowCommandHoldsUpOnlyItself(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{answer: func(ctx context.Context, call invocation) (any, error) {
 		if call.Command == "get_evse" {
@@ -286,6 +292,7 @@ func TestASlowCommandHoldsUpOnlyItself(t *testing.T) {
 }
 
 func TestSatelliteInterfaceTellsOfTheLink(t *testing.T) {
+	t.Parallel()
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{})
 	for command, want := range map[string]string{
 		"is_connected":                `true`,
@@ -312,6 +319,7 @@ func TestSatelliteInterfaceTellsOfTheLink(t *testing.T) {
 // A wrong argument ends a C++ agent with its whole board, so it must not leave
 // the controller.
 func TestWrongArgumentsStayOnTheMainBoard(t *testing.T) {
+	t.Parallel()
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{})
 	for _, test := range []struct{ command, arguments string }{
 		{"reserve", `{"reservation_id":"seven"}`},

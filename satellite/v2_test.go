@@ -32,6 +32,7 @@ func startCabled(t *testing.T, options satelliteOptions) (*station, *cable) {
 
 // Each side may be an old one: what they speak is found out.
 func TestPairingsOfDialects(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ agent, controller, want string }{
 		{"auto", "auto", "v2"},
 		{"v2", "v2", "v2"},
@@ -62,6 +63,7 @@ func TestPairingsOfDialects(t *testing.T) {
 // While the link flaps, every event arrives once and in order, every command is
 // executed once and answered, and nobody restarts.
 func TestAFlappingLinkLosesNothing(t *testing.T) {
+	t.Parallel()
 	const events, commands, flaps = 400, 60, 12
 	var lock sync.Mutex
 	executed := map[string]int{}
@@ -149,6 +151,7 @@ func cutSpace(text string) (before, after string, found bool) {
 // A cable that is out tells nobody: both sides notice by themselves, and what
 // happened meanwhile arrives when it is back.
 func TestAPulledCableIsNoticed(t *testing.T) {
+	t.Parallel()
 	s, cable := startCabled(t, satelliteOptions{main: map[string]any{"link_timeout_ms": 200}})
 	cable.pull()
 	waitUntil(t, "both have noticed", func() bool {
@@ -180,6 +183,7 @@ func TestAPulledCableIsNoticed(t *testing.T) {
 
 // Beyond the window both boards start afresh.
 func TestAWindowThatPassesRestartsBoth(t *testing.T) {
+	t.Parallel()
 	s, cable := startCabled(t, satelliteOptions{main: map[string]any{"resume_window_s": 1}})
 	cable.takeOut()
 	expectEnd(t, s.main.process, handshake.ConnectionLost)
@@ -187,6 +191,7 @@ func TestAWindowThatPassesRestartsBoth(t *testing.T) {
 }
 
 func TestARestartedAgentEndsTheController(t *testing.T) {
+	t.Parallel()
 	s, _ := startCabled(t, satelliteOptions{})
 	s.satellite.process.stop()
 	receive(t, s.satellite.process.ended, "the agent's end")
@@ -198,6 +203,7 @@ func TestARestartedAgentEndsTheController(t *testing.T) {
 // With on_loss isolate a dead satellite takes down one port, and its successor
 // brings it back, without what was wrong with the old one.
 func TestALostSatelliteIsIsolated(t *testing.T) {
+	t.Parallel()
 	s, _ := startCabled(t, satelliteOptions{main: map[string]any{"on_loss": "isolate", "resume_window_s": 1}})
 	failure := everest.Error{Type: "evse_manager/Inoperative", SubType: "old"}
 	if err := s.satellite.port.module.Provides("evse_manager").Raise(t.Context(), failure); err != nil {
@@ -251,6 +257,7 @@ func TestALostSatelliteIsIsolated(t *testing.T) {
 
 // An absent satellite does not hold a station that may isolate it.
 func TestAnAbsentSatelliteDoesNotHoldTheStation(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	s := &station{arrivals: make(chan arrival, 100)}
 	config := satellite.ControllerConfig{Handshake: handshake.ControllerConfig{InitTimeout: 100 * time.Millisecond, Retry: 50 * time.Millisecond}}
@@ -270,6 +277,7 @@ func TestAnAbsentSatelliteDoesNotHoldTheStation(t *testing.T) {
 
 // A legacy peer can only be restarted with.
 func TestIsolationNeedsV2(t *testing.T) {
+	t.Parallel()
 	keys := map[string]any{"on_loss": "isolate", "dialect": "legacy"}
 	main := startMainWith(t, everesttest.NewBroker(t), freePort(t), satellite.ControllerConfig{}, keys, nil)
 	if err := receive(t, main.process.ended, "the controller's end"); err == nil || !strings.Contains(err.Error(), "set dialect to auto or v2") {
@@ -292,6 +300,7 @@ func greet(t *testing.T, client *rpc.Client, identity uint64) (known bool) {
 
 // A command that comes again gets the first one's result, on whatever connection.
 func TestAnAgentExecutesANumberOnce(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{answer: func(ctx context.Context, call invocation) (any, error) {
 		if call.Command == "pause_charging" {
@@ -347,6 +356,7 @@ func TestAnAgentExecutesANumberOnce(t *testing.T) {
 
 // What nobody waits for any more is cancelled on the satellite.
 func TestACancelledCommandEnds(t *testing.T) {
+	t.Parallel()
 	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{answer: func(ctx context.Context, _ invocation) (any, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -380,6 +390,7 @@ func TestACancelledCommandEnds(t *testing.T) {
 }
 
 func TestAnAgentMayRefuseLegacy(t *testing.T) {
+	t.Parallel()
 	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{dialect: "v2"})
 	client := legacyController(t, s)
 	if err := client.Call(t.Context(), link.FunctionIAmHere, nil); err == nil {
@@ -393,6 +404,7 @@ func TestAnAgentMayRefuseLegacy(t *testing.T) {
 
 // A journal that is full keeps what cannot be replaced.
 func TestAFullJournalMergesTelemetry(t *testing.T) {
+	t.Parallel()
 	s, cable := startCabled(t, satelliteOptions{agent: satellite.AgentConfig{Limits: satellite.Limits{V2Events: 64}}})
 	cable.takeOut()
 	waitUntil(t, "the agent is alone", func() bool { return s.satellite.agent.Status().State == "Resuming" })

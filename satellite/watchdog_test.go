@@ -29,6 +29,7 @@ func (supervisor) Interval() time.Duration { return 20 * time.Millisecond }
 
 // A handshake loop that hangs stops the watchdog, though the module's own loop turns.
 func TestHungLoopStopsTheWatchdog(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
