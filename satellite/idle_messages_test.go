@@ -74,7 +74,7 @@ func decodeMessages(t *testing.T, stream []byte) (messages [][]any) {
 // either broker.
 func TestNothingButHeartbeatsOnAnIdleLink(t *testing.T) {
 	t.Parallel()
-	const silence, beats = 600 * time.Millisecond, 12
+	const silence, beats = 2400 * time.Millisecond, 12
 	port := freePort(t)
 	cable := newCable(t, fmt.Sprintf("127.0.0.1:%d", port))
 	tap := new(wiretap)
