@@ -10,8 +10,7 @@ import (
 // any further arguments, also variadic, and returns nothing, a result, an error, or a result and an error.
 //
 // Arguments are decoded by the rules in the package's documentation. A wrong number or type of arguments gets rpclib's
-// error text as reply. Functions of a text and functions without arguments need no reflection; see Handle for none at
-// all.
+// error text as reply. Functions from text to text need no reflection; see Handle for none at all.
 //
 // Bind fails when fn is no such function, and with rpclib's text when the name is bound already.
 func (s *Server) Bind(name string, fn any, options ...HandlerOption) error {
@@ -31,24 +30,6 @@ func (s *Server) Bind(name string, fn any, options ...HandlerOption) error {
 // bindCommon returns nil for a function that needs reflection.
 func bindCommon(fn any) invoker {
 	switch fn := fn.(type) {
-	case func():
-		return func(_ context.Context, request *Request, reply *result) error {
-			if _, err := request.elements(0); err != nil {
-				return err
-			}
-			fn()
-			return reply.value(nil)
-		}
-	case func(context.Context) error:
-		return func(ctx context.Context, request *Request, reply *result) error {
-			if _, err := request.elements(0); err != nil {
-				return err
-			}
-			if err := fn(ctx); err != nil {
-				return err
-			}
-			return reply.value(nil)
-		}
 	case func(string) string:
 		return func(_ context.Context, request *Request, reply *result) error {
 			arg, err := request.onlyText()
@@ -128,7 +109,7 @@ func bindReflected(name string, fn any) (invoker, error) {
 func (s *signature) invoke(ctx context.Context, request *Request, reply *result) error {
 	given := request.numArgs()
 	if given != s.fixed && (s.rest == nil || given < s.fixed) {
-		return &arityError{method: request.Method, given: given, declared: s.fixed}
+		return ErrorValue{Value: textArity(request.Method, given, s.fixed)}
 	}
 	rest, err := request.elements(given)
 	if err != nil {

@@ -95,7 +95,7 @@ func (c *Client) stopReading(wanted bool) (pending int, stopped bool) {
 
 // awaitReading waits until the background reader is the reader again. It returns false at the end of the connection.
 func (c *Client) awaitReading(timer *time.Timer) bool {
-	seen := c.callsBegun()
+	_, seen := c.counts()
 	for {
 		timer.Reset(quietInterval)
 		woken := false
@@ -111,12 +111,6 @@ func (c *Client) awaitReading(timer *time.Timer) bool {
 			return true
 		}
 	}
-}
-
-func (c *Client) callsBegun() uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.activity
 }
 
 // resumeReading makes the background reader the reader if no other goroutine is, and if it was woken or nothing was
@@ -174,7 +168,8 @@ func (c *Client) readUntilDone(ctx context.Context, call *call) (bool, error) {
 			if ctx.Err() != nil {
 				return false, context.Cause(ctx)
 			}
-			c.acknowledge(c.pendingCount())
+			pending, _ := c.counts()
+			c.acknowledge(pending)
 			if err = c.in.fill(); err != nil && c.interrupted(err) {
 				err = nil
 				if !call.deadline.IsZero() && !time.Now().Before(call.deadline) {
@@ -189,10 +184,11 @@ func (c *Client) readUntilDone(ctx context.Context, call *call) (bool, error) {
 	}
 }
 
-func (c *Client) pendingCount() int {
+// counts returns how many calls are under way and how many were begun.
+func (c *Client) counts() (pending int, begun uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.calls.count
+	return c.calls.count, c.activity
 }
 
 // interrupt makes a read under way return.

@@ -37,29 +37,6 @@ func decode(b []byte, dst any) ([]byte, error) {
 		if fits = isText(head); fits {
 			*dst, rest = append([]byte{}, rest[:head.Bits]...), rest[head.Bits:]
 		}
-	case *bool:
-		if fits = head.Kind == msgpack.Bool; fits {
-			*dst = head.Bits != 0
-		}
-	case *int:
-		var value int64
-		if value, fits = signed(head, math.MinInt, math.MaxInt); fits {
-			*dst = int(value)
-		}
-	case *int64:
-		var value int64
-		if value, fits = signed(head, math.MinInt64, math.MaxInt64); fits {
-			*dst = value
-		}
-	case *uint64:
-		if fits = head.Kind == msgpack.Unsigned; fits {
-			*dst = head.Bits
-		}
-	case *float64:
-		var value float64
-		if value, fits = float(head); fits {
-			*dst = value
-		}
 	case *any:
 		value, rest, err := decodeAny(b)
 		if err == nil {

@@ -45,22 +45,6 @@ func appendValue(b []byte, v any, depth int) ([]byte, error) {
 		return msgpack.AppendFloat64(b, v), nil
 	case []byte:
 		return msgpack.AppendBinary(b, v), nil
-	case int32:
-		return msgpack.AppendInt(b, int64(v)), nil
-	case uint32:
-		return msgpack.AppendUint(b, uint64(v)), nil
-	case int16:
-		return msgpack.AppendInt(b, int64(v)), nil
-	case uint16:
-		return msgpack.AppendUint(b, uint64(v)), nil
-	case int8:
-		return msgpack.AppendInt(b, int64(v)), nil
-	case uint8:
-		return msgpack.AppendUint(b, uint64(v)), nil
-	case uint:
-		return msgpack.AppendUint(b, uint64(v)), nil
-	case float32:
-		return msgpack.AppendFloat32(b, v), nil
 	case Extension:
 		return msgpack.AppendExtension(b, v.Type, v.Data), nil
 	case []string:
@@ -192,29 +176,20 @@ func appendMap(b []byte, v reflect.Value, depth int) ([]byte, error) {
 
 func compareKeys(x, y reflect.Value) int {
 	switch {
-	case x.Kind() == reflect.Interface:
-		// Keys of several types have no order of their own; the order of their bytes is the same every time.
-		one, _ := appendValue(nil, x.Interface(), 0)
-		other, _ := appendValue(nil, y.Interface(), 0)
-		return bytes.Compare(one, other)
+	case x.Kind() == reflect.String:
+		return cmp.Compare(x.String(), y.String())
 	case x.CanInt():
 		return cmp.Compare(x.Int(), y.Int())
 	case x.CanUint():
 		return cmp.Compare(x.Uint(), y.Uint())
 	case x.CanFloat():
 		return cmp.Compare(x.Float(), y.Float())
-	case x.Kind() == reflect.Bool:
-		return cmp.Compare(boolRank(x), boolRank(y))
 	default:
-		return cmp.Compare(x.String(), y.String())
+		// Keys of several types have no order of their own; the order of their bytes is the same every time.
+		one, _ := appendValue(nil, x.Interface(), maxDepth)
+		other, _ := appendValue(nil, y.Interface(), maxDepth)
+		return bytes.Compare(one, other)
 	}
-}
-
-func boolRank(v reflect.Value) int {
-	if v.Bool() {
-		return 1
-	}
-	return 0
 }
 
 func appendStruct(b []byte, v reflect.Value, depth int) ([]byte, error) {

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -42,46 +41,13 @@ func textAlreadyBound(method string) string {
 
 // errorValue returns the error value that rpclib sends for what a function returned.
 func errorValue(method string, count int, err error) any {
-	var value ErrorValue
-	var arity *arityError
-	var panicked *panicError
-	var missing *missingError
-	switch {
-	case errors.As(err, &missing):
-		return textNotFound(method, count)
-	case errors.As(err, &value):
-		if value.Value == nil {
-			return textNotFound(method, count)
-		}
+	if value, ok := errors.AsType[ErrorValue](err); ok && value.Value != nil {
 		return value.Value
-	case errors.As(err, &arity):
-		return arity.Error()
-	case errors.As(err, &panicked):
-		if cause, ok := panicked.value.(error); ok {
-			return textException(method, count, cause.Error())
-		}
-		return textUnknownException(method, count)
-	case errors.Is(err, ErrType):
-		return textException(method, count, textBadCast)
-	default:
-		return textException(method, count, err.Error())
+	} else if ok {
+		return textNotFound(method, count)
 	}
+	if errors.Is(err, ErrType) {
+		return textException(method, count, textBadCast)
+	}
+	return textException(method, count, err.Error())
 }
-
-// arityError is a call with a wrong number of arguments.
-type arityError struct {
-	method          string
-	given, declared int
-}
-
-func (e *arityError) Error() string { return textArity(e.method, e.given, e.declared) }
-
-// missingError is a call of a function that is not bound.
-type missingError struct{ method string }
-
-func (e *missingError) Error() string { return "rpc: " + e.method + " is not bound" }
-
-// panicError is what a handler panicked with.
-type panicError struct{ value any }
-
-func (e *panicError) Error() string { return fmt.Sprint(e.value) }

@@ -92,27 +92,21 @@ func (e *encoder) lastText(v string) {
 // size returns the length of the message, at most: the room for the head counts whole.
 func (e *encoder) size() int { return len(e.buffer) + len(e.tail) }
 
-// request writes [0, id, in front and returns the message without its tail.
-func (e *encoder) request(id uint32) []byte {
-	var room [headRoom]byte
-	head := msgpack.AppendUint(append(room[:0], 0x94, 0x00), uint64(id))
-	return e.front(head)
-}
-
 // notification writes [2, in front and returns the message without its tail.
 func (e *encoder) notification() []byte {
 	e.buffer[headRoom-2], e.buffer[headRoom-1] = 0x93, 0x02
 	return e.buffer[headRoom-2:]
 }
 
-// response writes [1, id, in front and returns the message without its tail.
-func (e *encoder) response(id uint32) []byte {
-	var room [headRoom]byte
-	head := msgpack.AppendUint(append(room[:0], 0x94, 0x01), uint64(id))
-	return e.front(head)
-}
+// request writes [0, id, in front and returns the message without its tail.
+func (e *encoder) request(id uint32) []byte { return e.front(0x00, id) }
 
-func (e *encoder) front(head []byte) []byte {
+// response writes [1, id, in front and returns the message without its tail.
+func (e *encoder) response(id uint32) []byte { return e.front(0x01, id) }
+
+func (e *encoder) front(kind byte, id uint32) []byte {
+	var room [headRoom]byte
+	head := msgpack.AppendUint(append(room[:0], 0x94, kind), uint64(id))
 	start := headRoom - len(head)
 	copy(e.buffer[start:], head)
 	return e.buffer[start:]

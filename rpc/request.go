@@ -65,7 +65,7 @@ func (r *Request) elements(count int) ([]byte, error) {
 		return nil, err
 	}
 	if given := countArgs(head); given != count {
-		return nil, &arityError{method: r.Method, given: given, declared: count}
+		return nil, ErrorValue{Value: textArity(r.Method, given, count)}
 	}
 	if head.Kind != msgpack.Array {
 		if count == 0 {
@@ -136,5 +136,5 @@ func (r *request) find(method string) {
 }
 
 func invokeMissing(_ context.Context, request *Request, _ *result) error {
-	return &missingError{method: request.Method}
+	return ErrorValue{Value: textNotFound(request.Method, request.numArgs())}
 }

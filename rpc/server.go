@@ -205,14 +205,10 @@ func (s *Server) addSession(session *Session) bool {
 }
 
 func (s *Server) endSession(session *Session) {
-	s.removeSession(session)
-	close(session.ended)
-}
-
-func (s *Server) removeSession(session *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, session)
+	close(session.ended)
 }
 
 // reject reports a connection that became no session.

@@ -49,10 +49,11 @@ type Session struct {
 	mu sync.Mutex
 	// ending is of type ending; it is changed with mu held.
 	ending atomic.Int32
-	broken error
 	// progress is signalled when ending changes, and when inFlight or received become less while stalled is set.
 	progress sync.Cond
 	stalled  atomic.Bool
+	// broken is the first failure of a write.
+	broken atomic.Pointer[error]
 }
 
 // ending is how a session is to end. A later value takes precedence.
@@ -129,16 +130,8 @@ func (s *Session) end() ending {
 
 // breakOff closes the connection after a failed write.
 func (s *Session) breakOff(reason error) {
-	s.setBroken(reason)
+	s.broken.CompareAndSwap(nil, &reason)
 	s.Close()
-}
-
-func (s *Session) setBroken(reason error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.broken == nil {
-		s.broken = reason
-	}
 }
 
 // serve serves the session until it has ended.
@@ -283,14 +276,13 @@ func (s *Session) close(reason error) error {
 	s.socket.Close()
 	s.out.stop()
 	s.overdue.stop()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	broken := s.broken.Load()
 	switch {
 	case orderly && how == endNot:
 		// The client is gone; a reply that could not be sent is not an error.
 		return nil
-	case s.broken != nil:
-		return s.broken
+	case broken != nil:
+		return *broken
 	case how == endNow:
 		return nil
 	default:

@@ -145,12 +145,16 @@ func (s *Session) run(ctx context.Context, r *request) (gathered bool) {
 	return gathered
 }
 
-// invoke runs the handler. It returns a panic of the handler as an error.
+// invoke runs the handler. A panic is what rpclib makes of an exception: with an error, one of std::exception.
 func (s *Session) invoke(ctx context.Context, r *request) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			s.server.config.Logger.Error("handler panicked", zap.String("function", r.Method), zap.Any("panic", value), zap.Stack("stack"))
-			err = &panicError{value: value}
+			if cause, ok := value.(error); ok {
+				err = errors.New(cause.Error())
+			} else {
+				err = ErrorValue{Value: textUnknownException(r.Method, r.numArgs())}
+			}
 		}
 	}()
 	limits := &s.server.config.Limits

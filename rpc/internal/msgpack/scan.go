@@ -134,21 +134,6 @@ func (s *Scanner) Ends() bool { return s.found }
 // Size returns the length of the first value of b, as a Scanner does, with io.ErrUnexpectedEOF for a value that is not
 // complete.
 func Size(b []byte, limits Limits) (int, error) {
-	if len(b) <= limits.Size && limits.Elements > 0 {
-		// A value other than an array or map needs no scanner.
-		head, err := ReadHead(b)
-		if err != nil {
-			return 0, err
-		}
-		end := uint64(head.Size)
-		switch head.Kind {
-		case String, Binary, Extension:
-			end += head.Bits
-		}
-		if head.Kind != Array && head.Kind != Map && end <= uint64(len(b)) {
-			return int(end), nil
-		}
-	}
 	var s Scanner
 	s.Init(limits)
 	size, _, err := s.Scan(b)
