@@ -46,29 +46,13 @@ type AgentConfig struct {
 	CommandTimeout time.Duration
 }
 
-// agentParameters are the module's configuration keys.
-type agentParameters struct {
-	Port          int    `everest:"port"`
-	ListenAddress string `everest:"listen_address"`
-	Dialect       string `everest:"dialect,optional"`
-	ControlSocket string `everest:"control_socket,optional"`
-	Tunnel        string `everest:"tunnel,optional"`
-
-	Security               string `everest:"security,optional"`
-	IdentityDirectory      string `everest:"identity_directory,optional"`
-	UnauthenticatedControl string `everest:"unauthenticated_control,optional"`
-	// AnnounceInterfaces are the interfaces on which the board is announced.
-	AnnounceInterfaces string `everest:"announce_interfaces,optional"`
-	Serial             string `everest:"serial,optional"`
-}
-
 // Agent is the module SatelliteAgent: it serves one satellite board's charge port
 // to the controller on the main board. Status may be called at any time from any
 // goroutine. Run is called once.
 type Agent struct {
 	config     AgentConfig
 	log        *zap.Logger
-	control    *controlled
+	control    *statusSocket
 	parameters agentParameters
 	protection *admission.Protection
 	admission  *admission.Policy
@@ -89,7 +73,7 @@ func NewAgent(config AgentConfig) *Agent {
 	if config.CommandTimeout <= 0 {
 		config.CommandTimeout = defaultCommandTimeout
 	}
-	seen := newControlled()
+	seen := newStatusSocket()
 	config.Logger = seen.keep(config.Logger, &config.Everest)
 	// The security log limits its own lines, for each address apart.
 	protection := admission.NewProtection(config.Logger)

@@ -36,33 +36,13 @@ type ControllerConfig struct {
 	CommandTimeout time.Duration
 }
 
-// controllerParameters are the module's configuration keys.
-type controllerParameters struct {
-	Hostname string `everest:"hostname"`
-	Port     int    `everest:"port"`
-	Dialect  string `everest:"dialect,optional"`
-	Tunnel   string `everest:"tunnel,optional"`
-
-	Security          string `everest:"security,optional"`
-	IdentityDirectory string `everest:"identity_directory,optional"`
-	SatelliteSerial   string `everest:"satellite_serial,optional"`
-
-	OnLoss string `everest:"on_loss,optional"`
-	// LinkTimeout and ResumeWindow are 0 where the configuration is older.
-	LinkTimeout   int    `everest:"link_timeout_ms,optional"`
-	ResumeWindow  int    `everest:"resume_window_s,optional"`
-	ControlSocket string `everest:"control_socket,optional"`
-	// DiscoveryInterfaces are the interfaces on which a serial number is looked for.
-	DiscoveryInterfaces string `everest:"discovery_interfaces,optional"`
-}
-
 // Controller is the module SatelliteController: it stands in on the main board for
 // the charge port of one satellite board. Status may be called at any time from
 // any goroutine. Run is called once.
 type Controller struct {
 	config     ControllerConfig
 	log        *zap.Logger
-	control    *controlled
+	control    *statusSocket
 	parameters controllerParameters
 	protection *admission.Protection
 	dialer     *admission.Dialer
@@ -92,7 +72,7 @@ func NewController(config ControllerConfig) *Controller {
 	if config.CommandTimeout <= 0 {
 		config.CommandTimeout = defaultCommandTimeout
 	}
-	seen := newControlled()
+	seen := newStatusSocket()
 	config.Logger = seen.keep(config.Logger, &config.Everest)
 	protection := admission.NewProtection(config.Logger)
 	config.Logger = everest.LimitRepeats(config.Logger)

@@ -8,9 +8,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/remotechargeport/remotechargeport/everest/schema"
-
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
@@ -131,4 +130,36 @@ func (s errorSink) replace(ctx context.Context, self string, active []everest.Er
 		failures = append(failures, s.provided.RelayError(ctx, event.Raw, true))
 	}
 	return errors.Join(failures...)
+}
+
+// communicationFault is raised on `satellite` while the port is out of service, or
+// cannot be connected to.
+const communicationFault = "generic/CommunicationFault"
+
+// fault raises and clears a communication fault of one sub type, in turn with the
+// satellite's events.
+type fault struct {
+	subType  string
+	provided *everest.Provided
+	// addTask has something done after the events before it are published.
+	addTask func(func(context.Context))
+	// raiseFailed and clearFailed follow a broker that does not take it.
+	raiseFailed, clearFailed func(error)
+}
+
+func (f *fault) raise(message string) {
+	f.addTask(func(ctx context.Context) {
+		raised := everest.Error{Type: communicationFault, SubType: f.subType, Severity: everest.SeverityHigh, Message: message}
+		if err := f.provided.Raise(ctx, raised); err != nil {
+			f.raiseFailed(err)
+		}
+	})
+}
+
+func (f *fault) clear() {
+	f.addTask(func(ctx context.Context) {
+		if err := f.provided.Clear(ctx, communicationFault, f.subType); err != nil {
+			f.clearFailed(err)
+		}
+	})
 }

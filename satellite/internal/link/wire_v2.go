@@ -4,10 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/rpc"
 )
 
@@ -335,74 +333,4 @@ func readNumbered(request *rpc.Request, rest ...any) (call numbered, err error) 
 	err = request.Decode(append([]any{&call.number, &call.floor, &limit}, rest...)...)
 	call.limit = time.Duration(min(limit, uint64(24*time.Hour/time.Millisecond))) * time.Millisecond
 	return call, err
-}
-
-// Refusal is why an agent did not execute a call of v2. Its text is the code on
-// the wire.
-type Refusal string
-
-// The refusals.
-const (
-	// NotTheLink: the connection is not the link, or not any more.
-	NotTheLink Refusal = "not_the_link"
-	// Forgotten: the result of the number was acknowledged.
-	Forgotten Refusal = "forgotten"
-	// TooMany: the agent remembers as many results as it can.
-	TooMany Refusal = "too_many"
-	// Cancelled: the number was cancelled before it came.
-	Cancelled Refusal = "cancelled"
-)
-
-// Error returns the sentence that crosses beside the code. A controller of an
-// older release gets the sentence alone: it must not change.
-func (r Refusal) Error() string {
-	switch r {
-	case NotTheLink:
-		return "satellite: this connection is not the link: greet with " + FunctionHello + " first"
-	case Forgotten, Cancelled:
-		return "satellite: the command was acknowledged or cancelled before"
-	case TooMany:
-		return "satellite: too many results are not acknowledged"
-	}
-	return "satellite: the call was refused: " + string(r)
-}
-
-// keyRefusal holds the code in an error map.
-const keyRefusal = "link_refusal"
-
-// forVersion returns the error that crosses to a controller of that version.
-func (r Refusal) forVersion(version uint64) error {
-	if version < versionCodes {
-		return r
-	}
-	return rpc.ErrorValue{Value: map[string]any{
-		keyErrorType: everest.HandlerException, keyErrorMessage: r.Error(), keyRefusal: string(r),
-	}}
-}
-
-// refusalOf returns the refusal that the agent answered, "" for another failure.
-func refusalOf(err error) Refusal {
-	remote, ok := errors.AsType[*rpc.RemoteError](err)
-	if !ok {
-		return ""
-	}
-	switch value := remote.Value.(type) {
-	case map[string]any:
-		code, _ := value[keyRefusal].(string)
-		return Refusal(code)
-	case string:
-		return olderRefusal(value)
-	}
-	return ""
-}
-
-// olderRefusal recognises a refusal of version 2, which has no code. This is the
-// one place where a peer's sentence is read.
-func olderRefusal(text string) Refusal {
-	for _, refusal := range []Refusal{NotTheLink, Forgotten, TooMany} {
-		if strings.Contains(text, refusal.Error()) {
-			return refusal
-		}
-	}
-	return ""
 }

@@ -8,6 +8,42 @@ import (
 	"github.com/remotechargeport/remotechargeport/handshake"
 )
 
+// agentParameters are the module's configuration keys.
+type agentParameters struct {
+	Port          int    `everest:"port"`
+	ListenAddress string `everest:"listen_address"`
+	Dialect       string `everest:"dialect,optional"`
+	ControlSocket string `everest:"control_socket,optional"`
+	Tunnel        string `everest:"tunnel,optional"`
+
+	Security               string `everest:"security,optional"`
+	IdentityDirectory      string `everest:"identity_directory,optional"`
+	UnauthenticatedControl string `everest:"unauthenticated_control,optional"`
+	// AnnounceInterfaces are the interfaces on which the board is announced.
+	AnnounceInterfaces string `everest:"announce_interfaces,optional"`
+	Serial             string `everest:"serial,optional"`
+}
+
+// controllerParameters are the module's configuration keys.
+type controllerParameters struct {
+	Hostname string `everest:"hostname"`
+	Port     int    `everest:"port"`
+	Dialect  string `everest:"dialect,optional"`
+	Tunnel   string `everest:"tunnel,optional"`
+
+	Security          string `everest:"security,optional"`
+	IdentityDirectory string `everest:"identity_directory,optional"`
+	SatelliteSerial   string `everest:"satellite_serial,optional"`
+
+	OnLoss string `everest:"on_loss,optional"`
+	// LinkTimeout and ResumeWindow are 0 where the configuration is older.
+	LinkTimeout   int    `everest:"link_timeout_ms,optional"`
+	ResumeWindow  int    `everest:"resume_window_s,optional"`
+	ControlSocket string `everest:"control_socket,optional"`
+	// DiscoveryInterfaces are the interfaces on which a serial number is looked for.
+	DiscoveryInterfaces string `everest:"discovery_interfaces,optional"`
+}
+
 // dialectsOf reads the configuration key dialect; empty is its default.
 func dialectsOf(key string) (handshake.Dialects, error) {
 	switch key {

@@ -14,23 +14,23 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 )
 
-// controlled is what a module of this package has of package control.
-type controlled struct {
+// statusSocket is what a module of this package has of package control.
+type statusSocket struct {
 	started time.Time
 	logs    *control.LogRing
 	events  control.Hub
 }
 
-func newControlled() *controlled {
-	return &controlled{started: time.Now(), logs: control.NewLogRing()}
+func newStatusSocket() *statusSocket {
+	return &statusSocket{started: time.Now(), logs: control.NewLogRing()}
 }
 
 // uptime is how long the module has been running, whatever is done to the board's
 // clock meanwhile: one without a battery starts in 1970.
-func (c *controlled) uptime() time.Duration { return time.Since(c.started) }
+func (c *statusSocket) uptime() time.Duration { return time.Since(c.started) }
 
 // keep has everything that the module and its runtime log kept for GET /logs.
-func (c *controlled) keep(logger *zap.Logger, options *everest.Options) *zap.Logger {
+func (c *statusSocket) keep(logger *zap.Logger, options *everest.Options) *zap.Logger {
 	if options.Logger != nil {
 		options.Logger = c.logs.Tee(options.Logger)
 	}
@@ -39,7 +39,7 @@ func (c *controlled) keep(logger *zap.Logger, options *everest.Options) *zap.Log
 
 // serve serves the socket that the configuration asks for until ended is closed. A socket that cannot be had is logged:
 // a charge port does not go out of service for it.
-func (c *controlled) serve(key string, module *everest.Module, config control.Config, ended <-chan struct{}, background *sync.WaitGroup, log *zap.Logger) {
+func (c *statusSocket) serve(key string, module *everest.Module, config control.Config, ended <-chan struct{}, background *sync.WaitGroup, log *zap.Logger) {
 	c.events.ModuleID = module.ID()
 	c.moved(handshake.Idle)
 	config.Path = control.PathOf(key, module.ID(), os.Getenv)
@@ -69,7 +69,7 @@ func (c *controlled) serve(key string, module *everest.Module, config control.Co
 }
 
 // head fills the part of a status that all modules share.
-func (c *controlled) head(name string, module *everest.Module, state handshake.State) *control.Status {
+func (c *statusSocket) head(name string, module *everest.Module, state handshake.State) *control.Status {
 	now := time.Now()
 	status := &control.Status{
 		Module: name, ModuleID: module.ID(), Version: everest.Version(), State: state.String(),
@@ -81,13 +81,13 @@ func (c *controlled) head(name string, module *everest.Module, state handshake.S
 }
 
 // moved tells the watchers of a new state.
-func (c *controlled) moved(state handshake.State) {
+func (c *statusSocket) moved(state handshake.State) {
 	health, _ := healthOf(state)
 	c.events.Moved(state.String(), health)
 }
 
 // tell sends the watchers an event of the satellite.
-func (c *controlled) tell(event link.Event) {
+func (c *statusSocket) tell(event link.Event) {
 	if !c.events.Watched() {
 		return
 	}
