@@ -12,41 +12,38 @@ import (
 
 // AgentStatus is a snapshot of an Agent.
 type AgentStatus struct {
-	// State is where the handshake stands: handshake.State's text.
+	// State is the name of the handshake's state.
 	State string
-	// Dialect is what is spoken with the controller, "legacy" or "v2"; empty
-	// before both have agreed.
+	// Dialect is "legacy" or "v2", empty before the agreement with a controller.
 	Dialect string
 	// Security is "plain" or "mutual-tls"; empty before the configuration is read.
 	Security string
-	// PeerFingerprint and PeerSerial name the controller to whom a protected link
-	// belongs; empty before there is one.
+	// PeerFingerprint and PeerSerial identify the controller that holds a protected
+	// link, empty before one does.
 	PeerFingerprint, PeerSerial string
-	// IdentityExpires is the end of this board's certificate, zero where there is
-	// none.
+	// IdentityExpires is when this board's certificate expires, zero without one.
 	IdentityExpires time.Time
-	// RejectedPeers counts the connections of a protected link's port that were
-	// not let in.
+	// RejectedPeers counts the connections that a protected port did not admit.
 	RejectedPeers uint64
-	// Resumes counts how often a lost v2 link went on.
+	// Resumes counts how often a v2 link was resumed.
 	Resumes uint64
-	// ListenAddress is where the agent waits, empty before it does.
+	// ListenAddress is the address of the open port, empty before.
 	ListenAddress string
 	// Controller is the address of the last controller that announced itself.
 	Controller string
-	// Journal is the number of events that no controller has taken yet, in v2
-	// those that it has not acknowledged, and JournalBytes their size.
+	// Journal is the number of events that the controller has not taken, in v2 not
+	// acknowledged, and JournalBytes their size.
 	Journal, JournalBytes int
-	// Collected counts the events since the start, GivenUp those of them that
-	// the journal had no room for.
+	// Collected counts the events since the start, GivenUp those of them for which
+	// the journal had no room.
 	Collected, GivenUp uint64
-	// Delivered counts the events that were handed over.
+	// Delivered counts the events that were sent to the controller.
 	Delivered uint64
-	// Commands counts the commands that the main board asked for, and
-	// CommandErrors those of them that failed.
+	// Commands counts the commands of the main board, CommandErrors those of them
+	// that failed.
 	Commands, CommandErrors uint64
-	// Tunnel are the ids of the interfaces that the configuration key tunnel adds,
-	// and Differences what the main board tunnels otherwise, in words.
+	// Tunnel has the ids of the interfaces that the configuration key tunnel adds,
+	// Differences a sentence for each thing that the main board tunnels differently.
 	Tunnel, Differences []string
 }
 

@@ -164,10 +164,22 @@ func (c *Controller) configure(interfaces map[string]string, definitions *schema
 		clearFailed: func(err error) { c.log.Error("cannot clear the communication fault", zap.Error(err)) },
 	}
 	if c.watcher != nil {
-		c.finder = newFinder(c, client)
+		c.finder = &finder{
+			watcher: c.watcher, satellite: c.target.String(), log: c.log, dial: c.dialer.Dial, refused: c.refused,
+			canResume: client.CanResume, fault: c.ambiguity(client),
+		}
 	}
 	c.link.Store(client)
 	return nil
+}
+
+// ambiguity returns the fault of a serial number that several boards announce.
+func (c *Controller) ambiguity(client *link.Client) *fault {
+	return &fault{
+		subType: duplicateSerial, provided: c.module.Provides(route.Satellite), addTask: client.AddTask,
+		raiseFailed: func(err error) { c.log.Error("cannot raise the fault of an ambiguous satellite", zap.Error(err)) },
+		clearFailed: func(err error) { c.log.Error("cannot clear the fault of an ambiguous satellite", zap.Error(err)) },
+	}
 }
 
 // initialise holds the module's init until the agent has agreed.

@@ -19,51 +19,48 @@ import (
 
 // ControllerStatus is a snapshot of a Controller.
 type ControllerStatus struct {
-	// State is where the handshake stands: handshake.State's text.
+	// State is the name of the handshake's state.
 	State string
-	// Dialect is what is spoken with the satellite, "legacy" or "v2"; empty
-	// before both have agreed.
+	// Dialect is "legacy" or "v2", empty before the agreement with an agent.
 	Dialect string
 	// Security is "plain" or "mutual-tls"; empty before the configuration is read.
 	Security string
-	// PeerFingerprint and PeerSerial name the satellite that has proven who it is
-	// last; empty before one has, and where the link is plain.
+	// PeerFingerprint and PeerSerial identify the satellite that proved its identity
+	// last, empty before and on a plain link.
 	PeerFingerprint, PeerSerial string
-	// IdentityExpires is the end of this board's certificate, zero where there is
-	// none.
+	// IdentityExpires is when this board's certificate expires, zero without one.
 	IdentityExpires time.Time
-	// RejectedPeers counts the connections that ended in the TLS handshake,
-	// because this board did not trust the other one or was not trusted.
+	// RejectedPeers counts the connections that ended in the TLS handshake, because
+	// one of the boards did not trust the other.
 	RejectedPeers uint64
-	// Resumes counts how often a lost v2 link went on, Isolations how often the
-	// port was taken out of service, and GivenUp what the satellite's journal had
-	// no room for.
+	// Resumes counts how often a v2 link was resumed, Isolations how often the port
+	// was taken out of service, and GivenUp the events for which the satellite's
+	// journal had no room.
 	Resumes, Isolations, GivenUp uint64
-	// Backlog is the number of events that came from the satellite and are not
-	// published yet.
+	// Backlog is the number of events received and not published yet.
 	Backlog int
 	// Satellite is the configured address of the satellite, or its serial number
 	// as "serial:ABC123".
 	Satellite string
-	// Discovery tells of a satellite that is configured by its serial number
-	// "found", "not found" or "ambiguous"; else it is empty. Boards are those
-	// that announce the serial number, more than one when it is ambiguous.
+	// Discovery is "found", "not found" or "ambiguous" for a satellite that is
+	// configured by its serial number, else empty. Boards announce that number, more
+	// than one of them where it is ambiguous.
 	Discovery string
 	Boards    []discovery.Satellite
-	// Connected is true while work functions can be called.
+	// Connected reports whether commands reach the satellite.
 	Connected bool
-	// Variables and Errors count what of the satellite was published on the
-	// main board, Dropped what could not be.
+	// Variables and Errors count those of the satellite that were published on the
+	// main board, Dropped those that could not be.
 	Variables, Errors, Dropped uint64
 	// LastVariable is when the last variable was published, zero before.
 	LastVariable time.Time
-	// Commands counts the commands that came for the satellite, and
-	// CommandErrors those of them that failed.
+	// Commands counts the commands for the satellite, CommandErrors those of them
+	// that failed.
 	Commands, CommandErrors uint64
 	// Pushed counts the main board's variables that reached the satellite.
 	Pushed uint64
-	// Tunnel are the ids of the interfaces that the configuration key tunnel adds,
-	// and Differences what the satellite tunnels otherwise, in words.
+	// Tunnel has the ids of the interfaces that the configuration key tunnel adds,
+	// Differences a sentence for each thing that the satellite tunnels differently.
 	Tunnel, Differences []string
 }
 
@@ -99,7 +96,7 @@ func (c *Controller) Status() ControllerStatus {
 	return status
 }
 
-// controlStatus is the controller's answer to GET /status. It asks the agent for its own.
+// controlStatus returns the status for the status socket, with that of the agent.
 func (c *Controller) controlStatus(ctx context.Context) (*control.Status, error) {
 	now, stats := c.Status(), c.link.Load().Stats()
 	status := c.control.head("SatelliteController", c.module, stats.State)
@@ -132,7 +129,7 @@ func (c *Controller) controlStatus(ctx context.Context) (*control.Status, error)
 	return status, nil
 }
 
-// peerTimeout bounds the wait for the agent's status: what is known here is worth more than what may come late.
+// peerTimeout bounds the wait for the agent's status. The rest of the status must not wait longer for it.
 const peerTimeout = 2 * time.Second
 
 func (c *Controller) peerStatus(ctx context.Context) (*control.Status, error) {

@@ -19,8 +19,8 @@ var (
 	errUnknownError    = errors.New("interface satellite does not declare the error's type")
 )
 
-// errorSink is an implementation of the controller that raises the satellite's
-// errors on the main board. declared is nil where its interface is not known.
+// errorSink is an implementation of the controller that raises errors of the satellite
+// on the main board. declared is nil where its interface is not known.
 type errorSink struct {
 	provided *everest.Provided
 	declared *schema.Interface
@@ -30,20 +30,20 @@ func (s errorSink) takes(errorType string) bool {
 	return s.declared == nil || s.declared.HasErrorType(errorType)
 }
 
-// errorSinks decide where an error of the satellite is raised: an interface of the
-// configuration key tunnel has the errors that it declares, of the module that it
-// is tunnelled from; `satellite` has all others.
+// errorSinks decide on which implementation an error of the satellite is raised. An
+// interface of the configuration key tunnel gets the errors that it declares, if they
+// come from the module behind it. `satellite` gets all others.
 type errorSinks struct {
-	// self is the own module: its errors are not the satellite's.
+	// self is this module, whose own errors are not the satellite's.
 	self      string
 	satellite errorSink
 	extras    map[string]errorSink
 
 	mu      sync.Mutex
-	origins map[everest.Origin]string // extras by what they are tunnelled from
+	origins map[everest.Origin]string // extras by the origin of their errors
 }
 
-// open connects the sinks to the module's implementations. The zero value has none.
+// open connects the sinks to the module's implementations.
 func (s *errorSinks) open(module *everest.Module, routes []route.Route, definitions *schema.Definitions) {
 	sink := func(id, name string) errorSink {
 		declared, _ := definitions.Interface(name)
@@ -57,7 +57,7 @@ func (s *errorSinks) open(module *everest.Module, routes []route.Route, definiti
 	}
 }
 
-// follow takes from the agent's offer where the extras are tunnelled from.
+// follow takes the origins of the extras' errors from the agent's summary.
 func (s *errorSinks) follow(theirs route.Summary) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,8 +94,8 @@ func (s *errorSinks) forward(ctx context.Context, event link.Event) error {
 	return sink.provided.RelayError(ctx, event.Value, event.Kind == link.Raised)
 }
 
-// replace makes the satellite's active errors those of the list: it clears what
-// is not on it, and raises what is missing.
+// replace makes the list the set of the satellite's active errors: it clears those that
+// are not in the list, and raises those that are missing.
 func (s *errorSinks) replace(ctx context.Context, list json.RawMessage) error {
 	var objects []json.RawMessage
 	if err := json.Unmarshal(list, &objects); err != nil {

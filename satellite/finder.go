@@ -14,8 +14,6 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/discovery"
-	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
-	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 const (
@@ -40,34 +38,22 @@ type finder struct {
 	dial      func(ctx context.Context, address string) (*rpc.Client, error)
 	// refused follows each reason why no board can be connected to.
 	refused func(error)
-	// canResume reports whether a link may be resumed: it keeps its own board.
+	// canResume reports whether a link may be resumed. Such a link keeps its board.
 	canResume func() bool
 	fault     *fault
 	// board is the discovery id of the board that was connected to last.
 	board atomic.Pointer[string]
 }
 
-// newFinder returns what finds a controller's satellite.
-func newFinder(c *Controller, client *link.Client) *finder {
-	return &finder{
-		watcher: c.watcher, satellite: c.target.String(), log: c.log, dial: c.dialer.Dial, refused: c.refused, canResume: client.CanResume,
-		fault: &fault{
-			subType: duplicateSerial, provided: c.module.Provides(route.Satellite), addTask: client.AddTask,
-			raiseFailed: func(err error) { c.log.Error("cannot raise the fault of an ambiguous satellite", zap.Error(err)) },
-			clearFailed: func(err error) { c.log.Error("cannot clear the fault of an ambiguous satellite", zap.Error(err)) },
-		},
-	}
-}
-
-// newWatcher returns what looks for the satellite, nil where hostname is not a
-// serial number.
+// newWatcher returns a watcher for the satellite, nil where hostname is not a serial
+// number.
 func newWatcher(target target, discoveryInterfaces string, logger *zap.Logger) (*discovery.Watcher, error) {
 	interfaces, err := discovery.ParseInterfaces(discoveryInterfaces)
 	if err != nil {
 		return nil, fmt.Errorf("satellite: the configuration key discovery_interfaces: %w", err)
 	}
 	if target.serial == "" {
-		return nil, nil // nothing to find: nothing runs
+		return nil, nil
 	}
 	if len(interfaces) == 0 {
 		return nil, fmt.Errorf("satellite: the satellite is configured as %s: discovery_interfaces must name the interfaces on which to look for it", target)
@@ -151,8 +137,8 @@ func (f *finder) connect(ctx context.Context) (*rpc.Client, error) {
 	}
 }
 
-// choose returns the board to connect to. An ambiguous serial number is none,
-// except that an agreed link that is to be resumed goes on with its own board.
+// choose returns the board to connect to. An ambiguous serial number is an error,
+// but a link that may be resumed keeps its own board.
 func (f *finder) choose(location discovery.Location) (discovery.Satellite, error) {
 	err := location.Err()
 	known := f.board.Load()
@@ -173,14 +159,14 @@ func (f *finder) choose(location discovery.Location) (discovery.Satellite, error
 	return discovery.Satellite{}, err
 }
 
-// errUnsettled is a board that was heard of just now.
+// errUnsettled: the first announcement is so new that another board may follow.
 var errUnsettled = errors.New("satellite: waiting whether another board has the same serial number")
 
-// errMoved ends an attempt whose addresses are not the board's any more.
+// errMoved: the board is not at the addresses of the attempt any more.
 var errMoved = errors.New("satellite: the board has moved")
 
-// dialBoard connects to a board. It gives up with errMoved as soon as the board
-// is known to be elsewhere.
+// dialBoard connects to a board. It returns errMoved as soon as the board is known
+// to be elsewhere.
 func (f *finder) dialBoard(ctx context.Context, board discovery.Satellite, changed <-chan struct{}) (*rpc.Client, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -214,9 +200,9 @@ func (f *finder) dialBoard(ctx context.Context, board discovery.Satellite, chang
 	return client, err
 }
 
-// dialFirst tries addresses in their order, each when the one before has failed
-// or has not answered for the pause, and returns the connection that is there
-// first. The others are ended, and waited for.
+// dialFirst tries addresses in their order, and returns the first connection that is
+// made. It begins with an address when the one before has failed, or after the pause.
+// On return no other attempt is under way.
 func dialFirst(ctx context.Context, addresses []string, pause time.Duration,
 	dial func(context.Context, string) (*rpc.Client, error)) (*rpc.Client, error) {
 	ctx, cancel := context.WithCancel(ctx)

@@ -17,26 +17,25 @@ const (
 	parameterTunnel  = "tunnel"
 )
 
-// AgentInstallation is what SatelliteAgent brings into an EVerest installation. Its
-// option tunnel adds an optional requirement for each further interface that is to
-// be tunnelled.
+// AgentInstallation returns what SatelliteAgent installs into an EVerest installation.
+// Its option tunnel adds an optional requirement for each further interface to tunnel.
 func AgentInstallation() install.Installation {
 	return installation(agentModule, agentManifest, func(edit *install.ManifestEdit, extra route.Extra) error {
 		return edit.Require(extra.ID, extra.Interface, 0, 1)
 	})
 }
 
-// ControllerInstallation is what SatelliteController brings into an EVerest
-// installation. Its option tunnel adds an implementation for each further interface
-// that is to be tunnelled.
+// ControllerInstallation returns what SatelliteController installs into an EVerest
+// installation. Its option tunnel adds an implementation for each further interface to
+// tunnel.
 func ControllerInstallation() install.Installation {
 	return installation(controllerModule, controllerManifest, func(edit *install.ManifestEdit, extra route.Extra) error {
 		return edit.Provide(extra.ID, extra.Interface, "Tunnelled from the satellite by its definition.")
 	})
 }
 
-// installation carries the interface `satellite` for both modules: the agent
-// does not need it, but either may be installed first.
+// installation has the interface `satellite` for both modules. The agent does not need
+// it, but either module may be installed first.
 func installation(module string, manifest []byte, add func(*install.ManifestEdit, route.Extra) error) install.Installation {
 	return install.Installation{
 		Module:     module,
@@ -52,8 +51,8 @@ func installation(module string, manifest []byte, add func(*install.ManifestEdit
 	}
 }
 
-// applyTunnel writes into the manifest what is to be tunnelled. Without the option
-// that is what was chosen before: a new release of the module must not take it away.
+// applyTunnel writes the further interfaces into the manifest. Without the option it
+// keeps those of the installed manifest: an update of the module must not remove them.
 func applyTunnel(edit *install.ManifestEdit, value string, given bool, add func(*install.ManifestEdit, route.Extra) error) error {
 	if !given {
 		value = installedTunnel(edit.Installed())
@@ -87,12 +86,12 @@ func applyTunnel(edit *install.ManifestEdit, value string, given bool, add func(
 	return edit.SetDefault(parameterTunnel, route.FormatExtras(kept))
 }
 
-// installedTunnel is what an installed manifest tunnels.
+// installedTunnel returns the further interfaces of an installed manifest.
 func installedTunnel(installed *install.Manifest) (names string) {
 	if installed == nil {
 		return ""
 	}
-	// Whatever is no text names nothing.
+	// A default that is not a text names no interface.
 	if json.Unmarshal(installed.Config[parameterTunnel].Default, &names) != nil {
 		return ""
 	}

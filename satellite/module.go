@@ -20,13 +20,13 @@ import (
 // up.
 const defaultCommandTimeout = 290 * time.Second
 
-// moduleOptions fills in what the caller has left open.
+// moduleOptions completes a module's options, and returns its manifest.
 func moduleOptions(options everest.Options, module string, builtIn []byte, log *zap.Logger) (everest.Options, *install.Manifest, error) {
 	options.Logger = cmp.Or(options.Logger, log)
 	return options.Installed(module, builtIn, Definitions)
 }
 
-// protocol is an end of a link: what runs beside a module.
+// protocol runs beside a module: an end of a link.
 type protocol interface {
 	Run(context.Context) (handshake.ExitProcess, error)
 	Ask(alive func())
@@ -68,12 +68,8 @@ func runModule(ctx context.Context, module *everest.Module, end protocol, ended 
 	return err
 }
 
-// reportLink tells the module's supervisor where the handshake stands. A link that
-// is measured without EVerest has no module.
+// reportLink reports the handshake's state to the module's supervisor.
 func reportLink(module *everest.Module, state handshake.State, peer, address string) {
-	if module == nil {
-		return
-	}
 	text := "link: " + state.String()
 	if address != "" {
 		text += ", " + peer + " " + address
@@ -91,16 +87,15 @@ func waitFor(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// EndError says why the protocol of the two boards ends a module: the process
-// has to exit with a status other than 0, so that the board's EVerest goes down
-// and is started afresh together with the other board's.
+// EndError is why the protocol of the two boards ends a module. The process must exit
+// with a status other than 0, so that the board's EVerest goes down and restarts
+// together with the other board's.
 type EndError struct {
-	// Peer is the other board, as an address.
+	// Peer is the address of the other board.
 	Peer   string
 	Reason handshake.Reason
 }
 
-// Error names the peer and the reason.
 func (e *EndError) Error() string {
 	if e.Peer == "" {
 		return fmt.Sprintf("satellite: this board must restart: %v", e.Reason)

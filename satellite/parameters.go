@@ -68,7 +68,7 @@ func onLossOf(key string) (handshake.LossPolicy, error) {
 	return 0, fmt.Errorf("satellite: the configuration key on_loss is %q: it must be restart or isolate", key)
 }
 
-// protocol adds the configuration keys to what the program has set.
+// protocol adds the configuration keys to the values that the program has set.
 func (p controllerParameters) protocol(config handshake.ControllerConfig) (handshake.ControllerConfig, error) {
 	var err, err2 error
 	config.Dialects, err = dialectsOf(p.Dialect)

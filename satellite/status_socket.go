@@ -14,7 +14,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 )
 
-// statusSocket is what a module of this package has of package control.
+// statusSocket is the status socket of a module.
 type statusSocket struct {
 	started time.Time
 	logs    *control.LogRing
@@ -25,33 +25,30 @@ func newStatusSocket() *statusSocket {
 	return &statusSocket{started: time.Now(), logs: control.NewLogRing()}
 }
 
-// uptime is how long the module has been running, whatever is done to the board's
-// clock meanwhile: one without a battery starts in 1970.
-func (c *statusSocket) uptime() time.Duration { return time.Since(c.started) }
-
-// keep has everything that the module and its runtime log kept for GET /logs.
-func (c *statusSocket) keep(logger *zap.Logger, options *everest.Options) *zap.Logger {
+// keep returns a logger that also keeps its lines for GET /logs. It does the same to
+// the logger of the module's runtime.
+func (s *statusSocket) keep(logger *zap.Logger, options *everest.Options) *zap.Logger {
 	if options.Logger != nil {
-		options.Logger = c.logs.Tee(options.Logger)
+		options.Logger = s.logs.Tee(options.Logger)
 	}
-	return c.logs.Tee(logger)
+	return s.logs.Tee(logger)
 }
 
-// serve serves the socket that the configuration asks for until ended is closed. A socket that cannot be had is logged:
-// a charge port does not go out of service for it.
-func (c *statusSocket) serve(key string, module *everest.Module, config control.Config, ended <-chan struct{}, background *sync.WaitGroup, log *zap.Logger) {
-	c.events.ModuleID = module.ID()
-	c.moved(handshake.Idle)
+// serve serves the socket of the configuration until ended is closed. It logs where the socket cannot be opened, because
+// a charge port must not go out of service for that.
+func (s *statusSocket) serve(key string, module *everest.Module, config control.Config, ended <-chan struct{}, background *sync.WaitGroup, log *zap.Logger) {
+	s.events.ModuleID = module.ID()
+	s.moved(handshake.Idle)
 	config.Path = control.PathOf(key, module.ID(), os.Getenv)
 	if config.Path == "" {
-		c.logs.Stop()
+		s.logs.Stop()
 		return
 	}
-	config.Events, config.Logger = &c.events, log
-	config.Logs = c.logs.Logs(module.ID() + ".log")
+	config.Events, config.Logger = &s.events, log
+	config.Logs = s.logs.Logs(module.ID() + ".log")
 	server, err := control.Listen(config)
 	if err != nil {
-		c.logs.Stop()
+		s.logs.Stop()
 		log.Error("the module runs without its control socket", zap.Error(err))
 		return
 	}
@@ -68,40 +65,40 @@ func (c *statusSocket) serve(key string, module *everest.Module, config control.
 	})
 }
 
-// head fills the part of a status that all modules share.
-func (c *statusSocket) head(name string, module *everest.Module, state handshake.State) *control.Status {
+// head returns a status with the part that all modules share.
+func (s *statusSocket) head(name string, module *everest.Module, state handshake.State) *control.Status {
 	now := time.Now()
 	status := &control.Status{
 		Module: name, ModuleID: module.ID(), Version: everest.Version(), State: state.String(),
-		Started: c.started, UptimeSeconds: c.uptime().Seconds(), Taken: now,
+		Started: s.started, UptimeSeconds: time.Since(s.started).Seconds(), Taken: now,
 		Everest: control.EverestOf(module.Stats()),
 	}
 	status.Health, status.Problem = healthOf(state)
 	return status
 }
 
-// moved tells the watchers of a new state.
-func (c *statusSocket) moved(state handshake.State) {
+// moved sends the watchers a new state.
+func (s *statusSocket) moved(state handshake.State) {
 	health, _ := healthOf(state)
-	c.events.Moved(state.String(), health)
+	s.events.Moved(state.String(), health)
 }
 
 // tell sends the watchers an event of the satellite.
-func (c *statusSocket) tell(event link.Event) {
-	if !c.events.Watched() {
+func (s *statusSocket) tell(event link.Event) {
+	if !s.events.Watched() {
 		return
 	}
 	switch event.Kind {
 	case link.Variable:
-		c.events.Publish(control.Event{Kind: control.KindVariable, Interface: event.Interface, Variable: event.Name, Value: event.Value})
+		s.events.Publish(control.Event{Kind: control.KindVariable, Interface: event.Interface, Variable: event.Name, Value: event.Value})
 	case link.Raised:
-		c.events.Publish(control.Event{Kind: control.KindRaised, Error: event.Value})
+		s.events.Publish(control.Event{Kind: control.KindRaised, Error: event.Value})
 	case link.Cleared:
-		c.events.Publish(control.Event{Kind: control.KindCleared, Error: event.Value})
+		s.events.Publish(control.Event{Kind: control.KindCleared, Error: event.Value})
 	}
 }
 
-// healthOf says what a state of the handshake means to a person.
+// healthOf returns the health of a module in a state, and the problem in words.
 func healthOf(state handshake.State) (control.Health, string) {
 	switch state {
 	case handshake.Working:

@@ -14,8 +14,7 @@ import (
 // serialPrefix marks a hostname that is a serial number.
 const serialPrefix = "serial:"
 
-// target is what the configuration key hostname names: either a host or a serial
-// number.
+// target is what the configuration key hostname names: a host or a serial number.
 type target struct {
 	// host is an address, with its zone and without brackets, or a name.
 	host   string
@@ -47,13 +46,13 @@ func parseTarget(hostname string, port int) (target, error) {
 		return target{host: host, port: port}, nil
 	}
 	if strings.ContainsAny(host, ":[]%/ \t") {
-		return target{}, fmt.Errorf("satellite: the configuration key hostname is %q, which is no IP address, name or serial:<number>; "+
+		return target{}, fmt.Errorf("satellite: the configuration key hostname is %q, which is not an IP address, a name or serial:<number>; "+
 			"a port belongs in the key port", hostname)
 	}
 	return target{host: host, port: port}, nil
 }
 
-// String is the target for logs; of a host it can be dialled.
+// String names the target in logs. A host has the form that can be dialled.
 func (t target) String() string {
 	if t.serial != "" {
 		return serialPrefix + t.serial

@@ -40,9 +40,9 @@ func TestTargets(t *testing.T) {
 		"[fd00::2]:4129":                    "belongs in the key port",
 		"[fd00::2":                          "within brackets",
 		"[10.0.0.2]":                        "within brackets",
-		"tcp://10.0.0.2":                    "no IP address, name or serial",
-		"satellite 2":                       "no IP address, name or serial",
-		"10.0.0.2%eth0":                     "no IP address, name or serial",
+		"tcp://10.0.0.2":                    "not an IP address, a name or serial",
+		"satellite 2":                       "not an IP address, a name or serial",
+		"10.0.0.2%eth0":                     "not an IP address, a name or serial",
 		"serial:" + strings.Repeat("x", 65): "more than 64",
 	} {
 		if got, err := parseTarget(hostname, 4129); err == nil || !strings.Contains(err.Error(), says) {

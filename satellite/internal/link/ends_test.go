@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -67,7 +68,7 @@ type fakeAgent struct {
 // startFakeAgent serves functions besides those of the start.
 func startFakeAgent(t *testing.T, functions map[string]rpc.Handler) *fakeAgent {
 	t.Helper()
-	a := &fakeAgent{server: rpc.NewServer(rpc.ServerConfig{Order: rpc.OrderPerMethod}), listener: rpctest.Listen("agent"), calls: make(chan string, 10_000)}
+	a := &fakeAgent{server: rpc.NewServer(rpc.ServerConfig{Order: rpc.OrderPerMethod, Limits: rpc.Limits{FrameSize: 64 << 20, QueuedBytes: 64 << 20}}), listener: rpctest.Listen("agent"), calls: make(chan string, 10_000)}
 	known := false
 	all := map[string]rpc.Handler{
 		FunctionIAmHere: func(context.Context, *rpc.Request) (any, error) {
@@ -423,7 +424,7 @@ func TestARefusedConnectionIsReplaced(t *testing.T) {
 // An answer that holds more than was asked for ends the link, and the loss policy
 // applies. Nothing spins.
 func TestTooMuchEndsTheLink(t *testing.T) {
-	huge := hugeAnswer(8<<20-1<<10, "\x95\x01\x00\xa1a\xa1b\xa11")
+	huge := hugeAnswer(1<<20, "\x95\x01\x00\xa1a\xa1b\xa11")
 	functions := map[string]rpc.Handler{FunctionEvents: func(context.Context, *rpc.Request) (any, error) { return huge, nil }}
 	t.Run("restart", func(t *testing.T) {
 		client, _, ended := startClient(t, startFakeAgent(t, functions), func(*ClientConfig) {})
@@ -451,6 +452,21 @@ func TestTooMuchEndsTheLink(t *testing.T) {
 		}
 		stop()
 	})
+}
+
+// A legacy agent is not asked for a number of bytes: the bound is that of a frame.
+func TestTooMuchEndsALegacyLink(t *testing.T) {
+	agent := startFakeAgent(t, map[string]rpc.Handler{
+		FunctionHello: nil,
+		FunctionRetrieve: func(context.Context, *rpc.Request) (any, error) {
+			return `{"errors":[],"vars":[` + strings.Repeat(`{"interface":"a","var":"b","value":1},`, 9<<20/38) + `0]}`, nil
+		},
+	})
+	client, _, ended := startClient(t, agent, func(*ClientConfig) {})
+	agreed(t, client)
+	if end := receive(t, ended, "the end"); end.exit.Status != 1 {
+		t.Errorf("ended with %+v", end)
+	}
 }
 
 // The round trips of a link end with it.

@@ -58,7 +58,7 @@ func (s *Server) hello(ctx context.Context, request *rpc.Request) (any, error) {
 		return nil, rpc.ErrorValue{}
 	}
 	session := rpc.SessionFrom(ctx)
-	if !s.announced(session) {
+	if !s.claim(session) {
 		return nil, rpc.NoReply
 	}
 	s.conns.speak(session, version)
@@ -85,14 +85,15 @@ func (s *Server) iAmHere(ctx context.Context, request *rpc.Request) (any, error)
 		return nil, errLegacyClosed
 	}
 	timeout := time.Duration(s.v2.timeout.Load())
-	if s.config.Admission.RefusesTakeover(session, FunctionIAmHere, closed(s.agreed), timeout) || !s.announced(session) {
+	if s.config.Admission.RefusesTakeover(session, FunctionIAmHere, closed(s.agreed), timeout) || !s.claim(session) {
 		return nil, rpc.NoReply
 	}
 	return s.conns.hold(ctx, handshake.IAmHere, s.work.loop, called(handshake.IAmHere))
 }
 
-// announced follows a controller that announces itself, and reports whether it may.
-func (s *Server) announced(session *rpc.Session) bool {
+// claim assigns the agent to the controller that announces itself on a session. It
+// reports false where another one holds the agent.
+func (s *Server) claim(session *rpc.Session) bool {
 	if !s.config.Admission.Claim(session, closed(s.agreed)) {
 		return false
 	}

@@ -144,7 +144,7 @@ func (v *v2Server) events(ctx context.Context, request *rpc.Request) (any, error
 	if err != nil {
 		return nil, err
 	}
-	v.hear(ctx, id)
+	v.reportHeartbeat(ctx, id)
 	began := time.Now()
 	v.executor.acknowledge(query.floor)
 	v.journal.Acknowledge(query.published)
@@ -162,8 +162,8 @@ func (v *v2Server) events(ctx context.Context, request *rpc.Request) (any, error
 	return appendHeld(answer, time.Since(began)), nil
 }
 
-// hear reports to the handshake that the controller lives, often enough.
-func (v *v2Server) hear(ctx context.Context, id handshake.ConnID) {
+// reportHeartbeat reports to the handshake, often enough, that the controller lives.
+func (v *v2Server) reportHeartbeat(ctx context.Context, id handshake.ConnID) {
 	v.config.Admission.Heard(rpc.SessionFrom(ctx))
 	now, heard := int64(time.Since(v.started)), v.heard.Load()
 	if now-heard > v.timeout.Load()/8 && v.heard.CompareAndSwap(heard, now) {
