@@ -25,6 +25,8 @@ type Controller struct {
 	// the agreements in a row that were given up without one.
 	progress  bool
 	fruitless uint8
+	// stalled counts the connections in a row that were lost without progress.
+	stalled uint8
 	// reason is why the link was lost last, or why the process ends.
 	reason Reason
 }
@@ -138,7 +140,7 @@ func (c *Controller) replied(e Replied) []Action {
 		return c.agree()
 	case e.Function == Events && c.dialect == V2:
 		if c.agreed() {
-			c.progress, c.fruitless = true, 0
+			c.progress, c.fruitless, c.stalled = true, 0, 0
 			return []Action{StartTimer{replyTimer, c.config.HeartbeatTimeout}}
 		}
 	case e.Function == Retrieve && c.polling:
@@ -165,8 +167,7 @@ func (c *Controller) failed(function Function) []Action {
 			return c.lost(CallRefused)
 		}
 		// Another connection to an agent that sends no events would end the same way.
-		c.fruitless = min(c.fruitless+1, maxFruitless)
-		return append([]Action{StopTimer{replyTimer}}, c.giveUp(CallRefused)...)
+		return c.giveUpFruitless(CallRefused)
 	case function == Retrieve && c.agreed():
 		return c.lost(CallRefused)
 	case function == Exit && c.state == Leaving:

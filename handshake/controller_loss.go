@@ -20,8 +20,18 @@ func (c *Controller) lost(reason Reason) []Action {
 	return c.end(1, reason)
 }
 
+// maxStalled is how many connections in a row may be lost without a reply to Events
+// before the peer counts as lost. With the default times that takes as long as the
+// resume window, which each resume begins anew.
+const maxStalled = 20
+
 // suspend begins to resume a v2 link that lost its connection.
 func (c *Controller) suspend(reason Reason) []Action {
+	if !c.progress {
+		if c.stalled++; c.stalled >= maxStalled {
+			return c.giveUpFruitless(reason)
+		}
+	}
 	c.suspended, c.reason = true, reason
 	actions := []Action{StopTimer{replyTimer}, Disconnect{c.conn}, StartTimer{resumeTimer, c.config.ResumeWindow}}
 	return append(actions, c.connect()...)
@@ -42,6 +52,12 @@ func (c *Controller) resume() []Action {
 // maxFruitless bounds the pause before the next connection to an agent that agrees
 // and then sends no events: Retry doubles up to 64 times its value.
 const maxFruitless = 7
+
+// giveUpFruitless gives an agent up that agreed, and then sent no events.
+func (c *Controller) giveUpFruitless(reason Reason) []Action {
+	c.fruitless, c.stalled = min(c.fruitless+1, maxFruitless), 0
+	return append([]Action{StopTimer{replyTimer}}, c.giveUp(reason)...)
+}
 
 // giveUp follows the loss policy: the peer that was agreed with is lost for good.
 func (c *Controller) giveUp(reason Reason) []Action {

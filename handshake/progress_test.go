@@ -59,6 +59,27 @@ func TestALinkWithoutProgressIsLost(t *testing.T) {
 	}
 }
 
+// An agent that is silent on each connection is lost, too, although each resume
+// begins a new window.
+func TestASilentAgentIsLost(t *testing.T) {
+	c := NewController(ControllerConfig{Dialects: AnyDialect})
+	events := []Event{Start{}, BoardReady{}, Connected{1}, HelloReplied{1, 1, false}, Replied{1, IAmHere, false}, Replied{1, IAmReady, false}}
+	resumes := 0
+	for conn := ConnID(1); c.State() != Ended && conn < 1000; conn++ {
+		events = append(events, TimerFired{replyTimer})
+		for _, event := range events {
+			c.Step(event)
+		}
+		if c.State() == Resuming {
+			resumes++
+		}
+		events = []Event{Connected{conn + 1}, HelloReplied{conn + 1, 1, true}}
+	}
+	if c.State() != Ended || c.Reason() != HeartbeatTimeout || resumes != maxStalled-1 {
+		t.Errorf("state %v because of %v after %d resumes, want Ended because of HeartbeatTimeout after %d", c.State(), c.Reason(), resumes, maxStalled-1)
+	}
+}
+
 // A link that worked is resumed after one refusal.
 func TestALinkWithProgressIsResumed(t *testing.T) {
 	c := NewController(ControllerConfig{Dialects: AnyDialect})
