@@ -116,8 +116,6 @@ func (r *Required) call(ctx context.Context, command string, arguments any) (jso
 		return nil, link.transport.Err()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
-	case <-m.sending.Done():
-		return nil, ErrClosed
 	}
 }
 

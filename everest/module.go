@@ -1,6 +1,7 @@
 package everest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,12 +27,6 @@ type Module struct {
 	manifest *install.Manifest
 	spawned  bool
 
-	ctx    context.Context // ends with the module, its cause says why
-	cancel context.CancelCauseFunc
-	// sending ends after ctx, when what was handed over for sending is given up.
-	sending     context.Context
-	stopSending context.CancelFunc
-
 	router     *router
 	dispatcher *dispatcher
 	dropped    dropLog
@@ -42,6 +37,7 @@ type Module struct {
 
 	link   atomic.Pointer[link]
 	events moduleEvents
+	ending ending
 
 	mu       sync.Mutex
 	running  bool
@@ -89,7 +85,10 @@ func Connect(ctx context.Context, options Options) (*Module, error) {
 			m.log.Warn("inherited descriptors stay open in child processes", zap.Error(err))
 		}
 	}
-	if err := m.connect(ctx); err != nil {
+	// Handlers run until the module ends, not until Connect does.
+	handling, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	m.ending.add(cancel)
+	if err := m.connect(ctx, handling); err != nil {
 		m.Close()
 		return nil, err
 	}
@@ -132,12 +131,10 @@ func newModule(options Options) (*Module, error) {
 		}
 		m.manifest = manifest
 	}
-	m.ctx, m.cancel = context.WithCancelCause(context.Background())
-	m.sending, m.stopSending = context.WithCancel(context.Background())
 	m.dropped.log = m.log
 	m.router = newRouter(m.wire, options.ModuleID)
 	m.dispatcher = &dispatcher{
-		ctx: m.ctx, fail: m.Fail, log: m.log, slowAfter: options.SlowHandler,
+		fail: m.Fail, log: m.log, slowAfter: options.SlowHandler,
 		maxMessages: options.QueueMessages, maxBytes: options.QueueBytes,
 	}
 	m.calls.pending = map[string]chan wire.Result{}
@@ -173,8 +170,8 @@ func setDefault[T int | time.Duration](field *T, value T) {
 }
 
 // connect makes the first connection and builds what depends on the configuration.
-func (m *Module) connect(ctx context.Context) error {
-	config, err := m.openLink(ctx)
+func (m *Module) connect(ctx, handling context.Context) error {
+	config, err := m.openLink(ctx, handling)
 	if err != nil {
 		return err
 	}
@@ -190,13 +187,13 @@ func (m *Module) connect(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// openLink connects, subscribes the runtime's own topics and asks for the configuration.
-func (m *Module) openLink(ctx context.Context) (*moduleConfig, error) {
+// openLink connects, subscribes the runtime's own topics and asks for the configuration. Handlers get the context handling.
+func (m *Module) openLink(ctx, handling context.Context) (*moduleConfig, error) {
 	m.reportPhase("connecting to the broker " + m.options.Broker.String())
 	transport, err := m.options.OpenTransport(ctx, TransportConfig{
 		Broker:   m.options.Broker,
 		ClientID: m.options.ModuleID + "-" + newUUID()[:8],
-		Receive:  m.receive,
+		Receive:  func(message Message) { m.receive(handling, message) },
 		Logger:   m.log,
 	})
 	if err != nil {
@@ -214,9 +211,9 @@ func (m *Module) openLink(ctx context.Context) (*moduleConfig, error) {
 	return config, nil
 }
 
-func (m *Module) receive(message Message) {
+func (m *Module) receive(ctx context.Context, message Message) {
 	m.counters.received.Add(1)
-	if !m.router.receive(message) {
+	if !m.router.receive(ctx, message) {
 		m.counters.unwanted.Add(1)
 	}
 }
@@ -323,7 +320,45 @@ func (m *Module) Fail(err error) {
 	if err == nil {
 		err = errors.New("everest: Fail was called without an error")
 	}
-	m.cancel(err)
+	m.ending.end(err)
+}
+
+// ending is why a module ends, and who has to hear of it.
+type ending struct {
+	mu      sync.Mutex
+	cause   error // nil while the module lives
+	cancels []context.CancelCauseFunc
+}
+
+// add has the function called with the cause of the end, at once where there is one.
+func (e *ending) add(cancel context.CancelCauseFunc) {
+	e.mu.Lock()
+	e.cancels = append(e.cancels, cancel)
+	cause := e.cause
+	e.mu.Unlock()
+	if cause != nil {
+		cancel(cause)
+	}
+}
+
+// end ends the module. The first cause counts.
+func (e *ending) end(cause error) {
+	e.mu.Lock()
+	if e.cause == nil {
+		e.cause = cmp.Or(cause, context.Canceled)
+	}
+	cause = e.cause
+	cancels := e.cancels
+	e.mu.Unlock()
+	for _, cancel := range cancels {
+		cancel(cause)
+	}
+}
+
+func (e *ending) reason() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.cause
 }
 
 // NewQueue makes a queue for OnQueue. The name appears in Stats and in reports about slow handlers.

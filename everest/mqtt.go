@@ -65,10 +65,12 @@ func openMQTTOver(ctx context.Context, config TransportConfig, connect dialFunc)
 		flush:  make(chan struct{}, 1),
 		done:   make(chan struct{}),
 	}
-	dial := &mqttDial{ctx: ctx, broker: config.Broker, connect: connect}
+	dial := &mqttDial{}
 	options := mqtt.NewClientOptions().
 		AddBroker("tcp://everest"). // a name only, dial knows the address
-		SetCustomOpenConnectionFn(dial.open).
+		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
+			return dial.open(ctx, config.Broker, connect)
+		}).
 		SetClientID(config.ClientID).
 		SetProtocolVersion(4).
 		SetCleanSession(true).
@@ -95,7 +97,7 @@ func openMQTTOver(ctx context.Context, config TransportConfig, connect dialFunc)
 		<-token.Done()
 	}
 	if err := token.Error(); err != nil {
-		err = dial.reason(err)
+		err = dial.reason(ctx, err)
 		return nil, fmt.Errorf("everest: cannot connect to the MQTT broker %s: %w", config.Broker, err)
 	}
 	t.tasks.Go(t.write)
@@ -285,18 +287,14 @@ func qos(delivery Delivery) byte {
 
 // mqttDial opens the connection on behalf of the client, which knows no contexts.
 type mqttDial struct {
-	ctx     context.Context
-	broker  Broker
-	connect dialFunc
-
 	mu      sync.Mutex
 	conn    net.Conn
 	aborted bool
 	err     error
 }
 
-func (d *mqttDial) open(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
-	conn, err := d.connect(d.ctx, d.broker)
+func (d *mqttDial) open(ctx context.Context, broker Broker, connect dialFunc) (net.Conn, error) {
+	conn, err := connect(ctx, broker)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
@@ -305,7 +303,7 @@ func (d *mqttDial) open(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
 	}
 	if d.aborted {
 		conn.Close()
-		return nil, context.Cause(d.ctx)
+		return nil, context.Cause(ctx)
 	}
 	d.conn = conn
 	return conn, nil
@@ -321,12 +319,12 @@ func (d *mqttDial) abort() {
 }
 
 // reason prefers what happened to what the client says about it.
-func (d *mqttDial) reason(err error) error {
+func (d *mqttDial) reason(ctx context.Context, err error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
-	case d.ctx.Err() != nil:
-		return context.Cause(d.ctx)
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	case d.err != nil:
 		return d.err
 	case d.conn != nil && errors.Is(err, net.ErrClosed):

@@ -177,18 +177,20 @@ func (p *Provided) answer(ctx context.Context, command string, message Message, 
 		m.logDrop(message, errors.New("the command waited until its caller gave up"))
 		return
 	}
-	ctx, cancel := context.WithDeadline(ctx, deadline)
+	performing, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	value, failure := p.perform(ctx, command, request)
+	value, failure := p.perform(performing, command, request)
 	if !time.Now().Before(deadline) {
 		m.log.Warn("no reply to a command, its caller has given up", zap.String("topic", message.Topic))
 		return
 	}
 	topic := m.wire.ResultTopic(message.Topic, request.Origin)
-	err = m.send(m.sending, topic, m.wire.Result(wire.Result{ID: request.ID, Origin: m.options.ModuleID, Value: value, Failure: (*wire.Failure)(failure)}), ExactlyOnce)
+	result := wire.Result{ID: request.ID, Origin: m.options.ModuleID, Value: value, Failure: (*wire.Failure)(failure)}
+	ctx = context.WithoutCancel(ctx) // a module that ends still replies; closing the connection ends the wait
+	err = m.send(ctx, topic, m.wire.Result(result), ExactlyOnce)
 	if errors.Is(err, ErrTooLarge) {
-		failure = &CommandError{Type: HandlerException, Message: "the result is too large for EVerest: " + err.Error()}
-		err = m.send(m.sending, topic, m.wire.Result(wire.Result{ID: request.ID, Origin: m.options.ModuleID, Failure: (*wire.Failure)(failure)}), ExactlyOnce)
+		result.Failure = &wire.Failure{Type: HandlerException, Message: "the result is too large for EVerest: " + err.Error()}
+		err = m.send(ctx, topic, m.wire.Result(result), ExactlyOnce)
 	}
 	if err != nil {
 		m.log.Warn("no reply to a command", zap.String("topic", topic), zap.Error(err))

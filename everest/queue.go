@@ -49,7 +49,6 @@ type subscription struct {
 
 // dispatcher runs the queues' handlers. It owns their goroutines: one for each queue that is not empty.
 type dispatcher struct {
-	ctx         context.Context // what handlers get
 	fail        func(error)
 	maxMessages int
 	maxBytes    int
@@ -128,7 +127,7 @@ func waitFor(group *sync.WaitGroup, within time.Duration) bool {
 }
 
 // push is called for every message in the order of arrival. It never blocks and runs no handler.
-func (q *Queue) push(s *subscription, message Message) {
+func (q *Queue) push(ctx context.Context, s *subscription, message Message) {
 	now := time.Now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -158,7 +157,7 @@ func (q *Queue) push(s *subscription, message Message) {
 		q.reportSlow(now)
 		return
 	}
-	q.active = q.owner.start(q.drain)
+	q.active = q.owner.start(func() { q.drain(ctx) })
 }
 
 // reportSlow looks at the age of the oldest waiting message when another one arrives, so that nothing has to poll.
@@ -172,23 +171,23 @@ func (q *Queue) reportSlow(now time.Time) {
 		zap.Int("bytes", q.bytes), zap.Duration("age", now.Sub(oldest.arrived)))
 }
 
-func (q *Queue) drain() {
+func (q *Queue) drain(ctx context.Context) {
 	for {
-		item, ok := q.take()
+		item, ok := q.take(ctx)
 		if !ok {
 			return
 		}
 		if item.message.Topic == "" { // only reset has none
-			item.subscription.reset(q.owner.ctx)
+			item.subscription.reset(ctx)
 			continue
 		}
-		item.subscription.handle(q.owner.ctx, item.message, item.arrived)
+		item.subscription.handle(ctx, item.message, item.arrived)
 	}
 }
 
-func (q *Queue) take() (queued, bool) {
+func (q *Queue) take(ctx context.Context) (queued, bool) {
 	now := time.Now()
-	ended := q.owner.ctx.Err() != nil // then what waits is dropped
+	ended := ctx.Err() != nil // the waiting messages are dropped then
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if took := now.Sub(q.since); !q.since.IsZero() {
@@ -212,12 +211,12 @@ func (q *Queue) take() (queued, bool) {
 }
 
 // pushReset puts a reset behind what waits.
-func (q *Queue) pushReset(s *subscription) {
+func (q *Queue) pushReset(ctx context.Context, s *subscription) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.items.push(queued{subscription: s, arrived: time.Now()})
 	if !q.active {
-		q.active = q.owner.start(q.drain)
+		q.active = q.owner.start(func() { q.drain(ctx) })
 	}
 }
 

@@ -1,6 +1,7 @@
 package everest
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -131,11 +132,11 @@ func (r *router) wantAllAgain() {
 
 // receive hands a message to the queues of its subscriptions. It is called for one message after the other and only
 // enqueues. The result says whether somebody wanted it.
-func (r *router) receive(message Message) bool {
+func (r *router) receive(ctx context.Context, message Message) bool {
 	var found [4]*subscription
 	subscriptions := r.find(found[:0], message.Topic)
 	for _, s := range subscriptions {
-		s.queue.push(s, message)
+		s.queue.push(ctx, s, message)
 	}
 	return len(subscriptions) > 0
 }

@@ -20,12 +20,13 @@ func (m *Module) Run(ctx context.Context) error {
 	if err := m.begin(); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { m.cancel(endOf(ctx)) })
-	defer stop()
 	defer close(m.ended)
-	m.cancel(m.serve())
-	err := context.Cause(m.ctx)
-	closing := m.shut()
+	running, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	m.ending.add(cancel)
+	defer context.AfterFunc(ctx, func() { m.ending.end(endOf(ctx)) })()
+	m.ending.end(m.serve(running))
+	err := m.ending.reason()
+	closing := m.shut(running)
 	if errors.Is(err, ErrShutdown) {
 		return closing
 	}
@@ -66,22 +67,22 @@ type progress struct {
 }
 
 // serve returns the reason to end, which counts unless there was one before.
-func (m *Module) serve() error {
-	if err := m.subscribeAll(); err != nil {
+func (m *Module) serve(ctx context.Context) error {
+	if err := m.subscribeAll(ctx); err != nil {
 		if !m.lost() || m.spawned {
 			return m.reason(err)
 		}
 	}
-	m.publishMetadata()
+	m.publishMetadata(ctx)
 	var reached progress
 	remind := reminder{first: m.options.ReadyReminder}
 	defer remind.stop()
 	m.reportPhase("starting")
-	initialised := m.startInit()
+	initialised := m.startInit(ctx)
 	for {
 		var err error
 		select {
-		case <-m.ctx.Done():
+		case <-ctx.Done():
 			return nil
 		case err = <-initialised:
 			if err != nil {
@@ -89,8 +90,8 @@ func (m *Module) serve() error {
 			}
 			initialised, reached.ready = nil, true
 			m.warnUnanswered()
-			if err = m.subscribePending(m.ctx); err == nil {
-				err = m.firstReady(&reached)
+			if err = m.subscribePending(ctx); err == nil {
+				err = m.firstReady(ctx, &reached)
 			}
 			m.startReminder(&remind)
 			m.watchdog.ready()
@@ -98,26 +99,26 @@ func (m *Module) serve() error {
 		case <-m.watchdog.due():
 			m.watchdog.turn()
 		case <-remind.due():
-			err = m.sayReady()
+			err = m.sayReady(ctx)
 			remind.again()
 		case <-m.events.subscribe:
-			err = m.subscribePending(m.ctx)
+			err = m.subscribePending(ctx)
 		case <-m.events.globalReady:
 			remind.stop()
-			err = m.hearGlobalReady(&reached)
+			err = m.hearGlobalReady(ctx, &reached)
 			m.reportProgress(reached)
 		case <-m.events.managerStarted:
 			if m.spawned { // its own manager takes it along; what it hears is that manager's start
 				continue
 			}
-			m.forgetOthers()
+			m.forgetOthers(ctx)
 			if !reached.ready {
 				reached.newManager = true
 				continue
 			}
 			m.log.Info("the manager has started again")
 			reached.again = true
-			err = m.greetManager()
+			err = m.greetManager(ctx)
 			m.startReminder(&remind)
 			m.reportProgress(reached)
 		case <-m.link.Load().transport.Done():
@@ -126,7 +127,7 @@ func (m *Module) serve() error {
 			}
 			m.log.Warn("connecting to the broker again", zap.Error(m.link.Load().transport.Err()))
 			reached.again = true
-			if err := m.reconnect(reached.ready); err != nil {
+			if err := m.reconnect(ctx, reached.ready); err != nil {
 				return err
 			}
 			if reached.ready {
@@ -154,21 +155,21 @@ func (m *Module) reportProgress(reached progress) {
 }
 
 // firstReady says ready. A manager that has started meanwhile may have another configuration.
-func (m *Module) firstReady(reached *progress) error {
+func (m *Module) firstReady(ctx context.Context, reached *progress) error {
 	if reached.newManager {
-		return m.greetManager()
+		return m.greetManager(ctx)
 	}
-	return m.sayReady()
+	return m.sayReady(ctx)
 }
 
-func (m *Module) hearGlobalReady(reached *progress) error {
+func (m *Module) hearGlobalReady(ctx context.Context, reached *progress) error {
 	// One that comes before the own ready belongs to the restart of another module.
 	if !reached.ready {
 		return nil
 	}
 	if !reached.globalReady {
 		reached.globalReady = true
-		m.startReady()
+		m.startReady(ctx)
 	} else {
 		m.log.Debug("global ready again")
 	}
@@ -176,7 +177,7 @@ func (m *Module) hearGlobalReady(reached *progress) error {
 		return nil
 	}
 	reached.again = false
-	return m.raiseAgain(m.ctx)
+	return m.raiseAgain(ctx)
 }
 
 // lost reports whether the connection to the broker has ended.
@@ -198,10 +199,10 @@ func (m *Module) reason(err error) error {
 }
 
 // subscribeAll subscribes what was registered before Run.
-func (m *Module) subscribeAll() error {
+func (m *Module) subscribeAll(ctx context.Context) error {
 	m.wantGlobalErrors()
 	m.listenToAll()
-	if err := m.subscribePending(m.ctx); err != nil {
+	if err := m.subscribePending(ctx); err != nil {
 		return err
 	}
 	m.link.Load().ready.Store(true)
@@ -209,14 +210,14 @@ func (m *Module) subscribeAll() error {
 }
 
 // startInit runs the OnInit functions beside the loop, which goes on watching the broker.
-func (m *Module) startInit() chan error {
+func (m *Module) startInit(ctx context.Context) chan error {
 	m.mu.Lock()
 	functions := m.onInit
 	m.mu.Unlock()
 	done := make(chan error, 1)
 	m.background.Go(func() {
 		for _, fn := range functions {
-			if err := fn(m.ctx); err != nil {
+			if err := fn(ctx); err != nil {
 				done <- fmt.Errorf("everest: module %s: init: %w", m.options.ModuleID, err)
 				return
 			}
@@ -226,7 +227,7 @@ func (m *Module) startInit() chan error {
 	return done
 }
 
-func (m *Module) startReady() {
+func (m *Module) startReady(ctx context.Context) {
 	m.log.Info("all modules are ready")
 	m.mu.Lock()
 	functions := m.onReady
@@ -236,15 +237,15 @@ func (m *Module) startReady() {
 	}
 	for _, fn := range functions {
 		m.background.Go(func() {
-			if err := fn(m.ctx); err != nil && m.ctx.Err() == nil {
+			if err := fn(ctx); err != nil && ctx.Err() == nil {
 				m.Fail(fmt.Errorf("everest: module %s: ready: %w", m.options.ModuleID, err))
 			}
 		})
 	}
 }
 
-func (m *Module) sayReady() error {
-	return m.send(m.ctx, m.wire.ModuleReadyTopic(m.options.ModuleID), m.wire.ModuleReady(), ExactlyOnce)
+func (m *Module) sayReady(ctx context.Context) error {
+	return m.send(ctx, m.wire.ModuleReadyTopic(m.options.ModuleID), m.wire.ModuleReady(), ExactlyOnce)
 }
 
 // startReminder does nothing for a module that its manager has started: the manager has listened for it before.
@@ -255,7 +256,7 @@ func (m *Module) startReminder(remind *reminder) {
 }
 
 // publishMetadata tells what the module provides; nobody in EVerest depends on it.
-func (m *Module) publishMetadata() {
+func (m *Module) publishMetadata(ctx context.Context) {
 	type implementation struct {
 		Interface string `json:"interface"`
 	}
@@ -270,7 +271,7 @@ func (m *Module) publishMetadata() {
 		Provides map[string]implementation `json:"provides"`
 	}{m.config.name, provides})
 	if err == nil {
-		err = m.send(m.ctx, m.wire.MetadataTopic(m.options.ModuleID), m.wire.Metadata(data), ExactlyOnce)
+		err = m.send(ctx, m.wire.MetadataTopic(m.options.ModuleID), m.wire.Metadata(data), ExactlyOnce)
 	}
 	if err != nil {
 		m.log.Debug("metadata not published", zap.Error(err))
@@ -278,43 +279,43 @@ func (m *Module) publishMetadata() {
 }
 
 // greetManager repeats the handshake with a manager that has started again.
-func (m *Module) greetManager() error {
-	config, err := m.requestConfig(m.ctx)
+func (m *Module) greetManager(ctx context.Context) error {
+	config, err := m.requestConfig(ctx)
 	if err != nil {
 		return err
 	}
 	if !config.sameFor(m.config) {
 		return ErrConfigChanged
 	}
-	m.publishMetadata()
-	return m.sayReady()
+	m.publishMetadata(ctx)
+	return m.sayReady(ctx)
 }
 
 // reconnect makes a new connection and repeats the handshake as far as the module has got.
-func (m *Module) reconnect(ready bool) error {
+func (m *Module) reconnect(ctx context.Context, ready bool) error {
 	delay := m.options.ReconnectDelay
 	for {
 		if err := m.link.Load().transport.Close(); err != nil {
 			m.log.Debug("closing the lost connection", zap.Error(err))
 		}
-		m.forgetOthers()
+		m.forgetOthers(ctx)
 		m.router.wantAllAgain()
-		config, err := m.openLink(m.ctx)
+		config, err := m.openLink(ctx, ctx)
 		if err == nil && !config.sameFor(m.config) {
 			return ErrConfigChanged
 		}
 		if err == nil {
 			m.link.Load().ready.Store(true)
-			m.publishMetadata()
+			m.publishMetadata(ctx)
 			if ready {
-				err = m.sayReady()
+				err = m.sayReady(ctx)
 			}
 		}
 		if err == nil {
 			m.log.Info("connected to the broker again")
 			return nil
 		}
-		if m.ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return err
 		}
 		m.log.Warn("not connected to the broker", zap.Error(err), zap.Duration("next_attempt_in", delay))
@@ -324,7 +325,7 @@ func (m *Module) reconnect(ready bool) error {
 				pause = nil
 			case <-m.watchdog.due():
 				m.watchdog.turn()
-			case <-m.ctx.Done():
+			case <-ctx.Done():
 				return err
 			}
 		}
@@ -333,16 +334,16 @@ func (m *Module) reconnect(ready bool) error {
 }
 
 // forgetOthers makes errors of other modules inactive: they have started anew.
-func (m *Module) forgetOthers() {
+func (m *Module) forgetOthers(ctx context.Context) {
 	for _, subscription := range m.router.withReset() {
-		subscription.queue.pushReset(subscription)
+		subscription.queue.pushReset(ctx, subscription)
 	}
 }
 
 // Close ends the module and returns when Run has, or at once when Run was not called. Messages that were handed over are
 // sent as far as possible. It may be called several times; a handler, which Run waits for, should call Fail instead.
 func (m *Module) Close() error {
-	m.cancel(ErrClosed)
+	m.ending.end(ErrClosed)
 	m.mu.Lock()
 	closed, running := m.closed, m.running
 	m.closed = true
@@ -354,11 +355,11 @@ func (m *Module) Close() error {
 	if closed {
 		return nil
 	}
-	return m.shut()
+	return m.shut(context.Background())
 }
 
 // shut ends everything that the module has started. It runs once, when serve does not run or will not.
-func (m *Module) shut() error {
+func (m *Module) shut(ctx context.Context) error {
 	m.watchdog.stop()
 	if !m.dispatcher.stop(m.options.StopTimeout) {
 		m.log.Error("handlers still run", zap.Strings("queues", m.dispatcher.busy()))
@@ -366,12 +367,11 @@ func (m *Module) shut() error {
 	if !waitFor(&m.background, m.options.StopTimeout) {
 		m.log.Error("OnInit or OnReady functions still run")
 	}
-	defer m.stopSending()
 	link := m.link.Load()
 	if link == nil {
 		return nil
 	}
-	flushing, cancel := context.WithTimeout(m.sending, m.options.StopTimeout)
+	flushing, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.options.StopTimeout)
 	defer cancel()
 	if err := link.transport.Flush(flushing); err != nil {
 		m.log.Debug("messages may be lost", zap.Error(err))
