@@ -1,5 +1,5 @@
-// Package bindings has typed Go bindings that everestgen has written from EVerest's interface definitions, in the release of
-// package everest/schema, and what all generated code needs at run time.
+// Package bindings has typed Go bindings that everestgen has written from EVerest's interface definitions, in the
+// release of package everest/schema, and what all generated code needs at run time.
 //
 //	bindings/evsemanager   Provider, Publisher and Client of the interface evse_manager
 //	bindings/types         the types of all interfaces
@@ -12,8 +12,8 @@
 // Generated code keeps three promises:
 //
 //   - A list is never written as null, and a time always in a form that all of EVerest's readers accept.
-//   - An unknown value of an enumeration and an unknown property survive decoding and encoding, so that a newer release can talk
-//     through an older program.
+//   - An unknown value of an enumeration and an unknown property survive decoding and encoding, so that a newer release
+//     can talk through an older program.
 //   - A required property that is missing is an error when a value is decoded.
 package bindings
 
@@ -27,8 +27,8 @@ import (
 	"time"
 )
 
-// List is a JSON array. A nil List is encoded as [], because EVerest's readers reject null in place of an array. A []T can be
-// assigned to a List[T].
+// List is a JSON array. A nil List is encoded as [], because EVerest's readers reject null in place of an array. A []T
+// can be assigned to a List[T].
 type List[T any] []T
 
 // MarshalJSON implements json.Marshaler.
@@ -39,8 +39,8 @@ func (l List[T]) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]T(l))
 }
 
-// Time is a point in time. It is encoded in UTC with milliseconds, such as "2026-11-22T10:32:38.363Z": all of EVerest's readers
-// parse this form correctly. A decoded Time that was not changed is encoded as the text that was decoded.
+// Time is a point in time. It is encoded in UTC with milliseconds, such as "2026-11-22T10:32:38.363Z": all of EVerest's
+// readers parse this form correctly. A decoded Time that was not changed is encoded as the text that was decoded.
 type Time struct {
 	time.Time
 
@@ -82,8 +82,8 @@ func (t *Time) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Unmarshal decodes a JSON object into the struct that known points to. Members that are neither required nor optional are
-// stored in extra. A missing required member is an error. Generated UnmarshalJSON methods call it.
+// Unmarshal decodes a JSON object into the struct that known points to. Members that are neither required nor optional
+// are stored in extra. A missing required member is an error. Generated UnmarshalJSON methods call it.
 func Unmarshal(data []byte, known any, extra *map[string]json.RawMessage, required, optional []string) error {
 	if err := json.Unmarshal(data, known); err != nil {
 		return err
@@ -108,8 +108,8 @@ func Unmarshal(data []byte, known any, extra *map[string]json.RawMessage, requir
 	return nil
 }
 
-// Marshal encodes the struct known and appends the members of extra, except those that known has itself. Generated MarshalJSON
-// methods call it.
+// Marshal encodes the struct known and appends the members of extra, except those that known has itself. Generated
+// MarshalJSON methods call it.
 func Marshal(known any, extra map[string]json.RawMessage) ([]byte, error) {
 	encoded, err := json.Marshal(known)
 	if err != nil || len(extra) == 0 {

@@ -38,8 +38,8 @@ func (e *AnswerError) Is(target error) bool {
 	return target == ErrUnsupported && e.StatusCode == http.StatusNotImplemented
 }
 
-// Client sends requests to the status socket of one module. Its methods may be called from several goroutines. A client connects
-// for each request that needs a connection, so it also works after a restart of the module.
+// Client sends requests to the status socket of one module. Its methods may be called from several goroutines. A client
+// connects for each request that needs a connection, so it also works after a restart of the module.
 type Client struct {
 	path string
 	http *http.Client
@@ -146,8 +146,8 @@ func (c *Client) do(ctx context.Context, method, path string) (*http.Response, e
 	return nil, &AnswerError{StatusCode: response.StatusCode, Text: failed.Error}
 }
 
-// Watch calls fn for every event until ctx ends or the module ends. It returns the error of ctx or ErrUnreachable. While fn is
-// slow the module drops events for this watcher; an Event of KindLost then has their number.
+// Watch calls fn for every event until ctx ends or the module ends. It returns the error of ctx or ErrUnreachable.
+// While fn is slow the module drops events for this watcher; an Event of KindLost then has their number.
 func (c *Client) Watch(ctx context.Context, fn func(Event)) error {
 	response, err := c.do(ctx, http.MethodGet, "/watch")
 	if err != nil {

@@ -28,8 +28,8 @@ type Event struct {
 	Time time.Time `json:"time"`
 	// ModuleID is the id of the module that serves the socket.
 	ModuleID string `json:"module_id"`
-	// Interface is the implementation of the satellite that published the variable, such as "evse_manager". An aggregator
-	// puts the board before it, such as "1_system_2".
+	// Interface is the implementation of the satellite that published the variable, such as "evse_manager". An
+	// aggregator puts the board before it, such as "1_system_2".
 	Interface string          `json:"interface,omitempty"`
 	Variable  string          `json:"variable,omitempty"`
 	Value     json.RawMessage `json:"value,omitempty"`
@@ -51,8 +51,8 @@ const (
 	maxQueueBytes  = 1 << 20
 )
 
-// Hub distributes events to watchers. Its methods may be called from several goroutines and never wait for a watcher. The zero
-// value is ready for use.
+// Hub distributes events to watchers. Its methods may be called from several goroutines and never wait for a watcher.
+// The zero value is ready for use.
 type Hub struct {
 	// ModuleID goes into every event. It must be set before the first.
 	ModuleID string
@@ -67,8 +67,8 @@ type Hub struct {
 // Watched reports whether there is a watcher. It costs one atomic load, so call it before composing an event.
 func (h *Hub) Watched() bool { return h.count.Load() > 0 }
 
-// Publish sets Time and ModuleID of an event and queues it for every watcher. The caller must not modify the event's values
-// afterwards.
+// Publish sets Time and ModuleID of an event and queues it for every watcher. The caller must not modify the event's
+// values afterwards.
 func (h *Hub) Publish(event Event) {
 	if !h.Watched() {
 		return

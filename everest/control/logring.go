@@ -11,7 +11,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// LogRing keeps a module's newest log lines in memory, for GET /logs. Its methods may be called from several goroutines.
+// LogRing keeps a module's newest log lines in memory, for GET /logs. Its methods may be called from several
+// goroutines.
 type LogRing struct {
 	off   atomic.Bool
 	mu    sync.Mutex
@@ -25,8 +26,8 @@ type LogRing struct {
 // NewLogRing returns a ring that keeps 256 KiB.
 func NewLogRing() *LogRing { return &LogRing{maxBytes: 256 << 10} }
 
-// Tee returns a logger that writes to logger and to the ring, at the level of logger. Lines in the ring lack the fields that
-// logger had before.
+// Tee returns a logger that writes to logger and to the ring, at the level of logger. Lines in the ring lack the fields
+// that logger had before.
 func (r *LogRing) Tee(logger *zap.Logger) *zap.Logger {
 	configuration := zap.NewDevelopmentEncoderConfig()
 	configuration.CallerKey, configuration.StacktraceKey = "", ""

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// RoundTrips keeps the last round trips of one link. Its methods may be called from several goroutines. The zero value is empty.
+// RoundTrips keeps the last round trips of one link. Its methods may be called from several goroutines. The zero value
+// is empty.
 type RoundTrips struct {
 	mu    sync.Mutex
 	last  [roundTripsLen]time.Duration

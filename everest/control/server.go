@@ -13,8 +13,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// Config is what a module serves. A request for a function that is nil gets a 501. The functions are called from several
-// goroutines, with a context that ends with the request, the timeout or the server.
+// Config is what a module serves. A request for a function that is nil gets a 501. The functions are called from
+// several goroutines, with a context that ends with the request, the timeout or the server.
 type Config struct {
 	// Path is the path of the socket.
 	Path string
@@ -71,7 +71,8 @@ type Server struct {
 	active sync.WaitGroup
 }
 
-// Listen opens the socket at config.Path. It fails while another process serves it. The caller must call Serve or Close.
+// Listen opens the socket at config.Path. It fails while another process serves it. The caller must call Serve or
+// Close.
 func Listen(config Config) (*Server, error) {
 	if config.Status == nil {
 		return nil, errors.New("control: Config.Status is missing")
@@ -115,8 +116,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Serve handles requests until ctx ends, and returns nil then. On return no goroutine of the server runs any longer. Serve may be
-// called once.
+// Serve handles requests until ctx ends, and returns nil then. On return no goroutine of the server runs any longer.
+// Serve may be called once.
 func (s *Server) Serve(ctx context.Context) error {
 	// Requests end with ctx, so that no function of the config outlives the module.
 	s.http.BaseContext = func(net.Listener) context.Context { return ctx }

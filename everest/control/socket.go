@@ -110,9 +110,9 @@ func runtimeDirectory(getenv func(string) string) string {
 	return first
 }
 
-// PathOf returns the path of a module's status socket for the value key of the configuration key control_socket: the value
-// itself, or "<module id>.sock" in RUNTIME_DIRECTORY where the value is empty. An empty path means no socket: the value is
-// "none", or it is empty and there is no RUNTIME_DIRECTORY.
+// PathOf returns the path of a module's status socket for the value key of the configuration key control_socket: the
+// value itself, or "<module id>.sock" in RUNTIME_DIRECTORY where the value is empty. An empty path means no socket: the
+// value is "none", or it is empty and there is no RUNTIME_DIRECTORY.
 func PathOf(key, moduleID string, getenv func(string) string) string {
 	switch key {
 	case "none":
@@ -126,8 +126,8 @@ func PathOf(key, moduleID string, getenv func(string) string) string {
 	return key
 }
 
-// Sockets returns the paths of the sockets in a directory that are named *.sock, sorted. A socket may lack a process that serves
-// it.
+// Sockets returns the paths of the sockets in a directory that are named *.sock, sorted. A socket may lack a process
+// that serves it.
 func Sockets(directory string) ([]string, error) {
 	entries, err := os.ReadDir(directory)
 	if err != nil {

@@ -18,10 +18,11 @@ const (
 	Degraded Health = "degraded"
 )
 
-// Status is the JSON of GET /status. Durations are seconds, times RFC 3339. A field that does not apply to a module or is not known
-// is omitted.
+// Status is the JSON of GET /status. Durations are seconds, times RFC 3339. A field that does not apply to a module or
+// is not known is omitted.
 type Status struct {
-	// Module is "SatelliteAgent", "SatelliteController" or "SystemAggregator". ModuleID is the id in the manager's configuration.
+	// Module is "SatelliteAgent", "SatelliteController" or "SystemAggregator". ModuleID is the id in the manager's
+	// configuration.
 	Module   string `json:"module"`
 	ModuleID string `json:"module_id"`
 	// Version is the result of everest.Version.
@@ -100,8 +101,8 @@ type Link struct {
 	CommandErrors uint64 `json:"command_errors"`
 	// Pushed counts the variables of the main board that the satellite has received.
 	Pushed uint64 `json:"pushed"`
-	// Tunnel has the implementation ids that the configuration key tunnel adds. TunnelDifferences has a sentence for each
-	// difference to the other board.
+	// Tunnel has the implementation ids that the configuration key tunnel adds. TunnelDifferences has a sentence for
+	// each difference to the other board.
 	Tunnel            []string `json:"tunnel,omitempty"`
 	TunnelDifferences []string `json:"tunnel_differences,omitempty"`
 	// LastVariable is when a controller last published a variable.
@@ -146,7 +147,8 @@ type Board struct {
 	SatelliteID string `json:"satellite_id,omitempty"`
 	// Connected reports whether there is a link to the board. It is true for the main board.
 	Connected bool `json:"connected"`
-	// FirmwareStatus and LogStatus are the last reports of the board, in OCPP's spelling. They are empty before the first.
+	// FirmwareStatus and LogStatus are the last reports of the board, in OCPP's spelling. They are empty before the
+	// first.
 	FirmwareStatus string `json:"firmware_status,omitempty"`
 	LogStatus      string `json:"log_status,omitempty"`
 }
@@ -220,7 +222,7 @@ type Pong struct {
 	Peer string `json:"peer"`
 	// Dialect is the dialect of the link.
 	Dialect string `json:"dialect"`
-	// Function is the function that was called. A legacy link has no function without effect, so the round trip is that of its
-	// next poll.
+	// Function is the function that was called. A legacy link has no function without effect, so the round trip is that
+	// of its next poll.
 	Function string `json:"function"`
 }

@@ -83,7 +83,8 @@ func TestGeneratedCodeIsFormattedAndReproducible(t *testing.T) {
 	}
 }
 
-// The bindings of all built-in interfaces compile in a module of their own, and their types keep the values of a real station.
+// The bindings of all built-in interfaces compile in a module of their own, and their types keep the values of a real
+// station.
 func TestBindingsOfAllInterfaces(t *testing.T) {
 	repository, err := filepath.Abs("../..")
 	if err != nil {

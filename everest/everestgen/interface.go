@@ -148,7 +148,8 @@ func (f *file) provider(definition *schema.Interface, commands []command) {
 		return
 	}
 	f.use("context")
-	f.line("// Provider handles the commands of %s. An error of type *everest.CommandError chooses the error type that the caller receives.", definition.Name)
+	f.line("// Provider handles the commands of %s.", definition.Name)
+	f.line("// An error of type *everest.CommandError chooses the error type that the caller receives.")
 	f.line("type Provider interface {")
 	for _, c := range commands {
 		f.commandComment("handles", c)

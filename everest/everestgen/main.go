@@ -1,16 +1,17 @@
-// Everestgen writes typed Go bindings of EVerest interfaces: one package with the types, and one package for each interface with
-// its commands, its variables and the types of its errors.
+// Everestgen writes typed Go bindings of EVerest interfaces: one package with the types, and one package for each
+// interface with its commands, its variables and the types of its errors.
 //
 //	go run github.com/remotechargeport/remotechargeport/everest/everestgen -out DIR [-interfaces DIR] [-types DIR -errors DIR] [names...]
 //
-// Without -interfaces the definitions are those of EVerest 2026.02.0 (package everest/schema). With -interfaces alone, the
-// YAML files of that folder may use EVerest's own types and errors. With -types or -errors as well, nothing is built in: the
-// folders are those of an EVerest installation (share/everest), of its source tree or of a vendor.
+// Without -interfaces the definitions are those of EVerest 2026.02.0 (package everest/schema). With -interfaces alone,
+// the YAML files of that folder may use EVerest's own types and errors. With -types or -errors as well, nothing is
+// built in: the folders are those of an EVerest installation (share/everest), of its source tree or of a vendor.
 //
-// names selects interfaces. Without names everestgen writes all interfaces of -interfaces, or all that are built in. -import sets
-// the import path of -out. By default the import path follows from the go.mod above -out.
+// names selects interfaces. Without names everestgen writes all interfaces of -interfaces, or all that are built in.
+// -import sets the import path of -out. By default the import path follows from the go.mod above -out.
 //
-// Everestgen removes the files that an earlier run has generated into the same packages and this run has not. Other files stay.
+// Everestgen removes the files that an earlier run has generated into the same packages and this run has not. Other
+// files stay.
 package main
 
 import (

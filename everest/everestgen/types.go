@@ -155,7 +155,8 @@ func (f *file) declareStruct(name string, parsed parsedSchema) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	// Finding a field's type may declare further types in the same file, so the lines of this struct wait until all are known.
+	// Finding a field's type may declare further types in the same file, so the lines of this struct wait until all are
+	// known.
 	var body []string
 	var required, optional []string
 	fields := namesBesides("Extra", "MarshalJSON", "UnmarshalJSON")

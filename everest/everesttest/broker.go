@@ -25,9 +25,9 @@ type BrokerConfig struct {
 	SocketPath string
 }
 
-// Broker is an MQTT broker inside the process. It silently drops messages to a subscriber with more than 65 535 unsent ones
-// (mosquitto by default: 1000). Its window is larger than mosquitto's 20 messages and Nagle's algorithm is off, so do not
-// measure a station's timing with it.
+// Broker is an MQTT broker inside the process. It silently drops messages to a subscriber with more than 65 535 unsent
+// ones (mosquitto by default: 1000). Its window is larger than mosquitto's 20 messages and Nagle's algorithm is off, so
+// do not measure a station's timing with it.
 type Broker struct {
 	server  *mqtt.Server
 	address everest.Broker
@@ -78,7 +78,8 @@ func StartBroker(config BrokerConfig) (*Broker, error) {
 // Address returns the address at which the broker listens.
 func (b *Broker) Address() everest.Broker { return b.address }
 
-// Close closes all connections. On return no goroutine of the broker runs any longer. Close may be called more than once.
+// Close closes all connections. On return no goroutine of the broker runs any longer. Close may be called more than
+// once.
 func (b *Broker) Close() error {
 	b.close.Do(func() {
 		b.closed = b.server.Close()
@@ -86,9 +87,9 @@ func (b *Broker) Close() error {
 	return b.closed
 }
 
-// brokerHook allows every client and works around a fault of the broker. The broker keeps its own packet ids and those of a client
-// in one table, so it rejects a SUBSCRIBE while it delivers a message with the same id. Deleting the delivery's entry is harmless:
-// the broker still handles its remaining acknowledgements.
+// brokerHook allows every client and works around a fault of the broker. The broker keeps its own packet ids and those
+// of a client in one table, so it rejects a SUBSCRIBE while it delivers a message with the same id. Deleting the
+// delivery's entry is harmless: the broker still handles its remaining acknowledgements.
 type brokerHook struct{ mqtt.HookBase }
 
 // ID implements mqtt.Hook.
@@ -121,7 +122,8 @@ func (*brokerHook) OnUnsubscribe(client *mqtt.Client, packet packets.Packet) pac
 	return packet
 }
 
-// brokerListener passes connections to the broker. Unlike the broker's own listeners, Close waits until all connections have ended.
+// brokerListener passes connections to the broker. Unlike the broker's own listeners, Close waits until all connections
+// have ended.
 type brokerListener struct {
 	listener net.Listener
 	serving  sync.WaitGroup
@@ -189,9 +191,9 @@ func (l *brokerListener) end(conn net.Conn) {
 	l.serving.Done()
 }
 
-// Close implements listeners.Listener. It waits for all connections, because the broker next waits for its clients and must not get
-// another one then. Close closes the connections itself: the broker's function for it takes a read lock twice, which deadlocks when
-// a leaving client asks for the write lock in between.
+// Close implements listeners.Listener. It waits for all connections, because the broker next waits for its clients and
+// must not get another one then. Close closes the connections itself: the broker's function for it takes a read lock
+// twice, which deadlocks when a leaving client asks for the write lock in between.
 func (l *brokerListener) Close(listeners.CloseFn) {
 	l.listener.Close()
 	l.mu.Lock()

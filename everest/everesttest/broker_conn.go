@@ -19,8 +19,8 @@ import (
 // errBrokerLost is the error of everything that needs a connection which the broker has closed.
 var errBrokerLost = fmt.Errorf("everesttest: the connection to the broker is lost: %w", net.ErrClosed)
 
-// brokerConn is one MQTT connection. It does not use package everest, because the manager and the recorder must see and send
-// messages exactly as they are on the wire, right or wrong.
+// brokerConn is one MQTT connection. It does not use package everest, because the manager and the recorder must see and
+// send messages exactly as they are on the wire, right or wrong.
 type brokerConn struct {
 	client mqtt.Client
 	queue  *messageQueue

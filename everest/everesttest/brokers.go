@@ -12,8 +12,8 @@ import (
 // urlFlag is the flag that makes tests run on an existing broker.
 const urlFlag = "url"
 
-// AddURLFlag adds the flag -url to a set. With the flag, the tests run on that broker ("tcp://host:port", "unix:///path") instead
-// of one of their own. Call AddURLFlag for flag.CommandLine before the flags are parsed:
+// AddURLFlag adds the flag -url to a set. With the flag, the tests run on that broker ("tcp://host:port",
+// "unix:///path") instead of one of their own. Call AddURLFlag for flag.CommandLine before the flags are parsed:
 //
 //	func TestMain(m *testing.M) {
 //		everesttest.AddURLFlag(flag.CommandLine)
@@ -39,8 +39,9 @@ func givenBroker(t testing.TB) (everest.Broker, bool) {
 	return broker, true
 }
 
-// ForEachBroker runs test on an embedded broker and then on a mosquitto process with default settings, over TCP. Without an
-// installed mosquitto it skips the second run, or fails where the environment has CI. With -url it runs test once, on that broker.
+// ForEachBroker runs test on an embedded broker and then on a mosquitto process with default settings, over TCP.
+// Without an installed mosquitto it skips the second run, or fails where the environment has CI. With -url it runs test
+// once, on that broker.
 func ForEachBroker(t *testing.T, test func(t *testing.T, broker everest.Broker)) {
 	t.Helper()
 	if broker, given := givenBroker(t); given {
@@ -69,8 +70,8 @@ func NewBroker(t testing.TB) everest.Broker {
 	return broker.Address()
 }
 
-// NewMosquitto starts a mosquitto process that ends with the test. Without an installed mosquitto it skips the test, or fails it
-// where the environment has CI.
+// NewMosquitto starts a mosquitto process that ends with the test. Without an installed mosquitto it skips the test, or
+// fails it where the environment has CI.
 func NewMosquitto(t testing.TB, config MosquittoConfig) everest.Broker {
 	t.Helper()
 	broker, err := StartMosquitto(t.Context(), config)

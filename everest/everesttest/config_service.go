@@ -37,7 +37,8 @@ type configAnswer struct {
 	Response   map[string]any `json:"response"`
 }
 
-// answer replies to a request to the config service. Like EVerest's manager it ignores malformed requests and unknown origins.
+// answer replies to a request to the config service. Like EVerest's manager it ignores malformed requests and unknown
+// origins.
 func (m *Manager) answer(data json.RawMessage) {
 	var request configRequest
 	if err := json.Unmarshal(data, &request); err != nil {
@@ -126,8 +127,8 @@ func (i configIdentifier) implementation() string {
 	return i.Implementation
 }
 
-// set stores a value for the next start of the manager. EVerest's manager checks neither the parameter's mutability nor its bounds,
-// so a value beyond the bounds makes its next start fail.
+// set stores a value for the next start of the manager. EVerest's manager checks neither the parameter's mutability nor
+// its bounds, so a value beyond the bounds makes its next start fail.
 func (m *Manager) set(request configRequest, origin *managedModule) (configAnswer, bool) {
 	rejected := func(status, info string) (configAnswer, bool) {
 		return configAnswer{Status: status, StatusInfo: info, Response: map[string]any{"status": "Rejected"}}, true
@@ -172,7 +173,8 @@ var (
 	leadingNumber  = regexp.MustCompile(`^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)`)
 )
 
-// unparsable returns the name of the C++ function that rejects the text, or nothing. Booleans and strings accept any text.
+// unparsable returns the name of the C++ function that rejects the text, or nothing. Booleans and strings accept any
+// text.
 func unparsable(text, datatype string) string {
 	switch datatype {
 	case "integer":
@@ -201,8 +203,8 @@ func (m *Manager) store(identifier configIdentifier, value string) {
 	module[identifier.implementation()][identifier.Parameter] = value
 }
 
-// UserConfig returns the text of a parameter that a module has set by the config service. implementation is empty for a parameter of
-// the module itself.
+// UserConfig returns the text of a parameter that a module has set by the config service. implementation is empty for a
+// parameter of the module itself.
 func (m *Manager) UserConfig(module, implementation, parameter string) (string, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -221,8 +223,8 @@ func (m *managedModule) mayWrite(own, other string) bool {
 	return own == other || access != nil && (access.GlobalWrite || access.Modules[other].Write)
 }
 
-// shownParameters returns another module's parameters as a request for all parameters returns them to this module: as ReadWrite where
-// the access has SetReadOnly. Other requests return them unchanged.
+// shownParameters returns another module's parameters as a request for all parameters returns them to this module: as
+// ReadWrite where the access has SetReadOnly. Other requests return them unchanged.
 func (m *managedModule) shownParameters(own, other string, module *managedModule) map[string][]parameter {
 	access := m.config.Access
 	if access == nil || !access.SetReadOnly && !access.Modules[other].SetReadOnly {

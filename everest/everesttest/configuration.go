@@ -46,8 +46,9 @@ func (p placeInFile) mapping() everest.Mapping {
 	return everest.Mapping{EVSE: p.EVSE, Connector: p.Connector}
 }
 
-// ReadConfiguration reads a configuration file of EVerest's manager: the modules, their connections and mappings, and the broker.
-// manifest returns the manifest.yaml of a module by the module's name. Other parts, such as access rights, are ignored.
+// ReadConfiguration reads a configuration file of EVerest's manager: the modules, their connections and mappings, and
+// the broker. manifest returns the manifest.yaml of a module by the module's name. Other parts, such as access rights,
+// are ignored.
 func ReadConfiguration(file []byte, manifest func(module string) ([]byte, error)) (ManagerConfig, error) {
 	var read configurationFile
 	if err := yaml.Unmarshal(file, &read); err != nil {

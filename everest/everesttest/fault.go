@@ -33,8 +33,8 @@ type heldMessage struct {
 	to      *proxyEnd
 }
 
-// Drop loses the messages that match: the sender receives all acknowledgements, but no subscriber receives the message. It affects
-// the first messages up to times, or all for 0.
+// Drop loses the messages that match: the sender receives all acknowledgements, but no subscriber receives the message.
+// It affects the first messages up to times, or all for 0.
 func (p *Proxy) Drop(times int, match func(Packet) bool) *Fault { return p.fault(drop, times, match) }
 
 // Duplicate delivers the messages that match twice. The second copy has QoS 0, so that acknowledgements stay in order.
@@ -42,7 +42,8 @@ func (p *Proxy) Duplicate(times int, match func(Packet) bool) *Fault {
 	return p.fault(duplicate, times, match)
 }
 
-// Hold keeps the messages that match until Lift. Other messages overtake them, and their sender waits for acknowledgements.
+// Hold keeps the messages that match until Lift. Other messages overtake them, and their sender waits for
+// acknowledgements.
 func (p *Proxy) Hold(times int, match func(Packet) bool) *Fault { return p.fault(hold, times, match) }
 
 func (p *Proxy) fault(action action, times int, match func(Packet) bool) *Fault {

@@ -11,8 +11,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
-// WriteInstallation writes definitions as the files of an EVerest installation, below prefix/share/everest. It writes the named
-// interfaces, or all where none is named, and all types and error declarations. Other files stay.
+// WriteInstallation writes definitions as the files of an EVerest installation, below prefix/share/everest. It writes
+// the named interfaces, or all where none is named, and all types and error declarations. Other files stay.
 func WriteInstallation(prefix string, definitions *schema.Definitions, interfaces ...string) error {
 	if len(interfaces) == 0 {
 		interfaces = definitions.InterfaceNames()

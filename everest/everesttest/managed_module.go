@@ -39,8 +39,8 @@ const moduleParameters = "!module"
 
 var moduleIDPattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]*$`)
 
-// checkConfig rejects what EVerest's manager rejects. It also rejects a configuration key that the manifest lacks, which EVerest's
-// manager only logs. The error is the first in the order of the module ids.
+// checkConfig rejects what EVerest's manager rejects. It also rejects a configuration key that the manifest lacks,
+// which EVerest's manager only logs. The error is the first in the order of the module ids.
 func checkConfig(config ManagerConfig) (map[string]*managedModule, error) {
 	modules := map[string]*managedModule{}
 	if len(config.Modules) == 0 {

@@ -19,8 +19,8 @@ import (
 var (
 	// errManagerClosed satisfies errors.Is(err, net.ErrClosed).
 	errManagerClosed = fmt.Errorf("everesttest: the manager is closed: %w", net.ErrClosed)
-	// ErrNoSpawnedModule ends a manager whose modules are all standalone. EVerest's manager waits for its children, so it
-	// ends at once where it has none.
+	// ErrNoSpawnedModule ends a manager whose modules are all standalone. EVerest's manager waits for its children, so
+	// it ends at once where it has none.
 	ErrNoSpawnedModule = errors.New("everesttest: all modules are standalone; a manager needs one that it starts itself")
 	// ErrPoisoned ends a manager that receives a message of a type that the framework does not define.
 	ErrPoisoned = errors.New("everesttest: a message of an unknown type ends the manager")
@@ -29,8 +29,8 @@ var (
 // answerTimeout is how long the manager waits for the broker to take a message. After it the message is given up.
 const answerTimeout = 30 * time.Second
 
-// Manager stands in for EVerest's manager. It publishes the start-up topics, serves the configuration, waits until all modules are
-// ready and publishes that they are. It starts no process: the test starts the modules.
+// Manager stands in for EVerest's manager. It publishes the start-up topics, serves the configuration, waits until all
+// modules are ready and publishes that they are. It starts no process: the test starts the modules.
 type Manager struct {
 	config  ManagerConfig
 	prefix  string
@@ -52,8 +52,8 @@ type Manager struct {
 	userConfig  map[string]map[string]map[string]string
 }
 
-// StartManager checks the configuration as EVerest's manager does, connects, publishes the start-up topics and starts to serve. ctx
-// bounds the start only. An error of the configuration names the module and key in one line.
+// StartManager checks the configuration as EVerest's manager does, connects, publishes the start-up topics and starts
+// to serve. ctx bounds the start only. An error of the configuration names the module and key in one line.
 func StartManager(ctx context.Context, config ManagerConfig) (*Manager, error) {
 	if config.Definitions == nil {
 		var err error
@@ -192,8 +192,8 @@ func (m *Manager) missingLocked() []string {
 	return ids
 }
 
-// GlobalReadyCount returns how often the manager has published that all modules are ready: once, and once more for each restarted
-// module.
+// GlobalReadyCount returns how often the manager has published that all modules are ready: once, and once more for each
+// restarted module.
 func (m *Manager) GlobalReadyCount() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -69,8 +69,8 @@ type ModuleMapping struct {
 // Access is which parameters of other modules a module may read and write. It may always access its own.
 type Access struct {
 	GlobalRead, GlobalWrite bool
-	// SetReadOnly shows read-only parameters as writable in the answer to a request for all parameters. EVerest's manager
-	// accepts writes to them even without it.
+	// SetReadOnly shows read-only parameters as writable in the answer to a request for all parameters. EVerest's
+	// manager accepts writes to them even without it.
 	SetReadOnly bool
 	Modules     map[string]ModuleAccess
 }
@@ -80,8 +80,8 @@ type ModuleAccess struct {
 	Read, Write, SetReadOnly bool
 }
 
-// Settings are the part of the manager's settings that modules see. The zero value means an installation in /usr, no validation and no
-// telemetry.
+// Settings are the part of the manager's settings that modules see. The zero value means an installation in /usr, no
+// validation and no telemetry.
 type Settings struct {
 	Prefix, DataDir, EtcDir, ModulesDir string
 	ValidateSchema                      bool

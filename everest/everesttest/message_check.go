@@ -11,8 +11,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// CheckMessage returns an error for a message that would end or confuse a process of EVerest 2026.02.0. prefix is the EVerest
-// prefix and ends in a slash. Messages outside of the prefix pass.
+// CheckMessage returns an error for a message that would end or confuse a process of EVerest 2026.02.0. prefix is the
+// EVerest prefix and ends in a slash. Messages outside of the prefix pass.
 func CheckMessage(prefix string, message Message) error {
 	if err := checkMessage(prefix, message); err != nil {
 		return fmt.Errorf("everesttest: %s: %w: %.200s", message.Topic, err, message.Payload)
@@ -216,8 +216,9 @@ func membersOf(data json.RawMessage, names ...string) (map[string]json.RawMessag
 	return members, nil
 }
 
-// PoisonPayloads returns payloads that no module may publish and every module must survive. Each of them ends or confuses a process
-// of some release of EVerest. Malformed payloads come first, then incomplete ones of each message type.
+// PoisonPayloads returns payloads that no module may publish and every module must survive. Each of them ends or
+// confuses a process of some release of EVerest. Malformed payloads come first, then incomplete ones of each message
+// type.
 func PoisonPayloads() [][]byte {
 	payloads := []string{
 		"", " ", "null", "true", "3", `"text"`, "[]", "[1]", "{", "{}", "}", "no JSON", "\x00", "\xff\xfe", "{\"msg_type\":\"Var\xff\"}",

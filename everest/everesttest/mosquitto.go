@@ -24,7 +24,8 @@ import (
 type MosquittoConfig struct {
 	// SocketPath is a UNIX socket to listen on. The default is a free TCP port of the loopback interface.
 	SocketPath string
-	// Lines are added to the configuration, for example "set_tcp_nodelay true". The default are mosquitto's own defaults.
+	// Lines are added to the configuration, for example "set_tcp_nodelay true". The default are mosquitto's own
+	// defaults.
 	Lines []string
 	// Program is the executable. The default is the one that FindMosquitto returns.
 	Program string
@@ -43,8 +44,8 @@ type Mosquitto struct {
 // ErrNoMosquitto is returned where no mosquitto is installed.
 var ErrNoMosquitto = errors.New("everesttest: no mosquitto in PATH, /usr/sbin or /usr/local/sbin")
 
-// FindMosquitto returns the path of the mosquitto program, or ErrNoMosquitto. It also searches folders that the PATH of an ordinary
-// user lacks.
+// FindMosquitto returns the path of the mosquitto program, or ErrNoMosquitto. It also searches folders that the PATH of
+// an ordinary user lacks.
 func FindMosquitto() (string, error) {
 	for _, candidate := range []string{"mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"} {
 		if path, err := exec.LookPath(candidate); err == nil {
@@ -54,7 +55,8 @@ func FindMosquitto() (string, error) {
 	return "", ErrNoMosquitto
 }
 
-// StartMosquitto starts a mosquitto and waits until it accepts connections. ctx bounds the start only. The caller must close it.
+// StartMosquitto starts a mosquitto and waits until it accepts connections. ctx bounds the start only. The caller must
+// close it.
 func StartMosquitto(ctx context.Context, config MosquittoConfig) (*Mosquitto, error) {
 	if config.Program == "" {
 		program, err := FindMosquitto()

@@ -13,9 +13,9 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// Proxy forwards MQTT 3.1.1 between clients and a broker, and records every packet. It simulates faults of the field: a lost
-// connection, a missing broker, a slow subscriber, and a message that is lost, late or delivered twice. Its methods may be called
-// from several goroutines.
+// Proxy forwards MQTT 3.1.1 between clients and a broker, and records every packet. It simulates faults of the field: a
+// lost connection, a missing broker, a slow subscriber, and a message that is lost, late or delivered twice. Its
+// methods may be called from several goroutines.
 type Proxy struct {
 	broker   everest.Broker
 	listener net.Listener
@@ -49,7 +49,8 @@ func (p *Proxy) Address() everest.Broker {
 	return everest.Broker{Host: tcp.IP.String(), Port: tcp.Port}
 }
 
-// Packets returns all packets so far, in the order in which the proxy received them. It includes packets that a fault has affected.
+// Packets returns all packets so far, in the order in which the proxy received them. It includes packets that a fault
+// has affected.
 func (p *Proxy) Packets() []Packet {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -82,7 +83,8 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Refuse(true) simulates a broker that is gone: it closes all connections, and new ones at once. Refuse(false) ends that.
+// Refuse(true) simulates a broker that is gone: it closes all connections, and new ones at once. Refuse(false) ends
+// that.
 func (p *Proxy) Refuse(refuse bool) {
 	p.mu.Lock()
 	p.refusing = refuse
@@ -148,7 +150,14 @@ func (p *Proxy) accept() {
 	}
 }
 
-// passing records a packet. It returns the fault that affects the packet, if any, and a channel to wait for while stalled.
+func (p *Proxy) remove(connection *proxyConnection) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.connections, connection)
+}
+
+// passing records a packet. It returns the fault that affects the packet, if any, and a channel to wait for while
+// stalled.
 func (p *Proxy) passing(packet Packet) (fault *Fault, stalled <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -181,7 +190,8 @@ type proxyEnd struct {
 	conn    net.Conn
 	writing sync.Mutex // held for each write
 
-	// settled are the ids of messages of this side that the proxy acknowledges itself, because the other side never got them.
+	// settled are the ids of messages of this side that the proxy acknowledges itself, because the other side never got
+	// them.
 	mu      sync.Mutex
 	settled map[uint16]bool
 }
@@ -201,9 +211,7 @@ func (c *proxyConnection) cut() {
 func (c *proxyConnection) pump(from, to *proxyEnd, fromClient bool) {
 	defer func() {
 		c.cut()
-		c.proxy.mu.Lock()
-		delete(c.proxy.connections, c)
-		c.proxy.mu.Unlock()
+		c.proxy.remove(c)
 	}()
 	for {
 		raw, err := packets.ReadPacket(from.conn)

@@ -31,7 +31,8 @@ func (p *peer) receiveAll(t *testing.T) []string {
 	}
 }
 
-// Every fault on either side of the broker: the sender notices nothing, the receiver gets what the fault leaves of the message.
+// Every fault on either side of the broker: the sender notices nothing, the receiver gets what the fault leaves of the
+// message.
 func TestFaults(t *testing.T) {
 	ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		for _, side := range []string{"sender", "receiver"} {

@@ -17,8 +17,8 @@ type Recorder struct {
 	arrived  chan struct{}
 }
 
-// StartRecorder starts to record all messages that match the filters. On return the broker has accepted the subscriptions. The caller
-// must close it.
+// StartRecorder starts to record all messages that match the filters. On return the broker has accepted the
+// subscriptions. The caller must close it.
 func StartRecorder(ctx context.Context, broker everest.Broker, filters ...string) (*Recorder, error) {
 	r := &Recorder{arrived: make(chan struct{})}
 	wire, err := dialBroker(ctx, broker, "recorder", r.record)
@@ -55,8 +55,8 @@ func (r *Recorder) Reset() {
 	r.messages = nil
 }
 
-// Wait calls enough after each message until it returns true for the recorded messages, and returns these. The error of a timeout has
-// the last topics.
+// Wait calls enough after each message until it returns true for the recorded messages, and returns these. The error of
+// a timeout has the last topics.
 func (r *Recorder) Wait(ctx context.Context, enough func([]Message) bool) ([]Message, error) {
 	for {
 		r.mu.Lock()

@@ -83,7 +83,8 @@ func envelope(messageType string, data any) ([]byte, error) {
 	return json.Marshal(map[string]any{"msg_type": messageType, "data": data})
 }
 
-// interfaceForm returns an interface as the manager publishes it: without descriptions, with defaults, with expanded errors.
+// interfaceForm returns an interface as the manager publishes it: without descriptions, with defaults, with expanded
+// errors.
 func interfaceForm(definitions *schema.Definitions, definition *schema.Interface) map[string]any {
 	commands := map[string]any{}
 	for name, command := range definition.Commands {

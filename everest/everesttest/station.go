@@ -46,9 +46,9 @@ type StationConfig struct {
 	Logger *zap.Logger
 }
 
-// Station is a module under test with a broker, a manager, a fake for each of its requirements, and a caller of its commands. Expect
-// checks what the module does. Proxy makes its connection to the broker fail. Expect may be called from one goroutine, the other
-// methods from several.
+// Station is a module under test with a broker, a manager, a fake for each of its requirements, and a caller of its
+// commands. Expect checks what the module does. Proxy makes its connection to the broker fail. Expect may be called
+// from one goroutine, the other methods from several.
 type Station struct {
 	// Recorder records all messages below the EVerest prefix.
 	Manager  *Manager
@@ -66,8 +66,9 @@ type Station struct {
 	seen     int // how many recorded messages Expect has passed
 }
 
-// NewStation starts a station and waits until all modules are ready. run is the module under test: it connects with the options and
-// returns when ctx ends. At the end of the test the station ends, and CheckMessage checks every message of the module.
+// NewStation starts a station and waits until all modules are ready. run is the module under test: it connects with the
+// options and returns when ctx ends. At the end of the test the station ends, and CheckMessage checks every message of
+// the module.
 func NewStation(t testing.TB, config StationConfig, run func(ctx context.Context, options everest.Options) error) *Station {
 	t.Helper()
 	s := &Station{t: t, run: run, fakes: map[string][]*Fake{}}
@@ -98,7 +99,8 @@ func NewStation(t testing.TB, config StationConfig, run func(ctx context.Context
 	return s
 }
 
-// managerConfig connects the module under test to one other module, which provides its requirements and requires what it provides.
+// managerConfig connects the module under test to one other module, which provides its requirements and requires what
+// it provides.
 func (s *Station) managerConfig(config StationConfig) ManagerConfig {
 	manifest := s.manifest
 	var provides, requires strings.Builder
@@ -236,8 +238,9 @@ func (s *Station) FakeAt(requirement string, index int) *Fake {
 	return nil
 }
 
-// Poison publishes PoisonPayloads on every topic to which the module under test has subscribed, except shutdown, which takes any text
-// "true". It waits until the broker has the messages. Call a command afterwards to see that the module still works.
+// Poison publishes PoisonPayloads on every topic to which the module under test has subscribed, except shutdown, which
+// takes any text "true". It waits until the broker has the messages. Call a command afterwards to see that the module
+// still works.
 func (s *Station) Poison() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)

@@ -11,7 +11,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// Patience is how long the helpers wait for an expected event before they fail. It is long because a test machine may be busy.
+// Patience is how long the helpers wait for an expected event before they fail. It is long because a test machine may
+// be busy.
 const Patience = 60 * time.Second
 
 // NewManager starts a manager that ends with the test. Where the configuration has no broker, NewManager starts one.
@@ -60,8 +61,8 @@ func WaitReady(t testing.TB, manager *Manager) {
 	}
 }
 
-// RunModule connects a module, calls prepare to register handlers and subscriptions, and runs the module until the test ends. It
-// returns before all modules are ready. An error of the module fails the test.
+// RunModule connects a module, calls prepare to register handlers and subscriptions, and runs the module until the test
+// ends. It returns before all modules are ready. An error of the module fails the test.
 func RunModule(t testing.TB, options everest.Options, prepare func(*everest.Module)) *Process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
@@ -149,8 +150,8 @@ func NewProxy(t testing.TB, broker everest.Broker) *Proxy {
 	return proxy
 }
 
-// FreePort returns a free TCP port of 127.0.0.1. It is below the range that Linux assigns by itself, so that no other process gets the
-// port by chance before the test uses it.
+// FreePort returns a free TCP port of 127.0.0.1. It is below the range that Linux assigns by itself, so that no other
+// process gets the port by chance before the test uses it.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	port, err := freePort()

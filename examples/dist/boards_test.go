@@ -19,7 +19,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
-// settle must include a garbage collection after the start for a memory figure that compares: 3 s. No check depends on it.
+// settle must include a garbage collection after the start for a memory figure that compares: 3 s. No check depends on
+// it.
 var settle = flag.Duration("dist.settle", 0, "how long an agent idles before its memory is reported")
 
 const stubs = `
@@ -31,8 +32,8 @@ provides:
 metadata: {license: "https://www.apache.org/licenses/LICENSE-2.0", authors: [The remotechargeport authors]}
 `
 
-// TestAgentsOfAllBoards runs the agent of every target: it installs itself and connects to a controller. Agents of other processors
-// run under qemu-user.
+// TestAgentsOfAllBoards runs the agent of every target: it installs itself and connects to a controller. Agents of
+// other processors run under qemu-user.
 func TestAgentsOfAllBoards(t *testing.T) {
 	for _, target := range targets {
 		t.Run(target.name, func(t *testing.T) {
@@ -76,8 +77,8 @@ func emulatorOf(t *testing.T, target target) string {
 	return ""
 }
 
-// runWithController runs the agent as a manager starts it, beside a controller, until both boards are ready. With measure it logs
-// the memory of the agent's process.
+// runWithController runs the agent as a manager starts it, beside a controller, until both boards are ready. With
+// measure it logs the memory of the agent's process.
 func runWithController(t *testing.T, agent []string, measure bool) {
 	known, err := satellite.Definitions()
 	if err != nil {

@@ -87,7 +87,8 @@ func fileSize(t *testing.T, path string) int64 {
 	return info.Size()
 }
 
-// checkBoardProgram checks that a program needs no dynamic linker and contains neither symbols nor the path of the checkout.
+// checkBoardProgram checks that a program needs no dynamic linker and contains neither symbols nor the path of the
+// checkout.
 func checkBoardProgram(t *testing.T, path string) {
 	t.Helper()
 	file, err := elf.Open(path)

@@ -1,10 +1,10 @@
-// Command dist builds the programs for boards: static, stripped, without paths of the building machine, and with the build tags of
-// doc/deployment.md. Equal sources give equal bytes.
+// Command dist builds the programs for boards: static, stripped, without paths of the building machine, and with the
+// build tags of doc/deployment.md. Equal sources give equal bytes.
 //
 //	go run ./examples/dist -o dist
 //
-// writes dist/linux-amd64, dist/linux-arm64, dist/linux-armv7 and dist/SHA256SUMS for `sha256sum -c`. The programs have the version
-// of the checkout.
+// writes dist/linux-amd64, dist/linux-arm64, dist/linux-armv7 and dist/SHA256SUMS for `sha256sum -c`. The programs have
+// the version of the checkout.
 package main
 
 import (

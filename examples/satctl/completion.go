@@ -15,8 +15,8 @@ type completionCommand struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
 }
 
-// The scripts call satctl for the candidates of a word, so they need no update with satctl. Without candidates the shell completes
-// file names.
+// The scripts call satctl for the candidates of a word, so they need no update with satctl. Without candidates the
+// shell completes file names.
 var completionScripts = map[string]string{
 	"bash": `_satctl() {
 	local word="${COMP_WORDS[COMP_CWORD]}"

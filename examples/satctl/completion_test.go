@@ -72,7 +72,8 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// shells have a script for each shell that prints its completions of each line of standard input, or "files" for file names.
+// shells have a script for each shell that prints its completions of each line of standard input, or "files" for file
+// names.
 var shells = map[string]string{
 	"bash": `eval "$(satctl completion bash)"
 while IFS= read -r line; do

@@ -82,8 +82,8 @@ func TestDocumentedOutput(t *testing.T) {
 	}
 }
 
-// turn returns the order of a command. watch comes first, because the others count its events. logs comes last, because it changes
-// the status of the boards.
+// turn returns the order of a command. watch comes first, because the others count its events. logs comes last, because
+// it changes the status of the boards.
 func turn(command string) int {
 	switch {
 	case strings.HasPrefix(command, "watch"):

@@ -1,5 +1,6 @@
-// Command satctl shows the state of the modules SatelliteAgent, SatelliteController and SystemAggregator of a board. It reads their
-// status sockets (package everest/control), so it must run on the board, as the user of the modules or as root:
+// Command satctl shows the state of the modules SatelliteAgent, SatelliteController and SystemAggregator of a board. It
+// reads their status sockets (package everest/control), so it must run on the board, as the user of the modules or as
+// root:
 //
 //	satctl status             state, link, latency and counters of all modules of this board, and of the agents behind them
 //	satctl watch              variables and errors as they happen

@@ -48,7 +48,8 @@ func (s *session) sockets() ([]string, error) {
 	return paths, nil
 }
 
-// modules reads the status of all modules concurrently. It returns those with the names, or all where there are no names.
+// modules reads the status of all modules concurrently. It returns those with the names, or all where there are no
+// names.
 func (s *session) modules(names []string) ([]*module, error) {
 	paths, err := s.sockets()
 	if err != nil {

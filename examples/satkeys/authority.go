@@ -93,7 +93,8 @@ func (c caSignCommand) Run(s *session) error {
 		"wrote %[1]s; on the board:  satkeys adopt DIRECTORY %[1]s && satkeys trust DIRECTORY %[1]s --serial PEER\n", c.Output)
 }
 
-// signHere signs the prepared or else the present key of a board with a local directory, and makes the board trust the authority.
+// signHere signs the prepared or else the present key of a board with a local directory, and makes the board trust the
+// authority.
 func (c caSignCommand) signHere(s *session, authority *identity.Authority, role identity.Role, lifetime time.Duration) error {
 	if c.Output != "" {
 		return fmt.Errorf("%w: --output is for a board's certificate in a file; %s is a directory", errUsage, c.Board)

@@ -1,13 +1,14 @@
-// Command satkeys creates the identities of boards and configures which peers a board trusts (package satellite/identity). Four
-// commands make two boards trust each other. create prints the fingerprint for the trust of the other board:
+// Command satkeys creates the identities of boards and configures which peers a board trusts (package
+// satellite/identity). Four commands make two boards trust each other. create prints the fingerprint for the trust of
+// the other board:
 //
 //	on the satellite:   satkeys create /etc/everest/identity --serial SAT01
 //	on the main board:  satkeys create /etc/everest/identity --serial MAIN01
 //	on the satellite:   satkeys trust /etc/everest/identity FINGERPRINT --serial MAIN01
 //	on the main board:  satkeys trust /etc/everest/identity FINGERPRINT --serial SAT01
 //
-// The directory is that of the modules' configuration key identity_directory. Running modules follow every change. doc/security.md
-// explains each step, also with an authority for a whole station. The exit statuses:
+// The directory is that of the modules' configuration key identity_directory. Running modules follow every change.
+// doc/security.md explains each step, also with an authority for a whole station. The exit statuses:
 //
 //	0  done
 //	1  failed; nothing was changed

@@ -28,7 +28,8 @@ const (
 	ErrorEvseManagerVoltagePlausibilityFault         = "evse_manager/VoltagePlausibilityFault"
 )
 
-// Provider handles the commands of evse_manager. An error of type *everest.CommandError chooses the error type that the caller receives.
+// Provider handles the commands of evse_manager.
+// An error of type *everest.CommandError chooses the error type that the caller receives.
 type Provider interface {
 	// AuthorizeResponse handles the command authorize_response.
 	AuthorizeResponse(ctx context.Context, providedToken types.AuthorizationProvidedIdToken, validationResult types.AuthorizationValidationResult) error

@@ -20,7 +20,8 @@ const (
 	ErrorGenericVendorWarning = "generic/VendorWarning"
 )
 
-// Provider handles the commands of echo. An error of type *everest.CommandError chooses the error type that the caller receives.
+// Provider handles the commands of echo.
+// An error of type *everest.CommandError chooses the error type that the caller receives.
 type Provider interface {
 	// Echo handles the command echo.
 	//

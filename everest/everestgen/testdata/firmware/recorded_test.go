@@ -1,4 +1,5 @@
-// Package firmware_test runs in a module of its own, with the bindings of all built-in interfaces: see TestBindingsOfAllInterfaces.
+// Package firmware_test runs in a module of its own, with the bindings of all built-in interfaces: see
+// TestBindingsOfAllInterfaces.
 package firmware_test
 
 import (

@@ -72,8 +72,8 @@ type Fact struct {
 type Board struct {
 	// ID is the path of the status socket.
 	ID string `json:"id"`
-	// Module is the module's name, ModuleID its id in EVerest's configuration. Before the first status ModuleID comes from the
-	// name of the socket.
+	// Module is the module's name, ModuleID its id in EVerest's configuration. Before the first status ModuleID comes
+	// from the name of the socket.
 	Module   string `json:"module"`
 	ModuleID string `json:"module_id"`
 	Version  string `json:"version"`

@@ -21,7 +21,8 @@ var screenshots = flag.String("page.screenshots", "", "write what Chromium shows
 // browserLimit ends a test that would hang. It is much longer than anything takes on a busy machine.
 const browserLimit = 90 * time.Second
 
-// chromium is a headless browser that is controlled through two pipes by the DevTools protocol: JSON messages, each followed by a NUL.
+// chromium is a headless browser that is controlled through two pipes by the DevTools protocol: JSON messages, each
+// followed by a NUL.
 type chromium struct {
 	command *exec.Cmd
 	log     bytes.Buffer

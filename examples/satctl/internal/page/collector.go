@@ -57,8 +57,8 @@ func (c *collector) Collect(values chan<- prometheus.Metric) {
 	}
 }
 
-// unique returns one board for each pair of module and id, preferably one that responds. Prometheus rejects a whole response in
-// which two series have equal labels.
+// unique returns one board for each pair of module and id, preferably one that responds. Prometheus rejects a whole
+// response in which two series have equal labels.
 func unique(boards []Board) []Board {
 	type key struct{ module, id string }
 	at := map[key]int{}

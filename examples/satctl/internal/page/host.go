@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// hosts are the names for which the server accepts requests. It always accepts addresses and localhost. A browser sends the name in the
-// URL, so the request of a foreign page whose name resolves to this machine has that foreign name.
+// hosts are the names for which the server accepts requests. It always accepts addresses and localhost. A browser sends
+// the name in the URL, so the request of a foreign page whose name resolves to this machine has that foreign name.
 type hosts map[string]bool
 
 func newHosts(names []string) hosts {

@@ -17,8 +17,8 @@ type Metric struct {
 	value   func(b *Board) (float64, bool)
 }
 
-// Metrics returns the metric families of modules, labelled module and module_id. A module that does not respond has only up and
-// level, because its last values are out of date.
+// Metrics returns the metric families of modules, labelled module and module_id. A module that does not respond has
+// only up and level, because its last values are out of date.
 func Metrics() []Metric { return metrics }
 
 var metrics = []Metric{

@@ -59,7 +59,8 @@ func (s *Station) unsubscribe(subscriber chan struct{}) {
 	delete(s.subscribers, subscriber)
 }
 
-// since returns the event for a page that has received the tick seen: the next tick, everything after missed ticks, or nil.
+// since returns the event for a page that has received the tick seen: the next tick, everything after missed ticks, or
+// nil.
 func (s *Station) since(seen uint64) (kind string, tick uint64, data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -22,7 +22,8 @@ const (
 	readLimit = 2 * time.Second
 	// staleAfter is the age of the last status at which a module counts as down.
 	staleAfter = 3 * time.Second
-	// settling is how long after the start a working module that appears is not listed as a change: it was there before.
+	// settling is how long after the start a working module that appears is not listed as a change: it was there
+	// before.
 	settling = 5 * time.Second
 	// maxBoards is how many status sockets are read. Further ones are ignored.
 	maxBoards = 256

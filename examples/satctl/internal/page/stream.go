@@ -9,8 +9,8 @@ import (
 const (
 	// maxStreams is how many pages may be open at a time. A further one gets a 503.
 	maxStreams = 32
-	// streamWrite is how long a page may take to read an event before its connection is closed. No events are queued: a slow
-	// page gets the newest state.
+	// streamWrite is how long a page may take to read an event before its connection is closed. No events are queued: a
+	// slow page gets the newest state.
 	streamWrite = 10 * time.Second
 )
 

@@ -19,7 +19,8 @@ type growth struct {
 	by uint64
 }
 
-// observe records the counter's value. A smaller value means that the module has restarted. The first value counts as old.
+// observe records the counter's value. A smaller value means that the module has restarted. The first value counts as
+// old.
 func (c *counter) observe(now time.Time, value uint64) {
 	switch {
 	case !c.known, value == c.value:
@@ -121,7 +122,8 @@ func peerLink(status *control.Status) *control.Link {
 	return status.Peer.Status.Link
 }
 
-// agentLink returns the link in the status of the agent, which is this module or its peer. It is nil where it is not known.
+// agentLink returns the link in the status of the agent, which is this module or its peer. It is nil where it is not
+// known.
 func agentLink(status *control.Status) *control.Link {
 	for _, link := range []*control.Link{status.Link, peerLink(status)} {
 		if link != nil && link.Role == "agent" {

@@ -102,7 +102,8 @@ func (v Mode) Valid() bool {
 	return false
 }
 
-// Provider handles the commands of lamp. An error of type *everest.CommandError chooses the error type that the caller receives.
+// Provider handles the commands of lamp.
+// An error of type *everest.CommandError chooses the error type that the caller receives.
 type Provider interface {
 	// Blink handles the command blink.
 	//
