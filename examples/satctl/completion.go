@@ -48,7 +48,7 @@ complete -c satctl -n '__fish_seen_subcommand_from logs' -s o -l output -r -F
 }
 
 // Run writes the script.
-func (c *completionCommand) Run(s *session) error {
+func (c *completionCommand) Run(s *invocation) error {
 	_, err := fmt.Fprint(s.out, completionScripts[c.Shell])
 	return err
 }
@@ -59,7 +59,7 @@ type completeCommand struct {
 }
 
 // Run writes the candidates for the last word, one to a line.
-func (c *completeCommand) Run(s *session) error {
+func (c *completeCommand) Run(s *invocation) error {
 	s.Directory = directoryOf(c.Words)
 	for _, candidate := range complete(s.model, c.Words, s.moduleNames) {
 		if _, err := fmt.Fprintln(s.out, candidate); err != nil {
@@ -85,7 +85,7 @@ func directoryOf(words []string) string {
 }
 
 // moduleNames returns the names of the sockets, without connecting to them.
-func (s *session) moduleNames() []string {
+func (s *invocation) moduleNames() []string {
 	paths, _ := control.Sockets(s.directory())
 	names := make([]string, len(paths))
 	for i, path := range paths {

@@ -33,12 +33,12 @@ type discovered struct {
 }
 
 // Run lists the satellites. It fails where there is none, or two have the same serial number.
-func (c *discoverCommand) Run(s *session) error {
+func (c *discoverCommand) Run(ctx context.Context, s *invocation) error {
 	interfaces, err := discovery.ParseInterfaces(strings.Join(c.Interface, ","))
 	if err != nil {
 		return usage("%v", err)
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, c.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	found, err := discovery.Discover(ctx, interfaces)
 	if err != nil {
@@ -68,7 +68,7 @@ func (c *discoverCommand) Run(s *session) error {
 	return failed
 }
 
-func (c *discoverCommand) show(s *session, boards []discovered) error {
+func (c *discoverCommand) show(s *invocation, boards []discovered) error {
 	if s.JSON {
 		writer := json.NewEncoder(s.out)
 		for _, board := range boards {

@@ -18,15 +18,15 @@ type logsCommand struct {
 }
 
 // Run fetches the logs. It writes the whole file or none, and only the owner may read the file.
-func (c *logsCommand) Run(s *session) error {
-	m, err := s.one(c.Module, isAggregator)
+func (c *logsCommand) Run(ctx context.Context, s *invocation) error {
+	m, err := s.one(ctx, c.Module, isAggregator)
 	if err != nil {
 		return err
 	}
 	if c.Output == "-" {
-		return m.client.Logs(s.ctx, func(string) (io.Writer, error) { return s.out, nil })
+		return m.client.Logs(ctx, func(string) (io.Writer, error) { return s.out, nil })
 	}
-	file, name, err := c.fetch(s.ctx, m)
+	file, name, err := c.fetch(ctx, m)
 	if file != nil {
 		defer file.Cleanup()
 	}

@@ -72,9 +72,8 @@ type surroundings struct {
 	getenv      func(string) string
 }
 
-// session is one run of a command.
-type session struct {
-	ctx context.Context
+// invocation is one run of a command.
+type invocation struct {
 	surroundings
 	*commands
 	model *kong.Application
@@ -102,6 +101,7 @@ func run(ctx context.Context, arguments []string, around surroundings) int {
 		kong.Writers(around.out, around.errors),
 		kong.Exit(func(int) { helped = true }), // kong exits after --help otherwise
 		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {
@@ -116,7 +116,7 @@ func run(ctx context.Context, arguments []string, around surroundings) int {
 		fmt.Fprintf(around.errors, "satctl: %v; see satctl --help\n", err)
 		return exitUsage
 	}
-	s := &session{ctx: ctx, surroundings: around, commands: &line, model: parser.Model}
+	s := &invocation{surroundings: around, commands: &line, model: parser.Model}
 	err = parsed.Run(s)
 	if err != nil && err.Error() != "" {
 		fmt.Fprintln(around.errors, "satctl:", err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -22,7 +23,7 @@ type module struct {
 }
 
 // directory returns the directory of the sockets.
-func (s *session) directory() string {
+func (s *invocation) directory() string {
 	if s.Directory != "" {
 		return s.Directory
 	}
@@ -30,7 +31,7 @@ func (s *session) directory() string {
 }
 
 // sockets returns the paths that the command line selects.
-func (s *session) sockets() ([]string, error) {
+func (s *invocation) sockets() ([]string, error) {
 	if len(s.Socket) > 0 {
 		if s.Directory != "" {
 			return nil, usage("--socket and --directory cannot be combined: give either")
@@ -50,7 +51,7 @@ func (s *session) sockets() ([]string, error) {
 
 // modules reads the status of all modules concurrently. It returns those with the names, or all where there are no
 // names.
-func (s *session) modules(names []string) ([]*module, error) {
+func (s *invocation) modules(ctx context.Context, names []string) ([]*module, error) {
 	paths, err := s.sockets()
 	if err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func (s *session) modules(names []string) ([]*module, error) {
 		m := &module{client: control.Dial(path), name: strings.TrimSuffix(filepath.Base(path), ".sock")}
 		found[i] = m
 		reading.Go(func() {
-			if m.status, m.err = m.client.Status(s.ctx); m.err == nil {
+			if m.status, m.err = m.client.Status(ctx); m.err == nil {
 				m.name = m.status.ModuleID
 			}
 		})
@@ -90,12 +91,12 @@ func namesOf(modules []*module) []string {
 }
 
 // one returns the module with the name. Without a name it returns the only module, or the only suitable one.
-func (s *session) one(name string, suits func(*control.Status) bool) (*module, error) {
+func (s *invocation) one(ctx context.Context, name string, suits func(*control.Status) bool) (*module, error) {
 	var names []string
 	if name != "" {
 		names = []string{name}
 	}
-	found, err := s.modules(names)
+	found, err := s.modules(ctx, names)
 	if err != nil {
 		return nil, err
 	}

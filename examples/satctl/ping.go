@@ -37,22 +37,22 @@ type pingSummary struct {
 }
 
 // Run sends Count pings, or pings until it is interrupted. It fails where a response is missing.
-func (c *pingCommand) Run(s *session) error {
+func (c *pingCommand) Run(ctx context.Context, s *invocation) error {
 	if c.Count < 0 || c.Interval < 0 || c.Timeout <= 0 {
 		return usage("count and interval must not be negative, and timeout must be above 0")
 	}
-	m, err := s.one(c.Module, isController)
+	m, err := s.one(ctx, c.Module, isController)
 	if err != nil {
 		return err
 	}
 	var times []float64
 	sent := 0
 	for c.Count == 0 || sent < c.Count {
-		if sent > 0 && !pause(s.ctx, c.Interval) {
+		if sent > 0 && !pause(ctx, c.Interval) {
 			break
 		}
-		pong, err := c.ping(s.ctx, m.client)
-		if s.ctx.Err() != nil {
+		pong, err := c.ping(ctx, m.client)
+		if ctx.Err() != nil {
 			break // an interrupted ping does not count as lost
 		}
 		sent++
@@ -84,7 +84,7 @@ func (c *pingCommand) ping(ctx context.Context, client *control.Client) (*contro
 	return client.Ping(ctx)
 }
 
-func (c *pingCommand) show(s *session, m *module, sequence int, pong *control.Pong, failed error) error {
+func (c *pingCommand) show(s *invocation, m *module, sequence int, pong *control.Pong, failed error) error {
 	if s.JSON {
 		line := pingLine{Sequence: sequence, Pong: pong}
 		if failed != nil {

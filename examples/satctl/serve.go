@@ -28,7 +28,7 @@ type serveCommand struct {
 }
 
 // Run serves until the context ends, and returns nil then.
-func (c *serveCommand) Run(s *session) error {
+func (c *serveCommand) Run(ctx context.Context, s *invocation) error {
 	if err := page.CheckListen(c.Listen, c.Expose); err != nil {
 		return usage("%v", err)
 	}
@@ -53,7 +53,7 @@ func (c *serveCommand) Run(s *session) error {
 		return &failure{exitNotWorking, fmt.Sprintf("cannot serve the page: %v; choose another address with --listen", err)}
 	}
 	fmt.Fprintf(s.out, "http://%s/\n", listener.Addr())
-	ctx, cancel := context.WithCancel(s.ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 2)
 	go func() { ended <- station.Run(ctx) }()
@@ -67,7 +67,7 @@ func (c *serveCommand) Run(s *session) error {
 }
 
 // source returns the sockets that the command line selects.
-func (c *serveCommand) source(s *session) (page.Sockets, error) {
+func (c *serveCommand) source(s *invocation) (page.Sockets, error) {
 	switch {
 	case len(s.Socket) > 0 && (s.Directory != "" || len(c.Folders) > 0):
 		return page.Sockets{}, usage("--socket and directories cannot be combined: give either")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -22,8 +23,8 @@ type moduleStatus struct {
 }
 
 // Run shows the modules. It fails where one of them does not work.
-func (c *statusCommand) Run(s *session) error {
-	modules, err := s.modules(c.Module)
+func (c *statusCommand) Run(ctx context.Context, s *invocation) error {
+	modules, err := s.modules(ctx, c.Module)
 	if err != nil {
 		return err
 	}

@@ -19,24 +19,24 @@ type watchCommand struct {
 }
 
 // Run shows events until it is interrupted, has shown Count events, or a module ends. The last is an error.
-func (c *watchCommand) Run(s *session) error {
+func (c *watchCommand) Run(ctx context.Context, s *invocation) error {
 	for _, pattern := range c.Only {
 		if _, err := path.Match(pattern, ""); err != nil {
 			return usage("--only %s: %v", pattern, err)
 		}
 	}
-	modules, err := s.modules(c.Module)
+	modules, err := s.modules(ctx, c.Module)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(s.ctx)
+	watchCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var mu sync.Mutex
 	shown := 0
 	show := func(event control.Event) {
 		mu.Lock()
 		defer mu.Unlock()
-		if ctx.Err() != nil || !c.wanted(event) {
+		if watchCtx.Err() != nil || !c.wanted(event) {
 			return
 		}
 		if err := s.show(event); err != nil {
@@ -56,8 +56,8 @@ func (c *watchCommand) Run(s *session) error {
 		}
 		reachable++
 		watching.Go(func() {
-			err := m.client.Watch(ctx, show)
-			if ctx.Err() == nil {
+			err := m.client.Watch(watchCtx, show)
+			if watchCtx.Err() == nil {
 				cancel(fmt.Errorf("%s: %w", m.name, err))
 			}
 		})
@@ -66,7 +66,7 @@ func (c *watchCommand) Run(s *session) error {
 		return &failure{status: exitUnreachable}
 	}
 	watching.Wait()
-	if cause := context.Cause(ctx); s.ctx.Err() == nil && !errors.Is(cause, errEnough) {
+	if cause := context.Cause(watchCtx); ctx.Err() == nil && !errors.Is(cause, errEnough) {
 		return cause
 	}
 	return nil
@@ -110,7 +110,7 @@ func errorOf(event control.Event) (e eventError) {
 }
 
 // show writes one event.
-func (s *session) show(event control.Event) error {
+func (s *invocation) show(event control.Event) error {
 	if s.JSON {
 		return json.NewEncoder(s.out).Encode(event)
 	}

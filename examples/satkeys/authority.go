@@ -24,7 +24,7 @@ type caCreateCommand struct {
 	Replace   bool               `help:"Overwrite the present key. Every board must then be signed again."`
 }
 
-func (c caCreateCommand) Run(s *session) error {
+func (c caCreateCommand) Run(s *invocation) error {
 	lifetime, err := keyFlags{Days: c.Days}.lifetime()
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ type caSignCommand struct {
 	Output    string `short:"o" help:"File for the certificates of the board and the authority, for satkeys adopt and satkeys trust. Default: standard output."`
 }
 
-func (c caSignCommand) Run(s *session) error {
+func (c caSignCommand) Run(s *invocation) error {
 	lifetime, err := keyFlags{Days: c.Days}.lifetime()
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (c caSignCommand) Run(s *session) error {
 
 // signHere signs the prepared or else the present key of a board with a local directory, and makes the board trust the
 // authority.
-func (c caSignCommand) signHere(s *session, authority *identity.Authority, role identity.Role, lifetime time.Duration) error {
+func (c caSignCommand) signHere(s *invocation, authority *identity.Authority, role identity.Role, lifetime time.Duration) error {
 	if c.Output != "" {
 		return fmt.Errorf("%w: --output is for a board's certificate in a file; %s is a directory", errUsage, c.Board)
 	}

@@ -23,7 +23,7 @@ func (f keyFlags) lifetime() (time.Duration, error) {
 	return time.Duration(f.Days) * 24 * time.Hour, nil
 }
 
-func (f keyFlags) options(s *session) (identity.CreateOptions, error) {
+func (f keyFlags) options(s *invocation) (identity.CreateOptions, error) {
 	lifetime, err := f.lifetime()
 	return identity.CreateOptions{Algorithm: f.Algorithm, Lifetime: lifetime, Now: s.now}, err
 }
@@ -67,7 +67,7 @@ type createCommand struct {
 	Replace bool `help:"Overwrite the present key. The peers must then trust the new one."`
 }
 
-func (c createCommand) Run(s *session) error {
+func (c createCommand) Run(s *invocation) error {
 	options, err := c.options(s)
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ type showCommand struct {
 	Within      int    `help:"End with status 4 when the certificate expires within this number of days."`
 }
 
-func (c showCommand) Run(s *session) error {
+func (c showCommand) Run(s *invocation) error {
 	board, err := identity.Load(c.Directory)
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (c showCommand) Run(s *session) error {
 	return nil
 }
 
-func (c showCommand) write(s *session, report boardReport) error {
+func (c showCommand) write(s *invocation, report boardReport) error {
 	if s.json {
 		return s.report(report, "")
 	}
@@ -165,7 +165,7 @@ type rotateCommand struct {
 	Finish  bool `help:"Start to use the prepared key, and delete the old one." xor:"how"`
 }
 
-func (c rotateCommand) Run(s *session) error {
+func (c rotateCommand) Run(s *invocation) error {
 	if c.Finish {
 		board, err := identity.Activate(c.Directory)
 		if err != nil {
@@ -193,7 +193,7 @@ type adoptCommand struct {
 	File      string `arg:"" type:"existingfile" help:"Output of satkeys ca sign."`
 }
 
-func (c adoptCommand) Run(s *session) error {
+func (c adoptCommand) Run(s *invocation) error {
 	text, err := os.ReadFile(c.File)
 	if err != nil {
 		return err

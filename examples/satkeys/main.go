@@ -57,8 +57,8 @@ type commands struct {
 	CA      caCommand      `cmd:"" name:"ca" help:"Create and use the authority of a station."`
 }
 
-// session is one run of a command.
-type session struct {
+// invocation is one run of a command.
+type invocation struct {
 	in       io.Reader
 	out, err io.Writer
 	json     bool
@@ -95,7 +95,7 @@ func run(arguments []string, in io.Reader, out, err io.Writer) int {
 		fmt.Fprintf(err, "satkeys: %v; see satkeys --help\n", wrong)
 		return exitUsage
 	}
-	failed := parsed.Run(&session{in: in, out: out, err: err, json: line.JSON, now: time.Now})
+	failed := parsed.Run(&invocation{in: in, out: out, err: err, json: line.JSON, now: time.Now})
 	if failed != nil {
 		fmt.Fprintln(err, "satkeys:", failed)
 	}
@@ -113,7 +113,7 @@ func run(arguments []string, in io.Reader, out, err io.Writer) int {
 }
 
 // report writes a result: object as JSON for programs, or the formatted text for people.
-func (s *session) report(object any, format string, arguments ...any) error {
+func (s *invocation) report(object any, format string, arguments ...any) error {
 	if s.json {
 		encoder := json.NewEncoder(s.out)
 		encoder.SetEscapeHTML(false)

@@ -30,7 +30,7 @@ type trustReport struct {
 	Added bool `json:"added"`
 }
 
-func (c trustCommand) Run(s *session) error {
+func (c trustCommand) Run(s *invocation) error {
 	trust, err := identity.LoadTrust(c.Directory)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (c trustCommand) Run(s *session) error {
 	return c.pin(s, trust, identity.Pin{Serial: serial, Fingerprint: fingerprint})
 }
 
-func (c trustCommand) pin(s *session, trust identity.Trust, pin identity.Pin) error {
+func (c trustCommand) pin(s *invocation, trust identity.Trust, pin identity.Pin) error {
 	pin.Added = s.now().UTC()
 	added, err := trust.Pin(pin)
 	if err != nil {
@@ -87,7 +87,7 @@ func (c trustCommand) pin(s *session, trust identity.Trust, pin identity.Pin) er
 		"%s trusts %s  %s\n", c.Directory, pin.Serial, pin.Fingerprint)
 }
 
-func (c trustCommand) authority(s *session, trust identity.Trust, certificate *x509.Certificate) error {
+func (c trustCommand) authority(s *invocation, trust identity.Trust, certificate *x509.Certificate) error {
 	name, fingerprint := certificate.Subject.CommonName, identity.FingerprintOf(certificate)
 	boards := "all boards"
 	if len(c.Serial) > 0 {
@@ -107,7 +107,7 @@ func (c trustCommand) authority(s *session, trust identity.Trust, certificate *x
 }
 
 // confirm asks the user for confirmation on standard error, so that standard output has only the result.
-func (c trustCommand) confirm(s *session, what string) error {
+func (c trustCommand) confirm(s *invocation, what string) error {
 	fmt.Fprint(s.err, what)
 	if c.Yes {
 		return nil
@@ -126,7 +126,7 @@ type untrustCommand struct {
 	Peer      string `arg:"" help:"The peer's serial number or fingerprint, or an authority's name or fingerprint."`
 }
 
-func (c untrustCommand) Run(s *session) error {
+func (c untrustCommand) Run(s *invocation) error {
 	trust, err := identity.LoadTrust(c.Directory)
 	if err != nil {
 		return err
