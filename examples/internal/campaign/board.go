@@ -16,13 +16,13 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
-// restartPause is how long the system manager waits before it starts a board again.
+// restartPause is the pause before a board that has ended is started again.
 const restartPause = 200 * time.Millisecond
 
-// standInID is the module of a board that this program plays.
+// standInID is the id of the module that this program plays on each board.
 const standInID = "station"
 
-// board is one board with its system manager: whatever of it ends, all of it does, and is started again.
+// board is one board with its system manager: when any part of it ends, the whole board ends and is started again.
 type board struct {
 	name     string
 	ns       namespace
@@ -30,15 +30,15 @@ type board struct {
 	embedded bool
 	// program is the module under test, moduleID its id in the manager's configuration.
 	program, moduleID string
-	// modules configures the modules for the life that begins.
+	// modules returns the configuration of the modules for the next life.
 	modules func() map[string]everesttest.ModuleConfig
-	// setUp makes the stand-in of a life.
+	// setUp registers what the stand-in of a life handles and subscribes.
 	setUp       func(*life, *everest.Module) error
 	definitions *schema.Definitions
-	// line is called with what the processes write; ended with each end of a life that was not asked for.
+	// line is called with each line that the processes write, ended with each end of a life that the campaign did not ask for.
 	line  func(string)
 	ended func(error)
-	// problem is called with what must not be.
+	// problem is called with a description of each thing that must not happen.
 	problem func(string)
 
 	mu      sync.Mutex
@@ -48,26 +48,51 @@ type board struct {
 	lives   int
 }
 
-// life is a board from a start to its end.
+// life is a board from one start to its end.
 type life struct {
 	number int
-	ctx    context.Context
+	// ended is closed when the life ends; end ends it.
+	ended  <-chan struct{}
 	end    context.CancelCauseFunc
 	module *process
 	// standIn is what this program plays.
 	standIn *everest.Module
 }
 
-// endsSoon waits for the end of a life of which one part is gone already; false where there is none.
+// endsSoon waits for the end of a life of which one part has ended. It reports false if the life goes on.
 func (l *life) endsSoon(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, recoveryLimit)
 	defer cancel()
 	select {
-	case <-l.ctx.Done():
+	case <-l.ended:
 		return true
 	case <-ctx.Done():
 		return context.Cause(ctx) == context.Canceled
 	}
+}
+
+// over reports whether the life has ended.
+func (l *life) over() bool {
+	select {
+	case <-l.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// during returns a context that ends with the life. The caller must call release.
+func (l *life) during() (ctx context.Context, release func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-l.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { cancel(); watching.Wait() }
 }
 
 // run keeps the board up until the context ends.
@@ -89,7 +114,7 @@ func (b *board) run(ctx context.Context) {
 	}
 }
 
-// live is one life of the board. It returns why it ended.
+// live runs one life of the board, and returns the reason of its end.
 func (b *board) live(ctx context.Context) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -105,7 +130,7 @@ func (b *board) live(ctx context.Context) error {
 	defer manager.Close()
 	b.mu.Lock()
 	b.lives++
-	current := &life{number: b.lives, ctx: ctx, end: end}
+	current := &life{number: b.lives, ended: ctx.Done(), end: end}
 	b.mu.Unlock()
 	defer b.set(nil)
 
@@ -182,7 +207,7 @@ func (b *board) ensureBroker() error {
 	return nil
 }
 
-// set makes a life the one that others see, nil for none.
+// set sets the current life, nil for none.
 func (b *board) set(current *life) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -193,8 +218,7 @@ func (b *board) set(current *life) {
 	}
 }
 
-// alive returns the life in which all modules are ready, nil when there is none; then the channel is closed when that may
-// have changed.
+// alive returns the life in which all modules are ready, or nil. The channel is closed at the next change.
 func (b *board) alive() (*life, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -204,11 +228,11 @@ func (b *board) alive() (*life, <-chan struct{}) {
 	return b.current, b.changed
 }
 
-// await returns the first life with at least that number in which all modules are ready.
+// await waits for a life with at least that number in which all modules are ready.
 func (b *board) await(ctx context.Context, least int) (*life, error) {
 	for {
 		current, changed := b.alive()
-		if current != nil && current.ctx.Err() == nil && current.number >= least {
+		if current != nil && !current.over() && current.number >= least {
 			return current, nil
 		}
 		select {
@@ -219,10 +243,28 @@ func (b *board) await(ctx context.Context, least int) (*life, error) {
 	}
 }
 
-// controlSocket is where the module under test answers for its status.
+// inEachLife calls do in each life of the board until ctx ends, with a context that ends with the life. It returns the first
+// error of do that does not come from the end of the life.
+func (b *board) inEachLife(ctx context.Context, do func(lifetime context.Context, current *life) error) error {
+	for number := 0; ; {
+		current, err := b.await(ctx, number)
+		if err != nil {
+			return nil
+		}
+		lifetime, release := current.during()
+		err = do(lifetime, current)
+		release()
+		if err != nil && !current.endsSoon(ctx) {
+			return err
+		}
+		number = current.number + 1
+	}
+}
+
+// controlSocket returns the path of the status socket of the module under test.
 func (b *board) controlSocket() string { return filepath.Join(b.folder, b.moduleID+".sock") }
 
-// status asks the module under test for the state of its link.
+// status returns the state of the link from the module under test.
 func (b *board) status(ctx context.Context) (*control.Link, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, recoveryLimit, errTooLong)
 	defer cancel()

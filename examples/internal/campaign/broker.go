@@ -15,7 +15,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 )
 
-// embeddedBroker in the environment makes the program a broker on the UNIX socket that it names.
+// embeddedBroker is the environment variable that makes the program an MQTT broker on the UNIX socket that it names.
 const embeddedBroker = "CAMPAIGN_BROKER"
 
 // serveBroker is the life of the embedded broker's process.
@@ -34,10 +34,10 @@ type broker struct {
 
 func (b *broker) address() everest.Broker { return everest.Broker{SocketPath: b.socket} }
 
-// startBroker starts mosquitto where it is installed and embedded is false, otherwise the embedded broker.
+// startBroker starts mosquitto, or the embedded broker if mosquitto is not installed or embedded is set.
 func startBroker(ns namespace, name, folder string, embedded bool, line func(string)) (*broker, error) {
 	b := &broker{socket: filepath.Join(folder, name+".sock")}
-	// A broker that was killed leaves its socket.
+	// A killed broker leaves its socket.
 	if err := os.Remove(b.socket); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func startBroker(ns namespace, name, folder string, embedded bool, line func(str
 		b.process, err = startProcess(ns, name, line, "/usr/bin/env", embeddedBroker+"="+b.socket, program)
 	} else {
 		file := filepath.Join(folder, name+".conf")
-		// By default it drops what a module that is stopped does not take.
+		// By default mosquitto drops messages for a module that is stopped.
 		lines := []string{"allow_anonymous true", "persistence false", "max_queued_messages 0", "log_type error", "log_type warning", "listener 0 " + b.socket, "user root", ""}
 		if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 			return nil, err

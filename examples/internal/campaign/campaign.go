@@ -25,7 +25,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
-// recoveryLimit is the longest time in which everything has to be at work again after a fault.
+// recoveryLimit is how long everything may take to work again after a fault.
 const recoveryLimit = time.Minute
 
 // campaign is a station and the account of what it does.
@@ -42,23 +42,23 @@ type campaign struct {
 	// events go from the satellite to the main board, pushes the other way.
 	events, pushes *ledger.Epochs
 	commands       *Commands
-	// direct is the way between the boards, see Fault.
+	// direct is set while the boards meet without the forwarder, see Fault.
 	direct atomic.Bool
-	// killing is true from a kill until everything is at work again; kills counts them.
+	// killing is set from a kill until everything works again; kills counts the kills.
 	killing atomic.Bool
 	kills   atomic.Int64
-	// outOfService is true while the isolating main board says that its port is; isolations counts how often.
+	// outOfService is set while the isolating main board reports its port out of service; isolations counts how often it did.
 	outOfService atomic.Bool
 	isolations   atomic.Int64
-	// told is how many events ended with the agent, as it says.
-	told atomic.Int64
+	// logged is how many events the agent's log says were lost with it.
+	logged atomic.Int64
 
 	mu       sync.Mutex
 	problems []string
 	lines    []string // the last of the processes' logs
 }
 
-// runCampaign makes the faults, or measures where the flags say so. It returns nil only if the account balances.
+// runCampaign makes the faults, or measures an idle link with Flags.Idle. It returns nil only if the account balances.
 func runCampaign(ctx context.Context, flags Flags, output io.Writer) error {
 	if err := checkRight(); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (c *campaign) withBoards(ctx context.Context, do func(context.Context) erro
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer stop()
-	// A start that is the first may take more than one try.
+	// The first start may take more than one try.
 	c.killing.Store(true)
 	c.direct.Store(c.flags.Idle > 0)
 	running.Go(func() { c.port.run(boards) })
@@ -146,7 +146,7 @@ func (c *campaign) withBoards(ctx context.Context, do func(context.Context) erro
 	return do(ctx)
 }
 
-// run keeps the boards busy while faults happen, and compares what arrived.
+// run lets the boards exchange messages while faults happen, and reports what arrived.
 func (c *campaign) run(ctx context.Context) error {
 	var traffic sync.WaitGroup
 	at, stopTraffic := context.WithCancel(ctx)
@@ -199,7 +199,7 @@ func (c *campaign) makeFaults(ctx context.Context) ([]Outcome, error) {
 	return outcomes, nil
 }
 
-// marks are how far everything had come at a moment.
+// marks are the newest event, variable and command at a moment.
 type marks struct{ events, pushes, commands int }
 
 func (c *campaign) marks() marks {
@@ -208,7 +208,7 @@ func (c *campaign) marks() marks {
 	return marks{events, pushes, c.commands.Last()}
 }
 
-// atWork waits until something of each kind has got through that began after the marks.
+// atWork waits until an event, a variable and a command of each kind that began after the marks have arrived.
 func (c *campaign) atWork(ctx context.Context, since marks) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, recoveryLimit, errTooLong)
 	defer cancel()
@@ -274,7 +274,7 @@ func (c *campaign) report(outcomes []Outcome) {
 		events, eventsArrived, pushes, pushesArrived, c.commands.Called, c.commands.Answered, c.commands.Failed, c.commands.Abandoned, c.commands.Executed)
 }
 
-// verdict joins what went wrong, with the end of the processes' logs.
+// verdict joins the problems, and prints the end of the processes' logs if there are any.
 func (c *campaign) verdict(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -287,28 +287,28 @@ func (c *campaign) verdict(err error) error {
 	return err
 }
 
-// mostProblems is how many are kept: the first say most.
-const mostProblems = 20
+// maxProblems is how many problems are kept: the first ones matter.
+const maxProblems = 20
 
-// problem takes down what must not be, and ends the campaign.
+// problem records a thing that must not happen, and ends the campaign.
 func (c *campaign) problem(text string) {
 	c.mu.Lock()
-	if len(c.problems) < mostProblems {
+	if len(c.problems) < maxProblems {
 		c.problems = append(c.problems, text)
 	}
 	c.mu.Unlock()
 	c.fail(errors.New(text))
 }
 
-// mostLines is how many lines of the processes are kept.
-const mostLines = 400
+// maxLines is how many lines of the processes are kept for the verdict.
+const maxLines = 400
 
-// line keeps what a process writes.
+// line keeps a line that a process wrote.
 func (c *campaign) line(text string) {
-	if _, told, found := strings.Cut(text, `"events_lost": `); found && strings.HasPrefix(text, agentID) {
+	if _, lost, found := strings.Cut(text, `"events_lost": `); found && strings.HasPrefix(text, agentID) {
 		var count int64
-		if _, err := fmt.Sscan(strings.TrimRight(told, "}"), &count); err == nil {
-			c.told.Add(count)
+		if _, err := fmt.Sscan(strings.TrimRight(lost, "}"), &count); err == nil {
+			c.logged.Add(count)
 		}
 	}
 	if strings.Contains(text, "panic: ") || strings.Contains(text, "fatal error: ") || strings.Contains(text, "DATA RACE") {
@@ -320,7 +320,7 @@ func (c *campaign) line(text string) {
 	if c.flags.Logs {
 		fmt.Fprintln(c.output, text)
 	}
-	if c.lines = append(c.lines, text); len(c.lines) > 2*mostLines {
-		c.lines = slices.Clone(c.lines[mostLines:])
+	if c.lines = append(c.lines, text); len(c.lines) > 2*maxLines {
+		c.lines = slices.Clone(c.lines[maxLines:])
 	}
 }

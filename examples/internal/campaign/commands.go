@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Commands keeps account of the commands that the main board gives: each answered, and executed exactly once. It is safe for
+// Commands is the account of the main board's commands: each must be answered, and executed exactly once. It is safe for
 // concurrent use.
 type Commands struct {
 	mu       sync.Mutex
@@ -16,7 +16,7 @@ type Commands struct {
 	problem  func(string)
 	answered map[string]int // the newest number of each kind that was answered
 
-	// Called and those after it count. Failed were answered with an error, Abandoned are those whose caller ended.
+	// Failed were answered with an error; the callers of Abandoned ended.
 	Called, Answered, Failed, Abandoned, Executed int
 	changed                                       chan struct{}
 }
@@ -24,21 +24,21 @@ type Commands struct {
 type call struct {
 	kind     commandKind
 	executed int
-	// done: answered, failed or abandoned.
+	// done is set when the call was answered, failed or abandoned.
 	done bool
 }
 
-// commandKind is one of the commands that are called all the time.
+// commandKind is one kind of command that the main board calls over and over.
 type commandKind struct {
 	name string
-	// hasResult: an answer that is no error says that it was executed. A command without a result is answered as done when
-	// the satellite is lost.
+	// hasResult is set for a command whose answer proves that it was executed. A command without a result is answered when
+	// the satellite is lost, too.
 	hasResult bool
-	// repeated: its caller repeats it, so it may be left out while there is no link.
+	// repeated is set for a command that its caller repeats, so that it may be left out while there is no link.
 	repeated bool
 }
 
-// The commands that are called all the time.
+// The kinds of commands.
 var (
 	reserve       = commandKind{name: "reserve", hasResult: true}
 	setDuration   = commandKind{name: "set_duration_s"}
@@ -46,12 +46,12 @@ var (
 	uploadLogs    = commandKind{name: "upload_logs", hasResult: true}
 )
 
-// NewCommands keeps an account; problem is called with each thing that must not be, in words.
+// NewCommands returns an empty account. It calls problem with a description of each thing that must not happen.
 func NewCommands(problem func(string)) *Commands {
 	return &Commands{calls: map[int]*call{}, problem: problem, answered: map[string]int{}, changed: make(chan struct{})}
 }
 
-// Call numbers a call before it is made.
+// Call records a call before it is made, and returns its number.
 func (c *Commands) Call(kind commandKind) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -61,7 +61,7 @@ func (c *Commands) Call(kind commandKind) int {
 	return c.last
 }
 
-// Execute takes down that the satellite executes a call.
+// Execute records that the satellite executes a call.
 func (c *Commands) Execute(number int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,8 +77,8 @@ func (c *Commands) Execute(number int) {
 	}
 }
 
-// Answer takes down how a call ended: with an answer or, where err is not nil, without. killed says that a process was
-// killed meanwhile, which excuses an error, and an answer for a command without a result that was not executed.
+// Answer records the end of a call, with an answer or with an error. killed is set if a process was killed meanwhile. That
+// excuses an error, and an answer to a command without a result that was not executed.
 func (c *Commands) Answer(number int, err error, killed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,7 +101,7 @@ func (c *Commands) Answer(number int, err error, killed bool) {
 	c.changed = make(chan struct{})
 }
 
-// Abandon takes down that the caller of a command has ended.
+// Abandon records that the caller of a command has ended.
 func (c *Commands) Abandon(number int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,15 +109,15 @@ func (c *Commands) Abandon(number int) {
 	c.Abandoned++
 }
 
-// Last is the number of the newest call.
+// Last returns the number of the newest call.
 func (c *Commands) Last() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.last
 }
 
-// Progress tells whether each of the kinds has had an answer to a call that was made after the given one; where not, the
-// channel is closed at the next answer.
+// Progress reports whether a call of each kind that was made after the given one was answered. If not, the channel is
+// closed at the next answer.
 func (c *Commands) Progress(number int, kinds ...commandKind) (bool, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,7 +129,7 @@ func (c *Commands) Progress(number int, kinds ...commandKind) (bool, <-chan stru
 	return true, c.changed
 }
 
-// Open is how many calls have not ended.
+// Open returns how many calls have not ended.
 func (c *Commands) Open() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// A Kind of fault.
+// Kind is a kind of fault.
 type Kind string
 
-// What can happen.
+// The kinds of faults.
 const (
 	MainLinkDown   Kind = "link down, main"
 	PortLinkDown   Kind = "link down, satellite"
@@ -33,11 +33,12 @@ const (
 	Away           Kind = "away beyond the window"
 )
 
-// kinds has every kind in the order of the report, with how many of each there are in a deck, and how long it lasts.
+// kinds is every kind in the order of the report: how many of it a deck has, and for how long it lasts. A negative time
+// makes half of the kills happen without an outage before.
 var kinds = []struct {
-	kind        Kind
-	cards       int
-	least, most time.Duration
+	kind     Kind
+	cards    int
+	min, max time.Duration
 }{
 	{MainLinkDown, 1, 50 * time.Millisecond, 1500 * time.Millisecond},
 	{PortLinkDown, 1, 50 * time.Millisecond, 1500 * time.Millisecond},
@@ -59,7 +60,7 @@ var kinds = []struct {
 	{Away, 1, window + 500*time.Millisecond, window + 2*time.Second},
 }
 
-// deckSize is how many faults have one of each kind among them.
+// deckSize is the number of faults in a deck.
 var deckSize = func() (size int) {
 	for _, kind := range kinds {
 		size += kind.cards
@@ -70,7 +71,7 @@ var deckSize = func() (size int) {
 // window is the resume window: after a longer outage both boards start afresh.
 const window = 8 * time.Second
 
-// Kills tells whether the fault ends processes.
+// Kills reports whether the fault ends processes.
 func (k Kind) Kills() bool {
 	switch k {
 	case KillAgent, KillController, KillPortBroker, KillMainBroker, KillBoth, Away:
@@ -79,7 +80,7 @@ func (k Kind) Kills() bool {
 	return false
 }
 
-// killsMain tells whether a process of the main board ends.
+// killsMain reports whether a process of the main board ends.
 func (k Kind) killsMain() bool {
 	switch k {
 	case KillController, KillMainBroker, KillBoth:
@@ -88,7 +89,7 @@ func (k Kind) killsMain() bool {
 	return false
 }
 
-// needsForwarder tells whether it is the forwarder that makes the fault.
+// needsForwarder reports whether the forwarder makes the fault.
 func (k Kind) needsForwarder() bool {
 	switch k {
 	case Delay, Stall, StallOneWay, Cut, CutTwice:
@@ -97,21 +98,20 @@ func (k Kind) needsForwarder() bool {
 	return false
 }
 
-// Fault is one thing that happens.
+// Fault is one fault of a plan.
 type Fault struct {
 	Kind Kind
-	// For is how long it lasts, for a kill how long the link was down before. Pause is how long nothing happens after it.
+	// For is how long the fault lasts; for a kill, how long the link is down before. Pause is the time after the fault.
 	For, Pause time.Duration
-	// ToSatellite is the direction of a one-way stall: to the satellite, or from it. Delay is that of each byte.
+	// ToSatellite is the direction of a stall of one way. Delay is that of each byte.
 	ToSatellite bool
 	Delay       time.Duration
-	// Direct is the way on which the boards meet after it: through the router alone, or through the forwarder. It changes with
-	// a life of the main board.
+	// Direct is set if the boards meet without the forwarder after the fault. It changes with a life of the main board.
 	Direct bool
 }
 
-// Plan deals faults: from each deck every kind is dealt, in random order. For the time of the first deck the way is the
-// forwarder's, so that every kind happens. Only these kinds are dealt, where there are any.
+// Plan draws count faults from decks in random order, so that each deck brings every kind. During the first deck the boards
+// meet through the forwarder, which some kinds need. If only names kinds, the decks have no others.
 func Plan(random *rand.Rand, count int, only ...Kind) []Fault {
 	var plan []Fault
 	var deck []int
@@ -125,7 +125,7 @@ func Plan(random *rand.Rand, count int, only ...Kind) []Fault {
 		kind := kinds[deck[next]]
 		deck = slices.Delete(deck, next, next+1)
 		fault := Fault{
-			Kind: kind.kind, For: max(0, between(random, kind.least, kind.most)), Pause: between(random, 0, 300*time.Millisecond),
+			Kind: kind.kind, For: max(0, between(random, kind.min, kind.max)), Pause: between(random, 0, 300*time.Millisecond),
 			ToSatellite: random.IntN(2) == 0, Delay: between(random, 20*time.Millisecond, 400*time.Millisecond),
 		}
 		if fault.Kind.killsMain() {
@@ -151,6 +151,6 @@ func shuffledDeck(random *rand.Rand, only []Kind) []int {
 	return deck
 }
 
-func between(random *rand.Rand, least, most time.Duration) time.Duration {
-	return least + time.Duration(random.Int64N(int64(most-least)+1))
+func between(random *rand.Rand, from, to time.Duration) time.Duration {
+	return from + time.Duration(random.Int64N(int64(to-from)+1))
 }

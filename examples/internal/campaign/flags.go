@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// shortForm is how many faults are made where nothing else is asked for: one deck, and a third of another.
+// shortForm is the default number of faults: one deck, and a third of another.
 var shortForm = deckSize + deckSize/3
 
 // Flags are what the user asked for.
@@ -21,15 +21,15 @@ type Flags struct {
 	Silence  time.Duration
 	Embedded bool
 	Race     bool
-	// Secure is whether the link is a protected one.
+	// Secure protects the link by mutual TLS.
 	Secure bool
-	// Programs is a folder with the modules' programs; empty builds them.
+	// Programs is the folder of the programs agent and controller; empty builds them.
 	Programs string
-	// Isolate is the policy on_loss of the main board.
+	// Isolate sets the main board's loss policy to isolate.
 	Isolate bool
 	Only    []Kind
 	Logs    bool
-	// Idle, if not 0, is how long to measure a link on which nothing happens instead of making faults.
+	// Idle is how long to measure an idle link; 0 makes faults instead.
 	Idle time.Duration
 }
 
@@ -63,7 +63,7 @@ func ParseFlags(arguments []string, help io.Writer) (Flags, error) {
 	}
 	switch {
 	case set.NArg() > 0:
-		return Flags{}, fmt.Errorf("unexpected argument %q", set.Arg(0))
+		return Flags{}, fmt.Errorf("unexpected argument %q; see -h", set.Arg(0))
 	case f.Faults < 1:
 		return Flags{}, fmt.Errorf("-faults %d: give a number above 0", f.Faults)
 	case !(f.Speed > 0 && f.Speed <= 100):

@@ -48,7 +48,7 @@ func (c *campaign) happen(ctx context.Context, fault Fault) (Outcome, error) {
 	return outcome, c.checkJournal(ctx)
 }
 
-// checkJournal looks whether the satellite gave something up, and whether the link speaks what it should.
+// checkJournal returns an error if the agent gave events up, or the link has another security or dialect than it should.
 func (c *campaign) checkJournal(ctx context.Context) error {
 	status, err := c.port.status(ctx)
 	switch {
@@ -64,7 +64,7 @@ func (c *campaign) checkJournal(ctx context.Context) error {
 	return nil
 }
 
-// begin begins a fault that kills nobody, and returns what ends it.
+// begin begins a fault that ends no process, and returns the function that ends the fault.
 func (c *campaign) begin(fault Fault) (end func() error, err error) {
 	n, heal := c.network, func() error { c.forwarder.Heal(); return nil }
 	switch fault.Kind {
@@ -118,9 +118,9 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 	if port == nil || main == nil {
 		return outcome, errors.New("a board is not up")
 	}
-	// The main board takes this way in its next life.
+	// The main board connects this way in its next life.
 	c.direct.Store(fault.Direct)
-	// An outage that is too long ends processes by itself.
+	// An outage beyond the window ends processes by itself.
 	c.killing.Store(fault.Kind == Away)
 	// The longer the link was down before, the more the process holds.
 	if fault.For > 0 {
@@ -156,7 +156,7 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 	if err != nil {
 		return outcome, err
 	}
-	// An isolating main board lives on where nothing of it was killed.
+	// An isolating main board lives on unless a process of it was killed.
 	least := main.number + 1
 	if c.flags.Isolate && !fault.Kind.killsMain() {
 		least = main.number
@@ -186,7 +186,7 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 	if c.outOfService.Load() {
 		c.problem(string(fault.Kind) + ": the port works, and the main board says that it is out of service")
 	}
-	outcome.Told = int(c.told.Swap(0))
+	outcome.Logged = int(c.logged.Swap(0))
 	outcome.Lives = freshPort.number - port.number + freshMain.number - main.number
 	outcome.Pushes = len(c.pushes.TakeLost())
 	for _, lost := range c.events.TakeLost() {
@@ -197,7 +197,7 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 			outcome.Oldest = max(outcome.Oldest, before)
 		}
 	}
-	// What was published long before had been received, and was held by nobody any more.
+	// An event published long before the kill had arrived, and no process held it any more.
 	if outcome.Oldest > fault.For+heldLimit {
 		c.problem(fmt.Sprintf("%s: what was published %v before is lost, and the link was down for %v", fault.Kind, outcome.Oldest, fault.For))
 	}
@@ -205,8 +205,8 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 	return outcome, nil
 }
 
-// heldLimit is how long the way of an event may take while nothing is wrong, on a busy machine.
+// heldLimit is how long an event may take to arrive on a busy machine without a fault.
 const heldLimit = 10 * time.Second
 
-// errTooLong is the end of a wait.
+// errTooLong ends a wait after recoveryLimit.
 var errTooLong = fmt.Errorf("not at work again within %v", recoveryLimit)

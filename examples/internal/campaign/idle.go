@@ -4,6 +4,7 @@ package campaign
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -12,15 +13,15 @@ import (
 	"github.com/remotechargeport/remotechargeport/examples/internal/usage"
 )
 
-// settleTime is how long the boards are left alone before the measurement: what belongs to their start is over then.
+// settleTime is how long the boards run before the measurement, so that it leaves out their start.
 const settleTime = 5 * time.Second
 
-// measureIdle measures what a link costs on which nothing happens.
+// measureIdle measures what a link costs without traffic.
 func (c *campaign) measureIdle(ctx context.Context) error {
 	port, _ := c.port.alive()
 	main, _ := c.main.alive()
 	if port == nil || main == nil {
-		return fmt.Errorf("a board is not up")
+		return errors.New("a board is not up")
 	}
 	if err := recording.Sleep(ctx, settleTime); err != nil {
 		return context.Cause(ctx)

@@ -33,7 +33,8 @@ requires:
 metadata: {license: "https://www.apache.org/licenses/LICENSE-2.0", authors: [The remotechargeport authors]}
 `
 
-// mainModules configures the main board. The way to the satellite may be another one in each of its lives.
+// mainModules returns the configuration of the main board. It connects through the forwarder or without it, which may differ
+// between its lives.
 func (c *campaign) mainModules() map[string]everesttest.ModuleConfig {
 	connections := map[string][]everesttest.Connection{}
 	for _, implementation := range []string{"evse_manager", "energy", "uk_random_delay", "system", "satellite"} {
@@ -56,7 +57,7 @@ func (c *campaign) mainModules() map[string]everesttest.ModuleConfig {
 	}
 }
 
-// secured adds what a protected link needs to a module's configuration.
+// secured adds the keys of a protected link to a module's configuration.
 func (c *campaign) secured(board *board, config map[string]any) map[string]any {
 	if c.flags.Secure {
 		config["security"], config["identity_directory"] = "mutual-tls", filepath.Join(board.folder, board.name)
@@ -71,7 +72,7 @@ func (c *campaign) onLoss() string {
 	return "restart"
 }
 
-// setUpMain takes down all that comes from the satellite, in the order in which it comes.
+// setUpMain records all that arrives from the satellite, in its order.
 func (c *campaign) setUpMain(_ *life, module *everest.Module) error {
 	if err := standin.AnswerAll(c.definitions, module.Provides("auth"), standin.PlainAnswer); err != nil {
 		return err
@@ -90,27 +91,27 @@ func (c *campaign) setUpMain(_ *life, module *everest.Module) error {
 			return err
 		}
 	}
-	standing := map[string]bool{}
+	active := map[string]bool{}
 	module.Requires("satellite")[0].SubscribeErrors(func(_ context.Context, event everest.ErrorEvent) {
 		key := errorKey(event.Error.UUID, event.Raised)
 		switch {
 		case c.flags.Isolate && event.Error.Type == communicationFault:
 			c.isolated(event.Raised)
 			return
-		case c.flags.Isolate && c.killing.Load() && !event.Raised && standing[event.Error.UUID] && !c.events.IsNext(key):
-			// The satellite has started afresh, and has no such error any more. That it was cleared before may be lost.
+		case c.flags.Isolate && c.killing.Load() && !event.Raised && active[event.Error.UUID] && !c.events.IsNext(key):
+			// The satellite has started afresh without this error. An earlier clear may be lost.
 		default:
 			c.events.Arrive(key, event.Error.Type)
 		}
-		standing[event.Error.UUID] = event.Raised
+		active[event.Error.UUID] = event.Raised
 	}, everest.OnQueue(order))
 	return nil
 }
 
-// communicationFault stands on the main board while the port is out of service.
+// communicationFault is raised on the main board while the port is out of service.
 const communicationFault = "generic/CommunicationFault"
 
-// isolated takes down that the port went out of service, or came back.
+// isolated records that the port went out of service, or came back.
 func (c *campaign) isolated(raised bool) {
 	switch {
 	case raised == c.outOfService.Swap(raised):
@@ -129,10 +130,10 @@ type uploadRequest struct {
 
 func logFile(number int) string { return fmt.Sprintf("log-%d.gz", number) }
 
-// answerLimit is how long a command may take whatever happens: longer than any fault and the restart after it.
+// answerLimit is how long a command may take: longer than any fault and the restart after it.
 const answerLimit = time.Minute
 
-// call calls one kind of command over and over while the main board is up.
+// call calls one kind of command over and over, while the main board is up.
 func (c *campaign) call(ctx context.Context, kind commandKind, requirement string, pause time.Duration, arguments func(int) any, check func(int, json.RawMessage) error) {
 	for {
 		current, err := c.main.await(ctx, 0)
@@ -141,12 +142,14 @@ func (c *campaign) call(ctx context.Context, kind commandKind, requirement strin
 		}
 		number := c.commands.Call(kind)
 		kills, killing := c.kills.Load(), c.killing.Load()
-		limited, cancel := context.WithTimeout(current.ctx, answerLimit)
+		lifetime, release := current.during()
+		limited, cancel := context.WithTimeout(lifetime, answerLimit)
 		var answer json.RawMessage
 		err = current.standIn.Requires(requirement)[0].Call(limited, kind.name, arguments(number), &answer)
 		cancel()
+		release()
 		switch {
-		case err != nil && (errors.Is(err, everest.ErrBrokerLost) || current.ctx.Err() != nil) && current.endsSoon(ctx):
+		case err != nil && (errors.Is(err, everest.ErrBrokerLost) || current.over()) && current.endsSoon(ctx):
 			c.commands.Abandon(number)
 		default:
 			if err == nil && check != nil {
@@ -160,7 +163,7 @@ func (c *campaign) call(ctx context.Context, kind commandKind, requirement strin
 	}
 }
 
-// callers returns one of each kind.
+// callers returns a function for each kind of command, which calls it until its context ends.
 func (c *campaign) callers() ([]func(context.Context), error) {
 	session, err := recording.ChargingSession()
 	if err != nil {
@@ -219,7 +222,7 @@ func (c *campaign) callers() ([]func(context.Context), error) {
 	}, nil
 }
 
-// push publishes what the main board sends to the satellite, while it is up.
+// push publishes variables for the satellite over and over, while the main board is up.
 func (c *campaign) push(ctx context.Context) error {
 	session, err := recording.ChargingSession()
 	if err != nil {
@@ -231,32 +234,24 @@ func (c *campaign) push(ctx context.Context) error {
 			recorded = append(recorded, row.Value)
 		}
 	}
-	for number := 1; ; {
-		current, err := c.main.await(ctx, 0)
-		if err != nil {
-			return nil
-		}
+	number := 1
+	return c.main.inEachLife(ctx, func(lifetime context.Context, current *life) error {
 		c.pushes.Fresh()
 		killing := false
-		for ctx.Err() == nil && current.ctx.Err() == nil {
+		for ctx.Err() == nil && lifetime.Err() == nil {
 			value := numbered(recorded[number%len(recorded)], number)
-			// What is published for a satellite that is away is lost, in this life of the main board.
+			// A variable for a satellite that is away is lost, in this life of the main board.
 			before := killing
 			if killing = c.flags.Isolate && c.killing.Load(); killing || before {
 				c.pushes.Fresh()
 			}
 			c.pushes.Publish(variableKey("token_validation_status", number), string(value))
 			number++
-			if err := current.standIn.Provides("auth").Publish(current.ctx, "token_validation_status", value); err != nil {
-				if !current.endsSoon(ctx) {
-					return err
-				}
-				break
+			if err := current.standIn.Provides("auth").Publish(lifetime, "token_validation_status", value); err != nil {
+				return err
 			}
-			_ = recording.Sleep(current.ctx, 50*time.Millisecond)
+			_ = recording.Sleep(lifetime, 50*time.Millisecond)
 		}
-		if _, err := c.main.await(ctx, current.number+1); err != nil {
-			return nil
-		}
-	}
+		return nil
+	})
 }

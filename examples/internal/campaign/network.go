@@ -20,7 +20,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 )
 
-// The addresses of the network between the boards: main board, router's two ends, satellite.
+// The addresses between the boards: main board, both ends of the router, satellite.
 const (
 	mainAddress      = "10.77.1.1"
 	routerToMain     = "10.77.1.2"
@@ -31,16 +31,15 @@ const (
 	folderNamespaces = "/var/run/netns"
 )
 
-// network is two boards and what is between them, each a network namespace.
+// network is two boards and a router between them, each a network namespace.
 type network struct {
 	main, router, port namespace
 }
 
-// errNoRight is a system on which no network can be made.
+// errNoRight is returned where a network cannot be made.
 var errNoRight = errors.New("a campaign makes network namespaces: it needs root, or CAP_NET_ADMIN and CAP_SYS_ADMIN, and the programs ip and nft")
 
-// checkRight returns an error that is errNoRight where it is not allowed to make a network, or where the programs for it are
-// not installed.
+// checkRight returns errNoRight if the process may not make a network, or the programs for it are not installed.
 func checkRight() error {
 	for _, program := range []string{"ip", "nft"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -64,7 +63,7 @@ func namespacePrefix() string {
 	return fmt.Sprintf("%s%d-%x-", prefixNamespaces, os.Getpid(), rand.Uint32())
 }
 
-// newNetwork wires the boards up. Namespaces of a campaign that was killed are removed.
+// newNetwork connects the boards. It removes the namespaces of campaigns that were killed.
 func newNetwork() (*network, error) {
 	removeStale()
 	prefix := namespacePrefix()
@@ -116,12 +115,12 @@ func (n *network) wire() error {
 	})
 }
 
-// down takes a board's own end of its cable down.
+// down takes the interface of a board down.
 func (n *network) down(board namespace) error {
 	return run("ip", "-n", board.name, "link", "set", "eth0", "down")
 }
 
-// up takes it up again, with the route that went down with it.
+// up takes the interface up again, with the route that went down with it.
 func (n *network) up(board namespace) error {
 	gateway := routerToMain
 	if board == n.port {
@@ -133,7 +132,7 @@ func (n *network) up(board namespace) error {
 	return run("ip", "-n", board.name, "route", "replace", "default", "via", gateway)
 }
 
-// pull takes the other end of a board's cable down, or up: the board loses the carrier and keeps its routes.
+// pull sets the router's end of a board's cable to "down" or "up": the board loses the carrier and keeps its routes.
 func (n *network) pull(board namespace, state string) error {
 	cable := "main"
 	if board == n.port {
@@ -142,7 +141,7 @@ func (n *network) pull(board namespace, state string) error {
 	return run("ip", "-n", n.router.name, "link", "set", cable, state)
 }
 
-// lose drops so many percent of the packets of both directions; 0 drops none.
+// lose drops a percentage of the packets of both directions; 0 drops none.
 func (n *network) lose(percent int) error {
 	return n.router.do(func() error {
 		if percent == 0 {
@@ -152,7 +151,7 @@ func (n *network) lose(percent int) error {
 	})
 }
 
-// passed returns how many packets and bytes the router has passed on.
+// passed returns how many packets and bytes the router has forwarded.
 func (n *network) passed() (packets, bytes int, err error) {
 	err = n.router.do(func() error {
 		output, err := exec.CommandContext(context.Background(), "nft", "list", "counter", "ip", "campaign", "passed").Output()
@@ -166,7 +165,7 @@ func (n *network) passed() (packets, bytes int, err error) {
 	return packets, bytes, err
 }
 
-// forward makes the forwarder, which listens on the router's address towards the main board.
+// forward starts the forwarder. It listens on the router's address towards the main board.
 func (n *network) forward() (*forwarder.Forwarder, error) {
 	var listener net.Listener
 	err := n.router.do(func() (err error) {
@@ -203,14 +202,14 @@ func removeStale() {
 	}
 }
 
-// namespace is a network namespace with a name.
+// namespace is a named network namespace.
 type namespace struct{ name string }
 
-// do calls work on a thread that is in the namespace; goroutines that work starts are not.
+// do calls work on a thread in the namespace. Goroutines that work starts are not in it.
 func (ns namespace) do(work func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		// Never unlocked, so that the thread ends with the goroutine.
+		// The thread is never unlocked, so that it ends with the goroutine.
 		runtime.LockOSThread()
 		if err := ns.enter(); err != nil {
 			done <- err
@@ -221,7 +220,7 @@ func (ns namespace) do(work func() error) error {
 	return <-done
 }
 
-// enter takes the calling thread into the namespace, for good.
+// enter moves the calling thread into the namespace, for good.
 func (ns namespace) enter() error {
 	file, err := os.Open(filepath.Join(folderNamespaces, ns.name))
 	if err != nil {
@@ -235,7 +234,7 @@ func (ns namespace) enter() error {
 }
 
 func (ns namespace) remove() {
-	// One that was never made need not be removed.
+	// A namespace that was never made need not be removed.
 	_ = run("ip", "netns", "delete", ns.name)
 }
 

@@ -10,24 +10,25 @@ import (
 	"time"
 )
 
-// Outcome is what a fault led to.
+// Outcome is the result of a fault.
 type Outcome struct {
 	Fault Fault
-	// Ready is the time from a kill until both boards are ready again; 0 for other faults. Recovered is the time from the
-	// fault's end, for a kill from the kill, until an event and commands that began after it have got through.
+	// Ready is the time from a kill until both boards are ready again; 0 for other faults. Recovered is the time until an
+	// event and commands have arrived that began after the fault: counted from the fault's end, or from the kill.
 	Ready, Recovered time.Duration
 	Resumes          int
-	// Lost are the events that never arrived; Oldest is how long before the kill the first of them was published, After how
-	// many of them were published after it, to a board that was going down. Told is how many the agent said to be lost with it.
-	Lost, After, Told int
-	Oldest            time.Duration
-	// Pushes are the variables of the main board that never arrived on the satellite.
+	// Lost counts the events that never arrived. Oldest is how long before the kill the first of them was published; After
+	// counts those that were published after the kill, to a board that was going down. Logged counts the events that were
+	// lost according to the agent's log.
+	Lost, After, Logged int
+	Oldest              time.Duration
+	// Pushes counts the variables of the main board that never arrived on the satellite.
 	Pushes int
-	// Lives is how often boards started.
+	// Lives counts the starts of boards.
 	Lives int
 }
 
-// String is a line for a log.
+// String returns one line.
 func (o Outcome) String() string {
 	text := string(o.Fault.Kind)
 	switch {
@@ -37,15 +38,15 @@ func (o Outcome) String() string {
 		text += fmt.Sprintf(" for %d ms", o.Fault.For.Milliseconds())
 	}
 	if o.Fault.Kind.Kills() {
-		return text + fmt.Sprintf(": both boards ready after %d ms, at work after %d ms, %d starts; %d events lost, from %.1f ms before, %d of them published after it; %d variables for the satellite; the agent tells of %d",
-			o.Ready.Milliseconds(), o.Recovered.Milliseconds(), o.Lives, o.Lost, milliseconds(o.Oldest), o.After, o.Pushes, o.Told)
+		return text + fmt.Sprintf(": both boards ready after %d ms, at work after %d ms, %d starts; %d events lost, from %.1f ms before, %d of them published after it; %d variables for the satellite; the agent logs %d",
+			o.Ready.Milliseconds(), o.Recovered.Milliseconds(), o.Lives, o.Lost, milliseconds(o.Oldest), o.After, o.Pushes, o.Logged)
 	}
 	return text + fmt.Sprintf(": at work after %d ms, %d resumes", o.Recovered.Milliseconds(), o.Resumes)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// writeTables writes what became of the faults of each kind, in Markdown.
+// writeTables writes the outcomes by kind, as tables in Markdown.
 func writeTables(w io.Writer, outcomes []Outcome) {
 	fmt.Fprintln(w, "\n| fault | count | resumes | at work again, p50 / p99 / max, ms |\n|---|---|---|---|")
 	for _, kind := range kinds {
@@ -69,14 +70,14 @@ func writeTables(w io.Writer, outcomes []Outcome) {
 		for _, outcome := range of {
 			sum.Lost += outcome.Lost
 			sum.After += outcome.After
-			sum.Told += outcome.Told
+			sum.Logged += outcome.Logged
 			sum.Pushes += outcome.Pushes
 			sum.Lives += outcome.Lives
 			sum.Oldest = max(sum.Oldest, outcome.Oldest)
 		}
 		fmt.Fprintf(w, "| %s | %d | %s | %s | %d | %d | %.1f | %d | %d | %d |\n", kind.kind, len(of),
 			spread(of, func(o Outcome) time.Duration { return o.Ready }), spread(of, func(o Outcome) time.Duration { return o.Recovered }),
-			sum.Lives, sum.Lost, milliseconds(sum.Oldest), sum.After, sum.Told, sum.Pushes)
+			sum.Lives, sum.Lost, milliseconds(sum.Oldest), sum.After, sum.Logged, sum.Pushes)
 	}
 }
 
@@ -89,7 +90,7 @@ func ofKind(outcomes []Outcome, kind Kind) (of []Outcome) {
 	return of
 }
 
-// spread gives p50, p99 and the most of a measurement in milliseconds.
+// spread returns p50, p99 and the maximum of a measurement in milliseconds.
 func spread(outcomes []Outcome, of func(Outcome) time.Duration) string {
 	var all []time.Duration
 	for _, outcome := range outcomes {

@@ -16,13 +16,13 @@ import (
 type process struct {
 	name    string
 	command *exec.Cmd
-	// ended is closed when it has ended; err says how.
+	// ended is closed when the process has ended; err is how.
 	ended chan struct{}
 	err   error
 }
 
-// startProcess starts a program; line is called with each line that it writes, by one goroutine at a time. A manager's
-// modules get SIGTERM when it dies, which tells them that there is one.
+// startProcess starts a program, and calls line with each line of its standard error, from one goroutine at a time. It asks
+// the kernel for a SIGTERM at the death of this program, as a manager does: the modules look for that.
 func startProcess(ns namespace, name string, line func(string), program string, arguments ...string) (*process, error) {
 	p := &process{name: name, command: exec.Command(program, arguments...), ended: make(chan struct{})}
 	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
@@ -33,7 +33,7 @@ func startProcess(ns namespace, name string, line func(string), program string, 
 	started := make(chan error, 1)
 	go func() {
 		defer close(p.ended)
-		// The child is in the namespace of the thread that starts it, and is told of that thread's end.
+		// The child is in the namespace of the thread that starts it, and gets its signal when that thread ends.
 		runtime.LockOSThread()
 		err := ns.enter()
 		if err == nil {
@@ -63,11 +63,11 @@ func startProcess(ns namespace, name string, line func(string), program string, 
 }
 
 func (p *process) signal(signal syscall.Signal) {
-	// One that has ended needs no signal.
+	// A process that has ended needs no signal.
 	_ = p.command.Process.Signal(signal)
 }
 
-// stop ends the process in order, and tells whether it obeyed.
+// stop ends the process by SIGTERM. It reports false if that took more than 20 s.
 func (p *process) stop() bool {
 	p.signal(syscall.SIGCONT)
 	p.signal(syscall.SIGTERM)
@@ -75,7 +75,7 @@ func (p *process) stop() bool {
 	case <-p.ended:
 		return true
 	case <-time.After(20 * time.Second):
-		p.signal(syscall.SIGQUIT) // it says what it is doing
+		p.signal(syscall.SIGQUIT) // which prints its goroutines
 		select {
 		case <-p.ended:
 		case <-time.After(5 * time.Second):

@@ -12,6 +12,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
 // Main runs the command with its arguments, and returns the exit status.
@@ -48,6 +50,25 @@ func build(ctx context.Context, folder string, race bool) error {
 	command.Env = environment
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build of agent and controller: %w\n%s", err, output)
+	}
+	return nil
+}
+
+// pair creates an identity for each of two boards, in folders named after them, and lets each trust the other alone.
+func pair(folder string, boards [2]string) error {
+	var made [2]identity.Identity
+	for i, board := range boards {
+		var err error
+		if made[i], err = identity.Create(filepath.Join(folder, board), identity.CreateOptions{Serial: board}); err != nil {
+			return err
+		}
+	}
+	for i, board := range boards {
+		other := 1 - i
+		trust := identity.Trust{Peers: []identity.Pin{{Serial: boards[other], Fingerprint: identity.FingerprintOf(made[other].Leaf())}}}
+		if err := trust.Save(filepath.Join(folder, board)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ requires:
 metadata: {license: "https://www.apache.org/licenses/LICENSE-2.0", authors: [The remotechargeport authors]}
 `
 
-// satelliteModules configures the satellite board.
+// satelliteModules returns the configuration of the satellite board.
 func (c *campaign) satelliteModules() map[string]everesttest.ModuleConfig {
 	connections := map[string][]everesttest.Connection{}
 	for _, implementation := range []string{"evse_manager", "energy", "uk_random_delay", "system"} {
@@ -47,7 +47,7 @@ func (c *campaign) satelliteModules() map[string]everesttest.ModuleConfig {
 	}
 }
 
-// setUpPort registers what the satellite's stand-in serves: every command, of which the numbered ones are taken down.
+// setUpPort handles every command of the satellite's stand-in, and records those with a number.
 func (c *campaign) setUpPort(current *life, module *everest.Module) error {
 	special := map[string]bool{}
 	serve := func(kind commandKind, implementation string, most time.Duration, number func(everest.Args) (int, error), answer func(int) any) {
@@ -59,7 +59,7 @@ func (c *campaign) setUpPort(current *life, module *everest.Module) error {
 				return nil, err
 			}
 			c.commands.Execute(asked)
-			// A command takes its time, so that faults meet it under way.
+			// A command takes some time, so that faults meet it under way.
 			select {
 			case <-time.After(time.Duration(rand.Int64N(int64(most)))):
 			case <-ctx.Done():
@@ -115,22 +115,18 @@ func (c *campaign) setUpPort(current *life, module *everest.Module) error {
 	return nil
 }
 
-// errReset is the end of a board whose system module was asked for it.
+// errReset is the end of a board whose system module was asked for a reset.
 var errReset = errors.New("its system was asked for a reset")
 
-// play publishes the recorded traffic, over and over, while the satellite is up.
+// play publishes the recorded traffic over and over, while the satellite is up.
 func (c *campaign) play(ctx context.Context) error {
 	at, number, next := 0, 0, time.Now()
-	for {
-		current, err := c.port.await(ctx, 0)
-		if err != nil {
-			return nil
-		}
+	return c.port.inEachLife(ctx, func(lifetime context.Context, current *life) error {
 		c.events.Fresh()
 		active := map[string]everest.Error{}
-		for ctx.Err() == nil && current.ctx.Err() == nil {
+		for {
 			step := c.steps[at%len(c.steps)]
-			after := step.At // the step before it
+			after := step.At // since the step before
 			if i := at % len(c.steps); i > 0 {
 				after -= c.steps[i-1].At
 			}
@@ -138,32 +134,23 @@ func (c *campaign) play(ctx context.Context) error {
 			if next = next.Add(recording.Scale(after, c.flags.Speed)); time.Since(next) > time.Second {
 				next = time.Now()
 			}
-			if recording.Sleep(current.ctx, time.Until(next)) != nil {
-				break
-			}
-			if ctx.Err() != nil {
-				break
+			if recording.Sleep(lifetime, time.Until(next)) != nil || ctx.Err() != nil {
+				return nil
 			}
 			number++
-			if err := c.publish(current, step, number, active); err != nil {
-				if !current.endsSoon(ctx) {
-					return err
-				}
-				break
+			if err := c.publish(lifetime, current, step, number, active); err != nil {
+				return err
 			}
 		}
-		if _, err := c.port.await(ctx, current.number+1); err != nil {
-			return nil
-		}
-	}
+	})
 }
 
-func (c *campaign) publish(current *life, step recording.Step, number int, active map[string]everest.Error) error {
+func (c *campaign) publish(ctx context.Context, current *life, step recording.Step, number int, active map[string]everest.Error) error {
 	provided := current.standIn.Provides(implementationOf(step))
 	if step.Error == nil {
 		value := numbered(step.Value, number)
 		c.events.Publish(variableKey(step.Variable, number), string(value))
-		return provided.Publish(current.ctx, step.Variable, value)
+		return provided.Publish(ctx, step.Variable, value)
 	}
 	identity := step.Error.Type + " " + step.Error.SubType + " " + step.Error.Origin.ModuleID + " " + step.Error.Origin.ImplementationID
 	raised, isActive := active[identity]
@@ -183,5 +170,5 @@ func (c *campaign) publish(current *life, step recording.Step, number int, activ
 	if err != nil {
 		return err
 	}
-	return provided.RelayError(current.ctx, object, step.Error.State == everest.StateActive)
+	return provided.RelayError(ctx, object, step.Error.State == everest.StateActive)
 }

@@ -33,10 +33,10 @@ func implementationOf(step recording.Step) string {
 	return "evse_manager"
 }
 
-// numberMember is the member by which an object's number travels.
+// numberMember is the member that holds an object's number.
 const numberMember = "campaign_number"
 
-// numbered puts a number into a recorded value: a member of an object, the end of a text.
+// numbered puts a number into a recorded value: as a member of an object, or at the end of a text.
 func numbered(value json.RawMessage, number int) json.RawMessage {
 	if rest, ok := bytes.CutPrefix(value, []byte("{")); ok {
 		comma := ","
@@ -51,7 +51,7 @@ func numbered(value json.RawMessage, number int) json.RawMessage {
 	return value
 }
 
-// numberOf finds the number in a value.
+// numberOf returns the number in a value.
 func numberOf(value json.RawMessage) (int, error) {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(value, &object) == nil {
@@ -65,10 +65,10 @@ func numberOf(value json.RawMessage) (int, error) {
 	return strconv.Atoi(number)
 }
 
-// errorUUID is the identity of the error that was raised under a number.
+// errorUUID returns the uuid of the error that was raised with a number.
 func errorUUID(number int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", number) }
 
-// errorKey names a raise or a clear in the ledger.
+// errorKey returns the key of a raise or a clear in the ledger.
 func errorKey(uuid string, raised bool) string {
 	if raised {
 		return "raise of " + uuid
