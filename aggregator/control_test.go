@@ -17,7 +17,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 )
 
-// controlledStation starts a station whose aggregator has a control socket.
+// controlledStation starts a station whose aggregator has a status socket.
 func controlledStation(t *testing.T, boards int) (*testStation, *control.Client) {
 	t.Helper()
 	directory, err := os.MkdirTemp("", "control")

@@ -204,7 +204,7 @@ func TestDiskOfTheArchiveIsFull(t *testing.T) {
 	testenv.Eventually(t, "the archive is removed", func() bool { return arriving(disk) == 0 })
 }
 
-// loggedError says whether one of a message's fields is that error.
+// loggedError reports whether one of a message's fields is that error.
 func loggedError(fields []zapcore.Field, want error) bool {
 	for _, field := range fields {
 		if err, ok := field.Interface.(error); ok && errors.Is(err, want) {

@@ -228,7 +228,7 @@ func TestWhatBoardsAreAsked(t *testing.T) {
 	noLeftovers(t, s)
 }
 
-// TestBoardsThatMisbehave: whatever a board does, the others' files get out, and the archive says what is missing.
+// TestBoardsThatMisbehave: whatever a board does, the others' files are uploaded, and the manifest names what is missing.
 func TestBoardsThatMisbehave(t *testing.T) {
 	t.Parallel()
 	accept := func(name string) map[string]any {
@@ -440,7 +440,7 @@ func TestNoPlaceForTheArchive(t *testing.T) {
 	s.backend.expect(t, "2 Uploading", "2 Uploaded")
 }
 
-// TestNoPlaceForLogs: a module that cannot collect logs says so, and does the rest.
+// TestNoPlaceForLogs: a module that cannot collect logs logs the reason, and works otherwise.
 func TestNoPlaceForLogs(t *testing.T) {
 	t.Parallel()
 	s := newStation(t, 2, map[string]any{"incoming_uploads_dir": "/dev/null/incoming"})

@@ -66,7 +66,7 @@ type testStation struct {
 	log        *zap.Logger
 }
 
-// testBoard is one board; its fields are what it answers, guarded by the station's tests' own order.
+// testBoard is one board. Its fields are its replies.
 type testBoard struct {
 	index  int
 	module *everest.Module
@@ -76,11 +76,11 @@ type testBoard struct {
 	update  string // answer to update_firmware
 	logs    func(ctx context.Context, request map[string]any) (any, error)
 	yes     bool
-	silence chan struct{} // says nothing until it is closed
+	silence chan struct{} // no command returns until it is closed
 	address string
 	remote  string
 	linked  bool
-	// called is told every command.
+	// called gets every command.
 	called chan string
 }
 
@@ -98,7 +98,7 @@ func (b *testBoard) speak() {
 	b.set(func(b *testBoard) { close(b.silence); b.silence = nil })
 }
 
-// answer is what a command of the board does.
+// answer handles a command of the board.
 func (b *testBoard) answer(ctx context.Context, command string, arguments everest.Args) (any, error) {
 	b.mu.Lock()
 	b.calls = append(b.calls, command)
@@ -140,7 +140,7 @@ func (b *testBoard) report(ctx context.Context, id any, status string) error {
 	return b.module.Provides("main").Publish(ctx, "log_status", map[string]any{"request_id": id, "log_status": status})
 }
 
-// testBackend hears what the station publishes.
+// testBackend receives what the station publishes.
 type testBackend struct {
 	module *everest.Module
 	heard  chan string
@@ -330,7 +330,7 @@ func (b *testBoard) wasNotCalled(t testing.TB) {
 	}
 }
 
-// sendsFile has a board send a file to where it is told, and report it, as system modules do.
+// sendsFile has a board send a file to the requested location and report it, as system modules do.
 func (b *testBoard) sendsFile(t testing.TB, name string, content []byte) {
 	b.set(func(b *testBoard) {
 		b.logs = func(ctx context.Context, request map[string]any) (any, error) {

@@ -35,8 +35,8 @@ func TestExplore(t *testing.T) {
 	}
 }
 
-// TestExploreFinds breaks the agent in several ways: the explorer must tell
-// the shortest story of each.
+// TestExploreFinds breaks the agent in several ways. The explorer must find the
+// shortest story of each.
 func TestExploreFinds(t *testing.T) {
 	for _, test := range []struct {
 		name   string

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// lost is the rule that is broken by a state without a way out.
+// lost is the rule that a state without a way out breaks.
 const lost = "nothing leads from here to both boards working together"
 
 // stranger is the connection of a peer that is not the controller.
@@ -65,7 +65,7 @@ func (w *world) choices(faults int) []choice {
 }
 
 // timerChoices offers every running timer. A timer that runs out while
-// something quicker is still to come tells of a delay: that is a fault.
+// a shorter one still runs means a delay, which is a fault.
 func (w *world) timerChoices(busy bool) []choice {
 	var list []choice
 	quickest := time.Duration(1<<63 - 1)

@@ -120,7 +120,7 @@ func (w *world) controllerReady() {
 	w.stepController(BoardReady{})
 }
 
-// passOn sends a work command that has to do with the protocol.
+// passOn sends a work command that concerns the protocol.
 func (w *world) passOn(message byte) {
 	if !w.main.init {
 		w.breaks("the controller calls a work function before the agreement")

@@ -15,9 +15,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata")
 
-// TestScripts plays the stories of testdata. A story's lines are comments
-// (#), commands, and, indented, what both machines then do. Messages take no
-// time unless they are held; -update writes the indented lines anew.
+// TestScripts plays the stories of testdata. A story has comments (#), commands,
+// and, indented, the steps of both machines. Messages take no time unless they
+// are held. -update rewrites the indented lines.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -91,8 +91,8 @@ func play(script string) (string, error) {
 	return p.out.String(), nil
 }
 
-// routine drops the lines of polls that change nothing and of connections
-// refused over and over, and counts them.
+// routine reports whether a line repeats one before: a poll without a change, or a
+// refused connection. It counts these lines.
 func (p *player) routine(text string) bool {
 	switch {
 	case strings.Contains(text, "TimerFired{Timer:retry} => Connecting"), strings.Contains(text, "TimerFired{Timer:retry}: Connect"),
@@ -184,7 +184,7 @@ func (p *player) command(text string) error {
 	return fmt.Errorf("no such command")
 }
 
-// bothWork brings both boards to work without a word.
+// bothWork brings both boards to Working without output.
 func (p *player) bothWork() {
 	p.quiet = true
 	p.startAgent()
@@ -196,14 +196,14 @@ func (p *player) bothWork() {
 	p.quiet, p.polls = false, 0
 }
 
-// tell writes what of events and commands has arrived where.
+// tell writes how many events and commands have arrived.
 func (p *player) tell() {
 	p.deliver()
 	fmt.Fprintf(&p.out, "    events: %d made, %d arrived; commands: %d asked, %d executed, %d without answer\n",
 		p.v2.made, p.v2.last, p.v2.numbers.last, len(p.v2.executed), len(p.v2.asked))
 }
 
-// oldest hands over one held message.
+// oldest delivers one held message.
 func (p *player) oldest(toAgent bool) {
 	for i, c := range p.connections {
 		switch {
@@ -225,7 +225,7 @@ func (p *player) refuse(function Function) {
 	p.stepController(CallFailed{c.controllerConn, function})
 }
 
-// deliver hands over every message, oldest connection first.
+// deliver delivers every message, oldest connection first.
 func (p *player) deliver() {
 	for !p.held && p.deliverOne() {
 	}

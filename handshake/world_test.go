@@ -10,8 +10,8 @@ import (
 // can crash and come back, and TCP connections that keep order but can be cut
 // or fall silent. Scripts drive it by a clock, the explorer by choice.
 
-// Messages on a connection, one byte each: calls are lower case, their
-// answers upper case except that of i_am_here.
+// Messages on a connection, one byte each: calls are lower case, their replies
+// upper case except those of i_am_here.
 const (
 	dial, accepted, refused = 's', 'S', 'N'
 	callHere, known, fresh  = 'h', 'T', 'F'
@@ -26,7 +26,7 @@ const (
 var calls = map[Function]byte{IAmHere: callHere, IAmReady: callReady, Retrieve: callPoll, Exit: callExit, Hello: callHello}
 
 // connection has an end at each board. An end that is not open neither sends
-// nor receives any more; a silent connection carries nothing and tells nobody.
+// nor receives any more. A silent connection carries nothing, and neither end notices.
 type connection struct {
 	controllerConn            ConnID
 	agentConn                 ConnID
@@ -169,7 +169,7 @@ func (c *connection) sendToController(message byte) {
 	}
 }
 
-// sweep forgets connections with which nothing can happen any more.
+// sweep removes connections on which nothing can happen any more.
 func (w *world) sweep() {
 	kept := w.connections[:0]
 	for _, c := range w.connections {
@@ -202,7 +202,7 @@ func (w *world) ofAgent(conn ConnID) *connection {
 	return w.find(func(c *connection) bool { return c.agentConn == conn && c.agentOpen })
 }
 
-// stepAgent tells the agent an event and carries out its actions.
+// stepAgent sends the agent an event and carries out its actions.
 func (w *world) stepAgent(event Event) {
 	if !w.satellite.up {
 		return
@@ -254,7 +254,7 @@ func (w *world) agentAction(action Action) {
 	case ExitProcess:
 		w.endAgent()
 	default:
-		w.breaks("the agent has no business with %v", action)
+		w.breaks("the agent has no action %v", action)
 	}
 }
 
@@ -294,7 +294,7 @@ func (w *world) answer(a Reply) {
 	}
 }
 
-// stepController tells the controller an event and carries out its actions.
+// stepController sends the controller an event and carries out its actions.
 func (w *world) stepController(event Event) {
 	if !w.main.up {
 		return
@@ -346,7 +346,7 @@ func (w *world) controllerAction(action Action) {
 	case ExitProcess:
 		w.endController()
 	default:
-		w.breaks("the controller has no business with %v", action)
+		w.breaks("the controller has no action %v", action)
 	}
 }
 

@@ -136,7 +136,7 @@ func (w *world) publish() {
 	w.push()
 }
 
-// push answers the open call of link_events when there is something to say.
+// push replies to the open call of link_events if there is an event to send.
 func (w *world) push() {
 	if c := w.holding(); c != nil {
 		if waiting := above(w.v2.journal, c.after); waiting != "" {
@@ -192,7 +192,7 @@ func (w *world) controllerGetsV2(c *connection, message byte) {
 	}
 }
 
-// arrive is the promise of v2: every event once, in order.
+// arrive checks the promise of v2: every event once, in order.
 func (w *world) arrive(number byte) {
 	if !w.v2.inbox.Accept(uint64(number)) {
 		return
@@ -226,7 +226,7 @@ func (w *world) callCommand(c *connection, number byte) {
 	c.sendToAgent(byte(w.v2.numbers.Floor()))
 }
 
-// controllerActionV2 carries out an action of v2 and tells whether it was one.
+// controllerActionV2 carries out an action of v2, and reports whether it was one.
 func (w *world) controllerActionV2(action Action) bool {
 	switch a := action.(type) {
 	case Establish:
@@ -298,7 +298,7 @@ func (w *world) caughtUp() bool {
 		w.ofController(w.controller.conn).agentConn == w.agent.Conn()
 }
 
-// keyV2 is what of v2 tells two states apart.
+// keyV2 adds the part of a state's name that only v2 has.
 func (w *world) keyV2(b []byte, flag func(...bool)) []byte {
 	a, c := &w.agent, &w.controller
 	flag(a.dialect == V2, a.peer.is(Peer{InstanceID: uint64(w.main.life), Epoch: c.epoch}),

@@ -63,7 +63,7 @@ func startServer(t *testing.T, port int, program string, arguments ...string) {
 }
 
 // TestUploadToVsftpd uploads to the FTP server that Debian ships, in plain text and with both ways of TLS. It asks data
-// connections to resume the control connection's session, as vsftpd does unless it is told otherwise.
+// connections to resume the control connection's session, as vsftpd does by default.
 func TestUploadToVsftpd(t *testing.T) {
 	vsftpd := testenv.Tool(t, "vsftpd")
 	account, err := user.Current()
@@ -290,7 +290,7 @@ func serveSFTP(conn net.Conn, config *ssh.ServerConfig) {
 	}
 }
 
-// TestCurlFailsAsItShould: the boards' client is told when its file was not taken, and reports it.
+// TestCurlFailsAsItShould: curl, the boards' client, reports a file that the receiver did not take.
 func TestCurlFailsAsItShould(t *testing.T) {
 	curl := testenv.Tool(t, "curl")
 	receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{MaxFile: 1000})

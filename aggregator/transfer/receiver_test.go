@@ -251,7 +251,7 @@ func TestReceiverGreetsOnlyWhoIsExpected(t *testing.T) {
 	}
 }
 
-// TestReceiverWithoutTheBoardsAddress: whose address cannot be found out is who comes first with the credentials.
+// TestReceiverWithoutTheBoardsAddress: the first address with the credentials becomes the board's.
 func TestReceiverWithoutTheBoardsAddress(t *testing.T) {
 	receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
 	slot, location := receiver.open(t, "127.0.0.1", nil)

@@ -66,7 +66,7 @@ func wantFailure(t *testing.T, err error, want Status) {
 	}
 }
 
-// scriptedFTP is an FTP server that answers as a test wants. A reply "close" ends the connection, "stall" says nothing.
+// scriptedFTP is an FTP server with a test's replies. "close" ends the connection, "stall" sends nothing more.
 type scriptedFTP struct {
 	listener net.Listener
 	replies  map[string]string

@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// playUpdate plays a whole signed update of a station, and a report that says nothing new after each one that does.
+// playUpdate plays a whole signed update of a station. Each report comes twice.
 func playUpdate(machine *Machine, boards int, id int64) (reports int) {
 	machine.Step(Requested{RequestID: id, Signed: true})
 	for board := range boards {

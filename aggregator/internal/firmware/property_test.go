@@ -51,7 +51,7 @@ type history struct {
 	early    []map[Status]bool
 	failed   bool
 	earlyBad bool
-	// whose is a failure of one of two requests without id: nobody can tell, so it may end the update or not.
+	// doubtful: a failure belongs to one of two requests without id, so it may end the update or not.
 	doubtful bool
 	expired  bool
 	split    bool
@@ -153,7 +153,7 @@ func (h *history) step(event Event) error {
 	return nil
 }
 
-// observe notes what the observer sees of an event.
+// observe records an event as an observer sees it.
 func (h *history) observe(event Event) {
 	switch event := event.(type) {
 	case Requested:
@@ -245,7 +245,7 @@ func (h *history) judgeReply(answer Response) error {
 	return nil
 }
 
-// atLeast says whether a board has reported the status or one that lies behind it in OCPP's order.
+// atLeast reports whether a board has reported the status or a later one in OCPP's order.
 func (h *history) atLeast(board int, status Status) bool {
 	order := []Status{
 		DownloadScheduled, Downloading, DownloadPaused, Downloaded,
@@ -270,7 +270,7 @@ func (h *history) judgeStatus(status Status, rest []Action) error {
 	}
 	for _, action := range rest {
 		if publish, ok := action.(*Publish); ok && publish.Status.IsFailure() {
-			return nil // told so that the failure comes in order
+			return nil // a mandatory status before the failure
 		}
 	}
 	for board := range h.boards {

@@ -9,7 +9,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/aggregator/internal/machine/machinetest"
 )
 
-// TestMachineKeepsOCPPsOrder plays random histories and listens as a backend does: every accepted request is told
+// TestMachineKeepsOCPPsOrder plays random histories and checks as a backend: every accepted request gets
 // Uploading and then one end status, nothing comes of a request that was not accepted or is over, an old request ends
 // before a new one begins, and whatever happened the next request works.
 func TestMachineKeepsOCPPsOrder(t *testing.T) {
@@ -39,7 +39,7 @@ type history struct {
 	newest   int           // job that is being asked for, or was last
 	ids      map[int]int64 // request ids of the jobs
 	waiting  map[int]bool  // jobs whose callers wait for their reply
-	running  int           // job whose statuses the backend may hear
+	running  int           // job whose statuses may be published
 	told     bool          // Uploading of it
 	dropped  map[int]bool
 	attempts map[int]int
