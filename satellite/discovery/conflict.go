@@ -9,8 +9,8 @@ const (
 	// responseTime is how long other boards with the same serial number get to respond to a query. Before that a single
 	// board does not count as the only one.
 	responseTime = 500 * time.Millisecond
-	// roundTime is how long one round of a conflict takes. All boards are queried several times, and those that have not
-	// responded at its end are dropped: a board that was switched off leaves its records behind.
+	// roundTime is how long one round of a conflict takes. All boards are queried several times in it. A board that has not
+	// responded at its end is dropped: it was switched off and left its records behind.
 	roundTime = 4 * time.Second
 	// roundInterval is the time from one round to the next while a conflict lasts.
 	roundInterval = 10 * time.Second
@@ -67,8 +67,7 @@ func (c *cache) dropSilent(serial string, since time.Time) {
 	}
 }
 
-// lastQuestion returns when a question arose last that only a query answers: a conflict's round began, or a new board was
-// received.
+// lastQuestion returns when boards had to be queried last: a round of a conflict began, or a new board was received.
 func (c *cache) lastQuestion() time.Time {
 	latest := c.newest(func(*instance) bool { return true })
 	for _, conflict := range c.conflicts {

@@ -22,9 +22,9 @@ type Location struct {
 	Serial string
 	// Boards are those that announce the serial number: none while it is not found, several while it is ambiguous.
 	Boards []Satellite
-	// Settled means that the number of boards can be relied on. It is false for the first half second of a board, in
-	// which another one may respond. It is false for the first seconds of a conflict, in which a board may turn out to be
-	// what a restarted one has left behind.
+	// Settled means that the number of boards can be relied on. It is false for the first half second of a board: another
+	// one may still respond. It is false for the first seconds of a conflict: a restarted board leaves records behind that
+	// look like another board.
 	Settled bool
 }
 

@@ -26,7 +26,7 @@
 //   - A running module needs no restart for a new key or a changed trust. A file that cannot be read changes nothing, and
 //     is logged.
 //
-// The certificate has the serial number as the URI urn:remotechargeport:serial:ABC123 in its subject alternative name,
-// since a serial number is neither a host name nor an address. A [Fingerprint] is the first 160 bits of the SHA-256 of the
+// The serial number is a URI in the certificate's subject alternative name: urn:remotechargeport:serial:ABC123. It is
+// neither a host name nor an address. A [Fingerprint] is the first 160 bits of the SHA-256 of the
 // certificate's SubjectPublicKeyInfo. Another key with a given fingerprint takes 2^160 attempts to find.
 package identity

@@ -9,8 +9,8 @@ import (
 )
 
 // lease records which controller holds the agent's protected link: the first trusted board that announces itself.
-// Another trusted board is turned away while the two have agreed, or while the holder is connected. A board whose key was
-// rotated stays the same holder, since its serial number counts. Nobody holds the zero value.
+// Another trusted board is rejected while the two have agreed, or while the holder is connected. A board whose key was
+// rotated stays the holder, since its serial number counts. The zero value has no holder.
 type lease struct {
 	mu sync.Mutex
 	// serial is the holder's, empty while there is none.

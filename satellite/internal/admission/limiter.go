@@ -30,8 +30,8 @@ var (
 	errTooManyHandshakes = errors.New("satellite: too many handshakes are under way")
 )
 
-// limiter limits what strangers make the agent's board do while the link is protected: a handshake costs milliseconds of
-// computing, and a failure a line of the log.
+// limiter limits what strangers make the agent's board do while the link is protected. A TLS handshake costs milliseconds
+// of computing, a failed one also a line of the log.
 type limiter struct {
 	log *Log
 	// remedy returns fields that name what ends rejections for a reason.
@@ -99,7 +99,7 @@ func (l *limiter) decide(host string) (first bool, err error) {
 }
 
 // accept ends a handshake in which the peer has proven its identity. isController is false for a trusted board that is
-// turned away because another one holds the lease.
+// rejected afterwards, because another one holds the lease.
 func (l *limiter) accept(remote net.Addr, isController bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

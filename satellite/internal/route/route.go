@@ -26,7 +26,7 @@ type Command struct {
 	Function  string // of the legacy dialect
 	Arguments []Argument
 	Result    Kind
-	// Absent is the result where the satellite's optional requirement is not connected. nil stands for null.
+	// Absent is the result where the satellite's optional requirement is not connected. nil means null.
 	Absent json.RawMessage
 	// Unavailable is the result while the satellite is isolated; see UnavailableResult.
 	Unavailable json.RawMessage
@@ -38,8 +38,8 @@ type Command struct {
 	// Remembered marks a command whose last result is returned while the satellite is isolated.
 	Remembered bool
 	Effect     Effect
-	// Derived marks a command that comes from the interface's definition, not from Standard: its arguments travel by
-	// name, as one JSON object, and its result as JSON.
+	// Derived marks a command that comes from the interface's definition, not from Standard. Its arguments travel by name,
+	// as one JSON object, and its result as JSON.
 	Derived bool
 	// Missing marks a command that this board's EVerest does not have.
 	Missing bool
@@ -193,7 +193,7 @@ func (c Command) ReadResult() (target any, result func() (json.RawMessage, error
 }
 
 // ParseResult reads a result that travels as JSON text. It fails where the peer's text is not JSON, or is not of the
-// command's kind: what the legacy dialect refuses is refused in link v2 too.
+// command's kind. So both dialects reject the same results.
 func (c Command) ParseResult(text string) (json.RawMessage, error) {
 	result, err := parse(text)
 	if err != nil {
