@@ -3,7 +3,7 @@
 //
 //	connection accepted
 //	   |
-//	Limiter.Admit      before a byte is read: failures of the address, handshakes under way
+//	limiter.admit      before a byte is read: failures of the address, handshakes under way
 //	   |
 //	TLS handshake      package identity verifies the peer's certificate against the trust of this board
 //	   |
@@ -24,7 +24,7 @@
 //     handshakes it may have under way.
 //   - Memory and log lines are bounded: maxAddresses addresses, and rejectionBurst lines, then rejectionRate a second.
 //     Rejections beyond are counted.
-//   - Each decision is one line of the security [Log] with a stable field event: doc/logs.md.
+//   - Each decision is one line of the security log with a stable field event: doc/logs.md.
 //
 // All types may be used from any goroutine.
 package admission

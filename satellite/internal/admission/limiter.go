@@ -33,7 +33,7 @@ var (
 // limiter limits what strangers make the agent's board do while the link is protected. A TLS handshake costs milliseconds
 // of computing, a failed one also a line of the log.
 type limiter struct {
-	log *Log
+	log *securityLog
 	// remedy returns fields that name what ends rejections for a reason.
 	remedy func(identity.Reason) []zap.Field
 
@@ -56,7 +56,7 @@ type address struct {
 	refused bool
 }
 
-func newLimiter(log *Log, remedy func(identity.Reason) []zap.Field) *limiter {
+func newLimiter(log *securityLog, remedy func(identity.Reason) []zap.Field) *limiter {
 	return &limiter{log: log, remedy: remedy, addresses: make(map[string]*list.Element), seen: list.New()}
 }
 

@@ -24,7 +24,7 @@ type limited struct {
 
 func newLimited() *limited {
 	core, lines := observer.New(zap.InfoLevel)
-	g := &limited{limiter: newLimiter(newLog(zap.New(core)), func(identity.Reason) []zap.Field { return nil }), clock: time.Unix(1_800_000_000, 0), lines: lines}
+	g := &limited{limiter: newLimiter(newSecurityLog(zap.New(core)), func(identity.Reason) []zap.Field { return nil }), clock: time.Unix(1_800_000_000, 0), lines: lines}
 	g.log.now = func() time.Time { return g.clock }
 	return g
 }

@@ -14,7 +14,7 @@ import (
 // Policy decides about the connections of the agent's port, and about what they may do.
 type Policy struct {
 	protection *Protection
-	log        *Log
+	log        *securityLog
 	limiter    *limiter
 	lease      lease
 	// refuse is the configuration key unauthenticated_control: privileged commands are refused on a plain link.

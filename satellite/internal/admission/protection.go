@@ -22,14 +22,14 @@ const (
 
 // Protection is how a module's link is protected. Until it is configured, and on a plain link, it has no store.
 type Protection struct {
-	log        *Log
+	log        *securityLog
 	configured atomic.Bool
 	store      atomic.Pointer[identity.Store]
 }
 
 // NewProtection returns a protection whose lines go to the logger named "security" below this one.
 func NewProtection(logger *zap.Logger) *Protection {
-	return &Protection{log: newLog(logger.Named("security"))}
+	return &Protection{log: newSecurityLog(logger.Named("security"))}
 }
 
 // Configure reads the configuration keys security and identity_directory. What is missing for a protected link is an

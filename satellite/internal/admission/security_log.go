@@ -42,8 +42,8 @@ const (
 	rejectionRate = 5
 )
 
-// Log is the logger named "security" below the module's. It counts the rejected peers.
-type Log struct {
+// securityLog is the logger named "security" below the module's. It counts the rejected peers.
+type securityLog struct {
 	logger *zap.Logger
 	// peers takes the rejections. They have a limit of their own, since each address counts.
 	peers      *zap.Logger
@@ -55,15 +55,15 @@ type Log struct {
 	suppressed uint64
 }
 
-func newLog(logger *zap.Logger) *Log {
-	return &Log{
+func newSecurityLog(logger *zap.Logger) *securityLog {
+	return &securityLog{
 		logger: everest.LimitRepeats(logger), peers: logger, now: time.Now,
 		lines: rate.NewLimiter(rejectionRate, rejectionBurst),
 	}
 }
 
 // rejected counts a rejected peer, and logs the rejection unless too many are logged. peer is an address.
-func (l *Log) rejected(peer string, reason identity.Reason, err error, fields ...zap.Field) {
+func (l *securityLog) rejected(peer string, reason identity.Reason, err error, fields ...zap.Field) {
 	l.rejections.Add(1)
 	suppressed, write := l.take()
 	if !write {
@@ -80,7 +80,7 @@ func (l *Log) rejected(peer string, reason identity.Reason, err error, fields ..
 }
 
 // take reports whether a line may be written, and returns how many before it were not.
-func (l *Log) take() (suppressed uint64, write bool) {
+func (l *securityLog) take() (suppressed uint64, write bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.lines.AllowN(l.now(), 1) {
@@ -91,12 +91,12 @@ func (l *Log) take() (suppressed uint64, write bool) {
 	return suppressed, true
 }
 
-func (l *Log) accepted(address string, peer identity.Peer) {
+func (l *securityLog) accepted(address string, peer identity.Peer) {
 	l.logger.Info("peer accepted", zap.String("event", eventPeerAccepted), zap.String("address", address),
 		zap.String("serial", peer.Serial), zap.Stringer("fingerprint", peer.Fingerprint), zap.String("authority", peer.Authority))
 }
 
-func (l *Log) dropped(address string, peer identity.Peer, err error) {
+func (l *securityLog) dropped(address string, peer identity.Peer, err error) {
 	l.logger.Warn("connection closed: the trust in the peer was withdrawn", zap.String("event", eventPeerDropped),
 		zap.String("address", address), zap.String("serial", peer.Serial), zap.Stringer("fingerprint", peer.Fingerprint), zap.Error(err))
 }
