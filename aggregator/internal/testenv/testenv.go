@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"sync"
 	"testing"
 	"time"
 )
@@ -28,21 +27,19 @@ func Tool(t testing.TB, name string) string {
 	return ""
 }
 
-// given are the ports that FreePort has returned: tests run in parallel.
-var given sync.Map
-
-// FreePort returns a port that no process uses and that no other call returns. It is outside of the range that the system
-// gives to outgoing connections.
+// FreePort returns a port on which no process listens. It is outside of the range that the system gives to outgoing
+// connections. Until the test ends the port stays in use on 127.0.0.2, so that no other call returns it.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 1000 {
 		port := 20000 + rand.IntN(12000)
-		listener, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
+		everywhere, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
 		if err != nil {
 			continue
 		}
-		listener.Close()
-		if _, taken := given.LoadOrStore(port, true); !taken {
+		everywhere.Close()
+		if reservation, err := net.Listen("tcp", fmt.Sprintf("127.0.0.2:%d", port)); err == nil {
+			t.Cleanup(func() { reservation.Close() })
 			return port
 		}
 	}
