@@ -7,10 +7,9 @@
 //	go build -o SystemAggregator ./examples/aggregator
 //	./SystemAggregator -install /usr
 //
-// With -satellites 200 behind it the manifest allows so many satellite boards, in place of 64.
+// With -satellites 200 behind it the manifest allows 200 satellite boards instead of 64.
 //
-// It ends with status 0 only when it is told to, by SIGTERM or SIGINT. Any other end has status 1 and a line that says
-// why.
+// It ends with status 0 only on SIGTERM or SIGINT. Any other end has status 1 and a line with the reason.
 package main
 
 import (

@@ -10,9 +10,9 @@
 // With -tunnel powermeter,reservation behind it the manifest offers further
 // interfaces to the tunnel: see doc/tunnel.md.
 //
-// It ends with status 0 only when it is told to, by SIGTERM or SIGINT. Any other
-// end, such as the loss of the satellite, has status 1 and a line that says why:
-// the board has to start afresh then, and whatever supervises it sees to that.
+// It ends with status 0 only on SIGTERM or SIGINT. Any other end, such as the loss
+// of the satellite, has status 1 and a line with the reason: the supervisor must
+// start the board afresh then.
 package main
 
 import (

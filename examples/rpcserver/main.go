@@ -1,7 +1,7 @@
-// Command rpcserver serves test functions over MessagePack-RPC, so that any client can be tried on them: echo, add, nop,
-// functions that fail, that end their session, and the call shapes of a satellite board. See package rpctest for the list.
+// Command rpcserver serves functions over MessagePack-RPC to test any client with: echo, add, nop, functions that fail,
+// that end their session, and the call shapes of a satellite board. Package rpctest has the list.
 //
-// It prints "READY <port>" when it listens. Plain TCP: it is for a machine or a network that nobody else uses.
+// It prints "READY <port>" when it listens. It speaks plain TCP, so it is for a machine or a network without other users.
 package main
 
 import (
@@ -38,7 +38,7 @@ func run(ctx context.Context, args []string, out, usage io.Writer) error {
 	flags := flag.NewFlagSet("rpcserver", flag.ContinueOnError)
 	flags.SetOutput(usage)
 	address := flags.String("listen", "127.0.0.1:0", "`address` to listen on: host:port, port 0 for any, or unix:/path")
-	order := flags.String("order", "connection", "which calls of a connection wait for one another: connection, method or none")
+	order := flags.String("order", "connection", "which calls of a connection run one after the other: connection (all), method (those of one method) or none")
 	if err := flags.Parse(args); err != nil {
 		return flag.ErrHelp
 	}
@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, out, usage io.Writer) error {
 	case "none":
 		config.Order = rpc.OrderNone
 	default:
-		return fmt.Errorf("-order %s: it is connection, method or none", *order)
+		return fmt.Errorf("-order %s: give connection, method or none", *order)
 	}
 	server := rpc.NewServer(config)
 	if err := rpctest.BindFunctions(server); err != nil {

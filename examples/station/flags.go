@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -124,21 +123,21 @@ func (f Flags) check() error {
 func ParseKill(text string) (Kill, error) {
 	board, after, found := strings.Cut(text, "@")
 	if !found {
-		return Kill{}, errors.New("want BOARD@TIME, such as satellite1@5s")
+		return Kill{}, errors.New("give BOARD@TIME, such as satellite1@5s")
 	}
 	at, err := time.ParseDuration(after)
 	if err != nil || at < 0 {
-		return Kill{}, fmt.Errorf("%q is no time: want one such as 5s or 500ms", after)
+		return Kill{}, fmt.Errorf("%q is no time: give one such as 5s or 500ms", after)
 	}
 	return Kill{Board: board, At: at}, nil
 }
 
 func (k Kill) check(satellites int) error {
-	if k.Board == boardMain {
-		return nil
+	known := k.Board == boardMain
+	for number := 1; number <= satellites; number++ {
+		known = known || k.Board == satelliteName(number)
 	}
-	number, err := strconv.Atoi(strings.TrimPrefix(k.Board, satellitePrefix))
-	if err != nil || k.Board != satelliteName(number) || number < 1 || number > satellites {
+	if !known {
 		return fmt.Errorf("-kill %s: there is no such board, only %s and %s to %s", k.Board, boardMain, satelliteName(1), satelliteName(satellites))
 	}
 	return nil

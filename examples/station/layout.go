@@ -6,12 +6,10 @@ import (
 	"time"
 )
 
-const (
-	boardMain       = "main"
-	satellitePrefix = "satellite"
-)
+// boardMain is the name of the main board.
+const boardMain = "main"
 
-func satelliteName(number int) string { return satellitePrefix + strconv.Itoa(number) }
+func satelliteName(number int) string { return "satellite" + strconv.Itoa(number) }
 
 // BoardConfig is what one board is. The station sends it to the board's process as
 // its first order.

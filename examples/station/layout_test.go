@@ -2,7 +2,6 @@ package main
 
 import (
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -37,29 +36,5 @@ func TestBoardsThatShareABrokerHaveTheirOwnPrefix(t *testing.T) {
 				t.Errorf("boards (-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-func TestAgenda(t *testing.T) {
-	start := time.Unix(0, 0)
-	var done []string
-	var agenda agenda
-	do := func(name string) func() { return func() { done = append(done, name) } }
-	agenda.add(start.Add(2*time.Second), do("two"))
-	agenda.add(start.Add(time.Second), do("one"))
-	agenda.add(start.Add(2*time.Second), do("two again"))
-	agenda.add(start.Add(time.Second), func() { agenda.add(start, do("at once")) })
-
-	if next, ok := agenda.run(start); !ok || next != start.Add(time.Second) || done != nil {
-		t.Errorf("next %v, %v, done %v", next, ok, done)
-	}
-	if next, ok := agenda.run(start.Add(time.Second)); !ok || next != start.Add(2*time.Second) {
-		t.Errorf("next %v, %v", next, ok)
-	}
-	if next, ok := agenda.run(start.Add(time.Hour)); ok {
-		t.Errorf("something is left for %v", next)
-	}
-	if diff := cmp.Diff([]string{"one", "at once", "two", "two again"}, done); diff != "" {
-		t.Errorf("done (-want +got):\n%s", diff)
 	}
 }

@@ -52,7 +52,7 @@ func (s *Station) beginRound() {
 	}
 	s.round = round{number: s.round.number + 1, phase: phasePlaying, ledger: ledger.New(), played: map[int]bool{}}
 	number := s.round.number
-	s.agenda.add(time.Now().Add(recording.Scale(s.length, s.flags.Speed)+roundSlack), func() {
+	s.after(recording.Scale(s.length, s.flags.Speed)+roundSlack, func() {
 		if s.round.number == number && (s.round.phase == phasePlaying || s.round.phase == phaseFinishing) {
 			s.problem(fmt.Sprintf("%v after the recorded time the boards are still %s", roundSlack, s.round.phase))
 			s.endRound()
@@ -73,7 +73,7 @@ func (s *Station) planKills() {
 	}
 	s.planned = true
 	for _, kill := range s.flags.Kill {
-		s.agenda.add(time.Now().Add(recording.Scale(kill.At, s.flags.Speed)), func() {
+		s.after(recording.Scale(kill.At, s.flags.Speed), func() {
 			if !s.board(kill.Board).running {
 				s.screen.Printf("%s is down already and cannot be killed", kill.Board)
 				return
@@ -118,7 +118,7 @@ func (s *Station) takeTraffic(board *boardState, report Report) {
 
 // awaitSettled ends a round when no traffic has been reported for settleLimit.
 func (s *Station) awaitSettled(number int) {
-	s.agenda.add(s.round.lastTraffic.Add(settleLimit), func() {
+	s.after(time.Until(s.round.lastTraffic.Add(settleLimit)), func() {
 		switch {
 		case s.round.number != number || s.round.phase != phaseSettling:
 		case time.Since(s.round.lastTraffic) < settleLimit:
@@ -136,7 +136,7 @@ func (s *Station) endRound() {
 	s.rounds++
 	if !s.flags.Once {
 		number := s.round.number
-		s.agenda.add(time.Now().Add(roundPause), func() {
+		s.after(roundPause, func() {
 			if s.round.number == number && s.round.phase == phaseEnded {
 				s.beginRound()
 			}

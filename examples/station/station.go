@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -53,12 +52,14 @@ type Station struct {
 	rounds     int // played to their end
 	totals     map[int]*ledger.Totals
 	costs      usage.Meter
-	agenda     agenda
 	stop       error // why Run ends, nil while it does not
-	planned    bool  // -kill is on the agenda
+	planned    bool  // the kills of -kill are planned
 	relayed    bool  // the first variable has been relayed
 	// problems are of all rounds, for the summary.
 	problems []string
+	// due is what after has planned, until over is closed.
+	due  chan func()
+	over chan struct{}
 }
 
 // boardState is the state of one board.
@@ -82,6 +83,7 @@ func NewStation(flags Flags, boards []BoardConfig, length time.Duration, start s
 	s := &Station{
 		flags: flags, length: length, start: start, screen: screen,
 		began: time.Now(), shown: time.Now(), totals: map[int]*ledger.Totals{}, round: round{phase: phaseWaiting},
+		due: make(chan func()), over: make(chan struct{}),
 	}
 	for _, config := range boards {
 		s.boards = append(s.boards, &boardState{config: config, running: true, links: map[int]Status{}})
@@ -103,17 +105,8 @@ func (s *Station) Run(ctx context.Context) error {
 	s.expectReady()
 	redraw := time.NewTicker(200 * time.Millisecond)
 	defer redraw.Stop()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	defer close(s.over)
 	for s.stop == nil {
-		next, ok := s.agenda.run(time.Now())
-		if s.stop != nil {
-			break
-		}
-		if !ok {
-			next = time.Now().Add(time.Hour)
-		}
-		timer.Reset(time.Until(next))
 		select {
 		case <-ctx.Done():
 			s.stop = errInterrupted
@@ -121,7 +114,8 @@ func (s *Station) Run(ctx context.Context) error {
 			s.take(event)
 		case <-redraw.C:
 			s.show()
-		case <-timer.C:
+		case do := <-s.due:
+			do()
 		}
 	}
 	s.countCurrent()
@@ -133,6 +127,16 @@ func (s *Station) Run(ctx context.Context) error {
 		return nil
 	}
 	return s.stop
+}
+
+// after lets Run's goroutine call do once the time has passed.
+func (s *Station) after(wait time.Duration, do func()) {
+	time.AfterFunc(wait, func() {
+		select {
+		case s.due <- do:
+		case <-s.over:
+		}
+	})
 }
 
 // take handles what a board reports, and its end.
@@ -250,7 +254,7 @@ func (s *Station) expectReady() {
 		return
 	}
 	waiting := s.round.number
-	s.agenda.add(time.Now().Add(readyLimit), func() {
+	s.after(readyLimit, func() {
 		if s.round.number == waiting && s.round.phase == phaseWaiting {
 			s.stop = fmt.Errorf("after %v not every board is ready: %s", readyLimit, strings.Join(s.notReady(), ", "))
 		}
@@ -279,33 +283,4 @@ func (s *Station) stopBoards() {
 			s.takeReport(s.board(event.Board), report)
 		}
 	}
-}
-
-// agenda is what has to be done later. Its zero value is empty.
-type agenda struct{ entries []agendaEntry }
-
-type agendaEntry struct {
-	at time.Time
-	do func()
-}
-
-func (a *agenda) add(at time.Time, do func()) {
-	after := slices.IndexFunc(a.entries, func(e agendaEntry) bool { return e.at.After(at) })
-	if after < 0 {
-		after = len(a.entries)
-	}
-	a.entries = slices.Insert(a.entries, after, agendaEntry{at, do})
-}
-
-// run does what is due, the oldest first, and returns when the next entry is due.
-func (a *agenda) run(now time.Time) (next time.Time, ok bool) {
-	for len(a.entries) > 0 && !a.entries[0].at.After(now) {
-		due := a.entries[0]
-		a.entries = a.entries[1:]
-		due.do()
-	}
-	if len(a.entries) == 0 {
-		return time.Time{}, false
-	}
-	return a.entries[0].at, true
 }

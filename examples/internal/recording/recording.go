@@ -1,4 +1,5 @@
-// Package recording holds what was recorded on a real station with EVerest 2026.02.0: the messages of one charge port.
+// Package recording holds the messages of one charge port, recorded on a real station with EVerest 2026.02.0, and plays
+// them.
 package recording
 
 import (
@@ -11,7 +12,7 @@ import (
 	"time"
 )
 
-// chargingSession is a session of a charge port, from plugging in to plugging out.
+// chargingSession is a session of the charge port, from plugging in to plugging out.
 //
 //go:embed charging-session.jsonl
 var chargingSession []byte
@@ -21,19 +22,19 @@ var chargingSession []byte
 //go:embed errors.jsonl
 var errorSeries []byte
 
-// ChargingSession is a charging session, from plugging in to plugging out, with
-// the commands that the main board gave meanwhile.
-func ChargingSession() ([]Row, error) { return Parse("charging-session", chargingSession) }
+// ChargingSession returns a charging session, from plugging in to plugging out,
+// with the commands of the main board.
+func ChargingSession() ([]Row, error) { return parse("charging-session", chargingSession) }
 
-// ErrorSeries is the same charge port at work while errors of its board's modules
-// are raised and cleared.
-func ErrorSeries() ([]Row, error) { return Parse("errors", errorSeries) }
+// ErrorSeries returns the messages of the same charge port while errors of its
+// board's modules are raised and cleared.
+func ErrorSeries() ([]Row, error) { return parse("errors", errorSeries) }
 
 // Row is one message of a recording.
 type Row struct {
 	// At is the time since the recording's first message.
 	At time.Duration
-	// Module and Implementation say who published, or who was called.
+	// Module and Implementation published the message, or were called.
 	Module, Implementation string
 	// Kind is var, cmd, reply or error.
 	Kind string
@@ -44,9 +45,9 @@ type Row struct {
 	Value json.RawMessage
 }
 
-// Parse reads one message per line. Messages are in the order in which
-// they were recorded, so their times never go back.
-func Parse(name string, lines []byte) ([]Row, error) {
+// parse reads one message a line. The messages are in the order in which they were
+// recorded, so their times never go back.
+func parse(name string, lines []byte) ([]Row, error) {
 	var rows []Row
 	scanner := bufio.NewScanner(bytes.NewReader(lines))
 	scanner.Buffer(nil, 1<<20)
@@ -94,8 +95,8 @@ func parseRow(line []byte) (Row, error) {
 	}, nil
 }
 
-// CommandArguments are the arguments of every recorded call of a command, oldest
-// first.
+// CommandArguments returns the arguments of every recorded call of a command,
+// oldest first.
 func CommandArguments(rows []Row, command string) ([]json.RawMessage, error) {
 	var calls []json.RawMessage
 	for _, row := range rows {

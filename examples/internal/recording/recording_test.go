@@ -15,12 +15,12 @@ func TestParseNamesTheLine(t *testing.T) {
 		"time back": {good + "\n" + strings.Replace(good, "1.5", "1.4", 1), "line 2: its time"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := Parse("test", []byte(test.lines)); err == nil || !strings.Contains(err.Error(), test.want) {
+			if _, err := parse("test", []byte(test.lines)); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want one with %q", err, test.want)
 			}
 		})
 	}
-	rows, err := Parse("test", []byte(good))
+	rows, err := parse("test", []byte(good))
 	if err != nil || len(rows) != 1 || rows[0].At != 1500*time.Microsecond {
 		t.Errorf("rows %v, error %v", rows, err)
 	}
