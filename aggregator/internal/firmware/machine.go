@@ -9,23 +9,25 @@ type Machine struct {
 	current, next update
 
 	actions []Action
-	replies machine.Slab[Reply]
-	publish machine.Slab[Publish]
-	permits machine.Slab[Permit]
-	limits  machine.Slab[StartLimit]
+	replies machine.Ring[Reply]
+	publish machine.Ring[Publish]
+	limits  machine.Ring[StartLimit]
+	permits []Permit // one for each board
 }
 
 // NewMachine returns a machine for boards boards, at least 1, without an update.
 func NewMachine(boards int) *Machine {
-	return &Machine{current: newUpdate(boards), next: newUpdate(boards), actions: make([]Action, 0, 3*boards+16)}
+	m := &Machine{current: newUpdate(boards), next: newUpdate(boards), actions: make([]Action, 0, 3*boards+16)}
+	for i := range boards {
+		m.permits = append(m.permits, Permit{Board: i})
+	}
+	return m
 }
 
 // Step takes one event and returns what to do, in order. The actions are valid until the next Step. An event without
 // meaning (an unknown board, a report for another request, the limit of an earlier phase) has no actions.
 func (m *Machine) Step(event Event) []Action {
-	if len(m.actions) > 0 {
-		m.reset()
-	}
+	m.actions = m.actions[:0]
 	switch e := event.(type) {
 	case Reported:
 		m.reported(e.Board, e.RequestID, e.Status)
@@ -45,14 +47,6 @@ func (m *Machine) Step(event Event) []Action {
 		}
 	}
 	return m.actions
-}
-
-func (m *Machine) reset() {
-	m.actions = m.actions[:0]
-	m.replies.Reset()
-	m.publish.Reset()
-	m.permits.Reset()
-	m.limits.Reset()
 }
 
 // Active returns the request id of the update, and whether there is one.
@@ -199,13 +193,13 @@ func (m *Machine) permit() {
 		update.satellitesPermitted = true
 		m.do(Save{})
 		for i := len(update.boards) - 1; i > 0; i-- {
-			m.do(m.permits.Put(Permit{Board: i}))
+			m.do(&m.permits[i])
 		}
 	}
 	if !update.mainPermitted && update.satellitesDone() {
 		update.mainPermitted = true
 		m.do(Save{})
-		m.do(m.permits.Put(Permit{Board: 0}))
+		m.do(&m.permits[0])
 	}
 }
 

@@ -57,7 +57,7 @@ func (m *Machine) Saved() (Saved, bool) {
 // to install and has not reported so is permitted once more: the permission may have been lost with the power. Restore
 // returns an error and changes nothing where the update does not fit.
 func (m *Machine) Restore(saved Saved) ([]Action, error) {
-	m.reset()
+	m.actions = m.actions[:0]
 	if len(saved.Boards) != len(m.current.boards) {
 		return nil, fmt.Errorf("%w: it has %d boards, the station %d", ErrOtherStation, len(saved.Boards), len(m.current.boards))
 	}
@@ -73,7 +73,7 @@ func (m *Machine) Restore(saved Saved) ([]Action, error) {
 		update.boards[i] = boardUpdate{response: ResponseAccepted, stage: stage(board.Stage), rebooted: board.Rebooted}
 		permitted := update.satellitesPermitted && (i > 0 || update.mainPermitted)
 		if permitted && update.failure == 0 && stage(board.Stage) < stageRebootingToInstall {
-			m.do(m.permits.Put(Permit{Board: i}))
+			m.do(&m.permits[i])
 		}
 	}
 	for _, status := range saved.Published {

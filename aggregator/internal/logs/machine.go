@@ -10,14 +10,14 @@ type Machine struct {
 	last          int // number of the newest request
 
 	actions []Action
-	asks    machine.Slab[Ask]
-	replies machine.Slab[Reply]
-	publish machine.Slab[Publish]
-	waits   machine.Slab[Wait]
-	packs   machine.Slab[Pack]
-	uploads machine.Slab[Upload]
-	pauses  machine.Slab[Pause]
-	drops   machine.Slab[Drop]
+	asks    machine.Ring[Ask]
+	replies machine.Ring[Reply]
+	publish machine.Ring[Publish]
+	waits   machine.Ring[Wait]
+	packs   machine.Ring[Pack]
+	uploads machine.Ring[Upload]
+	pauses  machine.Ring[Pause]
+	drops   machine.Ring[Drop]
 }
 
 type job struct {
@@ -48,7 +48,7 @@ func NewMachine(boards int) *Machine {
 // Step takes one event and returns what to do, in order. The actions are valid until the next Step. An event without
 // meaning (an unknown job or board, a report for another request) has no actions.
 func (m *Machine) Step(event Event) []Action {
-	m.reset()
+	m.actions = m.actions[:0]
 	switch e := event.(type) {
 	case Requested:
 		m.requested(e)
@@ -75,21 +75,6 @@ func (m *Machine) Step(event Event) []Action {
 		}
 	}
 	return m.actions
-}
-
-func (m *Machine) reset() {
-	if len(m.actions) == 0 {
-		return
-	}
-	m.actions = m.actions[:0]
-	m.asks.Reset()
-	m.replies.Reset()
-	m.publish.Reset()
-	m.waits.Reset()
-	m.packs.Reset()
-	m.uploads.Reset()
-	m.pauses.Reset()
-	m.drops.Reset()
 }
 
 // Outcome returns a board's response and end status, 0 while there is none, for a job in progress.

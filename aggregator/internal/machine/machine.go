@@ -14,17 +14,20 @@ package machine
 
 import "fmt"
 
-// Slab is the memory of one machine's actions of one type. The zero value is ready.
-type Slab[T any] struct{ items []T }
-
-// Put stores an action and returns where. The place is reused after Reset.
-func (s *Slab[T]) Put(action T) *T {
-	s.items = append(s.items, action)
-	return &s.items[len(s.items)-1]
+// Ring is the memory of a machine's latest actions of one type. It holds more than one step has: the longest step, an
+// update that ends at once, publishes six statuses. The zero value is ready.
+type Ring[T any] struct {
+	items [8]T
+	next  uint8
 }
 
-// Reset makes the memory of the last step usable again.
-func (s *Slab[T]) Reset() { s.items = s.items[:0] }
+// Put stores an action in the place of the oldest one, and returns where.
+func (r *Ring[T]) Put(action T) *T {
+	item := &r.items[r.next%uint8(len(r.items))]
+	r.next++
+	*item = action
+	return item
+}
 
 // ParseName returns the value of an enumeration with that name, and whether there is one. Index 0 of names is unused.
 func ParseName[T ~uint8](names []string, name string) (T, bool) {
