@@ -88,7 +88,7 @@ func (a *Aggregator) subscribe() {
 }
 
 // subscribe reads one variable of a board's system.
-func subscribe[S fmt.Stringer](socket *statusSocket, b *board, variable string, parse func(string) (S, bool), field func(report) string, reported func(id int64, status S)) {
+func subscribe[S interface{ Name() string }](socket *statusSocket, b *board, variable string, parse func(string) (S, bool), field func(report) string, reported func(id int64, status S)) {
 	b.system.Subscribe(variable, func(_ context.Context, value json.RawMessage) {
 		var r report
 		err := json.Unmarshal(value, &r)
@@ -100,7 +100,7 @@ func subscribe[S fmt.Stringer](socket *statusSocket, b *board, variable string, 
 			b.log.Warn("a board's report cannot be read", zap.Error(err))
 			return
 		}
-		socket.reported(b, variable, value, status.String())
+		socket.reported(b, variable, value, status.Name())
 		reported(r.RequestID, status)
 	})
 }

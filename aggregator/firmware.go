@@ -95,7 +95,7 @@ func (f *firmwareUpdate) handle(ctx context.Context, arguments everest.Args) (an
 	if err != nil {
 		return nil, err
 	}
-	return response.String(), nil
+	return response.Name(), nil
 }
 
 func (f *firmwareUpdate) requested(ctx context.Context, request firmwareRequest, caller caller[firmware.Response]) {
@@ -128,7 +128,7 @@ func (f *firmwareUpdate) perform(ctx context.Context, actions []firmware.Action,
 			f.afterReply(caller.returned)
 		case *firmware.Publish:
 			f.log.Info("firmware status of the station", zap.Int64("request_id", action.RequestID), zap.Stringer("status", action.Status))
-			f.publish("firmware_update_status", report{RequestID: action.RequestID, Firmware: action.Status.String()})
+			f.publish("firmware_update_status", report{RequestID: action.RequestID, Firmware: action.Status.Name()})
 		case *firmware.Permit:
 			f.permit(f.boards[action.Board])
 		case *firmware.StartLimit:
@@ -250,7 +250,7 @@ func (f *firmwareUpdate) job() *control.FirmwareJob {
 	}
 	job := &control.FirmwareJob{RequestID: saved.RequestID}
 	if len(saved.Published) > 0 {
-		job.Status = slices.Max(saved.Published).String()
+		job.Status = slices.Max(saved.Published).Name()
 	}
 	return job
 }

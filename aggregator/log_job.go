@@ -175,7 +175,7 @@ func (j *logJob) invited(ctx context.Context, b *board, got invitation) {
 
 // reply replies to the caller of upload_logs.
 func (j *logJob) reply(response logs.Response) {
-	reply := logsResponse{Status: response.String()}
+	reply := logsResponse{Status: response.Name()}
 	if response.Accepts() {
 		reply.FileName = j.fileName
 	}

@@ -123,7 +123,7 @@ func (l *logUploads) requested(ctx context.Context, request logsRequest, caller 
 	safe, err := files.SafeName(name)
 	if l.broken != nil || err != nil || (l.types[kind] == nil && len(l.types) >= maxLogTypes) {
 		l.log.Warn("a request for log files is rejected", zap.Error(l.broken), zap.Int("types_under_way", len(l.types)))
-		caller.give(logsResponse{Status: logs.ResponseRejected.String()})
+		caller.give(logsResponse{Status: logs.ResponseRejected.Name()})
 		return
 	}
 	t := l.ofType(kind)
@@ -221,7 +221,7 @@ func (t *typeUploads) perform(ctx context.Context, actions []logs.Action, fresh 
 				continue
 			}
 			t.log.Info("log status of the station", zap.Int64("request_id", action.RequestID), zap.Stringer("status", action.Status))
-			t.publish("log_status", report{RequestID: action.RequestID, Log: action.Status.String()})
+			t.publish("log_status", report{RequestID: action.RequestID, Log: action.Status.Name()})
 		case *logs.Wait:
 			job(action.Job).after(t.duration(t.parameters.IncomingUploadTimeout), logs.WaitExpired{Job: action.Job})
 		case *logs.Pack:

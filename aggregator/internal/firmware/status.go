@@ -53,13 +53,16 @@ func ParseStatus(name string) (Status, bool) {
 	return machine.ParseName[Status](statusNames[:], name)
 }
 
-func (s Status) String() string { return machine.NameOf(statusNames[:], s) }
+// Name returns the name of the status on the wire.
+func (s Status) Name() string { return machine.NameOf(statusNames[:], s) }
+
+func (s Status) String() string { return s.Name() }
 
 // IsFailure reports whether the update ended without success.
 func (s Status) IsFailure() bool { return s >= DownloadFailed && s <= InstallationFailed }
 
 // MarshalText returns the status in OCPP's spelling.
-func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+func (s Status) MarshalText() ([]byte, error) { return []byte(s.Name()), nil }
 
 // UnmarshalText reads OCPP's spelling; the empty text is no status.
 func (s *Status) UnmarshalText(text []byte) error {
@@ -101,7 +104,10 @@ func ParseResponse(name string) (Response, bool) {
 	return machine.ParseName[Response](responseNames[:], name)
 }
 
-func (r Response) String() string { return machine.NameOf(responseNames[:], r) }
+// Name returns the name of the response on the wire.
+func (r Response) Name() string { return machine.NameOf(responseNames[:], r) }
+
+func (r Response) String() string { return r.Name() }
 
 // Accepts reports whether the board works on the request now.
 func (r Response) Accepts() bool { return r == ResponseAccepted || r == ResponseAcceptedCanceled }

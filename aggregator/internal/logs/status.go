@@ -37,7 +37,10 @@ func ParseStatus(name string) (Status, bool) {
 	return machine.ParseName[Status](statusNames[:], name)
 }
 
-func (s Status) String() string { return machine.NameOf(statusNames[:], s) }
+// Name returns the name of the status on the wire.
+func (s Status) Name() string { return machine.NameOf(statusNames[:], s) }
+
+func (s Status) String() string { return s.Name() }
 
 // IsFinal reports whether no further status follows: every status but Idle and Uploading.
 func (s Status) IsFinal() bool { return s > StatusUploading }
@@ -63,7 +66,10 @@ func ParseResponse(name string) (Response, bool) {
 	return machine.ParseName[Response](responseNames[:], name)
 }
 
-func (r Response) String() string { return machine.NameOf(responseNames[:], r) }
+// Name returns the name of the response on the wire.
+func (r Response) Name() string { return machine.NameOf(responseNames[:], r) }
+
+func (r Response) String() string { return r.Name() }
 
 // Accepts reports whether the board sends a file.
 func (r Response) Accepts() bool { return r == ResponseAccepted || r == ResponseAcceptedCanceled }
