@@ -6,12 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/remotechargeport/remotechargeport/everest/program"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/everest/program"
 )
 
 func environment(variables map[string]string) func(string) string {

@@ -9,10 +9,9 @@ import (
 	"syscall"
 	"testing/fstest"
 
-	"github.com/remotechargeport/remotechargeport/everest/program"
-
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/everest/program"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 

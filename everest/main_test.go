@@ -12,11 +12,10 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/remotechargeport/remotechargeport/everest/program"
-
 	"go.uber.org/goleak"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/program"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 

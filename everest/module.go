@@ -9,11 +9,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest/wire"
+	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest/install"
-
-	"go.uber.org/zap"
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 // Module is one EVerest module. Connect makes it, Run lets it live. Its methods are safe for concurrent use.

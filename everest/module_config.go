@@ -8,9 +8,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/remotechargeport/remotechargeport/everest/wire"
-
 	"github.com/remotechargeport/remotechargeport/everest/install"
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 // moduleConfig is the manager's answer to a request for the own configuration.

@@ -1,22 +1,20 @@
 package everest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
-	"slices"
-
-	"github.com/remotechargeport/remotechargeport/everest/install"
-
-	"go.uber.org/zap"
-
-	"context"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest/install"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 

@@ -10,9 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest/wire"
-
 	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 // Provided is one implementation that the module provides. Its methods are safe for concurrent use.

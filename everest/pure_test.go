@@ -9,12 +9,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest/install"
-
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 	"pgregory.net/rapid"
+
+	"github.com/remotechargeport/remotechargeport/everest/install"
 )
 
 func TestFIFOIsAQueue(t *testing.T) {

@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest/wire"
-
 	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 // VariableHandler takes the values of a variable, one after the other. The context ends with the module. A panic is

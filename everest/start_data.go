@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest/wire"
-
 	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 // subscribeRuntime registers the topics by which the manager and the runtime talk.

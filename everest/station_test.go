@@ -8,12 +8,11 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest/schema"
-
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // The interface that the modules of these tests provide and require.

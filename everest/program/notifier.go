@@ -4,14 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-
 	"os"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
-
 	"github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
 )

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/remotechargeport/remotechargeport/everest/wire"
-
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 // ParseOptions reads the command line that a manager gives to a module, without the program's name. What is not there is
