@@ -77,10 +77,10 @@ type Client struct {
 	keeper  keeper
 	queue   *Queue
 	machine *handshake.Controller // stepped by the loop alone
-	// instance is this process's instance id, epoch the number of the agreement
+	// instanceID is this process's instance id, epoch the number of the agreement
 	// that v2 keeps or tries.
-	instance uint64
-	epoch    atomic.Uint64
+	instanceID uint64
+	epoch      atomic.Uint64
 	// spoken is the handshake.Dialect of the newest connection, as far as it is known.
 	spoken atomic.Uint32
 	// agreed is closed when both sides have agreed, or the port is isolated; ready
@@ -97,7 +97,7 @@ type Client struct {
 func NewClient(config ClientConfig) *Client {
 	c := &Client{
 		config: config, log: config.Logger, queue: NewQueue(), machine: handshake.NewController(config.Protocol),
-		instance: newInstanceID(), agreed: make(chan struct{}), ready: make(chan struct{}),
+		instanceID: newInstanceID(), agreed: make(chan struct{}), ready: make(chan struct{}),
 	}
 	c.loop = newLoop(c.machine, c.perform, c.settled)
 	return c
@@ -287,7 +287,7 @@ func (c *Client) establish(id handshake.ConnID, spoken handshake.Dialect) {
 	shared := reporter{post: c.loop.post, ended: c.loop.ended, log: c.log}
 	var link dialect
 	if spoken == handshake.V2 {
-		link = &epoch{
+		link = &v2Client{
 			reporter: shared, keeper: &c.keeper, queue: c.queue, timeout: c.config.Protocol.HeartbeatTimeout, evict: c.evict,
 		}
 	} else {

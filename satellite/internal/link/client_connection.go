@@ -102,7 +102,7 @@ func (c *Client) call(ctx context.Context, id handshake.ConnID, conn *rpc.Client
 // hello finds out whether the agent speaks v2.
 func (c *Client) hello(ctx context.Context, id handshake.ConnID, conn *rpc.Client) {
 	protocol := c.config.Protocol
-	hello := newHello(c.instance, c.epoch.Load(), protocol.HeartbeatTimeout, protocol.ResumeWindow)
+	hello := newHello(c.instanceID, c.epoch.Load(), protocol.HeartbeatTimeout, protocol.ResumeWindow)
 	var answer rpc.Raw
 	err := conn.Call(ctx, FunctionHello, &answer, hello.arguments()...)
 	if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
@@ -124,7 +124,7 @@ func (c *Client) hello(ctx context.Context, id handshake.ConnID, conn *rpc.Clien
 		c.loop.post(handshake.Disconnected{Conn: id})
 		return
 	}
-	c.loop.post(handshake.HelloReplied{Conn: id, InstanceID: welcome.Instance, Known: welcome.Known})
+	c.loop.post(handshake.HelloReplied{Conn: id, InstanceID: welcome.InstanceID, Known: welcome.Known})
 }
 
 // newInstanceID draws the number that identifies a process.

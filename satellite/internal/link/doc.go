@@ -4,12 +4,12 @@
 // A [Client] is the controller's end, a [Server] the agent's. Each drives a machine of
 // package handshake with a loop, and owns what that machine decides about:
 //
-//	main board                                           satellite board
+//	main board                                        satellite board
 //
-//	Client.Call --> dialect --> legacyClient  ~~~~~  legacyServer --> work.execute --> Execute
-//	Client.Push     (legacy)    or epoch       rpc    or v2Server      (executor)       Publish
-//	                                          ~~~~~
-//	Publish <-- Queue <-- dialect.events                   functions <-- Journal <-- Server.Record
+//	Client.Call -> dialect:  legacyClient -- rpc -> legacyServer -> work.execute -> Execute
+//	Client.Push              or v2Client            or v2Server     (executor)      Publish
+//
+//	Publish <- Queue <- dialect.events  <- rpc --   retrieve, events <- Journal <- Server.Record
 //
 // There is one way for a command and one for an event. The two dialects differ only
 // where bytes are written and read: wire_legacy.go, wire_v2.go and wire_errors.go.

@@ -79,7 +79,7 @@ func startFakeAgent(t *testing.T, functions map[string]rpc.Handler) *fakeAgent {
 		FunctionExit:     func(context.Context, *rpc.Request) (any, error) { return nil, nil },
 		FunctionHello: func(_ context.Context, request *rpc.Request) (any, error) {
 			hello, err := readHello(request)
-			return Welcome{Version: hello.version(), Instance: 9, Known: known && hello.Epoch == 1}.answer(), err
+			return Welcome{Version: hello.version(), InstanceID: 9, Known: known && hello.Epoch == 1}.answer(), err
 		},
 		FunctionEvents: func(ctx context.Context, _ *rpc.Request) (any, error) {
 			select {

@@ -86,12 +86,12 @@ type Server struct {
 	log     *zap.Logger
 	work    work
 	v2      v2Server
-	conns   conns
+	conns   serverConns
 	journal *Journal
 	machine *handshake.Agent // stepped by the loop alone
 	// server is nil until the handshake opens the port.
-	server   *rpc.Server
-	instance uint64
+	server     *rpc.Server
+	instanceID uint64
 	// agreed is closed when both sides have agreed.
 	agreed  chan struct{}
 	running sync.WaitGroup
@@ -105,7 +105,7 @@ type Server struct {
 func NewServer(config ServerConfig) *Server {
 	s := &Server{
 		config: config, log: config.Logger, journal: NewJournal(config.Limits),
-		machine: handshake.NewAgent(config.Protocol), instance: newInstanceID(), agreed: make(chan struct{}),
+		machine: handshake.NewAgent(config.Protocol), instanceID: newInstanceID(), agreed: make(chan struct{}),
 	}
 	loop := newLoop(s.machine, s.perform, s.settled)
 	s.work = work{config: &s.config, log: s.log, loop: loop, conns: &s.conns, journal: s.journal}

@@ -54,7 +54,7 @@ func (s *Server) hello(ctx context.Context, request *rpc.Request) (any, error) {
 		return nil, err
 	}
 	version := hello.version()
-	if version == 0 || hello.Instance == 0 {
+	if version == 0 || hello.InstanceID == 0 {
 		return nil, rpc.ErrorValue{}
 	}
 	session := rpc.SessionFrom(ctx)
@@ -63,7 +63,7 @@ func (s *Server) hello(ctx context.Context, request *rpc.Request) (any, error) {
 	}
 	s.conns.speak(session, version)
 	peer := handshake.Peer{
-		InstanceID: hello.Instance, Epoch: hello.Epoch, HeartbeatTimeout: hello.Silence, ResumeWindow: hello.Window,
+		InstanceID: hello.InstanceID, Epoch: hello.Epoch, HeartbeatTimeout: hello.HeartbeatTimeout, ResumeWindow: hello.ResumeWindow,
 	}
 	known, err := s.conns.hold(ctx, handshake.Hello, s.work.loop, func(id handshake.ConnID) handshake.Event {
 		return handshake.HelloCalled{Conn: id, Peer: peer}
@@ -71,7 +71,7 @@ func (s *Server) hello(ctx context.Context, request *rpc.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Welcome{Version: version, Instance: s.instance, Known: known}.answer(), nil
+	return Welcome{Version: version, InstanceID: s.instanceID, Known: known}.answer(), nil
 }
 
 // iAmHere serves i_am_here.

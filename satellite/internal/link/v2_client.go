@@ -22,9 +22,9 @@ import (
 // small enough to be published while the next is on its way.
 const maxAnswer = 256 << 10
 
-// epoch speaks v2. It is one run of a link, which outlives its connections: each
+// v2Client speaks v2. It is one epoch of a link, which outlives its connections: each
 // event is published once and each command executed once.
-type epoch struct {
+type v2Client struct {
 	reporter
 	keeper *keeper
 	queue  *Queue
@@ -39,11 +39,11 @@ type epoch struct {
 	sequence handshake.Sequence
 }
 
-func (e *epoch) name() handshake.Dialect { return handshake.V2 }
+func (e *v2Client) name() handshake.Dialect { return handshake.V2 }
 
-func (e *epoch) resumable() bool { return true }
+func (e *v2Client) resumable() bool { return true }
 
-func (e *epoch) call(ctx context.Context, r route.Route, command route.Command, arguments everest.Args) (json.RawMessage, error) {
+func (e *v2Client) call(ctx context.Context, r route.Route, command route.Command, arguments everest.Args) (json.RawMessage, error) {
 	text, err := route.Marshal(arguments)
 	if err != nil {
 		return nil, err
@@ -61,14 +61,14 @@ func (e *epoch) call(ctx context.Context, r route.Route, command route.Command, 
 	return value, nil
 }
 
-func (e *epoch) push(ctx context.Context, push route.Push, value json.RawMessage) error {
+func (e *v2Client) push(ctx context.Context, push route.Push, value json.RawMessage) error {
 	return e.invoke(ctx, true, FunctionPush, nil, push.ID, push.Variable, string(value))
 }
 
 // invoke calls a numbered function, with repeat until it is answered, on whatever
 // connection the link has then. Without repeat a connection that ends is
 // net.ErrClosed. The context has a deadline.
-func (e *epoch) invoke(ctx context.Context, repeat bool, function string, reply any, arguments ...any) error {
+func (e *v2Client) invoke(ctx context.Context, repeat bool, function string, reply any, arguments ...any) error {
 	number := e.begin()
 	defer e.done(number)
 	deadline, _ := ctx.Deadline()
@@ -110,7 +110,7 @@ func (e *epoch) invoke(ctx context.Context, repeat bool, function string, reply 
 }
 
 // cancel tells the agent that nobody waits for a command any more.
-func (e *epoch) cancel(conn *rpc.Client, number uint64) {
+func (e *v2Client) cancel(conn *rpc.Client, number uint64) {
 	ctx, end := context.WithTimeout(context.Background(), time.Second)
 	defer end()
 	if err := conn.Notify(ctx, FunctionCancel, number); err != nil {
@@ -119,7 +119,7 @@ func (e *epoch) cancel(conn *rpc.Client, number uint64) {
 }
 
 // events keeps one call of link_events open on a connection until it ends.
-func (e *epoch) events(ctx context.Context, id handshake.ConnID, conn *rpc.Client) {
+func (e *v2Client) events(ctx context.Context, id handshake.ConnID, conn *rpc.Client) {
 	beat := e.timeout / 3
 	var reported time.Time
 	for ctx.Err() == nil {
@@ -145,7 +145,7 @@ func (e *epoch) events(ctx context.Context, id handshake.ConnID, conn *rpc.Clien
 	}
 }
 
-func (e *epoch) query(maxBytes int, wait time.Duration) eventsQuery {
+func (e *v2Client) query(maxBytes int, wait time.Duration) eventsQuery {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	query := eventsQuery{floor: e.sequence.Floor(), maxBytes: uint64(maxBytes), wait: wait}
@@ -157,7 +157,7 @@ func (e *epoch) query(maxBytes int, wait time.Duration) eventsQuery {
 }
 
 // receive queues the events of an answer that are new.
-func (e *epoch) receive(query eventsQuery, answer rpc.Raw, took time.Duration) error {
+func (e *v2Client) receive(query eventsQuery, answer rpc.Raw, took time.Duration) error {
 	read, err := readEvents(answer, query)
 	if err != nil {
 		return err
@@ -175,31 +175,31 @@ func (e *epoch) receive(query eventsQuery, answer rpc.Raw, took time.Duration) e
 	return nil
 }
 
-func (e *epoch) published(number uint64) {
+func (e *v2Client) published(number uint64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.inbox.Published(number)
 }
 
-func (e *epoch) begin() (number uint64) {
+func (e *v2Client) begin() (number uint64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.sequence.Next()
 }
 
-func (e *epoch) done(number uint64) {
+func (e *v2Client) done(number uint64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.sequence.Done(number)
 }
 
-func (e *epoch) floor() uint64 {
+func (e *v2Client) floor() uint64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.sequence.Floor()
 }
 
-func (e *epoch) ping(ctx context.Context, conn *rpc.Client) (time.Duration, error) {
+func (e *v2Client) ping(ctx context.Context, conn *rpc.Client) (time.Duration, error) {
 	began := time.Now()
 	if err := conn.Call(ctx, FunctionPing, nil); err != nil {
 		return 0, err
@@ -209,9 +209,9 @@ func (e *epoch) ping(ctx context.Context, conn *rpc.Client) (time.Duration, erro
 	return took, nil
 }
 
-func (e *epoch) pingFunction() string { return FunctionPing }
+func (e *v2Client) pingFunction() string { return FunctionPing }
 
-func (e *epoch) roundTrips() *control.RoundTrips { return &e.trips }
+func (e *v2Client) roundTrips() *control.RoundTrips { return &e.trips }
 
 // waitFor waits for a channel to be closed.
 func waitFor(ctx context.Context, done <-chan struct{}) error {

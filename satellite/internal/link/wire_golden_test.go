@@ -126,7 +126,7 @@ func eventsAnswered(evicted uint64, held time.Duration, events ...Event) message
 }
 
 func welcomed(version uint64, known bool) message {
-	welcome := Welcome{Version: version, Instance: 0xf102030405060708, Known: known}
+	welcome := Welcome{Version: version, InstanceID: 0xf102030405060708, Known: known}
 	return message{
 		value: welcome,
 		write: func() (rpc.Raw, error) { return rpc.Encode(welcome.answer()) },

@@ -38,34 +38,34 @@ const (
 // Hello is the controller's call of link_hello.
 type Hello struct {
 	Versions []uint64
-	// Instance and Epoch name the controller's side of the link.
-	Instance, Epoch uint64
-	// Silence and Window are the times in which the controller and the agent
-	// take each other for gone and for lost.
-	Silence, Window time.Duration
+	// InstanceID and Epoch identify the controller's side of the link.
+	InstanceID, Epoch uint64
+	// HeartbeatTimeout is after how long without a call or a reply either side takes
+	// the other for gone. ResumeWindow is how long the link may then be resumed.
+	HeartbeatTimeout, ResumeWindow time.Duration
 }
 
 // newHello returns the call of this release.
-func newHello(instance, epoch uint64, silence, window time.Duration) Hello {
-	return Hello{Versions: []uint64{versionTexts, versionCodes}, Instance: instance, Epoch: epoch, Silence: silence, Window: window}
+func newHello(instanceID, epoch uint64, timeout, window time.Duration) Hello {
+	return Hello{Versions: []uint64{versionTexts, versionCodes}, InstanceID: instanceID, Epoch: epoch, HeartbeatTimeout: timeout, ResumeWindow: window}
 }
 
 func (h Hello) arguments() []any {
-	return []any{h.Versions, h.Instance, h.Epoch, h.Silence.Milliseconds(), h.Window.Milliseconds()}
+	return []any{h.Versions, h.InstanceID, h.Epoch, h.HeartbeatTimeout.Milliseconds(), h.ResumeWindow.Milliseconds()}
 }
 
 // Bounds of the times that a controller may ask for.
 const (
-	minSilence, maxSilence = 200 * time.Millisecond, time.Minute
-	minWindow, maxWindow   = time.Second, 10 * time.Minute
+	minHeartbeatTimeout, maxHeartbeatTimeout = 200 * time.Millisecond, time.Minute
+	minResumeWindow, maxResumeWindow         = time.Second, 10 * time.Minute
 )
 
 // readHello reads the call and brings its times within their bounds.
 func readHello(request *rpc.Request) (hello Hello, err error) {
-	var silence, window uint64
-	err = request.Decode(&hello.Versions, &hello.Instance, &hello.Epoch, &silence, &window)
-	hello.Silence = between(minSilence, silence, maxSilence)
-	hello.Window = between(minWindow, window, maxWindow)
+	var timeout, window uint64
+	err = request.Decode(&hello.Versions, &hello.InstanceID, &hello.Epoch, &timeout, &window)
+	hello.HeartbeatTimeout = between(minHeartbeatTimeout, timeout, maxHeartbeatTimeout)
+	hello.ResumeWindow = between(minResumeWindow, window, maxResumeWindow)
 	return hello, err
 }
 
@@ -85,12 +85,12 @@ func between(least time.Duration, milliseconds uint64, most time.Duration) time.
 
 // Welcome is the agent's answer to link_hello.
 type Welcome struct {
-	Version, Instance uint64
+	Version, InstanceID uint64
 	// Known reports whether the agent has met this controller's epoch already.
 	Known bool
 }
 
-func (w Welcome) answer() []any { return []any{w.Version, w.Instance, w.Known} }
+func (w Welcome) answer() []any { return []any{w.Version, w.InstanceID, w.Known} }
 
 // readWelcome skips members that a later version may add.
 func readWelcome(answer rpc.Raw) (Welcome, error) {
@@ -98,15 +98,15 @@ func readWelcome(answer rpc.Raw) (Welcome, error) {
 	if members := r.Array(); r.Err() == nil && members < 3 {
 		return Welcome{}, fmt.Errorf("satellite: %s answered %d members, want 3", FunctionHello, members)
 	}
-	welcome := Welcome{Version: r.Uint(), Instance: r.Uint()}
+	welcome := Welcome{Version: r.Uint(), InstanceID: r.Uint()}
 	known := r.Skip()
 	switch {
 	case r.Err() != nil:
 		return Welcome{}, fmt.Errorf("satellite: answer of %s cannot be read: %w", FunctionHello, r.Err())
 	case welcome.Version != versionTexts && welcome.Version != versionCodes:
 		return Welcome{}, fmt.Errorf("satellite: %s answered version %d, want %d or %d", FunctionHello, welcome.Version, versionTexts, versionCodes)
-	case welcome.Instance == 0 || len(known) != 1 || known[0] != wireTrue && known[0] != wireFalse:
-		return Welcome{}, fmt.Errorf("satellite: %s answered the instance id %d and a known flag of % x", FunctionHello, welcome.Instance, []byte(known))
+	case welcome.InstanceID == 0 || len(known) != 1 || known[0] != wireTrue && known[0] != wireFalse:
+		return Welcome{}, fmt.Errorf("satellite: %s answered the instance id %d and a known flag of % x", FunctionHello, welcome.InstanceID, []byte(known))
 	}
 	welcome.Known = known[0] == wireTrue
 	return welcome, nil
@@ -151,7 +151,7 @@ func (q eventsQuery) arguments() []any {
 func readEventsQuery(request *rpc.Request) (query eventsQuery, err error) {
 	var wait uint64
 	err = request.Decode(&query.after, &query.published, &query.floor, &query.maxBytes, &wait)
-	query.wait = between(0, wait, maxSilence)
+	query.wait = between(0, wait, maxHeartbeatTimeout)
 	return query, err
 }
 

@@ -22,7 +22,7 @@ type work struct {
 	config   *ServerConfig
 	log      *zap.Logger
 	loop     *loop
-	conns    *conns
+	conns    *serverConns
 	journal  *Journal
 	executor executor
 

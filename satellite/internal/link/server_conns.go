@@ -9,21 +9,21 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc"
 )
 
-// conns numbers the connections of the agent's server for the handshake, and
+// serverConns numbers the connections of the agent's server for the handshake, and
 // holds the calls to which the handshake has not replied yet. The zero value is
 // empty.
-type conns struct {
+type serverConns struct {
 	mu   sync.Mutex
 	last handshake.ConnID
-	open map[*rpc.Session]*conn
+	open map[*rpc.Session]*serverConn
 	held []*heldCall
 	// replied calls wait for release: a session must know that it ends after a
 	// reply before the reply is sent.
 	replied []*heldCall
 }
 
-// conn is one connection.
-type conn struct {
+// serverConn is one connection.
+type serverConn struct {
 	id handshake.ConnID
 	// version is that of v2 which link_hello negotiated, 0 before it was called.
 	version uint64
@@ -39,18 +39,18 @@ type heldCall struct {
 }
 
 // begin numbers a connection.
-func (c *conns) begin(session *rpc.Session) {
+func (c *serverConns) begin(session *rpc.Session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.open == nil {
-		c.open = make(map[*rpc.Session]*conn)
+		c.open = make(map[*rpc.Session]*serverConn)
 	}
 	c.last++
-	c.open[session] = &conn{id: c.last}
+	c.open[session] = &serverConn{id: c.last}
 }
 
 // end forgets a connection and returns its number, 0 where it had none.
-func (c *conns) end(session *rpc.Session) handshake.ConnID {
+func (c *serverConns) end(session *rpc.Session) handshake.ConnID {
 	id, _ := c.find(session)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -59,7 +59,7 @@ func (c *conns) end(session *rpc.Session) handshake.ConnID {
 }
 
 // find returns the number of a connection, and the version that it speaks.
-func (c *conns) find(session *rpc.Session) (id handshake.ConnID, version uint64) {
+func (c *serverConns) find(session *rpc.Session) (id handshake.ConnID, version uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if found := c.open[session]; found != nil {
@@ -69,7 +69,7 @@ func (c *conns) find(session *rpc.Session) (id handshake.ConnID, version uint64)
 }
 
 // speak keeps the version that was negotiated on a connection.
-func (c *conns) speak(session *rpc.Session, version uint64) {
+func (c *serverConns) speak(session *rpc.Session, version uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if found := c.open[session]; found != nil {
@@ -80,7 +80,7 @@ func (c *conns) speak(session *rpc.Session, version uint64) {
 // hold posts a call to the handshake and waits for its reply, which for i_am_here
 // and link_hello reports whether a controller was known already. The error is
 // rpc.NoReply where the connection or the protocol has ended.
-func (c *conns) hold(ctx context.Context, function handshake.Function, loop *loop, event func(handshake.ConnID) handshake.Event) (known bool, err error) {
+func (c *serverConns) hold(ctx context.Context, function handshake.Function, loop *loop, event func(handshake.ConnID) handshake.Event) (known bool, err error) {
 	call := &heldCall{session: rpc.SessionFrom(ctx), function: function, done: make(chan struct{})}
 	call.id, _ = c.find(call.session)
 	c.mu.Lock()
@@ -101,7 +101,7 @@ func (c *conns) hold(ctx context.Context, function handshake.Function, loop *loo
 	return false, rpc.NoReply
 }
 
-func (c *conns) forget(call *heldCall) {
+func (c *serverConns) forget(call *heldCall) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.held = slices.DeleteFunc(c.held, func(other *heldCall) bool { return other == call })
@@ -109,7 +109,7 @@ func (c *conns) forget(call *heldCall) {
 
 // reply gives the handshake's reply to the calls that wait for it. They return
 // with release.
-func (c *conns) reply(action handshake.Reply) {
+func (c *serverConns) reply(action handshake.Reply) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.held = slices.DeleteFunc(c.held, func(call *heldCall) bool {
@@ -123,7 +123,7 @@ func (c *conns) reply(action handshake.Reply) {
 }
 
 // closeAfterReply closes a connection after the replies that were just given.
-func (c *conns) closeAfterReply(id handshake.ConnID) {
+func (c *serverConns) closeAfterReply(id handshake.ConnID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, call := range c.replied {
@@ -134,7 +134,7 @@ func (c *conns) closeAfterReply(id handshake.ConnID) {
 }
 
 // release lets the calls with a reply return.
-func (c *conns) release() {
+func (c *serverConns) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, call := range c.replied {
@@ -144,7 +144,7 @@ func (c *conns) release() {
 }
 
 // closeNow closes a connection at once.
-func (c *conns) closeNow(id handshake.ConnID) {
+func (c *serverConns) closeNow(id handshake.ConnID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for session, other := range c.open {
