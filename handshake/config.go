@@ -13,8 +13,12 @@ const (
 	V2
 )
 
-// String returns the dialect's name.
-func (d Dialect) String() string { return name([]string{"legacy", "v2"}, int(d), "Dialect") }
+// Name returns the dialect's name in announcements, the configuration and the
+// JSON of the status socket.
+func (d Dialect) Name() string { return name([]string{"legacy", "v2"}, int(d), "Dialect") }
+
+// String returns Name.
+func (d Dialect) String() string { return d.Name() }
 
 // Dialects is the set of dialects that a side speaks.
 type Dialects uint8

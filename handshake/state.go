@@ -3,7 +3,7 @@ package handshake
 import "fmt"
 
 // State is the state of a machine. Both roles share the set; the comments name
-// the role that uses a state. The texts are published by the status socket.
+// the role that uses a state.
 type State uint8
 
 const (
@@ -51,8 +51,12 @@ var stateNames = [...]string{
 	"Agreed", "Working", "Parted", "Leaving", "Resetting", "Greeting", "Resuming", "OutOfService", "Ended",
 }
 
-// String returns the constant's name.
-func (s State) String() string { return name(stateNames[:], int(s), "State") }
+// Name returns the constant's name, which is also the state's in the JSON of the
+// status socket.
+func (s State) Name() string { return name(stateNames[:], int(s), "State") }
+
+// String returns Name.
+func (s State) String() string { return s.Name() }
 
 // Function is an RPC function that the protocol itself uses. Its name on the
 // wire is the shell's matter.

@@ -60,7 +60,7 @@ func (a *Agent) Status() AgentStatus {
 		return status
 	}
 	stats := server.Stats()
-	status.State, status.Dialect, status.Resumes = stats.State.String(), stats.Dialect, stats.Resumes
+	status.State, status.Dialect, status.Resumes = stats.State.Name(), stats.Dialect, stats.Resumes
 	status.ListenAddress, status.Controller = stats.ListenAddress, stats.Controller
 	status.Journal, status.JournalBytes = stats.Journal.Events, stats.Journal.Bytes
 	status.Collected, status.GivenUp, status.Delivered = stats.Journal.Collected, stats.Journal.Evicted, stats.Journal.Delivered

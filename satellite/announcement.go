@@ -70,11 +70,11 @@ func (a *Agent) serial() (string, error) {
 func announcedDialects(dialects handshake.Dialects) []string {
 	switch dialects {
 	case handshake.OnlyLegacy:
-		return []string{handshake.Legacy.String()}
+		return []string{handshake.Legacy.Name()}
 	case handshake.OnlyV2:
-		return []string{handshake.V2.String()}
+		return []string{handshake.V2.Name()}
 	}
-	return []string{handshake.Legacy.String(), handshake.V2.String()}
+	return []string{handshake.Legacy.Name(), handshake.V2.Name()}
 }
 
 // announce announces the agent until the protocol has ended, if that is configured.

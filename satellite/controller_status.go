@@ -77,7 +77,7 @@ func (c *Controller) Status() ControllerStatus {
 		return status
 	}
 	stats := client.Stats()
-	status.State, status.Satellite, status.Connected = stats.State.String(), c.target.String(), stats.Connected
+	status.State, status.Satellite, status.Connected = stats.State.Name(), c.target.String(), stats.Connected
 	status.Variables, status.Errors, status.Dropped = c.relay.variables.Load(), c.relay.errors.Load(), c.relay.dropped.Load()
 	status.Commands, status.CommandErrors = c.forward.commands.Load(), c.forward.commandErrors.Load()
 	status.Pushed = c.forward.pushed.Load()
@@ -85,7 +85,7 @@ func (c *Controller) Status() ControllerStatus {
 	status.Backlog = stats.Backlog
 	status.Tunnel, status.Differences = c.table.Extras(), c.table.Differences()
 	if stats.Linked {
-		status.Dialect = stats.Dialect.String()
+		status.Dialect = stats.Dialect.Name()
 	}
 	if c.watcher != nil {
 		status.Discovery, status.Boards = discoveryStatus(c.watcher)
@@ -155,7 +155,7 @@ func (c *Controller) ping(ctx context.Context) (*control.Pong, error) {
 	if err != nil {
 		return nil, c.controlError(err)
 	}
-	return &control.Pong{Peer: c.target.String(), Dialect: dialect.String(), Function: function, Seconds: took.Seconds()}, nil
+	return &control.Pong{Peer: c.target.String(), Dialect: dialect.Name(), Function: function, Seconds: took.Seconds()}, nil
 }
 
 // noLink returns why the agent cannot be asked.

@@ -69,7 +69,7 @@ func (s *statusSocket) serve(key string, module *everest.Module, config control.
 func (s *statusSocket) head(name string, module *everest.Module, state handshake.State) *control.Status {
 	now := time.Now()
 	status := &control.Status{
-		Module: name, ModuleID: module.ID(), Version: everest.Version(), State: state.String(),
+		Module: name, ModuleID: module.ID(), Version: everest.Version(), State: state.Name(),
 		Started: s.started, UptimeSeconds: time.Since(s.started).Seconds(), Taken: now,
 		Everest: control.EverestOf(module.Stats()),
 	}
@@ -80,7 +80,7 @@ func (s *statusSocket) head(name string, module *everest.Module, state handshake
 // moved sends the watchers a new state.
 func (s *statusSocket) moved(state handshake.State) {
 	health, _ := healthOf(state)
-	s.events.Moved(state.String(), health)
+	s.events.Moved(state.Name(), health)
 }
 
 // tell sends the watchers an event of the satellite.

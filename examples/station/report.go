@@ -51,7 +51,7 @@ type Status struct {
 }
 
 // working reports whether the link is as it should be.
-func (s Status) working() bool { return s.State == handshake.Working.String() }
+func (s Status) working() bool { return s.State == handshake.Working.Name() }
 
 // wasAway reports whether the link was away at this status, or since the one
 // before.

@@ -220,7 +220,7 @@ func (s *Server) perform(action handshake.Action) error {
 
 // agree follows the first agreement with a controller.
 func (s *Server) agree(dialect handshake.Dialect) {
-	name := dialect.String()
+	name := dialect.Name()
 	s.dialect.Store(&name)
 	s.journal.SetDialect(dialect)
 	if dialect == handshake.V2 {
