@@ -33,7 +33,7 @@ func (s *scenario) expect(ctx context.Context, id int64, want ...string) error {
 			}
 		}
 		if got[len(got)-1] != want[len(got)-1] {
-			return fmt.Errorf("the backend was told %s, want %s", strings.Join(got, ", "), strings.Join(want, ", "))
+			return fmt.Errorf("the backend received %s, want %s", strings.Join(got, ", "), strings.Join(want, ", "))
 		}
 	}
 	s.view.Printf("status sequence: %s", strings.Join(got, ", "))

@@ -21,6 +21,7 @@ func TestScenarios(t *testing.T) {
 		Reset:    {"satellite1 is reset", "satellite2 is reset", "main is reset"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			var output bytes.Buffer
