@@ -421,6 +421,36 @@ func TestARefusedConnectionIsReplaced(t *testing.T) {
 	}
 }
 
+// A restarting agent may refuse a poll as its last reply. The controller connects again, where
+// it learns what has become of the agent.
+func TestARefusedPollIsALostConnection(t *testing.T) {
+	var once sync.Once
+	client, _, ended := startClient(t, startFakeAgent(t, map[string]rpc.Handler{
+		FunctionEvents: func(ctx context.Context, _ *rpc.Request) (reply any, err error) {
+			once.Do(func() { err = NotTheLink })
+			if err != nil {
+				return nil, err
+			}
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			return answerOf(0, nil), nil
+		},
+	}), func(*ClientConfig) {})
+	agreed(t, client)
+	deadline := time.After(patience)
+	for client.Stats().Resumes == 0 {
+		select {
+		case end := <-ended:
+			t.Fatalf("ended with %+v", end)
+		case <-deadline:
+			t.Fatal("the link is not resumed")
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
 // An answer that holds more than was asked for ends the link, and the loss policy
 // applies. Nothing spins.
 func TestTooMuchEndsTheLink(t *testing.T) {

@@ -133,6 +133,10 @@ func (e *v2Client) events(ctx context.Context, id handshake.ConnID, conn *rpc.Cl
 		switch {
 		case errors.Is(err, net.ErrClosed), ctx.Err() != nil:
 			return // the connection's goroutine reports that
+		case refusalOf(err) == NotTheLink:
+			// The agent has given the connection up, as one that ends does.
+			e.post(handshake.Disconnected{Conn: id})
+			return
 		case err != nil:
 			e.log.Warn("the agent's events cannot be had", zap.Error(err))
 			e.post(handshake.CallFailed{Conn: id, Function: handshake.Events})
