@@ -108,7 +108,7 @@ func (a *Aggregator) serve(ctx context.Context) error {
 	a.status.serve(running)
 	a.subscribe()
 	s.module.OnReady(func(context.Context) error {
-		s.events.Moved(stateReady, control.Healthy)
+		s.events.SetState(stateReady, control.Healthy)
 		s.readyOnce.Do(func() { close(s.ready) })
 		return nil
 	})

@@ -45,7 +45,7 @@ func (s *station) prepare(module *everest.Module) error {
 	}
 	s.boards = newBoards(systems, satellites, s.duration(s.parameters.BoardTimeout), s.log)
 	s.events.ModuleID = module.ID()
-	s.events.Moved(stateStarting, control.Starting)
+	s.events.SetState(stateStarting, control.Starting)
 	return nil
 }
 

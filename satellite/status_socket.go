@@ -80,7 +80,7 @@ func (s *statusSocket) head(name string, module *everest.Module, state handshake
 // moved sends the watchers a new state.
 func (s *statusSocket) moved(state handshake.State) {
 	health, _ := healthOf(state)
-	s.events.Moved(state.Name(), health)
+	s.events.SetState(state.Name(), health)
 }
 
 // tell sends the watchers an event of the satellite.

@@ -21,7 +21,7 @@ func Example() {
 	path := filepath.Join(directory, "connector_2.sock")
 
 	events := &control.Hub{ModuleID: "connector_2"}
-	events.Moved("Working", control.Healthy)
+	events.SetState("Working", control.Healthy)
 	server, err := control.Listen(control.Config{
 		Path:   path,
 		Events: events,

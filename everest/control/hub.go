@@ -81,8 +81,8 @@ func (h *Hub) Publish(event Event) {
 	}
 }
 
-// Moved sets the state of the module and queues it as an event, unless the state is the present one.
-func (h *Hub) Moved(state string, health Health) {
+// SetState sets the state of the module and queues it as an event, unless the state is the present one.
+func (h *Hub) SetState(state string, health Health) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.state.State == state && h.state.Health == health {

@@ -88,11 +88,11 @@ func TestWatcherQueueIsBoundedInBytes(t *testing.T) {
 
 func TestWatchBeginsWithState(t *testing.T) {
 	var hub Hub
-	hub.Moved("Waiting", Starting)
-	hub.Moved("Working", Healthy)
+	hub.SetState("Waiting", Starting)
+	hub.SetState("Working", Healthy)
 	w := hub.watch()
-	hub.Moved("Working", Healthy) // the present state
-	hub.Moved("Resuming", Degraded)
+	hub.SetState("Working", Healthy) // the present state
+	hub.SetState("Resuming", Degraded)
 	got := w.take()
 	if len(got) != 2 || got[0].State != "Working" || got[1].State != "Resuming" || got[1].Health != Degraded {
 		t.Errorf("events %+v", got)
@@ -115,7 +115,7 @@ func watch(t *testing.T, client *Client) (events <-chan Event, stop func() error
 
 func TestWatchOverTheSocket(t *testing.T) {
 	hub := &Hub{ModuleID: "connector_2"}
-	hub.Moved("Working", Healthy)
+	hub.SetState("Working", Healthy)
 	client, _ := serve(t, Config{Events: hub, Heartbeat: time.Millisecond})
 	events, stop := watch(t, client)
 	<-events
@@ -134,7 +134,7 @@ func TestWatchOverTheSocket(t *testing.T) {
 
 func TestWatchEndsWithModule(t *testing.T) {
 	hub := &Hub{}
-	hub.Moved("Working", Healthy)
+	hub.SetState("Working", Healthy)
 	client, stopServer := serve(t, Config{Events: hub})
 	started := make(chan struct{}, 1)
 	ended := make(chan error, 1)

@@ -177,7 +177,7 @@ func (s *Station) waitReady(count int) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-	case <-s.Process.Done():
+	case <-s.Process.done:
 		cancel()
 		<-ready
 		s.t.Fatalf("the module under test ended before it was ready: %v", s.Process.Stop())

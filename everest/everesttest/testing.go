@@ -104,7 +104,7 @@ func Run(t testing.TB, name string, run func(context.Context) error) *Process {
 	t.Cleanup(func() {
 		process.expect.Do(func() {
 			cancel()
-			<-process.Done()
+			<-process.done
 			if process.err != nil && !errors.Is(process.err, context.Canceled) {
 				t.Errorf("%s: %v", name, process.err)
 			}
@@ -116,7 +116,7 @@ func Run(t testing.TB, name string, run func(context.Context) error) *Process {
 // Stop ends the context of the function and returns its error.
 func (p *Process) Stop() error {
 	p.cancel()
-	<-p.Done()
+	<-p.done
 	p.expect.Do(func() {})
 	return p.err
 }
@@ -124,16 +124,13 @@ func (p *Process) Stop() error {
 // Wait waits until the function returns by itself and returns its error, or the error of ctx.
 func (p *Process) Wait(ctx context.Context) error {
 	select {
-	case <-p.Done():
+	case <-p.done:
 		p.expect.Do(func() {})
 		return p.err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
-
-// Done returns a channel that is closed when the function has returned.
-func (p *Process) Done() <-chan struct{} { return p.done }
 
 // NewProxy starts a proxy to broker that ends with the test.
 func NewProxy(t testing.TB, broker everest.Broker) *Proxy {
