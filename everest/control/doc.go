@@ -1,8 +1,8 @@
 // Package control has the status socket of a module: it shows people and programs on the same board what the module
 // does.
 //
-// A module serves HTTP/1.1 on a UNIX socket of mode 0600, so whoever may open the file may send requests. A module
-// calls [Listen] and [Server.Serve]. A Go program calls [Dial], and curl works as well:
+// A module serves HTTP/1.1 on a UNIX socket of mode 0600, so every user that may open the file may send requests. A
+// module calls [Listen] and [Server.Serve]. A Go program calls [Dial], and curl works as well:
 //
 //	curl --unix-socket /run/remotechargeport/connector_2.sock http://module/status
 //

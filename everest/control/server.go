@@ -13,8 +13,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// Config is what a module serves. A request for a function that is nil gets a 501. The functions are called from
-// several goroutines, with a context that ends with the request, the timeout or the server.
+// Config configures a Server. A request for a function that is nil gets a 501. The functions are called from several
+// goroutines, with a context that ends with the request, the timeout or the server.
 type Config struct {
 	// Path is the path of the socket.
 	Path string
@@ -27,7 +27,7 @@ type Config struct {
 	Logs func(ctx context.Context) (*Logs, error)
 	// Events has the events of GET /watch.
 	Events *Hub
-	// Logger logs failed requests. The default is no log.
+	// Logger logs failed requests. By default nothing is logged.
 	Logger *zap.Logger
 
 	// MaxConnections is how many connections may be open at a time. A further one gets a 503. The default is 32.

@@ -29,7 +29,7 @@ type Status struct {
 	Version string `json:"version"`
 	// State is the state of the module's own machine, for satellite modules the text of a handshake.State.
 	State string `json:"state"`
-	// Health rates State. Problem is what is wrong and what to do, where Health is not "ok".
+	// Health rates State. Problem has the reason and the remedy, where Health is not "ok".
 	Health  Health `json:"health"`
 	Problem string `json:"problem,omitempty"`
 	// Started is when the module started, UptimeSeconds how long ago, Taken when this snapshot was made.

@@ -194,7 +194,7 @@ func (s *Station) actions() string {
 	return lines.String()
 }
 
-// event returns a message as an event, and false for a message that is no action of the module under test.
+// event returns a message as an event, and false for a message that is not an action of the module under test.
 func (s *Station) event(message Message) (Event, bool) {
 	subject := SubjectOf(s.prefix, message.Topic)
 	envelope, ok := message.Envelope()

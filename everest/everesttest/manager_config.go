@@ -25,7 +25,7 @@ type ManagerConfig struct {
 	RetainTopics bool
 	// Definitions has the interfaces. The default are EVerest's own; see package everest/schema.
 	Definitions *schema.Definitions
-	// Logger is the logger of the manager and, by Options, of its modules. The default is no log.
+	// Logger is the logger of the manager and, by Options, of its modules. By default nothing is logged.
 	Logger *zap.Logger
 }
 

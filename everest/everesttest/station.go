@@ -42,7 +42,7 @@ type StationConfig struct {
 	Definitions *schema.Definitions
 	// Broker is the broker to use. The default is an embedded one, or that of -url.
 	Broker everest.Broker
-	// Logger is the logger of the manager and the modules. The default is no log.
+	// Logger is the logger of the manager and the modules. By default nothing is logged.
 	Logger *zap.Logger
 }
 

@@ -139,7 +139,7 @@ func (c untrustCommand) Run(s *invocation) error {
 		return err
 	}
 	return s.report(map[string]any{"directory": c.Directory, "removed": removed},
-		"%s trusts %s no more (%d removed); a link to it that stands is closed within ten seconds\n", c.Directory, c.Peer, removed)
+		"%s no longer trusts %s (%d removed); its link is closed within ten seconds\n", c.Directory, c.Peer, removed)
 }
 
 // withoutRoots returns a chain without root certificates, which the other board must trust by itself.
