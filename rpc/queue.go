@@ -76,7 +76,7 @@ func (q *queues) close() {
 	q.running.Wait()
 }
 
-// queue is a queue of calls whose goroutine, run, runs one after the other.
+// queue is a queue of calls. The goroutine of run runs them one after the other.
 type queue struct {
 	session *Session
 
