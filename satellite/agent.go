@@ -46,8 +46,8 @@ type AgentConfig struct {
 	CommandTimeout time.Duration
 }
 
-// Agent is the module SatelliteAgent: it serves one satellite board's charge port
-// to the controller on the main board. Status may be called at any time from any
+// Agent is the module SatelliteAgent. It serves one satellite board's charge port to
+// the controller on the main board. Status may be called at any time from any
 // goroutine. Run is called once.
 type Agent struct {
 	config     AgentConfig
@@ -84,11 +84,11 @@ func NewAgent(config AgentConfig) *Agent {
 	}
 }
 
-// Run is the module's life. It connects to the broker, opens the port, holds init
-// until a controller has agreed, serves that controller, and returns nil after the
-// context ended. Every other return is an error that ends the process: *EndError
-// when the protocol of the boards asks for a restart, everest.ErrBrokerLost, or
-// what could not be set up.
+// Run runs the module. It connects to the broker, opens the port, holds init until a
+// controller has agreed, and serves that controller. It returns nil after the context
+// ended. Every other return is an error that ends the process: *EndError when the
+// protocol of the boards asks for a restart, everest.ErrBrokerLost, or what could not
+// be set up.
 func (a *Agent) Run(ctx context.Context) error {
 	if a.config.Listener != nil {
 		defer a.config.Listener.Close()

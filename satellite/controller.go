@@ -36,9 +36,9 @@ type ControllerConfig struct {
 	CommandTimeout time.Duration
 }
 
-// Controller is the module SatelliteController: it stands in on the main board for
-// the charge port of one satellite board. Status may be called at any time from
-// any goroutine. Run is called once.
+// Controller is the module SatelliteController. On the main board it takes the place
+// of one satellite board's charge port. Status may be called at any time from any
+// goroutine. Run is called once.
 type Controller struct {
 	config     ControllerConfig
 	log        *zap.Logger
@@ -82,11 +82,11 @@ func NewController(config ControllerConfig) *Controller {
 	}
 }
 
-// Run is the module's life. It connects to the broker, holds init until the agent
-// has agreed, relays, and returns nil after the context ended and the agent was
-// told. Every other return is an error that ends the process: *EndError when the
-// protocol of the boards asks for a restart, everest.ErrBrokerLost, or what could
-// not be set up.
+// Run runs the module. It connects to the broker, holds init until the agent has
+// agreed, and relays. When the context ends it takes leave of the agent and returns
+// nil. Every other return is an error that ends the process: *EndError when the
+// protocol of the boards asks for a restart, everest.ErrBrokerLost, or what could not
+// be set up.
 func (c *Controller) Run(ctx context.Context) error {
 	options, manifest, err := moduleOptions(c.config.Everest, controllerModule, controllerManifest, c.config.Logger)
 	if err != nil {

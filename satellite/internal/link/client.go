@@ -41,7 +41,7 @@ type MainBoard struct {
 	NotConnected func(error)
 	// Disconnected follows the end of a connection that this board did not close.
 	Disconnected func(error)
-	// Compare tells the agent what this board tunnels, before anything is relayed.
+	// Compare sends the agent what this board tunnels, before anything is relayed.
 	// exchange calls the agent's function for that.
 	Compare func(ctx context.Context, dialect handshake.Dialect, exchange func(context.Context, string) (string, error))
 	// Publish publishes an event of the satellite. It is called for one event after
@@ -104,8 +104,8 @@ func NewClient(config ClientConfig) *Client {
 }
 
 // Run drives the link until the protocol ends this process, and returns how. When
-// the context ends it says good-bye to the agent first. It returns when nothing
-// of the link runs any more.
+// the context ends it calls exit at the agent first. On return no goroutine of the
+// link is left.
 func (c *Client) Run(ctx context.Context) (handshake.ExitProcess, error) {
 	c.running.Go(func() {
 		select {

@@ -16,7 +16,7 @@
 //
 // A command: Client.Call asks the keeper how the satellite can be reached, and the
 // dialect there writes the arguments. On the agent the dialect reads them and calls
-// work.execute, which asks the policy, has the board carry the command out, and tells
+// work.execute. That asks the policy, has the board carry the command out, and posts to
 // the handshake what follows. In v2 the executor does so once for each number.
 //
 // An event: Server.Record numbers it and keeps it in the journal. The dialect hands over

@@ -47,8 +47,7 @@ func (x *executor) run(ctx context.Context, limit time.Duration, do func(context
 	return do(ctx)
 }
 
-// runOnce executes what a number stands for if it comes for the first time, and
-// waits for the outcome. The outcome of a number never changes. The error is a
+// runOnce executes a number if it comes for the first time, and waits for the outcome. The outcome of a number never changes. The error is a
 // Refusal, or that nobody waits for the outcome any more.
 func (x *executor) runOnce(ctx context.Context, call numbered, limit time.Duration, do func(context.Context) Outcome) (Outcome, error) {
 	started, outcome, err := x.start(call, limit, do)

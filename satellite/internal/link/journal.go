@@ -87,8 +87,8 @@ func (j *Journal) AppendError(event everest.ErrorEvent) Eviction {
 	return j.appendLocked(EventOf(event))
 }
 
-// AppendActive tells the controller which errors are active, so that it can clear
-// those that it still has from an earlier link. A waiting set is superseded.
+// AppendActive appends the set of active errors, so that the controller can clear
+// those that it still has from an earlier link. The set supersedes a waiting one.
 func (j *Journal) AppendActive() Eviction {
 	j.mu.Lock()
 	defer j.mu.Unlock()

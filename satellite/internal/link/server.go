@@ -113,8 +113,8 @@ func NewServer(config ServerConfig) *Server {
 	return s
 }
 
-// Run drives the link until the protocol ends this process, and returns how. It
-// returns when nothing of the link runs any more.
+// Run drives the link until the protocol ends this process, and returns how. On
+// return no goroutine of the link is left.
 func (s *Server) Run(ctx context.Context) (handshake.ExitProcess, error) {
 	end, err := s.work.loop.run(ctx)
 	s.work.executor.close()

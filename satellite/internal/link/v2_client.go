@@ -109,7 +109,7 @@ func (e *v2Client) invoke(ctx context.Context, repeat bool, function string, rep
 	}
 }
 
-// cancel tells the agent that nobody waits for a command any more.
+// cancel cancels a command on the agent: nobody waits for its result any more.
 func (e *v2Client) cancel(conn *rpc.Client, number uint64) {
 	ctx, end := context.WithTimeout(context.Background(), time.Second)
 	defer end()

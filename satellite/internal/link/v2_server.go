@@ -22,7 +22,7 @@ type v2Server struct {
 	conn atomic.Uint64
 	// timeout is after how long without a call the controller counts as gone.
 	timeout atomic.Int64
-	// heard is when the handshake was last told of a call of link_events, as the
+	// heard is when a call of link_events was last reported to the handshake, as the
 	// time since started.
 	started time.Time
 	heard   atomic.Int64

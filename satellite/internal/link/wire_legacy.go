@@ -26,9 +26,9 @@ const (
 	actionClear = "clear"
 )
 
-// retrieved is the JSON text that retrieve_vars_and_errors answers: two lists,
-// each oldest first. The order between a variable and an error is not on the
-// wire; Journal.Take keeps it.
+// retrieved is the result of retrieve_vars_and_errors as JSON: two lists, each oldest
+// first. The order between a variable and an error is not on the wire. Journal.Take
+// keeps it.
 type retrieved struct {
 	Errors []errorEntry    `json:"errors"`
 	Vars   []variableEntry `json:"vars"`
@@ -123,7 +123,7 @@ func readRetrieved(answer []byte) (Batch, error) {
 	return batch, errors.Join(wrong...)
 }
 
-// errBadEntry stands for an error that is not reported.
+// errBadEntry is the error of an entry that is not reported.
 var errBadEntry = errors.New("bad entry")
 
 // readVariable reads an entry of vars. The error names the entry if it is to be

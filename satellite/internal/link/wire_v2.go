@@ -29,9 +29,9 @@ func CommandFunction(route, command string) string { return prefixCommand + rout
 
 // Versions of v2 as link_hello negotiates them.
 const (
-	// versionTexts answers a refusal as a text alone.
+	// versionTexts has refusals as texts alone.
 	versionTexts = 2
-	// versionCodes answers a refusal as a map with a code beside the text.
+	// versionCodes has refusals as maps with a code beside the text.
 	versionCodes = 3
 )
 
