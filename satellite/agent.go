@@ -24,31 +24,27 @@ import (
 // Limits bound the events that wait for a controller.
 type Limits = link.Limits
 
-// AgentConfig configures an Agent. Only Everest must be set. The comment of each
-// field describes its zero value.
+// AgentConfig configures an Agent. Only Everest must be set. The comment of each field describes its zero value.
 type AgentConfig struct {
-	// Everest names the module and its broker. Where Manifest and Definitions are
-	// nil they come from the installation at InstallPrefix, or else are built in.
+	// Everest names the module and its broker. Where Manifest and Definitions are nil they come from the installation
+	// at InstallPrefix, or else are built in.
 	Everest everest.Options
 	// Logger takes the log. nil: Everest.Logger. Where that is nil as well, nothing is logged.
 	Logger *zap.Logger
 	// Limits bound the journal of events that no controller has taken.
 	Limits Limits
-	// Handshake has the protocol's times. HasSystem and Dialects come from the
-	// module's connections and configuration.
+	// Handshake has the protocol's times. HasSystem and Dialects come from the module's connections and configuration.
 	Handshake handshake.AgentConfig
-	// Listener is a port that the caller has opened, as systemd's socket activation
-	// does. Run closes it. nil opens the port of the module's configuration.
+	// Listener is a port that the caller has opened, as systemd's socket activation does. Run closes it. nil opens the
+	// port of the module's configuration.
 	Listener net.Listener
-	// CommandTimeout limits a command of the main board on this board. Default
-	// 290 s: below the 300 s after which EVerest's own callers give up, so that
-	// they get an answer.
+	// CommandTimeout limits a command of the main board on this board. Default 290 s: below the 300 s after which
+	// EVerest's own callers give up, so that they get an answer.
 	CommandTimeout time.Duration
 }
 
-// Agent is the module SatelliteAgent. It serves one satellite board's charge port to
-// the controller on the main board. Status may be called at any time from any
-// goroutine. Run is called once.
+// Agent is the module SatelliteAgent. It serves one satellite board's charge port to the controller on the main board.
+// Status may be called at any time from any goroutine. Run is called once.
 type Agent struct {
 	config     AgentConfig
 	log        *zap.Logger
@@ -58,8 +54,7 @@ type Agent struct {
 	admission  *admission.Policy
 	states     stateLog
 
-	// board is the satellite board, link the way to the controller; both are nil
-	// before Run has read the configuration.
+	// board is the satellite board, link the way to the controller; both are nil before Run has read the configuration.
 	board *satelliteBoard
 	link  atomic.Pointer[link.Server]
 	// announcement is what DNS-SD announces, nil where the board is not announced.
@@ -84,11 +79,9 @@ func NewAgent(config AgentConfig) *Agent {
 	}
 }
 
-// Run runs the module. It connects to the broker, opens the port, holds init until a
-// controller has agreed, and serves that controller. It returns nil after the context
-// ended. Every other return is an error that ends the process: *EndError when the
-// protocol of the boards asks for a restart, everest.ErrBrokerLost, or what could not
-// be set up.
+// Run runs the module. It connects to the broker, opens the port, holds init until a controller has agreed, and serves
+// that controller. It returns nil after the context ended. Every other return is an error that ends the process:
+// *EndError when the protocol of the boards asks for a restart, everest.ErrBrokerLost, or what could not be set up.
 func (a *Agent) Run(ctx context.Context) error {
 	if a.config.Listener != nil {
 		defer a.config.Listener.Close()
@@ -162,8 +155,8 @@ func (a *Agent) configure() error {
 	return nil
 }
 
-// initialise holds the module's init until a controller has agreed: so both
-// boards' EVerest systems become ready together.
+// initialise holds the module's init until a controller has agreed: so both boards' EVerest systems become ready
+// together.
 func (a *Agent) initialise(ctx context.Context) error {
 	a.protection.LogStart("whoever reaches the port controls this charge port",
 		"at least set listen_address to the address of the internal network and keep that network closed")
@@ -183,8 +176,8 @@ func (a *Agent) listen() (net.Listener, error) {
 	return listener, nil
 }
 
-// changed follows each step of the handshake. A caller that has seen a status and
-// then watches must not get an older state, so the watchers come first.
+// changed follows each step of the handshake. A caller that has seen a status and then watches must not get an older
+// state, so the watchers come first.
 func (a *Agent) changed(now link.ServerState) {
 	a.control.moved(now.State)
 	stats := a.link.Load().Stats()
@@ -192,8 +185,8 @@ func (a *Agent) changed(now link.ServerState) {
 	a.logState(now, stats)
 }
 
-// logLoss logs which events end with this process. The controller may have taken
-// some of them without having acknowledged them.
+// logLoss logs which events end with this process. The controller may have taken some of them without having
+// acknowledged them.
 func (a *Agent) logLoss() {
 	if events := a.link.Load().Stats().Journal.Events; events > 0 {
 		a.log.Warn("events that the controller has not acknowledged are lost with this process", zap.Int("events_lost", events))

@@ -16,8 +16,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// satelliteBoard is the board that an agent serves: the modules behind its
-// requirements, and its own implementations.
+// satelliteBoard is the board that an agent serves: the modules behind its requirements, and its own implementations.
 type satelliteBoard struct {
 	module *everest.Module
 	log    *zap.Logger
@@ -31,12 +30,10 @@ func newSatelliteBoard(module *everest.Module, log *zap.Logger) *satelliteBoard 
 	return &satelliteBoard{module: module, log: log, ready: make(chan struct{})}
 }
 
-// becomeReady lets commands through. A standalone module becomes ready again after
-// its broker was lost.
+// becomeReady lets commands through. A standalone module becomes ready again after its broker was lost.
 func (b *satelliteBoard) becomeReady() { b.readyOnce.Do(func() { close(b.ready) }) }
 
-// resolve resolves the route table. It logs what cannot be tunnelled, and leaves
-// that out.
+// resolve resolves the route table. It logs what cannot be tunnelled, and leaves that out.
 func (b *satelliteBoard) resolve(interfaces map[string]string, definitions *schema.Definitions, tunnel string) error {
 	problems, err := b.table.Resolve(interfaces, definitions, tunnel)
 	if err != nil {
@@ -56,8 +53,8 @@ func (b *satelliteBoard) resolve(interfaces map[string]string, definitions *sche
 	return nil
 }
 
-// required returns what a route's requirement is connected to. Where this board's
-// EVerest, and with it the manifest, lacks the interface, that is nothing.
+// required returns what a route's requirement is connected to. Where this board's EVerest, and with it the manifest,
+// lacks the interface, that is nothing.
 func (b *satelliteBoard) required(id string) []*everest.Required {
 	if !b.table.HasInterface(id) {
 		return nil
@@ -67,9 +64,8 @@ func (b *satelliteBoard) required(id string) []*everest.Required {
 
 func (b *satelliteBoard) connected(id string) bool { return len(b.required(id)) > 0 }
 
-// collect subscribes every variable of the route table whose requirement is
-// connected, and every error of this board. All of them share one queue: so they
-// are recorded in the order in which MQTT delivered them.
+// collect subscribes every variable of the route table whose requirement is connected, and every error of this board.
+// All of them share one queue: so they are recorded in the order in which MQTT delivered them.
 func (b *satelliteBoard) collect(server *link.Server, watch func(link.Event)) {
 	order := everest.OnQueue(b.module.NewQueue("journal"))
 	for _, r := range b.table.Routes() {
@@ -92,8 +88,8 @@ func (b *satelliteBoard) collect(server *link.Server, watch func(link.Event)) {
 	}, order)
 }
 
-// execute carries out a command. It waits until the board's modules are ready,
-// because before that a command may reach nobody.
+// execute carries out a command. It waits until the board's modules are ready, because before that a command may reach
+// nobody.
 func (b *satelliteBoard) execute(ctx context.Context, r route.Route, command route.Command, arguments everest.Args) (json.RawMessage, error) {
 	required := b.required(r.ID)
 	if len(required) == 0 || command.Missing {
@@ -107,8 +103,8 @@ func (b *satelliteBoard) execute(ctx context.Context, r route.Route, command rou
 	return result, err
 }
 
-// absent returns the result of a command that nobody on this board can carry out:
-// that of the C++ agent where it has one, else an error with the reason.
+// absent returns the result of a command that nobody on this board can carry out: that of the C++ agent where it has
+// one, else an error with the reason.
 func (b *satelliteBoard) absent(r route.Route, command route.Command) (json.RawMessage, error) {
 	reason := "this satellite's EVerest has no command " + r.Interface + "." + command.Name
 	result := command.UnavailableResult()
@@ -127,8 +123,8 @@ func (b *satelliteBoard) absent(r route.Route, command route.Command) (json.RawM
 	return nil, fmt.Errorf("%w: %w", link.ErrNotTunnelled, &everest.CommandError{Type: everest.NotReady, Message: reason})
 }
 
-// publish publishes a variable of the main board, once this board's modules are
-// ready. It ignores one that is not in the table of pushes.
+// publish publishes a variable of the main board, once this board's modules are ready. It ignores one that is not in
+// the table of pushes.
 func (b *satelliteBoard) publish(ctx context.Context, id, name string, value json.RawMessage) error {
 	for _, push := range route.Pushes() {
 		if push.ID != id || push.Variable != name {
@@ -164,9 +160,8 @@ func (b *satelliteBoard) report(differences []string) {
 	}
 }
 
-// legacyFilter returns what reports whether a legacy controller can publish an
-// event. One that has not compared the tables before it polls is a C++ controller:
-// it gets no variables of extras. That is logged once.
+// legacyFilter returns what reports whether a legacy controller can publish an event. One that has not compared the
+// tables before it polls is a C++ controller: it gets no variables of extras. That is logged once.
 func (b *satelliteBoard) legacyFilter() func(link.Event) bool {
 	extras := b.table.Extras()
 	if len(extras) == 0 || b.table.Peer() != nil {
@@ -178,8 +173,7 @@ func (b *satelliteBoard) legacyFilter() func(link.Event) bool {
 	return func(event link.Event) bool { return !slices.Contains(extras, event.Interface) }
 }
 
-// answerOwn handles the commands of the agent's own implementations. These exist
-// for their variables only.
+// answerOwn handles the commands of the agent's own implementations. These exist for their variables only.
 func (b *satelliteBoard) answerOwn(definitions *schema.Definitions) {
 	for implementation, commands := range map[string]map[string]json.RawMessage{
 		route.Auth: {

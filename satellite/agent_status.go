@@ -18,8 +18,7 @@ type AgentStatus struct {
 	Dialect string
 	// Security is "plain" or "mutual-tls"; empty before the configuration is read.
 	Security string
-	// PeerFingerprint and PeerSerial identify the controller that holds a protected
-	// link, empty before one does.
+	// PeerFingerprint and PeerSerial identify the controller that holds a protected link, empty before one does.
 	PeerFingerprint, PeerSerial string
 	// IdentityExpires is when this board's certificate expires, zero without one.
 	IdentityExpires time.Time
@@ -31,19 +30,17 @@ type AgentStatus struct {
 	ListenAddress string
 	// Controller is the address of the last controller that announced itself.
 	Controller string
-	// Journal is the number of events that the controller has not taken, in v2 not
-	// acknowledged, and JournalBytes their size.
+	// Journal is the number of events that the controller has not taken, in v2 not acknowledged, and JournalBytes their
+	// size.
 	Journal, JournalBytes int
-	// Collected counts the events since the start, GivenUp those of them for which
-	// the journal had no room.
+	// Collected counts the events since the start, GivenUp those of them for which the journal had no room.
 	Collected, GivenUp uint64
 	// Delivered counts the events that were sent to the controller.
 	Delivered uint64
-	// Commands counts the commands of the main board, CommandErrors those of them
-	// that failed.
+	// Commands counts the commands of the main board, CommandErrors those of them that failed.
 	Commands, CommandErrors uint64
-	// Tunnel has the ids of the interfaces that the configuration key tunnel adds,
-	// Differences a sentence for each thing that the main board tunnels differently.
+	// Tunnel has the ids of the interfaces that the configuration key tunnel adds, Differences a sentence for each
+	// thing that the main board tunnels differently.
 	Tunnel, Differences []string
 }
 

@@ -50,8 +50,8 @@ func (a *Agent) announced(dialects handshake.Dialects) (*discovery.Announcement,
 	return &announcement, nil
 }
 
-// serial is the serial number that is announced: the configured one, else that of
-// the board's identity. A controller of a protected link wants the latter.
+// serial is the serial number that is announced: the configured one, else that of the board's identity. A controller of
+// a protected link wants the latter.
 func (a *Agent) serial() (string, error) {
 	configured := a.parameters.Serial
 	if !a.protection.IsMutual() {

@@ -21,24 +21,23 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// ControllerConfig configures a Controller. Only Everest must be set. The comment
-// of each field describes its zero value.
+// ControllerConfig configures a Controller. Only Everest must be set. The comment of each field describes its zero
+// value.
 type ControllerConfig struct {
-	// Everest names the module and its broker. Where Manifest and Definitions are
-	// nil they come from the installation at InstallPrefix, or else are built in.
+	// Everest names the module and its broker. Where Manifest and Definitions are nil they come from the installation
+	// at InstallPrefix, or else are built in.
 	Everest everest.Options
 	// Logger takes the log. nil: Everest.Logger. Where that is nil as well, nothing is logged.
 	Logger *zap.Logger
 	// Handshake has the protocol's times.
 	Handshake handshake.ControllerConfig
-	// CommandTimeout limits a command through the tunnel. Default 290 s: below the
-	// 300 s after which EVerest's own callers give up, so that they get an answer.
+	// CommandTimeout limits a command through the tunnel. Default 290 s: below the 300 s after which EVerest's own
+	// callers give up, so that they get an answer.
 	CommandTimeout time.Duration
 }
 
-// Controller is the module SatelliteController. On the main board it takes the place
-// of one satellite board's charge port. Status may be called at any time from any
-// goroutine. Run is called once.
+// Controller is the module SatelliteController. On the main board it takes the place of one satellite board's charge
+// port. Status may be called at any time from any goroutine. Run is called once.
 type Controller struct {
 	config     ControllerConfig
 	log        *zap.Logger
@@ -82,11 +81,9 @@ func NewController(config ControllerConfig) *Controller {
 	}
 }
 
-// Run runs the module. It connects to the broker, holds init until the agent has
-// agreed, and relays. When the context ends it takes leave of the agent and returns
-// nil. Every other return is an error that ends the process: *EndError when the
-// protocol of the boards asks for a restart, everest.ErrBrokerLost, or what could not
-// be set up.
+// Run runs the module. It connects to the broker, holds init until the agent has agreed, and relays. When the context
+// ends it takes leave of the agent and returns nil. Every other return is an error that ends the process: *EndError
+// when the protocol of the boards asks for a restart, everest.ErrBrokerLost, or what could not be set up.
 func (c *Controller) Run(ctx context.Context) error {
 	options, manifest, err := moduleOptions(c.config.Everest, controllerModule, controllerManifest, c.config.Logger)
 	if err != nil {
@@ -202,8 +199,8 @@ func (c *Controller) provideSatellite() {
 	})
 }
 
-// localAddress returns the IP address of this board on the network towards the
-// satellite. It is empty before the first connection.
+// localAddress returns the IP address of this board on the network towards the satellite. It is empty before the first
+// connection.
 func (c *Controller) localAddress() string {
 	conn := c.link.Load().Conn()
 	if conn == nil {
@@ -216,9 +213,8 @@ func (c *Controller) localAddress() string {
 	return host
 }
 
-// remoteAddress returns where the satellite is: the configured name or address. For
-// a serial number it is the address of the connection, else of the announcement,
-// and empty as long as neither is known.
+// remoteAddress returns where the satellite is: the configured name or address. For a serial number it is the address
+// of the connection, else of the announcement, and empty as long as neither is known.
 func (c *Controller) remoteAddress() string {
 	if c.watcher == nil {
 		return c.target.host

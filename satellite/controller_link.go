@@ -26,8 +26,8 @@ func (c *Controller) dial(ctx context.Context) (*rpc.Client, error) {
 	return c.dialer.Dial(ctx, c.target.String())
 }
 
-// refused logs why there is no connection. It does so at the level Info only where
-// the reason is a new one: an agent may be away for long.
+// refused logs why there is no connection. It does so at the level Info only where the reason is a new one: an agent
+// may be away for long.
 func (c *Controller) refused(err error) {
 	err = c.dialer.Explain(err)
 	reason := err.Error()
@@ -54,8 +54,8 @@ func (c *Controller) isolated(reason handshake.Reason) {
 	c.outage.raise("no link to the satellite at " + c.target.String() + ": " + reason.String())
 }
 
-// changed follows each step of the handshake. A caller that has seen a status and
-// then watches must not get an older state, so the watchers come first.
+// changed follows each step of the handshake. A caller that has seen a status and then watches must not get an older
+// state, so the watchers come first.
 func (c *Controller) changed(window time.Duration) func(link.ClientState) {
 	return func(now link.ClientState) {
 		c.control.moved(now.State)
@@ -64,8 +64,7 @@ func (c *Controller) changed(window time.Duration) func(link.ClientState) {
 	}
 }
 
-// resolve resolves the route table. It logs what cannot be tunnelled, and leaves
-// that out.
+// resolve resolves the route table. It logs what cannot be tunnelled, and leaves that out.
 func (c *Controller) resolve(interfaces map[string]string, definitions *schema.Definitions) error {
 	problems, err := c.table.Resolve(interfaces, definitions, c.parameters.Tunnel)
 	if err != nil {
@@ -81,9 +80,8 @@ func (c *Controller) resolve(interfaces map[string]string, definitions *schema.D
 // compareTimeout is less than the handshake waits for both boards' agreement.
 const compareTimeout = 2 * time.Second
 
-// compare sends the agent this board's route table and receives the satellite's. A
-// legacy agent is called only where this board has extras: otherwise it gets
-// exactly the calls that it always got.
+// compare sends the agent this board's route table and receives the satellite's. A legacy agent is called only where
+// this board has extras: otherwise it gets exactly the calls that it always got.
 func (c *Controller) compare(ctx context.Context, dialect handshake.Dialect, exchange func(context.Context, string) (string, error)) {
 	extras := c.table.Extras()
 	if dialect == handshake.Legacy && len(extras) == 0 {

@@ -19,8 +19,8 @@ var (
 	errUnknownError    = errors.New("interface satellite does not declare the error's type")
 )
 
-// errorSink is an implementation of the controller that raises errors of the satellite
-// on the main board. declared is nil where its interface is not known.
+// errorSink is an implementation of the controller that raises errors of the satellite on the main board. declared is
+// nil where its interface is not known.
 type errorSink struct {
 	provided *everest.Provided
 	declared *schema.Interface
@@ -30,9 +30,8 @@ func (s errorSink) takes(errorType string) bool {
 	return s.declared == nil || s.declared.HasErrorType(errorType)
 }
 
-// errorSinks decide on which implementation an error of the satellite is raised. An
-// interface of the configuration key tunnel gets the errors that it declares, if they
-// come from the module behind it. `satellite` gets all others.
+// errorSinks decide on which implementation an error of the satellite is raised. An interface of the configuration key
+// tunnel gets the errors that it declares, if they come from the module behind it. `satellite` gets all others.
 type errorSinks struct {
 	// self is this module, whose own errors are not the satellite's.
 	self      string
@@ -80,8 +79,8 @@ func (s *errorSinks) of(e everest.Error) errorSink {
 	return s.satellite
 }
 
-// forward raises or clears an error of a satellite's module on the main board,
-// with the type, sub type, origin, uuid and time that it has there.
+// forward raises or clears an error of a satellite's module on the main board, with the type, sub type, origin, uuid
+// and time that it has there.
 func (s *errorSinks) forward(ctx context.Context, event link.Event) error {
 	var raised everest.Error
 	if err := json.Unmarshal(event.Value, &raised); err != nil {
@@ -94,8 +93,8 @@ func (s *errorSinks) forward(ctx context.Context, event link.Event) error {
 	return sink.provided.RelayError(ctx, event.Value, event.Kind == link.Raised)
 }
 
-// replace makes the list the set of the satellite's active errors: it clears those that
-// are not in the list, and raises those that are missing.
+// replace makes the list the set of the satellite's active errors: it clears those that are not in the list, and raises
+// those that are missing.
 func (s *errorSinks) replace(ctx context.Context, list json.RawMessage) error {
 	var objects []json.RawMessage
 	if err := json.Unmarshal(list, &objects); err != nil {
@@ -132,12 +131,10 @@ func (s errorSink) replace(ctx context.Context, self string, active []everest.Er
 	return errors.Join(failures...)
 }
 
-// communicationFault is raised on `satellite` while the port is out of service, or
-// cannot be connected to.
+// communicationFault is raised on `satellite` while the port is out of service, or cannot be connected to.
 const communicationFault = "generic/CommunicationFault"
 
-// fault raises and clears a communication fault of one sub type, in turn with the
-// satellite's events.
+// fault raises and clears a communication fault of one sub type, in turn with the satellite's events.
 type fault struct {
 	subType  string
 	provided *everest.Provided

@@ -17,16 +17,14 @@ import (
 )
 
 const (
-	// findTime is how long one attempt to connect waits for an announcement of the
-	// satellite.
+	// findTime is how long one attempt to connect waits for an announcement of the satellite.
 	findTime = time.Second
-	// nextAddress is after how long the next of a board's addresses is tried while
-	// the one before does not answer.
+	// nextAddress is after how long the next of a board's addresses is tried while the one before does not answer.
 	nextAddress = 250 * time.Millisecond
 )
 
-// duplicateSerial is the sub type of the communication fault that is raised on
-// `satellite` while several boards announce the configured serial number.
+// duplicateSerial is the sub type of the communication fault that is raised on `satellite` while several boards
+// announce the configured serial number.
 const duplicateSerial = "DuplicateSerial"
 
 // finder finds and connects to a satellite that is configured by its serial number.
@@ -45,8 +43,7 @@ type finder struct {
 	board atomic.Pointer[string]
 }
 
-// newWatcher returns a watcher for the satellite, nil where hostname is not a serial
-// number.
+// newWatcher returns a watcher for the satellite, nil where hostname is not a serial number.
 func newWatcher(target target, discoveryInterfaces string, logger *zap.Logger) (*discovery.Watcher, error) {
 	interfaces, err := discovery.ParseInterfaces(discoveryInterfaces)
 	if err != nil {
@@ -65,8 +62,7 @@ func newWatcher(target target, discoveryInterfaces string, logger *zap.Logger) (
 	return watcher, nil
 }
 
-// discoveryStatus returns the state of the search in a word, and the boards that
-// announce the serial number.
+// discoveryStatus returns the state of the search in a word, and the boards that announce the serial number.
 func discoveryStatus(watcher *discovery.Watcher) (string, []discovery.Satellite) {
 	location, _ := watcher.Location()
 	switch err := location.Err(); {
@@ -78,8 +74,7 @@ func discoveryStatus(watcher *discovery.Watcher) (string, []discovery.Satellite)
 	return "not found", nil
 }
 
-// run watches for the satellite, and raises and clears the fault of an ambiguous
-// one, until the protocol has ended.
+// run watches for the satellite, and raises and clears the fault of an ambiguous one, until the protocol has ended.
 func (f *finder) run(ended <-chan struct{}) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -137,8 +132,8 @@ func (f *finder) connect(ctx context.Context) (*rpc.Client, error) {
 	}
 }
 
-// choose returns the board to connect to. An ambiguous serial number is an error,
-// but a link that may be resumed keeps its own board.
+// choose returns the board to connect to. An ambiguous serial number is an error, but a link that may be resumed keeps
+// its own board.
 func (f *finder) choose(location discovery.Location) (discovery.Satellite, error) {
 	err := location.Err()
 	known := f.board.Load()
@@ -165,8 +160,7 @@ var errUnsettled = errors.New("satellite: waiting whether another board has the 
 // errMoved: the board is not at the addresses of the attempt any more.
 var errMoved = errors.New("satellite: the board has moved")
 
-// dialBoard connects to a board. It returns errMoved as soon as the board is known
-// to be elsewhere.
+// dialBoard connects to a board. It returns errMoved as soon as the board is known to be elsewhere.
 func (f *finder) dialBoard(ctx context.Context, board discovery.Satellite, changed <-chan struct{}) (*rpc.Client, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -200,9 +194,8 @@ func (f *finder) dialBoard(ctx context.Context, board discovery.Satellite, chang
 	return client, err
 }
 
-// dialFirst tries addresses in their order, and returns the first connection that is
-// made. It begins with an address when the one before has failed, or after the pause.
-// On return no other attempt is under way.
+// dialFirst tries addresses in their order, and returns the first connection that is made. It begins with an address
+// when the one before has failed, or after the pause. On return no other attempt is under way.
 func dialFirst(ctx context.Context, addresses []string, pause time.Duration,
 	dial func(context.Context, string) (*rpc.Client, error)) (*rpc.Client, error) {
 	ctx, cancel := context.WithCancel(ctx)

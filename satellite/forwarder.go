@@ -46,8 +46,8 @@ func (f *forwarder) provide() {
 	}
 }
 
-// command carries a command to the satellite and returns its result. It checks the
-// arguments first, because a C++ agent ends with its whole board on a wrong one.
+// command carries a command to the satellite and returns its result. It checks the arguments first, because a C++ agent
+// ends with its whole board on a wrong one.
 func (f *forwarder) command(ctx context.Context, r route.Route, command route.Command, arguments everest.Args) (json.RawMessage, error) {
 	f.commands.Add(1)
 	err := f.definitions.CheckReceivedArguments(r.Interface, command.Name, arguments)
@@ -78,11 +78,9 @@ func (f *forwarder) command(ctx context.Context, r route.Route, command route.Co
 	return result, nil
 }
 
-// withoutLink returns the result of a command that did not reach the satellite, or
-// whose reply was lost. One without a result counts as done: its caller has no use
-// for the error. EVerest's EnergyManager, which sets limits every second, ends its
-// whole board on one, also while the satellite is away as expected. A reset takes
-// the link along anyway.
+// withoutLink returns the result of a command that did not reach the satellite, or whose reply was lost. One without a
+// result counts as done: its caller has no use for the error. EVerest's EnergyManager, which sets limits every second,
+// ends its whole board on one, also while the satellite is away as expected. A reset takes the link along anyway.
 func (f *forwarder) withoutLink(r route.Route, command route.Command, cause error) (json.RawMessage, error) {
 	if command.Result != route.Null {
 		if errors.Is(cause, link.ErrNotConnected) {
@@ -120,8 +118,8 @@ func (f *forwarder) unavailable(r route.Route, command route.Command) (json.RawM
 	return nil, f.notConnected()
 }
 
-// notTunnelled returns the error of a command that the satellite's module does not
-// have. It logs the reason once, because callers may try again every second.
+// notTunnelled returns the error of a command that the satellite's module does not have. It logs the reason once,
+// because callers may try again every second.
 func (f *forwarder) notTunnelled(r route.Route, command route.Command) error {
 	needs := "its module needs " + r.ID + " in its configuration key tunnel"
 	if _, known := f.table.Peer()[r.ID]; known || !r.Extra {
@@ -134,8 +132,7 @@ func (f *forwarder) notTunnelled(r route.Route, command route.Command) error {
 	return &everest.CommandError{Type: everest.NotReady, Message: message}
 }
 
-// push sends the main board's variables of the table to the satellite, in the order
-// in which MQTT delivered them.
+// push sends the main board's variables of the table to the satellite, in the order in which MQTT delivered them.
 func (f *forwarder) push() {
 	order := everest.OnQueue(f.module.NewQueue("push"))
 	for _, push := range route.Pushes() {

@@ -17,25 +17,24 @@ const (
 	parameterTunnel  = "tunnel"
 )
 
-// AgentInstallation returns what SatelliteAgent installs into an EVerest installation.
-// Its option tunnel adds an optional requirement for each further interface to tunnel.
+// AgentInstallation returns what SatelliteAgent installs into an EVerest installation. Its option tunnel adds an
+// optional requirement for each further interface to tunnel.
 func AgentInstallation() install.Installation {
 	return installation(agentModule, agentManifest, func(edit *install.ManifestEdit, extra route.Extra) error {
 		return edit.Require(extra.ID, extra.Interface, 0, 1)
 	})
 }
 
-// ControllerInstallation returns what SatelliteController installs into an EVerest
-// installation. Its option tunnel adds an implementation for each further interface to
-// tunnel.
+// ControllerInstallation returns what SatelliteController installs into an EVerest installation. Its option tunnel adds
+// an implementation for each further interface to tunnel.
 func ControllerInstallation() install.Installation {
 	return installation(controllerModule, controllerManifest, func(edit *install.ManifestEdit, extra route.Extra) error {
 		return edit.Provide(extra.ID, extra.Interface, "Tunnelled from the satellite by its definition.")
 	})
 }
 
-// installation has the interface `satellite` for both modules. The agent does not need
-// it, but either module may be installed first.
+// installation has the interface `satellite` for both modules. The agent does not need it, but either module may be
+// installed first.
 func installation(module string, manifest []byte, add func(*install.ManifestEdit, route.Extra) error) install.Installation {
 	return install.Installation{
 		Module:     module,
@@ -51,8 +50,8 @@ func installation(module string, manifest []byte, add func(*install.ManifestEdit
 	}
 }
 
-// applyTunnel writes the further interfaces into the manifest. Without the option it
-// keeps those of the installed manifest: an update of the module must not remove them.
+// applyTunnel writes the further interfaces into the manifest. Without the option it keeps those of the installed
+// manifest: an update of the module must not remove them.
 func applyTunnel(edit *install.ManifestEdit, value string, given bool, add func(*install.ManifestEdit, route.Extra) error) error {
 	if !given {
 		value = installedTunnel(edit.Installed())
@@ -107,8 +106,8 @@ var (
 	satelliteInterface []byte
 )
 
-// Definitions returns EVerest's interface definitions and the project's own
-// interface `satellite`. Each call makes a new set.
+// Definitions returns EVerest's interface definitions and the project's own interface `satellite`. Each call makes a
+// new set.
 func Definitions() (*schema.Definitions, error) {
 	known, err := schema.BuiltIn()
 	if err != nil {

@@ -16,8 +16,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 )
 
-// defaultCommandTimeout is below the 300 s after which EVerest's own callers give
-// up.
+// defaultCommandTimeout is below the 300 s after which EVerest's own callers give up.
 const defaultCommandTimeout = 290 * time.Second
 
 // moduleOptions completes a module's options, and returns its manifest.
@@ -32,8 +31,8 @@ type protocol interface {
 	Ask(alive func())
 }
 
-// runModule runs the module and the protocol beside it until one of them ends,
-// then ends the other, waits for everything, and returns the first cause.
+// runModule runs the module and the protocol beside it until one of them ends, then ends the other, waits for
+// everything, and returns the first cause.
 func runModule(ctx context.Context, module *everest.Module, end protocol, ended func(handshake.ExitProcess) error, background *sync.WaitGroup) error {
 	moduleContext, cancelModule := context.WithCancel(ctx)
 	defer cancelModule()
@@ -54,8 +53,7 @@ func runModule(ctx context.Context, module *everest.Module, end protocol, ended 
 		}
 	})
 	err := module.Run(moduleContext)
-	// The protocol's own end cancels the module, so the module's error is the
-	// cause only if it came first.
+	// The protocol's own end cancels the module, so the module's error is the cause only if it came first.
 	cancelLoop()
 	running.Wait()
 	background.Wait()
@@ -87,9 +85,8 @@ func waitFor(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// EndError is why the protocol of the two boards ends a module. The process must exit
-// with a status other than 0, so that the board's EVerest goes down and restarts
-// together with the other board's.
+// EndError is why the protocol of the two boards ends a module. The process must exit with a status other than 0, so
+// that the board's EVerest goes down and restarts together with the other board's.
 type EndError struct {
 	// Peer is the address of the other board.
 	Peer   string

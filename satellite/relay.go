@@ -14,8 +14,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// relay publishes the satellite's events on the main board. It is called for one
-// event after the other, in their order.
+// relay publishes the satellite's events on the main board. It is called for one event after the other, in their order.
 type relay struct {
 	log   *zap.Logger
 	table *route.Table
@@ -106,8 +105,7 @@ func (r *relay) publishVariable(ctx context.Context, event link.Event) error {
 	return r.publish(ctx, event.Interface, event.Name, value)
 }
 
-// unreadable counts and logs an answer of the agent of which not every event can be
-// published.
+// unreadable counts and logs an answer of the agent of which not every event can be published.
 func (r *relay) unreadable(err error) {
 	r.dropped.Add(1)
 	r.log.Error("the agent's answer is partly unreadable", zap.Error(err))

@@ -9,8 +9,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 )
 
-// stateLog writes one line for each change of a module's state that matters to a
-// person, and nothing for the steps between: doc/logs.md.
+// stateLog writes one line for each change of a module's state that matters to a person, and nothing for the steps
+// between: doc/logs.md.
 type stateLog struct {
 	last handshake.State
 }

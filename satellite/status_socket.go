@@ -25,8 +25,8 @@ func newStatusSocket() *statusSocket {
 	return &statusSocket{started: time.Now(), logs: control.NewLogRing()}
 }
 
-// keep returns a logger that also keeps its lines for GET /logs. It does the same to
-// the logger of the module's runtime.
+// keep returns a logger that also keeps its lines for GET /logs. It does the same to the logger of the module's
+// runtime.
 func (s *statusSocket) keep(logger *zap.Logger, options *everest.Options) *zap.Logger {
 	if options.Logger != nil {
 		options.Logger = s.logs.Tee(options.Logger)
@@ -34,8 +34,8 @@ func (s *statusSocket) keep(logger *zap.Logger, options *everest.Options) *zap.L
 	return s.logs.Tee(logger)
 }
 
-// serve serves the socket of the configuration until ended is closed. It logs where the socket cannot be opened, because
-// a charge port must not go out of service for that.
+// serve serves the socket of the configuration until ended is closed. It logs where the socket cannot be opened,
+// because a charge port must not go out of service for that.
 func (s *statusSocket) serve(key string, module *everest.Module, config control.Config, ended <-chan struct{}, background *sync.WaitGroup, log *zap.Logger) {
 	s.events.ModuleID = module.ID()
 	s.moved(handshake.Idle)

@@ -36,29 +36,26 @@ type MainBoard struct {
 	Dial func(context.Context) (*rpc.Client, error)
 	// Connected follows each connection that was made, and may close it.
 	Connected func(*rpc.Client)
-	// NotConnected follows an attempt that failed, or a connection that the agent
-	// closed before both sides had agreed.
+	// NotConnected follows an attempt that failed, or a connection that the agent closed before both sides had agreed.
 	NotConnected func(error)
 	// Disconnected follows the end of a connection that this board did not close.
 	Disconnected func(error)
-	// Compare sends the agent what this board tunnels, before anything is relayed.
-	// exchange calls the agent's function for that.
+	// Compare sends the agent what this board tunnels, before anything is relayed. exchange calls the agent's function
+	// for that.
 	Compare func(ctx context.Context, dialect handshake.Dialect, exchange func(context.Context, string) (string, error))
-	// Publish publishes an event of the satellite. It is called for one event after
-	// the other, from the moment when the board is ready.
+	// Publish publishes an event of the satellite. It is called for one event after the other, from the moment when the
+	// board is ready.
 	Publish func(context.Context, Event)
 	// Unreadable follows an answer of which not everything can be published.
 	Unreadable func(error)
-	// Established follows an agreement or a resumption, Isolated a port that goes
-	// out of service.
+	// Established follows an agreement or a resumption, Isolated a port that goes out of service.
 	Established func(resumed bool)
 	Isolated    func(handshake.Reason)
 	// Changed follows each step of the handshake.
 	Changed func(ClientState)
 }
 
-// ClientState is where the controller's end of a link is after a step of the
-// handshake.
+// ClientState is where the controller's end of a link is after a step of the handshake.
 type ClientState struct {
 	State   handshake.State
 	Dialect handshake.Dialect
@@ -67,9 +64,8 @@ type ClientState struct {
 	LastEnd error
 }
 
-// Client is the controller's end of a link: it connects, agrees with an agent,
-// carries commands to it and queues its events. Its methods may be called from
-// any goroutine.
+// Client is the controller's end of a link: it connects, agrees with an agent, carries commands to it and queues its
+// events. Its methods may be called from any goroutine.
 type Client struct {
 	config  ClientConfig
 	log     *zap.Logger
@@ -77,14 +73,12 @@ type Client struct {
 	keeper  keeper
 	queue   *Queue
 	machine *handshake.Controller // stepped by the loop alone
-	// instanceID is this process's instance id, epoch the number of the agreement
-	// that v2 keeps or tries.
+	// instanceID is this process's instance id, epoch the number of the agreement that v2 keeps or tries.
 	instanceID uint64
 	epoch      atomic.Uint64
 	// spoken is the handshake.Dialect of the newest connection, as far as it is known.
 	spoken atomic.Uint32
-	// agreed is closed when both sides have agreed, or the port is isolated; ready
-	// when this board is ready.
+	// agreed is closed when both sides have agreed, or the port is isolated; ready when this board is ready.
 	agreed, ready chan struct{}
 	readyOnce     sync.Once
 	running       sync.WaitGroup
@@ -103,9 +97,8 @@ func NewClient(config ClientConfig) *Client {
 	return c
 }
 
-// Run drives the link until the protocol ends this process, and returns how. When
-// the context ends it calls exit at the agent first. On return no goroutine of the
-// link is left.
+// Run drives the link until the protocol ends this process, and returns how. When the context ends it calls exit at the
+// agent first. On return no goroutine of the link is left.
 func (c *Client) Run(ctx context.Context) (handshake.ExitProcess, error) {
 	c.running.Go(func() {
 		select {
@@ -118,8 +111,7 @@ func (c *Client) Run(ctx context.Context) (handshake.ExitProcess, error) {
 	return c.loop.run(ctx)
 }
 
-// Start begins the protocol, and waits until both sides have agreed or the port is
-// isolated.
+// Start begins the protocol, and waits until both sides have agreed or the port is isolated.
 func (c *Client) Start(ctx context.Context) error { return c.loop.start(ctx, c.agreed) }
 
 // Ask has alive called by the loop that drives the link.
@@ -140,9 +132,8 @@ func (c *Client) FirmwareFailed() { c.loop.post(handshake.FirmwareFailed{}) }
 // AddTask has something done between the events that wait to be published.
 func (c *Client) AddTask(task func(context.Context)) { c.queue.AddTask(task) }
 
-// Call has a command carried out on the satellite and returns its result. Besides
-// the command's own error it fails with ErrIsolated, ErrNotConnected or
-// ErrNotTunnelled, and with net.ErrClosed where the reply was lost.
+// Call has a command carried out on the satellite and returns its result. Besides the command's own error it fails with
+// ErrIsolated, ErrNotConnected or ErrNotTunnelled, and with net.ErrClosed where the reply was lost.
 func (c *Client) Call(ctx context.Context, r route.Route, command route.Command, arguments everest.Args) (json.RawMessage, error) {
 	w := c.keeper.way()
 	switch {
@@ -168,8 +159,7 @@ func (c *Client) Call(ctx context.Context, r route.Route, command route.Command,
 	return result, nil
 }
 
-// Push publishes a variable of the main board on the satellite. It waits for the
-// first agreement.
+// Push publishes a variable of the main board on the satellite. It waits for the first agreement.
 func (c *Client) Push(ctx context.Context, push route.Push, value json.RawMessage) error {
 	if err := waitFor(ctx, c.agreed); err != nil {
 		return err
@@ -183,8 +173,7 @@ func (c *Client) Push(ctx context.Context, push route.Push, value json.RawMessag
 	return w.dialect.push(ctx, push, value)
 }
 
-// Ping makes a round trip to the agent, or waits for one, and returns the function
-// that it measured.
+// Ping makes a round trip to the agent, or waits for one, and returns the function that it measured.
 func (c *Client) Ping(ctx context.Context) (took time.Duration, dialect handshake.Dialect, function string, err error) {
 	w := c.keeper.way()
 	if w.client == nil {
@@ -194,8 +183,7 @@ func (c *Client) Ping(ctx context.Context) (took time.Duration, dialect handshak
 	return took, w.dialect.name(), w.dialect.pingFunction(), err
 }
 
-// PeerStatus returns the agent's status as JSON. There is none in the legacy
-// dialect.
+// PeerStatus returns the agent's status as JSON. There is none in the legacy dialect.
 func (c *Client) PeerStatus(ctx context.Context) (text string, dialect handshake.Dialect, err error) {
 	w := c.keeper.way()
 	switch {
@@ -212,12 +200,11 @@ type ClientStats struct {
 	State handshake.State
 	// Connected reports whether commands reach the satellite.
 	Connected bool
-	// Linked reports whether there is a link, or one that is being resumed, in
-	// Dialect.
+	// Linked reports whether there is a link, or one that is being resumed, in Dialect.
 	Linked  bool
 	Dialect handshake.Dialect
-	// Resumes, Isolations and Evicted count resumptions, isolations of the port,
-	// and the events that found no room on the satellite.
+	// Resumes, Isolations and Evicted count resumptions, isolations of the port, and the events that found no room on
+	// the satellite.
 	Resumes, Isolations, Evicted uint64
 	// Backlog is how many events wait to be published.
 	Backlog int
@@ -326,8 +313,8 @@ func (c *Client) evict(total uint64) {
 	}
 }
 
-// publishUnique queues events that the agent has forgotten, and waits until they
-// are published. Before this board is ready it does not wait.
+// publishUnique queues events that the agent has forgotten, and waits until they are published. Before this board is
+// ready it does not wait.
 func (c *Client) publishUnique(batch Batch) {
 	c.queue.AddUnique(batch)
 	if batch.Count == 0 || !closed(c.ready) {

@@ -15,8 +15,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// connect makes a connection, carries out what is to be done on it, and waits for
-// its end. It closes the connection when it is abandoned.
+// connect makes a connection, carries out what is to be done on it, and waits for its end. It closes the connection
+// when it is abandoned.
 func (c *Client) connect(ctx context.Context, conn *connection) {
 	defer conn.cancel()
 	client, err := c.config.Dial(ctx)
@@ -61,8 +61,8 @@ func (c *Client) disconnected(conn *connection, err error) {
 	c.loop.post(handshake.Disconnected{Conn: conn.id})
 }
 
-// call calls one of the handshake's functions on a connection. The handshake
-// bounds its time: it abandons the connection.
+// call calls one of the handshake's functions on a connection. The handshake bounds its time: it abandons the
+// connection.
 func (c *Client) call(ctx context.Context, id handshake.ConnID, conn *rpc.Client, function handshake.Function) {
 	replied := handshake.Replied{Conn: id, Function: function}
 	var err error

@@ -30,19 +30,18 @@ var (
 	errNoLink = fmt.Errorf("%w: %w", ErrNotConnected, net.ErrClosed)
 )
 
-// dialect is how the controller's end speaks on a link. A value of it is one link:
-// it begins with an agreement and ends with it.
+// dialect is how the controller's end speaks on a link. A value of it is one link: it begins with an agreement and ends
+// with it.
 type dialect interface {
 	name() handshake.Dialect
 	// resumable reports whether the link outlives its connection.
 	resumable() bool
-	// call has a command carried out on the satellite. A link that is lost is
-	// net.ErrClosed.
+	// call has a command carried out on the satellite. A link that is lost is net.ErrClosed.
 	call(ctx context.Context, r route.Route, command route.Command, arguments everest.Args) (json.RawMessage, error)
 	// push publishes a variable of the main board on the satellite.
 	push(ctx context.Context, push route.Push, value json.RawMessage) error
-	// events queues what the satellite hands over on a connection: in v2 until the
-	// connection ends, in legacy the events of one poll.
+	// events queues what the satellite hands over on a connection: in v2 until the connection ends, in legacy the
+	// events of one poll.
 	events(ctx context.Context, id handshake.ConnID, conn *rpc.Client)
 	// ping makes a round trip, or waits for the next one.
 	ping(ctx context.Context, conn *rpc.Client) (time.Duration, error)
@@ -60,9 +59,8 @@ type reporter struct {
 	log   *zap.Logger
 }
 
-// succeeded reports whether a call of the handshake was answered. It logs and
-// posts an error in the place of the answer. The end of a connection is posted by
-// the goroutine that waits for it.
+// succeeded reports whether a call of the handshake was answered. It logs and posts an error in the place of the
+// answer. The end of a connection is posted by the goroutine that waits for it.
 func (r reporter) succeeded(ctx context.Context, id handshake.ConnID, function handshake.Function, name string, err error) bool {
 	switch {
 	case err == nil:

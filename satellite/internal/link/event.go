@@ -22,18 +22,16 @@ const (
 
 // Event is one thing that happened on the satellite.
 type Event struct {
-	// Number counts the events of one agent process from 1, in the order in
-	// which MQTT delivered them. It is 0 where the dialect has no numbers.
+	// Number counts the events of one agent process from 1, in the order in which MQTT delivered them. It is 0 where
+	// the dialect has no numbers.
 	Number uint64
 	Kind   Kind
-	// NewestOnly marks a variable whose older values are worthless once a newer
-	// one is there. It does not cross the link.
+	// NewestOnly marks a variable whose older values are worthless once a newer one is there. It does not cross the
+	// link.
 	NewestOnly bool
-	// Interface is the route's ID and Name the variable's name. Both are empty
-	// for errors.
+	// Interface is the route's ID and Name the variable's name. Both are empty for errors.
 	Interface, Name string
-	// Value is the variable's value, EVerest's whole error object, or for Active
-	// the array of error objects.
+	// Value is the variable's value, EVerest's whole error object, or for Active the array of error objects.
 	Value json.RawMessage
 }
 
@@ -43,8 +41,8 @@ func (e Event) Size() int { return len(e.Interface) + len(e.Name) + len(e.Value)
 // IsError reports whether one error was raised or cleared.
 func (e Event) IsError() bool { return e.Kind == Raised || e.Kind == Cleared }
 
-// Batch is the events of one answer. They stay encoded until they are published,
-// so that an answer costs no more memory than its bytes.
+// Batch is the events of one answer. They stay encoded until they are published, so that an answer costs no more memory
+// than its bytes.
 type Batch struct {
 	// Count and Bytes are the number of events and their Size in total.
 	Count, Bytes int

@@ -15,14 +15,12 @@ import (
 type Outcome struct {
 	Value json.RawMessage
 	Err   *everest.CommandError
-	// Resets: the board is about to go down, and the connection ends after the
-	// reply.
+	// Resets: the board is about to go down, and the connection ends after the reply.
 	Resets bool
 }
 
-// executor runs the commands of a satellite. Each ends at the latest when the
-// executor is closed. In v2 a number is executed once, and the execution outlives
-// the connection on which it came. The zero value is ready.
+// executor runs the commands of a satellite. Each ends at the latest when the executor is closed. In v2 a number is
+// executed once, and the execution outlives the connection on which it came. The zero value is ready.
 type executor struct {
 	mu      sync.Mutex
 	closed  bool
@@ -47,8 +45,8 @@ func (x *executor) run(ctx context.Context, limit time.Duration, do func(context
 	return do(ctx)
 }
 
-// runOnce executes a number if it comes for the first time, and waits for the outcome. The outcome of a number never changes. The error is a
-// Refusal, or that nobody waits for the outcome any more.
+// runOnce executes a number if it comes for the first time, and waits for the outcome. The outcome of a number never
+// changes. The error is a Refusal, or that nobody waits for the outcome any more.
 func (x *executor) runOnce(ctx context.Context, call numbered, limit time.Duration, do func(context.Context) Outcome) (Outcome, error) {
 	started, outcome, err := x.start(call, limit, do)
 	if err != nil || started == nil {
@@ -105,8 +103,7 @@ func (x *executor) finish(number uint64, ended *execution) {
 	close(ended.done)
 }
 
-// cancel ends a numbered command, or keeps one that has not come from being
-// executed.
+// cancel ends a numbered command, or keeps one that has not come from being executed.
 func (x *executor) cancel(number uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -124,8 +121,7 @@ func (x *executor) acknowledge(floor uint64) {
 	x.ledger.Acknowledge(floor)
 }
 
-// begin derives the context of a command, which ends with the executor. The caller
-// must call end.
+// begin derives the context of a command, which ends with the executor. The caller must call end.
 func (x *executor) begin(ctx context.Context, limit time.Duration) (context.Context, *context.CancelFunc) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

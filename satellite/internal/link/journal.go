@@ -11,9 +11,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/handshake"
 )
 
-// Journal keeps the satellite's events until the controller has them: towards a
-// legacy controller until they are taken, towards one that speaks v2 until it has
-// acknowledged them. It also knows which errors are active. Its methods may be
+// Journal keeps the satellite's events until the controller has them: towards a legacy controller until they are taken,
+// towards one that speaks v2 until it has acknowledged them. It also knows which errors are active. Its methods may be
 // called from any goroutine.
 type Journal struct {
 	mu     sync.Mutex
@@ -21,8 +20,7 @@ type Journal struct {
 	active activeErrors
 	// legacy: the controller speaks legacy, and no value is evicted for a newer one.
 	legacy bool
-	// delivered counts the events that were handed over, up to is the last of
-	// those in v2.
+	// delivered counts the events that were handed over, up to is the last of those in v2.
 	delivered, upTo uint64
 	evicted         uint64
 	// appended is closed at the next event; nil while nobody waits for it.
@@ -36,15 +34,13 @@ func NewJournal(limits Limits) *Journal {
 
 // Eviction is what an event cost that found the journal full.
 type Eviction struct {
-	// Superseded counts the evicted values that a newer one replaces, Oldest the
-	// evicted events that nothing replaces. FirstSuperseded and FirstOldest are
-	// set when nothing had been evicted before.
+	// Superseded counts the evicted values that a newer one replaces, Oldest the evicted events that nothing replaces.
+	// FirstSuperseded and FirstOldest are set when nothing had been evicted before.
 	Superseded, Oldest           int
 	FirstSuperseded, FirstOldest bool
 	// Full is the limit that was reached, nil where the event found room.
 	Full error
-	// Overflow reports that superseded values made no room: the controller has
-	// been away for too long.
+	// Overflow reports that superseded values made no room: the controller has been away for too long.
 	Overflow bool
 }
 
@@ -52,14 +48,13 @@ type Eviction struct {
 type JournalStats struct {
 	// Events and Bytes wait for the controller, at most MaxEvents and MaxBytes.
 	Events, Bytes, MaxEvents, MaxBytes int
-	// Collected counts all events, Evicted those without room, and Delivered
-	// those that were handed over.
+	// Collected counts all events, Evicted those without room, and Delivered those that were handed over.
 	Collected, Evicted, Delivered uint64
 	ActiveErrors                  int
 }
 
-// SetDialect follows an agreement: a controller that speaks v2 acknowledges, and
-// Limits.V2Events bounds the journal from there on.
+// SetDialect follows an agreement: a controller that speaks v2 acknowledges, and Limits.V2Events bounds the journal
+// from there on.
 func (j *Journal) SetDialect(dialect handshake.Dialect) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -69,17 +64,15 @@ func (j *Journal) SetDialect(dialect handshake.Dialect) {
 	}
 }
 
-// Append keeps an event. Where there is no room it evicts values that a newer one
-// replaces, unless the controller is a legacy one, and then the oldest events:
-// what is new describes the charge port better.
+// Append keeps an event. Where there is no room it evicts values that a newer one replaces, unless the controller is a
+// legacy one, and then the oldest events: what is new describes the charge port better.
 func (j *Journal) Append(event Event) Eviction {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.appendLocked(event)
 }
 
-// AppendError keeps an error that was raised or cleared, and follows the set of
-// active errors.
+// AppendError keeps an error that was raised or cleared, and follows the set of active errors.
 func (j *Journal) AppendError(event everest.ErrorEvent) Eviction {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -87,8 +80,8 @@ func (j *Journal) AppendError(event everest.ErrorEvent) Eviction {
 	return j.appendLocked(EventOf(event))
 }
 
-// AppendActive appends the set of active errors, so that the controller can clear
-// those that it still has from an earlier link. The set supersedes a waiting one.
+// AppendActive appends the set of active errors, so that the controller can clear those that it still has from an
+// earlier link. The set supersedes a waiting one.
 func (j *Journal) AppendActive() Eviction {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -123,9 +116,8 @@ func (j *Journal) appendLocked(event Event) (cost Eviction) {
 	return cost
 }
 
-// Take removes and returns the oldest events for one legacy answer: variables,
-// then errors, of at most maxBytes unless one event alone is larger. keep decides
-// which of them are handed over; the others are lost.
+// Take removes and returns the oldest events for one legacy answer: variables, then errors, of at most maxBytes unless
+// one event alone is larger. keep decides which of them are handed over; the others are lost.
 func (j *Journal) Take(maxBytes int, keep func(Event) bool) []Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -141,11 +133,9 @@ func (j *Journal) Acknowledge(number uint64) {
 	j.buffer.acknowledge(number)
 }
 
-// Poll waits until there is an event above the number after, or until wait is
-// over. It then hands write the oldest such events, of at most maxBytes unless
-// one event alone is larger, and the number of events evicted so far. With
-// maxBytes 0 write gets none. write must copy what it keeps, and must not call
-// the journal. The error is the context's.
+// Poll waits until there is an event above the number after, or until wait is over. It then hands write the oldest such
+// events, of at most maxBytes unless one event alone is larger, and the number of events evicted so far. With maxBytes
+// 0 write gets none. write must copy what it keeps, and must not call the journal. The error is the context's.
 func (j *Journal) Poll(ctx context.Context, after uint64, maxBytes int, wait time.Duration, write func(evicted uint64, events []Event)) error {
 	var expired <-chan time.Time
 	for {
@@ -168,8 +158,8 @@ func (j *Journal) Poll(ctx context.Context, after uint64, maxBytes int, wait tim
 	}
 }
 
-// handOver calls write and reports true, or returns what to wait for: nil, which
-// blocks for ever, where no event is wanted.
+// handOver calls write and reports true, or returns what to wait for: nil, which blocks for ever, where no event is
+// wanted.
 func (j *Journal) handOver(after uint64, maxBytes int, mayWait bool, write func(uint64, []Event)) (appended <-chan struct{}, done bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

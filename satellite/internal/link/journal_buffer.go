@@ -6,20 +6,18 @@ import (
 	"sort"
 )
 
-// ErrJournalFull is why an event found no room: the controller has not fetched
-// the ones before it.
+// ErrJournalFull is why an event found no room: the controller has not fetched the ones before it.
 var ErrJournalFull = errors.New("satellite: journal is full")
 
 // Limits bound a journal. Zero means the default.
 type Limits struct {
-	// Events is how many events are kept for a legacy controller. The default is
-	// 1000, as in the C++ agent: half a minute of a charging AC port, which
-	// publishes 40 variables per second.
+	// Events is how many events are kept for a legacy controller. The default is 1000, as in the C++ agent: half a
+	// minute of a charging AC port, which publishes 40 variables per second.
 	Events int
 	// Bytes is the sum of the values' sizes. The default is 16 MiB.
 	Bytes int
-	// V2Events replaces Events for a controller that speaks v2. The default is
-	// 20 000: more than a port publishes within the resume window.
+	// V2Events replaces Events for a controller that speaks v2. The default is 20 000: more than a port publishes
+	// within the resume window.
 	V2Events int
 }
 
@@ -39,18 +37,17 @@ func (l Limits) withDefaults() Limits {
 // removed marks the place of an event that was evicted from the middle.
 const removed Kind = 0xff
 
-// journalBuffer is the pure part of a Journal: numbered events, oldest first,
-// bounded. It has no lock and no clock.
+// journalBuffer is the pure part of a Journal: numbered events, oldest first, bounded. It has no lock and no clock.
 type journalBuffer struct {
 	limits Limits
-	// events[:head] are gone; their place is reclaimed now and then. holes is how
-	// many of events[head:] are marked as removed.
+	// events[:head] are gone; their place is reclaimed now and then. holes is how many of events[head:] are marked as
+	// removed.
 	events      []Event
 	head, holes int
 	bytes       int
 	last        uint64
-	// superseded finds what may be evicted first. It is nil until the buffer is
-	// full for the first time, so that a journal with room does not pay for it.
+	// superseded finds what may be evicted first. It is nil until the buffer is full for the first time, so that a
+	// journal with room does not pay for it.
 	superseded *superseded
 	// scratch is what after returns where holes are in between.
 	scratch []Event
@@ -59,8 +56,8 @@ type journalBuffer struct {
 // superseded knows the events that a newer value of their variable replaces.
 type superseded struct {
 	newest map[variable]uint64
-	// numbers are in the order in which the events were replaced. Those of events
-	// that have left the buffer meanwhile are skipped.
+	// numbers are in the order in which the events were replaced. Those of events that have left the buffer meanwhile
+	// are skipped.
 	numbers []uint64
 	head    int
 }
@@ -71,8 +68,8 @@ func newJournalBuffer(limits Limits) journalBuffer {
 	return journalBuffer{limits: limits.withDefaults()}
 }
 
-// append numbers the event and keeps it. Where a limit would be exceeded it
-// keeps nothing and returns an error that is ErrJournalFull.
+// append numbers the event and keeps it. Where a limit would be exceeded it keeps nothing and returns an error that is
+// ErrJournalFull.
 func (b *journalBuffer) append(event Event) error {
 	if b.len()+1 > b.limits.Events {
 		return fmt.Errorf("%w: %d events wait for the controller", ErrJournalFull, b.len())
@@ -90,9 +87,8 @@ func (b *journalBuffer) append(event Event) error {
 	return nil
 }
 
-// take removes and returns the oldest events that one legacy answer can carry
-// without changing their order. A legacy answer is variables, then errors, so it
-// ends before the first variable after an error. It also ends before maxBytes
+// take removes and returns the oldest events that one legacy answer can carry without changing their order. A legacy
+// answer is variables, then errors, so it ends before the first variable after an error. It also ends before maxBytes
 // are exceeded, but always takes one event.
 func (b *journalBuffer) take(maxBytes int) []Event {
 	if b.len() == 0 {
@@ -115,9 +111,8 @@ func (b *journalBuffer) take(maxBytes int) []Event {
 	return taken
 }
 
-// after returns the events above a number, oldest first, and keeps them. It ends
-// before maxBytes are exceeded, but returns at least one event if there is any.
-// The slice is valid until the next call of any method.
+// after returns the events above a number, oldest first, and keeps them. It ends before maxBytes are exceeded, but
+// returns at least one event if there is any. The slice is valid until the next call of any method.
 func (b *journalBuffer) after(number uint64, maxBytes int) []Event {
 	waiting := b.events[b.head+b.place(number+1):]
 	end, size := 0, 0
@@ -148,10 +143,9 @@ func (b *journalBuffer) acknowledge(number uint64) {
 	}
 }
 
-// evictSuperseded removes events of which only the newest of their variable
-// matters and for which a newer one waits, in the order in which they were
-// replaced, until a sixteenth of the buffer is free or no such event is left. It
-// returns how many it removed.
+// evictSuperseded removes events of which only the newest of their variable matters and for which a newer one waits, in
+// the order in which they were replaced, until a sixteenth of the buffer is free or no such event is left. It returns
+// how many it removed.
 func (b *journalBuffer) evictSuperseded() int {
 	if b.superseded == nil {
 		b.superseded = &superseded{newest: make(map[variable]uint64)}

@@ -8,13 +8,13 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc"
 )
 
-// keeper keeps the controller's newest connection, of which at most one is open,
-// and how the satellite can be reached. The zero value has no connection.
+// keeper keeps the controller's newest connection, of which at most one is open, and how the satellite can be reached.
+// The zero value has no connection.
 type keeper struct {
 	mu     sync.Mutex
 	newest *connection
-	// dialect is what both sides agreed on, nil where they have not. One that can
-	// be resumed stays while there is no connection.
+	// dialect is what both sides agreed on, nil where they have not. One that can be resumed stays while there is no
+	// connection.
 	dialect  dialect
 	agreed   bool
 	isolated bool
@@ -32,8 +32,8 @@ type connection struct {
 	cancel context.CancelFunc
 	// abandoned is closed when the connection is not the newest any more.
 	abandoned chan struct{}
-	// work is carried out by the connection's goroutine. The handshake has at most
-	// one call of each function under way, so there is always room.
+	// work is carried out by the connection's goroutine. The handshake has at most one call of each function under way,
+	// so there is always room.
 	work   chan func(context.Context, *rpc.Client)
 	client *rpc.Client // nil until it is made
 }
@@ -70,8 +70,8 @@ func (k *keeper) connected(conn *connection, client *rpc.Client) {
 	conn.client, k.end = client, nil
 }
 
-// ended follows a connection that the peer or the network has ended. It reports
-// whether work functions could be called on it, or a link is to be resumed.
+// ended follows a connection that the peer or the network has ended. It reports whether work functions could be called
+// on it, or a link is to be resumed.
 func (k *keeper) ended(conn *connection, err error) (linked bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -124,8 +124,7 @@ func (k *keeper) finish() {
 type way struct {
 	// dialect is nil where there is no link, nor one that may be resumed.
 	dialect dialect
-	// conn and client are nil while a link is being resumed. changed is then
-	// closed when that may have happened.
+	// conn and client are nil while a link is being resumed. changed is then closed when that may have happened.
 	conn     *connection
 	client   *rpc.Client
 	changed  <-chan struct{}

@@ -17,8 +17,8 @@ import (
 type legacyClient struct {
 	reporter
 	keeper *keeper
-	// publish returns when the events are published, or will be once this board is
-	// ready. unreadable gets what is wrong with an answer.
+	// publish returns when the events are published, or will be once this board is ready. unreadable gets what is wrong
+	// with an answer.
 	publish    func(Batch)
 	unreadable func(error)
 	trips      control.RoundTrips
@@ -64,8 +64,8 @@ func (l *legacyClient) invoke(ctx context.Context, function string, reply any, a
 	return nil
 }
 
-// events polls once. It returns when what came is published, because the agent
-// has forgotten it: a second answer must not wait behind it.
+// events polls once. It returns when what came is published, because the agent has forgotten it: a second answer must
+// not wait behind it.
 func (l *legacyClient) events(ctx context.Context, id handshake.ConnID, conn *rpc.Client) {
 	var answer []byte
 	began := time.Now()

@@ -9,8 +9,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// maxRetrieved bounds one answer of retrieve_vars_and_errors well below the frame
-// size that a peer may accept. What is left goes with the next poll.
+// maxRetrieved bounds one answer of retrieve_vars_and_errors well below the frame size that a peer may accept. What is
+// left goes with the next poll.
 const maxRetrieved = 4 << 20
 
 // legacyServer speaks the dialect of the C++ modules with a controller.
@@ -67,8 +67,7 @@ func (l legacyServer) push(ctx context.Context, request *rpc.Request) (any, erro
 	return nil, l.config.Publish(ctx, pushed.Interface, pushed.Name, pushed.Value)
 }
 
-// retrieve hands the oldest events over. The journal forgets them: on this wire
-// nobody acknowledges an answer.
+// retrieve hands the oldest events over. The journal forgets them: on this wire nobody acknowledges an answer.
 func (l legacyServer) retrieve(ctx context.Context, request *rpc.Request) (any, error) {
 	if err := request.Decode(); err != nil {
 		return nil, err

@@ -14,13 +14,11 @@ type machine interface {
 	State() handshake.State
 }
 
-// loop drives a machine: one goroutine feeds it events, carries out its actions
-// in order, and keeps its timers. An event posted while the loop does not run is
-// dropped.
+// loop drives a machine: one goroutine feeds it events, carries out its actions in order, and keeps its timers. An
+// event posted while the loop does not run is dropped.
 type loop struct {
 	machine machine
-	// perform carries out one action that is neither a timer nor the end. Its
-	// error ends the loop.
+	// perform carries out one action that is neither a timer nor the end. Its error ends the loop.
 	perform func(handshake.Action) error
 	// settled runs after all actions of one event.
 	settled func(handshake.State)
@@ -45,8 +43,8 @@ func newLoop(m machine, perform func(handshake.Action) error, settled func(hands
 	}
 }
 
-// post hands an event to the loop. It waits for room, but not beyond the loop's
-// end. It must not be called from perform.
+// post hands an event to the loop. It waits for room, but not beyond the loop's end. It must not be called from
+// perform.
 func (l *loop) post(event handshake.Event) {
 	select {
 	case l.events <- posted{event: event}:
@@ -54,8 +52,7 @@ func (l *loop) post(event handshake.Event) {
 	}
 }
 
-// ask has alive called by the loop, and does not wait for that. While a question
-// is open further ones are dropped.
+// ask has alive called by the loop, and does not wait for that. While a question is open further ones are dropped.
 func (l *loop) ask(alive func()) {
 	select {
 	case l.questions <- alive:
@@ -77,12 +74,10 @@ func (l *loop) postAndWait(event handshake.Event) {
 	}
 }
 
-// ErrEnded ends an init that waits for a peer when the protocol has ended. The
-// reason is what run returns.
+// ErrEnded ends an init that waits for a peer when the protocol has ended. The reason is what run returns.
 var ErrEnded = errors.New("satellite: the handshake has ended")
 
-// start begins the protocol and waits until both sides have agreed. A module's
-// init does that.
+// start begins the protocol and waits until both sides have agreed. A module's init does that.
 func (l *loop) start(ctx context.Context, agreed <-chan struct{}) error {
 	l.post(handshake.Start{})
 	select {
@@ -95,9 +90,8 @@ func (l *loop) start(ctx context.Context, agreed <-chan struct{}) error {
 	}
 }
 
-// run drives the machine until it ends its process, and returns how: the status
-// is 0 or 1. When the context ends the machine gets Stop, and may take its time to
-// say good-bye. An error is one of perform.
+// run drives the machine until it ends its process, and returns how: the status is 0 or 1. When the context ends the
+// machine gets Stop, and may take its time to say good-bye. An error is one of perform.
 func (l *loop) run(ctx context.Context) (handshake.ExitProcess, error) {
 	defer close(l.ended)
 	stop := ctx.Done()

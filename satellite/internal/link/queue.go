@@ -7,25 +7,22 @@ import (
 )
 
 const (
-	// maxBacklog is how many bytes of events the queue takes before they are
-	// published. Beyond it the controller asks the agent for none.
+	// maxBacklog is how many bytes of events the queue takes before they are published. Beyond it the controller asks
+	// the agent for none.
 	maxBacklog = 4 << 20
-	// publishTimeout bounds publishing one event. A broker that takes longer is as
-	// good as gone.
+	// publishTimeout bounds publishing one event. A broker that takes longer is as good as gone.
 	publishTimeout = 30 * time.Second
 )
 
-// Queue is where the satellite's events wait for the main board's broker, in
-// their order, with other tasks between them. So a slow broker delays neither
-// the link nor the satellite. Its methods may be called from any goroutine.
+// Queue is where the satellite's events wait for the main board's broker, in their order, with other tasks between
+// them. So a slow broker delays neither the link nor the satellite. Its methods may be called from any goroutine.
 type Queue struct {
 	mu    sync.Mutex
 	items []queued
 	bytes int
 	// events counts those that are not published yet, with those under way.
 	events int
-	// filled and emptied are signalled when something was added, and when there is
-	// room again.
+	// filled and emptied are signalled when something was added, and when there is room again.
 	filled, emptied chan struct{}
 }
 
@@ -44,14 +41,13 @@ func NewQueue() *Queue {
 	return &Queue{filled: make(chan struct{}, 1), emptied: make(chan struct{}, 1)}
 }
 
-// Add queues events that the agent keeps until they are acknowledged. published
-// is called with the number of each event once it is published.
+// Add queues events that the agent keeps until they are acknowledged. published is called with the number of each event
+// once it is published.
 func (q *Queue) Add(batch Batch, published func(number uint64)) {
 	q.add(queued{batch: batch, published: published})
 }
 
-// AddUnique queues events that the agent has forgotten. They are published even
-// after the end of the protocol.
+// AddUnique queues events that the agent has forgotten. They are published even after the end of the protocol.
 func (q *Queue) AddUnique(batch Batch) { q.add(queued{batch: batch, unique: true}) }
 
 // AddTask queues something else to do in its turn.
@@ -69,8 +65,8 @@ func (q *Queue) add(item queued) {
 	signal(q.filled)
 }
 
-// WaitForRoom waits until half of the backlog is published, or until the time is
-// over. It returns how many bytes there is room for.
+// WaitForRoom waits until half of the backlog is published, or until the time is over. It returns how many bytes there
+// is room for.
 func (q *Queue) WaitForRoom(ctx context.Context, limit time.Duration) int {
 	if room := q.room(); room > 0 {
 		return room
@@ -98,8 +94,8 @@ func (q *Queue) Len() int {
 	return q.events
 }
 
-// Run publishes events and carries out tasks one after the other, until ended is
-// closed. It then publishes what only this board still has.
+// Run publishes events and carries out tasks one after the other, until ended is closed. It then publishes what only
+// this board still has.
 func (q *Queue) Run(ended <-chan struct{}, publish func(context.Context, Event)) {
 	var items []queued
 	for {

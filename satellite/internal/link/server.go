@@ -31,8 +31,7 @@ type ServerConfig struct {
 	SatelliteBoard
 }
 
-// Admission decides who may connect, and what a peer may do that nobody has
-// authenticated. admission.Policy is one.
+// Admission decides who may connect, and what a peer may do that nobody has authenticated. admission.Policy is one.
 type Admission interface {
 	ProtectServer(*rpc.ServerConfig)
 	Admit(session *rpc.Session, agreed bool) bool
@@ -54,8 +53,8 @@ type SatelliteBoard struct {
 	Publish func(ctx context.Context, id, name string, value json.RawMessage) error
 	// Connected reports whether the requirement of a route is connected.
 	Connected func(id string) bool
-	// LegacyFilter is called for each poll of a legacy controller, and returns what
-	// reports whether that controller can publish an event.
+	// LegacyFilter is called for each poll of a legacy controller, and returns what reports whether that controller can
+	// publish an event.
 	LegacyFilter func() func(Event) bool
 	// Compare takes the main board's summary of its routes and returns this board's.
 	Compare func(summary string) (string, error)
@@ -78,9 +77,8 @@ type ServerState struct {
 	ResumeWindow time.Duration
 }
 
-// Server is the agent's end of a link: it serves one controller, carries out its
-// commands and hands the events of the journal over. Its methods may be called
-// from any goroutine.
+// Server is the agent's end of a link: it serves one controller, carries out its commands and hands the events of the
+// journal over. Its methods may be called from any goroutine.
 type Server struct {
 	config  ServerConfig
 	log     *zap.Logger
@@ -113,8 +111,8 @@ func NewServer(config ServerConfig) *Server {
 	return s
 }
 
-// Run drives the link until the protocol ends this process, and returns how. On
-// return no goroutine of the link is left.
+// Run drives the link until the protocol ends this process, and returns how. On return no goroutine of the link is
+// left.
 func (s *Server) Run(ctx context.Context) (handshake.ExitProcess, error) {
 	end, err := s.work.loop.run(ctx)
 	s.work.executor.close()
@@ -143,8 +141,8 @@ func (s *Server) Record(event Event) { s.evicted(s.journal.Append(event)) }
 // RecordError keeps an error that was raised or cleared for the controller.
 func (s *Server) RecordError(event everest.ErrorEvent) { s.evicted(s.journal.AppendError(event)) }
 
-// evicted logs what a full journal lost, and posts that the controller counts as
-// lost where that was more than values which newer ones replace.
+// evicted logs what a full journal lost, and posts that the controller counts as lost where that was more than values
+// which newer ones replace.
 func (s *Server) evicted(cost Eviction) {
 	if cost.FirstSuperseded {
 		s.log.Warn("the journal is full: of some variables only the newest value is kept from here on", zap.Error(cost.Full))
@@ -160,12 +158,10 @@ func (s *Server) evicted(cost Eviction) {
 // ServerStats is a snapshot of a Server.
 type ServerStats struct {
 	State handshake.State
-	// ListenAddress is that of the open port, Controller that of the last
-	// controller that announced itself, and Dialect what both sides agreed on; each
-	// is empty before.
+	// ListenAddress is that of the open port, Controller that of the last controller that announced itself, and Dialect
+	// what both sides agreed on; each is empty before.
 	ListenAddress, Controller, Dialect string
-	// Resumes, Commands and CommandErrors count resumptions, commands, and those
-	// that failed.
+	// Resumes, Commands and CommandErrors count resumptions, commands, and those that failed.
 	Resumes, Commands, CommandErrors uint64
 	Journal                          JournalStats
 }
@@ -278,8 +274,7 @@ func (s *Server) open() error {
 	return nil
 }
 
-// stop lets replies that were given out first, but not for longer than a peer that
-// does not read may take.
+// stop lets replies that were given out first, but not for longer than a peer that does not read may take.
 func (s *Server) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -9,16 +9,14 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc"
 )
 
-// serverConns numbers the connections of the agent's server for the handshake, and
-// holds the calls to which the handshake has not replied yet. The zero value is
-// empty.
+// serverConns numbers the connections of the agent's server for the handshake, and holds the calls to which the
+// handshake has not replied yet. The zero value is empty.
 type serverConns struct {
 	mu   sync.Mutex
 	last handshake.ConnID
 	open map[*rpc.Session]*serverConn
 	held []*heldCall
-	// replied calls wait for release: a session must know that it ends after a
-	// reply before the reply is sent.
+	// replied calls wait for release: a session must know that it ends after a reply before the reply is sent.
 	replied []*heldCall
 }
 
@@ -77,9 +75,8 @@ func (c *serverConns) speak(session *rpc.Session, version uint64) {
 	}
 }
 
-// hold posts a call to the handshake and waits for its reply, which for i_am_here
-// and link_hello reports whether a controller was known already. The error is
-// rpc.NoReply where the connection or the protocol has ended.
+// hold posts a call to the handshake and waits for its reply, which for i_am_here and link_hello reports whether a
+// controller was known already. The error is rpc.NoReply where the connection or the protocol has ended.
 func (c *serverConns) hold(ctx context.Context, function handshake.Function, loop *loop, event func(handshake.ConnID) handshake.Event) (known bool, err error) {
 	call := &heldCall{session: rpc.SessionFrom(ctx), function: function, done: make(chan struct{})}
 	call.id, _ = c.find(call.session)
@@ -107,8 +104,7 @@ func (c *serverConns) forget(call *heldCall) {
 	c.held = slices.DeleteFunc(c.held, func(other *heldCall) bool { return other == call })
 }
 
-// reply gives the handshake's reply to the calls that wait for it. They return
-// with release.
+// reply gives the handshake's reply to the calls that wait for it. They return with release.
 func (c *serverConns) reply(action handshake.Reply) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 
 var errLegacyClosed = errors.New("satellite: this agent does not serve the legacy dialect: set its configuration key dialect to auto")
 
-// registerSynchronisation registers the functions that exist as soon as the port
-// is open. The handshake decides the replies.
+// registerSynchronisation registers the functions that exist as soon as the port is open. The handshake decides the
+// replies.
 func (s *Server) registerSynchronisation() error {
 	functions := map[string]rpc.Handler{
 		FunctionIAmHere:  s.iAmHere,
@@ -25,8 +25,7 @@ func (s *Server) registerSynchronisation() error {
 	return s.register(functions)
 }
 
-// registerWork registers the functions that exist once a controller has announced
-// itself.
+// registerWork registers the functions that exist once a controller has announced itself.
 func (s *Server) registerWork() error {
 	if s.machine.Dialect() == handshake.Legacy {
 		return s.register(legacyServer{&s.work}.functions())
@@ -46,8 +45,7 @@ func (s *Server) register(functions map[string]rpc.Handler) error {
 	return nil
 }
 
-// hello serves link_hello. An agent that speaks none of the versions replies as if
-// it did not have the function.
+// hello serves link_hello. An agent that speaks none of the versions replies as if it did not have the function.
 func (s *Server) hello(ctx context.Context, request *rpc.Request) (any, error) {
 	hello, err := readHello(request)
 	if err != nil {
@@ -91,8 +89,8 @@ func (s *Server) iAmHere(ctx context.Context, request *rpc.Request) (any, error)
 	return s.conns.hold(ctx, handshake.IAmHere, s.work.loop, called(handshake.IAmHere))
 }
 
-// claim assigns the agent to the controller that announces itself on a session. It
-// reports false where another one holds the agent.
+// claim assigns the agent to the controller that announces itself on a session. It reports false where another one
+// holds the agent.
 func (s *Server) claim(session *rpc.Session) bool {
 	if !s.config.Admission.Claim(session, closed(s.agreed)) {
 		return false
@@ -113,8 +111,7 @@ func (s *Server) synchronisation(function handshake.Function) rpc.Handler {
 	}
 }
 
-// exit serves exit. Where that is refused the controller's leaving is the end of a
-// connection, no more.
+// exit serves exit. Where that is refused the controller's leaving is the end of a connection, no more.
 func (s *Server) exit(ctx context.Context, request *rpc.Request) (any, error) {
 	session := rpc.SessionFrom(ctx)
 	if s.config.Admission.RefusesPrivileged(session, FunctionExit) {

@@ -18,12 +18,12 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// maxAnswer bounds one answer of link_events: large enough to carry much in one,
-// small enough to be published while the next is on its way.
+// maxAnswer bounds one answer of link_events: large enough to carry much in one, small enough to be published while the
+// next is on its way.
 const maxAnswer = 256 << 10
 
-// v2Client speaks v2. It is one epoch of a link, which outlives its connections: each
-// event is published once and each command executed once.
+// v2Client speaks v2. It is one epoch of a link, which outlives its connections: each event is published once and each
+// command executed once.
 type v2Client struct {
 	reporter
 	keeper *keeper
@@ -65,9 +65,8 @@ func (e *v2Client) push(ctx context.Context, push route.Push, value json.RawMess
 	return e.invoke(ctx, true, FunctionPush, nil, push.ID, push.Variable, string(value))
 }
 
-// invoke calls a numbered function, with repeat until it is answered, on whatever
-// connection the link has then. Without repeat a connection that ends is
-// net.ErrClosed. The context has a deadline.
+// invoke calls a numbered function, with repeat until it is answered, on whatever connection the link has then. Without
+// repeat a connection that ends is net.ErrClosed. The context has a deadline.
 func (e *v2Client) invoke(ctx context.Context, repeat bool, function string, reply any, arguments ...any) error {
 	number := e.begin()
 	defer e.done(number)

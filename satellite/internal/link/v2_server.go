@@ -22,8 +22,7 @@ type v2Server struct {
 	conn atomic.Uint64
 	// timeout is after how long without a call the controller counts as gone.
 	timeout atomic.Int64
-	// heard is when a call of link_events was last reported to the handshake, as the
-	// time since started.
+	// heard is when a call of link_events was last reported to the handshake, as the time since started.
 	started time.Time
 	heard   atomic.Int64
 }
@@ -51,8 +50,8 @@ func (v *v2Server) functions() map[string]rpc.Handler {
 	return functions
 }
 
-// check returns the number of a call's connection, or a refusal where that is not
-// the link. The version decides how a refusal crosses.
+// check returns the number of a call's connection, or a refusal where that is not the link. The version decides how a
+// refusal crosses.
 func (v *v2Server) check(ctx context.Context) (id handshake.ConnID, version uint64, err error) {
 	id, version = v.conns.find(rpc.SessionFrom(ctx))
 	if id == 0 || uint64(id) != v.conn.Load() {
@@ -100,8 +99,7 @@ func (v *v2Server) push(ctx context.Context, request *rpc.Request) (any, error) 
 	return nil, err
 }
 
-// once has a numbered call done if it comes for the first time. The error is what
-// crosses the wire.
+// once has a numbered call done if it comes for the first time. The error is what crosses the wire.
 func (v *v2Server) once(ctx context.Context, call numbered, do func(context.Context) Outcome) (Outcome, error) {
 	_, version, err := v.check(ctx)
 	if err != nil {
@@ -133,8 +131,8 @@ func (v *v2Server) cancel(ctx context.Context, request *rpc.Request) (any, error
 	return nil, nil
 }
 
-// events serves link_events: at once where there is an event that the controller
-// does not have, else when there is one or when its time is over.
+// events serves link_events: at once where there is an event that the controller does not have, else when there is one
+// or when its time is over.
 func (v *v2Server) events(ctx context.Context, request *rpc.Request) (any, error) {
 	query, err := readEventsQuery(request)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc"
 )
 
-// Keys of a failed command's error map, as EVerest has them in a reply: so the
-// error's type crosses the boards in either dialect.
+// Keys of a failed command's error map, as EVerest has them in a reply: so the error's type crosses the boards in
+// either dialect.
 const (
 	keyErrorType    = "__everest__error_type"
 	keyErrorMessage = "__everest__error_msg"
@@ -24,8 +24,7 @@ func toWireError(err error) error {
 	return rpc.ErrorValue{Value: map[string]any{keyErrorType: failed.Type, keyErrorMessage: failed.Message}}
 }
 
-// FromWireError returns the error of a command's caller on the main board for
-// the failure of an RPC call.
+// FromWireError returns the error of a command's caller on the main board for the failure of an RPC call.
 func FromWireError(err error) *everest.CommandError {
 	if remote, ok := errors.AsType[*rpc.RemoteError](err); ok {
 		if fields, ok := remote.Value.(map[string]any); ok {
@@ -40,8 +39,7 @@ func FromWireError(err error) *everest.CommandError {
 	return AsCommandError(err)
 }
 
-// AsCommandError returns the error itself if it is a command's, else one of the
-// type that fits.
+// AsCommandError returns the error itself if it is a command's, else one of the type that fits.
 func AsCommandError(err error) *everest.CommandError {
 	if failed, ok := errors.AsType[*everest.CommandError](err); ok {
 		return failed
@@ -58,8 +56,7 @@ func AsCommandError(err error) *everest.CommandError {
 	return &everest.CommandError{Type: everest.HandlerException, Message: err.Error()}
 }
 
-// Refusal is why an agent did not execute a call of v2. Its text is the code on
-// the wire.
+// Refusal is why an agent did not execute a call of v2. Its text is the code on the wire.
 type Refusal string
 
 // The refusals.
@@ -74,8 +71,8 @@ const (
 	Cancelled Refusal = "cancelled"
 )
 
-// Error returns the sentence that crosses beside the code. A controller of an
-// older release gets the sentence alone: it must not change.
+// Error returns the sentence that crosses beside the code. A controller of an older release gets the sentence alone: it
+// must not change.
 func (r Refusal) Error() string {
 	switch r {
 	case NotTheLink:
@@ -117,8 +114,8 @@ func refusalOf(err error) Refusal {
 	return ""
 }
 
-// olderRefusal recognises a refusal of version 2, which has no code. This is the
-// one place where a peer's sentence is read.
+// olderRefusal recognises a refusal of version 2, which has no code. This is the one place where a peer's sentence is
+// read.
 func olderRefusal(text string) Refusal {
 	for _, refusal := range []Refusal{NotTheLink, Forgotten, TooMany} {
 		if strings.Contains(text, refusal.Error()) {

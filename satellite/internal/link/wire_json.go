@@ -25,8 +25,7 @@ func elements(array []byte) iter.Seq[[]byte] {
 	}
 }
 
-// members returns the names, with their quotation marks, and the values of an
-// object.
+// members returns the names, with their quotation marks, and the values of an object.
 func members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		at := skipSpace(object, 1)

@@ -8,8 +8,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// This file is the wire of the legacy dialect beside the commands, which
-// doc/link.md describes. The C++ modules fix it.
+// This file is the wire of the legacy dialect beside the commands, which doc/link.md describes. The C++ modules fix it.
 
 // Functions of the legacy dialect.
 const (
@@ -26,16 +25,14 @@ const (
 	actionClear = "clear"
 )
 
-// retrieved is the result of retrieve_vars_and_errors as JSON: two lists, each oldest
-// first. The order between a variable and an error is not on the wire. Journal.Take
-// keeps it.
+// retrieved is the result of retrieve_vars_and_errors as JSON: two lists, each oldest first. The order between a
+// variable and an error is not on the wire. Journal.Take keeps it.
 type retrieved struct {
 	Errors []errorEntry    `json:"errors"`
 	Vars   []variableEntry `json:"vars"`
 }
 
-// variableEntry is one variable on the wire, in retrieve_vars_and_errors and as
-// the argument of push_var.
+// variableEntry is one variable on the wire, in retrieve_vars_and_errors and as the argument of push_var.
 type variableEntry struct {
 	Interface string          `json:"interface"`
 	Value     json.RawMessage `json:"value"`
@@ -67,10 +64,9 @@ func encodeRetrieved(events []Event) (string, error) {
 // maxReportedEntries bounds the bad entries that an error names.
 const maxReportedEntries = 10
 
-// readRetrieved reads such an answer without decoding the events: variables
-// first, then errors. What is wrong with single entries is joined into the error.
-// The good entries are in the batch all the same, because the agent has forgotten
-// them.
+// readRetrieved reads such an answer without decoding the events: variables first, then errors. What is wrong with
+// single entries is joined into the error. The good entries are in the batch all the same, because the agent has
+// forgotten them.
 func readRetrieved(answer []byte) (Batch, error) {
 	var lists struct {
 		Errors json.RawMessage `json:"errors"`
@@ -126,8 +122,7 @@ func readRetrieved(answer []byte) (Batch, error) {
 // errBadEntry is the error of an entry that is not reported.
 var errBadEntry = errors.New("bad entry")
 
-// readVariable reads an entry of vars. The error names the entry if it is to be
-// reported.
+// readVariable reads an entry of vars. The error names the entry if it is to be reported.
 func readVariable(entry []byte, reported bool) (event encodedEvent, err error) {
 	if len(entry) > 0 && entry[0] == '{' {
 		for name, value := range members(entry) {
@@ -150,8 +145,7 @@ func readVariable(entry []byte, reported bool) (event encodedEvent, err error) {
 	return event, errBadEntry
 }
 
-// readError reads an entry of errors. The error names the entry if it is to be
-// reported.
+// readError reads an entry of errors. The error names the entry if it is to be reported.
 func readError(entry []byte, reported bool) (event encodedEvent, err error) {
 	known := false
 	if len(entry) > 0 && entry[0] == '{' {

@@ -9,8 +9,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc"
 )
 
-// This file is the wire of v2, which doc/link-v2.md specifies. Boards of
-// different releases meet on it: testdata/wire-v2.txt holds its bytes.
+// This file is the wire of v2, which doc/link-v2.md specifies. Boards of different releases meet on it:
+// testdata/wire-v2.txt holds its bytes.
 
 // Functions of v2.
 const (
@@ -40,8 +40,8 @@ type Hello struct {
 	Versions []uint64
 	// InstanceID and Epoch identify the controller's side of the link.
 	InstanceID, Epoch uint64
-	// HeartbeatTimeout is after how long without a call or a reply either side takes
-	// the other for gone. ResumeWindow is how long the link may then be resumed.
+	// HeartbeatTimeout is after how long without a call or a reply either side takes the other for gone. ResumeWindow
+	// is how long the link may then be resumed.
 	HeartbeatTimeout, ResumeWindow time.Duration
 }
 
@@ -136,8 +136,8 @@ const (
 
 // eventsQuery is the controller's call of link_events.
 type eventsQuery struct {
-	// after is the last event received, published the one up to which all have
-	// gone on, floor the lowest number of a command whose result is wanted.
+	// after is the last event received, published the one up to which all have gone on, floor the lowest number of a
+	// command whose result is wanted.
 	after, published, floor uint64
 	// maxBytes bounds the events of the answer, wait the time until it.
 	maxBytes uint64
@@ -155,8 +155,8 @@ func readEventsQuery(request *rpc.Request) (query eventsQuery, err error) {
 	return query, err
 }
 
-// appendEvents writes the answer of link_events without its last member. The
-// events are one binary, so that a reader knows their length beforehand.
+// appendEvents writes the answer of link_events without its last member. The events are one binary, so that a reader
+// knows their length beforehand.
 func appendEvents(buffer []byte, evicted uint64, events []Event) rpc.Raw {
 	buffer = append(buffer, wireArrayOf3)
 	buffer = appendInteger(buffer, evicted)
@@ -183,8 +183,8 @@ func appendEvents(buffer []byte, evicted uint64, events []Event) rpc.Raw {
 	return buffer
 }
 
-// appendHeld writes the last member of the answer: how long the agent kept the
-// call open. The rest of the time was the round trip.
+// appendHeld writes the last member of the answer: how long the agent kept the call open. The rest of the time was the
+// round trip.
 func appendHeld(answer rpc.Raw, held time.Duration) rpc.Raw {
 	return appendInteger(answer, uint64(max(held, 0).Microseconds()))
 }
@@ -215,14 +215,12 @@ type EventsAnswer struct {
 	// Evicted counts the events that found no room on the agent since its start.
 	Evicted uint64
 	Events  Batch
-	// Held is how long the agent kept the call open, negative where it does not
-	// report that.
+	// Held is how long the agent kept the call open, negative where it does not report that.
 	Held time.Duration
 }
 
-// readEvents reads the answer to a query without decoding the events. It skips
-// members behind those that it knows. An answer of more than one event that
-// exceeds the query's bytes is an error.
+// readEvents reads the answer to a query without decoding the events. It skips members behind those that it knows. An
+// answer of more than one event that exceeds the query's bytes is an error.
 func readEvents(answer rpc.Raw, query eventsQuery) (EventsAnswer, error) {
 	r := rpc.NewReader(answer)
 	members := r.Array()
@@ -265,8 +263,7 @@ func readEvents(answer rpc.Raw, query eventsQuery) (EventsAnswer, error) {
 	return read, nil
 }
 
-// decodeEvents decodes events that readEvents has read, but not those that the
-// controller has already.
+// decodeEvents decodes events that readEvents has read, but not those that the controller has already.
 func decodeEvents(encoded []byte, after uint64, yield func(Event) bool) {
 	r := rpc.NewReader(encoded)
 	for range r.Array() {

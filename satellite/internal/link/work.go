@@ -16,8 +16,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// work is what a satellite does for its controller, the same in both dialects:
-// legacyServer and v2Server decode calls, have work do them, and encode replies.
+// work is what a satellite does for its controller, the same in both dialects: legacyServer and v2Server decode calls,
+// have work do them, and encode replies.
 type work struct {
 	config   *ServerConfig
 	log      *zap.Logger
@@ -29,8 +29,7 @@ type work struct {
 	commands, commandErrors atomic.Uint64
 }
 
-// execute carries out one command: it asks the policy, has the board do it, and
-// posts to the handshake what follows.
+// execute carries out one command: it asks the policy, has the board do it, and posts to the handshake what follows.
 func (w *work) execute(ctx context.Context, session *rpc.Session, r route.Route, command route.Command, arguments everest.Args) Outcome {
 	w.commands.Add(1)
 	if command.Privileged && w.config.Admission.RefusesPrivileged(session, command.Function) {
@@ -40,8 +39,8 @@ func (w *work) execute(ctx context.Context, session *rpc.Session, r route.Route,
 	resets := command.Effect == route.Resets && !command.Missing && w.config.Connected(r.ID)
 	switch {
 	case err != nil && resets && (errors.Is(err, net.ErrClosed) || w.executor.isClosed()):
-		// EVerest's System ends itself instead of replying, and the manager then ends
-		// this module: the controller gets a reply all the same.
+		// EVerest's System ends itself instead of replying, and the manager then ends this module: the controller gets
+		// a reply all the same.
 		w.log.Info("this board goes down with the reset", zap.Error(err))
 		value = json.RawMessage("null")
 	case err != nil:
