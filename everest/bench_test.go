@@ -224,11 +224,13 @@ func (c *counter) wait(t testing.TB, count int64) {
 
 var longRun = flag.Bool("everest.long", false, "run the tests that send a million messages")
 
+var messages = flag.Int("everest.messages", 4000, "how many messages TestNothingIsLostInManyMessages sends")
+
 // Nothing is lost, on one connection with 200 subscribed topics. A mosquitto is told to keep all that waits for a subscriber:
 // by default it drops what is beyond 1000 messages, without a word to anybody, and with a publisher that never pauses a
 // subscriber may lag that far behind on a busy machine.
 func TestNothingIsLostInManyMessages(t *testing.T) {
-	total := 20_000
+	total := *messages
 	if *longRun {
 		total = 1_000_000
 	}

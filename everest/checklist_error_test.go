@@ -56,9 +56,9 @@ func TestChecklist25_RaiseAndClear(t *testing.T) {
 		check(bell.Clear(ctx, "bell/Stuck", "cold"))
 		check(bell.Clear(ctx, "bell/Stuck", "cold"))
 		check(bell.Raise(ctx, everest.Error{Type: "bell/Stuck", SubType: "cold"}))
-		check(bell.ClearType(ctx, "bell/Stuck"))
+		check(bell.ClearWhere(ctx, func(e everest.Error) bool { return e.Type == "bell/Stuck" }))
 		check(bell.Raise(ctx, everest.Error{Type: "bell/Cracked"}))
-		check(bell.ClearAll(ctx))
+		check(bell.ClearWhere(ctx, nil))
 
 		stuck := b.waitFor(t, b.topic("error/bell/Stuck"), 6)
 		cracked := b.waitFor(t, b.topic("error/bell/Cracked"), 2)
@@ -129,7 +129,7 @@ func TestChecklist25_RelayedErrors(t *testing.T) {
 			func() error { return bell.Clear(ctx, "elsewhere/Fault", "") }, // is not an own one
 			func() error { return bell.RelayError(ctx, of("a"), false) },
 			func() error { return bell.RelayError(ctx, of("a"), false) },
-			func() error { return bell.ClearAll(ctx) },
+			func() error { return bell.ClearWhere(ctx, nil) },
 		} {
 			if err := step(); err != nil {
 				t.Fatal(err)
@@ -218,7 +218,7 @@ func TestChecklist27_GlobalErrors(t *testing.T) {
 		if err := b.ringerProcess.Stop(); !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
-		if err := b.tower.Provides("main").ClearAll(patient(t)); err != nil {
+		if err := b.tower.Provides("main").ClearWhere(patient(t), nil); err != nil {
 			t.Fatal(err)
 		}
 		ready := make(chan struct{})
@@ -237,7 +237,7 @@ func expectFromEverybody(t *testing.T, b *belfry, events <-chan everest.ErrorEve
 	want := map[string]bool{"tower.main": true, "tower.second": true, "ringer.own": true}
 	for _, raised := range []bool{true, false} {
 		for _, provided := range raise {
-			err := provided.ClearAll(patient(t))
+			err := provided.ClearWhere(patient(t), nil)
 			if raised {
 				err = provided.Raise(patient(t), everest.Error{Type: "bell/Stuck"})
 			}

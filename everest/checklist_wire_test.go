@@ -181,7 +181,7 @@ func TestChecklist23_PublishesNothingThatIsMalformed(t *testing.T) {
 		check(main.Raise(patient(t), everest.Error{Type: "bell/Stuck", SubType: "a/b", Message: "stuck"}))
 		check(main.Raise(patient(t), everest.Error{Type: "bell/Cracked", Severity: everest.SeverityHigh}))
 		check(main.Clear(patient(t), "bell/Stuck", "a/b"))
-		check(main.ClearAll(patient(t)))
+		check(main.ClearWhere(patient(t), nil))
 		check(b.bell().Call(patient(t), "ring", map[string]any{"text": "x", "times": 1}, nil))
 		for _, failing := range []struct {
 			bell    int

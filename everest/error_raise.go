@@ -151,15 +151,8 @@ func (p *Provided) Clear(ctx context.Context, errorType, subType string) error {
 	return p.ClearWhere(ctx, func(e Error) bool { return e.Type == errorType && e.SubType == subType && p.isOwn(e) })
 }
 
-// ClearType clears all errors of a type that arose in this implementation, whatever their sub type.
-func (p *Provided) ClearType(ctx context.Context, errorType string) error {
-	return p.ClearWhere(ctx, func(e Error) bool { return e.Type == errorType && p.isOwn(e) })
-}
-
-// ClearAll clears everything that was raised through this implementation, relayed errors included.
-func (p *Provided) ClearAll(ctx context.Context) error { return p.ClearWhere(ctx, nil) }
-
-// ClearWhere clears the errors that match, relayed ones included. The messages repeat the errors that were raised.
+// ClearWhere clears the errors that match, relayed ones included; a nil match clears all. The messages repeat the errors
+// that were raised.
 func (p *Provided) ClearWhere(ctx context.Context, match func(Error) bool) error {
 	return p.clear(ctx, match, func(active activeError) (json.RawMessage, error) { return active.splice(active.object) })
 }

@@ -141,7 +141,7 @@ func TestRelayedErrorIsRepeatedAsItWas(t *testing.T) {
 		}
 		hub.lose()
 		time.Sleep(time.Minute)
-		if err := main.ClearAll(t.Context()); err != nil {
+		if err := main.ClearWhere(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		want := []string{"raise " + object, "raise " + object, "clear " + strings.Replace(object, "Active", "ClearedByModule", 1)}

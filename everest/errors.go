@@ -11,11 +11,11 @@ var (
 	// ErrBrokerLost is the end of the connection to the broker; errors.Is(err, net.ErrClosed) is true as well. A module
 	// that the manager started ends with it, for EVerest goes down anyway.
 	ErrBrokerLost error = closedError("everest: connection to the MQTT broker lost")
-	// ErrTooLarge refuses a message that a peer's buffer could not take. The error is a *TooLargeError.
+	// ErrTooLarge refuses a message that a peer's buffer could not take. The error is a *tooLargeError.
 	ErrTooLarge = errors.New("everest: message too large")
 	// ErrClosed is the use of a module after Close, or after Run returned.
 	ErrClosed error = closedError("everest: module closed")
-	// ErrQueueFull ends a module whose handler does not keep up. The error is a *QueueFullError.
+	// ErrQueueFull ends a module whose handler does not keep up. The error is a *queueFullError.
 	ErrQueueFull = errors.New("everest: queue full")
 	// ErrUnknownErrorType refuses an error that the interface does not list.
 	ErrUnknownErrorType = errors.New("everest: error type not listed by the interface")
@@ -34,8 +34,8 @@ func (e closedError) Error() string { return string(e) }
 
 func (e closedError) Is(target error) bool { return target == net.ErrClosed }
 
-// TooLargeError names the message that ErrTooLarge refused.
-type TooLargeError struct {
+// tooLargeError names the message that ErrTooLarge refused.
+type tooLargeError struct {
 	Topic string
 	// Size is that of the whole MQTT packet, in bytes.
 	Size  int
@@ -43,15 +43,15 @@ type TooLargeError struct {
 }
 
 // Error implements error.
-func (e *TooLargeError) Error() string {
+func (e *tooLargeError) Error() string {
 	return fmt.Sprintf("everest: message of %d bytes on %s exceeds the %d bytes that EVerest modules take", e.Size, e.Topic, e.Limit)
 }
 
 // Is makes it match ErrTooLarge.
-func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
+func (e *tooLargeError) Is(target error) bool { return target == ErrTooLarge }
 
-// QueueFullError names the queue, with it the handler, that ErrQueueFull is about.
-type QueueFullError struct {
+// queueFullError names the queue, with it the handler, that ErrQueueFull is about.
+type queueFullError struct {
 	// Queue is the name given to NewQueue, or the topic.
 	Queue string
 	// Topic is that of the message which did not fit any more.
@@ -61,10 +61,10 @@ type QueueFullError struct {
 }
 
 // Error implements error.
-func (e *QueueFullError) Error() string {
+func (e *queueFullError) Error() string {
 	return fmt.Sprintf("everest: the handler of %s is stuck or too slow: %d messages with %d bytes wait, and one on %s does not fit any more",
 		e.Queue, e.Messages, e.Bytes, e.Topic)
 }
 
 // Is makes it match ErrQueueFull.
-func (e *QueueFullError) Is(target error) bool { return target == ErrQueueFull }
+func (e *queueFullError) Is(target error) bool { return target == ErrQueueFull }

@@ -253,7 +253,7 @@ func (m *Module) registered() {
 // send publishes one message.
 func (m *Module) send(ctx context.Context, topic string, payload []byte, delivery Delivery) error {
 	if size := packetSize(topic, payload, delivery); size > MaxPacketSize {
-		return &TooLargeError{Topic: topic, Size: size, Limit: MaxPacketSize}
+		return &tooLargeError{Topic: topic, Size: size, Limit: MaxPacketSize}
 	}
 	link := m.link.Load()
 	if link == nil {

@@ -177,20 +177,20 @@ func (p *Provided) answer(ctx context.Context, command string, message Message, 
 		m.logDrop(message, errors.New("the command waited until its caller gave up"))
 		return
 	}
-	performing, cancel := context.WithDeadline(ctx, deadline)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	value, failure := p.perform(performing, command, request)
+	value, failure := p.perform(ctx, command, request)
 	if !time.Now().Before(deadline) {
 		m.log.Warn("no reply to a command, its caller has given up", zap.String("topic", message.Topic))
 		return
 	}
 	topic := m.wire.ResultTopic(message.Topic, request.Origin)
 	result := wire.Result{ID: request.ID, Origin: m.options.ModuleID, Value: value, Failure: (*wire.Failure)(failure)}
-	ctx = context.WithoutCancel(ctx) // a module that ends still replies; closing the connection ends the wait
-	err = m.send(ctx, topic, m.wire.Result(result), ExactlyOnce)
+	// A module that ends still replies. Closing the connection ends the wait.
+	err = m.send(context.Background(), topic, m.wire.Result(result), ExactlyOnce)
 	if errors.Is(err, ErrTooLarge) {
 		result.Failure = &wire.Failure{Type: HandlerException, Message: "the result is too large for EVerest: " + err.Error()}
-		err = m.send(ctx, topic, m.wire.Result(result), ExactlyOnce)
+		err = m.send(context.Background(), topic, m.wire.Result(result), ExactlyOnce)
 	}
 	if err != nil {
 		m.log.Warn("no reply to a command", zap.String("topic", topic), zap.Error(err))

@@ -258,7 +258,7 @@ func TestDropLogIsLimited(t *testing.T) {
 }
 
 func TestErrorsCompare(t *testing.T) {
-	if err := error(&TooLargeError{Topic: "t", Size: 2, Limit: 1}); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "t ") {
+	if err := error(&tooLargeError{Topic: "t", Size: 2, Limit: 1}); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "t ") {
 		t.Error(err)
 	}
 	for err, want := range map[*ConfigError]error{{Status: "AccessDenied"}: ErrAccessDenied, {Status: "Error"}: ErrConfigRejected, {Status: "Rejected"}: ErrConfigRejected} {

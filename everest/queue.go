@@ -143,7 +143,7 @@ func (q *Queue) push(ctx context.Context, s *subscription, message Message) {
 	}
 	if q.items.len() >= q.owner.maxMessages || q.items.len() > 0 && q.bytes+len(message.Payload) > q.owner.maxBytes {
 		q.full = true
-		q.owner.fail(&QueueFullError{Queue: q.name, Topic: message.Topic, Messages: q.items.len(), Bytes: q.bytes})
+		q.owner.fail(&queueFullError{Queue: q.name, Topic: message.Topic, Messages: q.items.len(), Bytes: q.bytes})
 		return
 	}
 	item := queued{subscription: s, message: message, arrived: now}

@@ -170,7 +170,7 @@ func TestFullQueueEndsTheModuleWithItsName(t *testing.T) {
 				}
 				publish()
 				err := <-ended
-				full, ok := errors.AsType[*QueueFullError](err)
+				full, ok := errors.AsType[*queueFullError](err)
 				if !ok || !errors.Is(err, ErrQueueFull) || full.Queue != variableTopicOf("v") || full.Topic != variableTopicOf("v") || full.Messages != 5 {
 					t.Errorf("got %v", err)
 				}

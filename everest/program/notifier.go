@@ -93,8 +93,8 @@ func (n *notifier) send(state string, longest time.Duration) error {
 	return err
 }
 
-// ErrListeners is a passed socket that is not the one listening stream socket that a program can take.
-var ErrListeners = errors.New("systemd: the socket unit must pass one socket, ListenStream=")
+// errListeners is a passed socket that is not the one listening stream socket that a program can take.
+var errListeners = errors.New("systemd: the socket unit must pass one socket, ListenStream=")
 
 // Listener returns the socket that systemd has opened for this process, or nil when there is none. The first call takes
 // it: later ones return nil.
@@ -109,11 +109,11 @@ func Listener() (net.Listener, error) {
 		}
 	}()
 	if len(files) > 1 {
-		return nil, fmt.Errorf("%w, not %d", ErrListeners, len(files))
+		return nil, fmt.Errorf("%w, not %d", errListeners, len(files))
 	}
 	listener, err := net.FileListener(files[0])
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrListeners, files[0].Name(), err)
+		return nil, fmt.Errorf("%w: %s: %w", errListeners, files[0].Name(), err)
 	}
 	return listener, nil
 }

@@ -136,7 +136,7 @@ func TestNothingWithoutSystemd(t *testing.T) {
 func printListener() {
 	listener, err := Listener()
 	switch {
-	case errors.Is(err, ErrListeners):
+	case errors.Is(err, errListeners):
 		os.Stdout.WriteString("refused: " + err.Error())
 	case err != nil:
 		os.Stdout.WriteString("error: " + err.Error())
