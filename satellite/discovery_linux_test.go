@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -309,6 +310,9 @@ func TestAnAmbiguousSatelliteIsNotConnectedTo(t *testing.T) {
 	for i, board := range boards {
 		board.plug(fmt.Sprintf("m%d", i), fmt.Sprintf("10.9.0.%d", 11+i))
 	}
+	// A board announces itself until 3 s after its interface came up, and responds at
+	// most once a second: all of them respond at once to a query after that.
+	time.Sleep(5 * time.Second)
 	d := startDiscovering(t, nil)
 	waitUntil(t, "both boards have answered again", func() bool { return d.ambiguous.Load() > 0 })
 	if status := d.controller.Status(); status.Discovery != "ambiguous" || len(status.Boards) != 2 || status.Connected {
