@@ -50,7 +50,7 @@ func (a *Agent) announced(dialects handshake.Dialects) (*discovery.Announcement,
 	return &announcement, nil
 }
 
-// serial is the serial number that is announced: the configured one, else that of the board's identity. A controller of
+// serial returns the serial number to announce: the configured one, else that of the board's identity. A controller of
 // a protected link wants the latter.
 func (a *Agent) serial() (string, error) {
 	configured := a.parameters.Serial
@@ -67,14 +67,20 @@ func (a *Agent) serial() (string, error) {
 	return proven, nil
 }
 
+// Names of the dialects in announcements: doc/discovery.md.
+const (
+	announcedLegacy = "legacy"
+	announcedV2     = "v2"
+)
+
 func announcedDialects(dialects handshake.Dialects) []string {
 	switch dialects {
 	case handshake.OnlyLegacy:
-		return []string{handshake.Legacy.Name()}
+		return []string{announcedLegacy}
 	case handshake.OnlyV2:
-		return []string{handshake.V2.Name()}
+		return []string{announcedV2}
 	}
-	return []string{handshake.Legacy.Name(), handshake.V2.Name()}
+	return []string{announcedLegacy, announcedV2}
 }
 
 // announce announces the agent until the protocol has ended, if that is configured.

@@ -344,6 +344,31 @@ func TestARepeatedNumberKeepsItsFirstResult(t *testing.T) {
 	})
 }
 
+// A journal that overflows with the set of active errors at a resume is reported to the loop that records it, which
+// therefore must not wait for itself.
+func TestAFullJournalAtAResume(t *testing.T) {
+	s := startServer(t, handshake.V2, nil)
+	s.conn.Call(t.Context(), FunctionEvents, nil, eventsQuery{published: 1}.arguments()...) // the set of the agreement
+	value := json.RawMessage(make([]byte, s.Stats().Journal.MaxBytes/4-2))
+	for range 4 {
+		s.Record(Event{Interface: "a", Name: "b", Value: value})
+	}
+	if stats := s.Stats().Journal; stats.Bytes != stats.MaxBytes || stats.Evicted != 0 {
+		t.Fatalf("the journal is not just full: %+v", stats)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var posting sync.WaitGroup
+	defer posting.Wait()
+	for range 100 { // more events than the loop has room for
+		posting.Go(s.BoardReady)
+	}
+	go s.dial(t).Call(ctx, FunctionHello, nil, newHello(7, 1, time.Minute, time.Minute).arguments()...)
+	if end := receive(t, s.ended, "the end of an agent that lost its controller"); end.err != nil || end.exit.Status != 1 {
+		t.Errorf("ended with %+v", end)
+	}
+}
+
 // A refusal is a code where the controller knows codes, else the sentence.
 func TestTheAgentRefusesByCode(t *testing.T) {
 	s := startServer(t, handshake.V2, func(context.Context, route.Route, route.Command, everest.Args) (json.RawMessage, error) {

@@ -141,6 +141,13 @@ func (s *Server) Record(event Event) { s.evicted(s.journal.Append(event)) }
 // RecordError keeps an error that was raised or cleared for the controller.
 func (s *Server) RecordError(event everest.ErrorEvent) { s.evicted(s.journal.AppendError(event)) }
 
+// recordActive keeps the set of active errors for the controller. The loop calls it, which cannot wait for itself.
+func (s *Server) recordActive() {
+	if cost := s.journal.AppendActive(); cost.Full != nil {
+		s.running.Go(func() { s.evicted(cost) })
+	}
+}
+
 // evicted logs what a full journal lost, and posts that the controller counts as lost where that was more than values
 // which newer ones replace.
 func (s *Server) evicted(cost Eviction) {
@@ -193,7 +200,7 @@ func (s *Server) perform(action handshake.Action) error {
 	case handshake.Reply:
 		if action.Function == handshake.Hello && action.Known && closed(s.agreed) {
 			s.resumes.Add(1)
-			s.evicted(s.journal.AppendActive())
+			s.recordActive()
 		}
 		s.conns.reply(action)
 	case handshake.CloseNow:
@@ -220,7 +227,7 @@ func (s *Server) agree(dialect handshake.Dialect) {
 	s.dialect.Store(&name)
 	s.journal.SetDialect(dialect)
 	if dialect == handshake.V2 {
-		s.evicted(s.journal.AppendActive())
+		s.recordActive()
 	}
 	close(s.agreed)
 }
