@@ -32,7 +32,7 @@ func (c *calls) remove(id string) {
 	delete(c.pending, id)
 }
 
-// complete reports whether somebody waits for the reply.
+// complete reports whether a call waits for the reply.
 func (c *calls) complete(result wire.Result) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,7 +66,7 @@ func (m *Module) takeReply(message Message) {
 // for none. result points to where the returned value is decoded; nil discards it, a *json.RawMessage takes it as it is.
 //
 // Errors: a *CommandError is the provider's reply, or CmdTimeout, or SchemaValidationError when the arguments do not fit
-// the interface definition, in which case nothing was sent. ErrBrokerLost says that the reply can no longer come. A ctx
+// the interface definition, in which case nothing was sent. ErrBrokerLost means that the reply can no longer arrive. A ctx
 // that ends first gives its own error. The call may still be carried out then.
 func (r *Required) Call(ctx context.Context, command string, arguments, result any) error {
 	value, err := r.call(ctx, command, arguments)
@@ -143,7 +143,7 @@ func (r *Required) encodeArguments(command string, arguments any) (json.RawMessa
 // newUUID returns a random UUID (version 4) in lower case.
 func newUUID() string {
 	var random [16]byte
-	rand.Read(random[:]) // never fails, says its documentation
+	rand.Read(random[:]) // crypto/rand.Read never returns an error
 	random[6] = random[6]&0x0f | 0x40
 	random[8] = random[8]&0x3f | 0x80
 	var text [36]byte

@@ -13,17 +13,17 @@ import (
 
 // The error types that a command's reply may carry. They are the framework's exact strings.
 const (
-	// SchemaValidationError says that an argument or the result does not fit the interface definition.
+	// SchemaValidationError means that an argument or the result does not fit the interface definition.
 	SchemaValidationError = "SchemaValidationError"
-	// HandlerException says that the provider's handler failed. Every error of a handler that is not a CommandError becomes one.
+	// HandlerException means that the provider's handler failed. Every error of a handler that is not a CommandError becomes one.
 	HandlerException = "HandlerException"
-	// MessageParsingError says that the handler could not read its arguments.
+	// MessageParsingError means that the handler could not read its arguments.
 	MessageParsingError = "MessageParsingError"
-	// CmdTimeout says that no reply came in time. Only the caller's own runtime, or a forwarding handler, produces it.
+	// CmdTimeout means that no reply arrived in time. Only the caller's own runtime, or a forwarding handler, produces it.
 	CmdTimeout = "CmdTimeout"
-	// Shutdown says that the provider is ending.
+	// Shutdown means that the provider is ending.
 	Shutdown = "Shutdown"
-	// NotReady says that the provider cannot answer yet.
+	// NotReady means that the provider cannot reply yet.
 	NotReady = "NotReady"
 )
 
@@ -45,10 +45,10 @@ func (e *CommandError) Is(target error) bool {
 	return e.Type == CmdTimeout && target == context.DeadlineExceeded
 }
 
-// CommandHandler answers one command. Calls of the same command run one after the other, those of different commands at
+// CommandHandler handles one command. Calls of the same command run one after the other, those of different commands at
 // the same time. The context ends with the module, and when the caller does not wait any longer. What it returns is
 // encoded as JSON (a json.RawMessage passes unchanged, nil is null); an error becomes an error reply, of type
-// HandlerException unless it is or wraps a *CommandError, or a *schema.Error. A panic is answered like an error.
+// HandlerException unless it is or wraps a *CommandError, or a *schema.Error. A panic becomes an error reply, too.
 type CommandHandler func(ctx context.Context, arguments Args) (any, error)
 
 // Args are the arguments of a command by name, as they stood in the message.

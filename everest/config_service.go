@@ -13,14 +13,14 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
-// configService is the module's line to the manager's config service. Its answers carry no id, so one request is made at
+// configService is the connection to the manager's config service. Its responses have no id, so one request is made at
 // a time.
 type configService struct {
-	turn    chan struct{} // one element: whoever holds it may ask
+	turn    chan struct{} // full while a request is under way
 	answers chan configAnswer
 }
 
-// configAnswer is the data of an answer.
+// configAnswer is the data of a response.
 type configAnswer struct {
 	Status   string `json:"status"`
 	Info     string `json:"status_info"`
@@ -54,10 +54,10 @@ func (m *Module) takeConfigResponse(message Message) {
 	}
 }
 
-// errNoAnswer is a try of the config service without an answer in time.
+// errNoAnswer ends a request to which the config service did not respond in time.
 var errNoAnswer = errors.New("the manager's config service does not answer; is the manager running, with the same MQTT prefix and a module of this id?")
 
-// ask makes one request and waits for an answer that fits.
+// ask makes one request and waits for a response that fits.
 func (m *Module) ask(ctx context.Context, request any, fits func(configAnswer) bool) (configAnswer, error) {
 	select {
 	case m.service.turn <- struct{}{}:
@@ -109,7 +109,7 @@ type configQuery struct {
 	Value      *string   `json:"value,omitempty"`
 }
 
-// requestConfig asks for the own configuration until an answer comes.
+// requestConfig requests the module's configuration until a response arrives.
 func (m *Module) requestConfig(ctx context.Context) (*moduleConfig, error) {
 	request := configRequest{Type: "Get", Origin: m.options.ModuleID, Request: configQuery{Type: "Module"}}
 	for attempt := 1; ; attempt++ {
@@ -157,7 +157,7 @@ var (
 
 // ConfigError is a refused request to the config service. It matches ErrAccessDenied or ErrConfigRejected.
 type ConfigError struct {
-	// Request says what was asked for.
+	// Request describes the request.
 	Request string
 	// Status is the manager's: "AccessDenied", "Error" or "Rejected".
 	Status string
@@ -196,7 +196,7 @@ func (m *Module) ConfigValue(ctx context.Context, id ConfigID) (Parameter, error
 }
 
 // AllConfig asks for the parameters of all modules that this module may read, by module id and implementation id; a
-// module's own parameters stand under "!module".
+// module's own parameters are listed under "!module".
 func (m *Module) AllConfig(ctx context.Context) (map[string]map[string][]Parameter, error) {
 	data, err := m.get(ctx, "all parameters", configQuery{Type: "All"})
 	if err != nil {
@@ -250,23 +250,23 @@ func (m *Module) get(ctx context.Context, what string, query configQuery) (json.
 	return bytes.Clone(answer.Response.Data), nil
 }
 
-// SetResult says when a changed parameter takes effect.
+// SetResult is when a changed parameter takes effect.
 type SetResult string
 
 // The results of SetConfig.
 const (
 	// SetAccepted: at once.
 	SetAccepted SetResult = "Accepted"
-	// SetRebootRequired: at the next start of the manager; what EVerest 2026.02.0 always answers.
+	// SetRebootRequired: at the next start of the manager; EVerest 2026.02.0 always returns this.
 	SetRebootRequired SetResult = "RebootRequired"
 )
 
 // SetConfig asks the manager to change a parameter. The value is text, as in a configuration file: "true", "9", "name".
-// The module that owns the parameter is not told.
+// The module that owns the parameter is not notified.
 //
 // Check the value yourself. The manager of EVerest 2026.02.0 takes what begins with a fitting number, also for a
 // parameter that is read only and beyond the manifest's bounds; with a value out of bounds its next start fails. For an
-// implementation that does not exist it does not answer at all.
+// implementation that does not exist it does not respond at all.
 func (m *Module) SetConfig(ctx context.Context, id ConfigID, value string) (SetResult, error) {
 	what := "set " + id.String()
 	if id.Implementation == "" {

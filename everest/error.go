@@ -34,7 +34,7 @@ const (
 type Error struct {
 	// Type is "namespace/Name", for example "evse_manager/MREC4OverCurrentFailure".
 	Type string
-	// SubType tells errors of one type apart; may be empty.
+	// SubType distinguishes errors of one type. It may be empty.
 	SubType     string
 	Message     string
 	Description string
@@ -62,7 +62,7 @@ type Origin struct {
 	Mapping          *Mapping `json:"mapping,omitempty"`
 }
 
-// Mapping says which part of the charging station something belongs to. A nil *Mapping is the whole station.
+// Mapping is the part of the charging station that something belongs to. A nil *Mapping is the whole station.
 type Mapping struct {
 	EVSE int `json:"evse"`
 	// Connector is nil for the whole EVSE.

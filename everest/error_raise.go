@@ -106,7 +106,7 @@ func setText(field *string, value string) {
 }
 
 // splice returns an error object with the members of e that it lacks, and with the state of e where the object's state
-// says the opposite.
+// contradicts it.
 func (e Error) splice(object json.RawMessage) (json.RawMessage, error) {
 	encoded, err := json.Marshal(e)
 	if err != nil {

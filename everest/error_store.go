@@ -69,14 +69,14 @@ func errorsOf(active []activeError) []Error {
 
 // raisedErrors are the errors that are raised through an implementation. They are safe for concurrent use.
 type raisedErrors struct {
-	// turn is full while somebody raises or clears. It is a channel so that a context can end the wait for a stuck broker.
+	// turn is full while an error is raised or cleared. It is a channel so that a context can end the wait for a stuck broker.
 	turn chan struct{}
 
 	mu    sync.Mutex
 	store errorStore
 }
 
-// inTurn calls fn while nobody else raises or clears, so that messages leave in the order of the changes.
+// inTurn calls fn while no other error is raised or cleared, so that messages leave in the order of the changes.
 func (r *raisedErrors) inTurn(ctx context.Context, fn func() error) error {
 	select {
 	case r.turn <- struct{}{}:

@@ -14,8 +14,8 @@ import (
 type ExternalHandler func(ctx context.Context, topic string, payload []byte)
 
 // SubscribeExternal has the handler called with the messages of topics outside of EVerest: the filter, which may hold the
-// wildcards + and #, is put behind Options.ExternalPrefix as it is. Payloads are bytes of any kind, delivered at most once.
-// The manifest must say enable_external_mqtt.
+// wildcards + and #, is appended to Options.ExternalPrefix as it is. Payloads are bytes of any kind, delivered at most once.
+// The manifest must set enable_external_mqtt.
 func (m *Module) SubscribeExternal(filter string, handler ExternalHandler, options ...SubscribeOption) {
 	whole := m.options.ExternalPrefix + filter
 	err := m.checkExternal(whole)
@@ -35,8 +35,8 @@ func (m *Module) SubscribeExternal(filter string, handler ExternalHandler, optio
 	m.registered()
 }
 
-// PublishExternal publishes bytes on a topic outside of EVerest, behind Options.ExternalPrefix, at most once and not
-// retained. The manifest must say enable_external_mqtt.
+// PublishExternal publishes bytes on a topic outside of EVerest, appended to Options.ExternalPrefix, at most once and not
+// retained. The manifest must set enable_external_mqtt.
 func (m *Module) PublishExternal(ctx context.Context, topic string, payload []byte) error {
 	whole := m.options.ExternalPrefix + topic
 	err := m.checkExternal(whole)

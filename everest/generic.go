@@ -29,9 +29,9 @@ func Subscribe[T any](r *Required, variable string, handler func(ctx context.Con
 	}, options...)
 }
 
-// Handle answers a command as Provided.Handle does, with the arguments decoded into an A, usually a struct with a field
-// for each of them. A field that is not a pointer and whose json tag does not say omitempty or omitzero is required: a
-// call without it is answered with HandlerException.
+// Handle handles a command as Provided.Handle does, with the arguments decoded into an A, usually a struct with a field
+// for each of them. A field that is not a pointer and whose json tag does not have omitempty or omitzero is required: a
+// call without it gets the error HandlerException.
 func Handle[A, R any](p *Provided, command string, handler func(ctx context.Context, arguments A) (R, error)) {
 	required := requiredFields(reflect.TypeFor[A]())
 	p.Handle(command, func(ctx context.Context, arguments Args) (any, error) {

@@ -17,8 +17,8 @@ import (
 
 // Module is one EVerest module. Connect makes it, Run lets it live. Its methods are safe for concurrent use.
 //
-// What is registered before Run, or while OnInit handlers run, is subscribed before the module says ready; what is
-// registered later is subscribed as soon as possible, and messages may be missed until then.
+// Subscriptions made before Run, or while OnInit functions run, are acknowledged before the module is ready. Later ones are
+// made as soon as possible, and messages may be missed until then.
 type Module struct {
 	options  Options
 	wire     wire.FamilyC
@@ -41,7 +41,7 @@ type Module struct {
 	mu       sync.Mutex
 	running  bool
 	closed   bool
-	mistakes []error // of registrations, told by Run
+	mistakes []error // of registrations, returned by Run
 	onInit   []func(context.Context) error
 	onReady  []func(context.Context) error
 	provided map[string]*Provided   // written by Connect only
@@ -56,11 +56,11 @@ type Module struct {
 // link is one connection to the broker.
 type link struct {
 	transport Transport
-	// ready says that the replies to commands are subscribed.
+	// ready is set when the replies to commands are subscribed.
 	ready atomic.Bool
 }
 
-// moduleEvents are what the queues of the runtime's own topics tell Run. Each holds at most one.
+// moduleEvents wake Run for the runtime's own topics. Each holds at most one event.
 type moduleEvents struct {
 	globalReady    chan struct{}
 	managerStarted chan struct{}
@@ -242,7 +242,7 @@ func (m *Module) subscribePending(ctx context.Context) error {
 	}
 }
 
-// registered tells Run that there is something new to subscribe.
+// registered wakes Run for a new subscription.
 func (m *Module) registered() {
 	select {
 	case m.events.subscribe <- struct{}{}:
@@ -297,8 +297,8 @@ func (m *Module) DecodeImplementationConfig(implementation string, dst any) erro
 	return decodeParameters(where, parameters, dst)
 }
 
-// OnInit adds a function that Run calls after all subscriptions are acknowledged and before the module says ready. It may
-// block for minutes; commands that come in meanwhile are answered. Its error ends Run. Functions run in the order of
+// OnInit adds a function that Run calls after all subscriptions are acknowledged and before the module is ready. It may
+// block for minutes; commands received meanwhile are handled. Its error ends Run. Functions run in the order of
 // their registration. What they subscribe is acknowledged before ready as well. Calls to other modules belong into
 // OnReady: before the global ready the other side may not listen yet.
 func (m *Module) OnInit(fn func(ctx context.Context) error) {
@@ -322,7 +322,7 @@ func (m *Module) Fail(err error) {
 	m.ending.end(err)
 }
 
-// ending is why a module ends, and who has to hear of it.
+// ending is the cause of a module's end, and the functions to call with it.
 type ending struct {
 	mu      sync.Mutex
 	cause   error // nil while the module lives

@@ -12,7 +12,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
-// moduleConfig is the manager's answer to a request for the own configuration.
+// moduleConfig is the module's configuration as the manager returns it.
 type moduleConfig struct {
 	name        string
 	parameters  map[string][]Parameter // by implementation id, own ones under "!module"

@@ -31,7 +31,7 @@ type mqttTransport struct {
 	window chan struct{}   // one element for each unacknowledged message
 	outbox chan mqttOutput // as long as the window, so that handing over never blocks
 	acks   chan mqtt.Token
-	flush  chan struct{} // one element while somebody flushes
+	flush  chan struct{} // full during a Flush
 
 	ending sync.Once
 	done   chan struct{}
@@ -177,7 +177,7 @@ func (t *mqttTransport) acknowledge() {
 	}
 }
 
-// outcome is the token's error, or why the connection has ended where that is the reason: the client tells it later.
+// outcome returns the token's error, or the reason why the connection ended, which the client reports later.
 func (t *mqttTransport) outcome(token mqtt.Token) error {
 	err := token.Error()
 	if err != nil && !t.client.IsConnectionOpen() {
@@ -210,7 +210,7 @@ func (t *mqttTransport) Subscribe(ctx context.Context, delivery Delivery, filter
 	return nil
 }
 
-// ask waits for the answer to a request that may block in the client while the socket does.
+// ask waits for the response to a request. The client may block while the socket does.
 func (t *mqttTransport) ask(ctx context.Context, request func() mqtt.Token) (mqtt.Token, error) {
 	answered := make(chan mqtt.Token, 1)
 	t.start(func() {
@@ -318,7 +318,7 @@ func (d *mqttDial) abort() {
 	}
 }
 
-// reason prefers what happened to what the client says about it.
+// reason returns the cause of a failed connection, which is more exact than the client's error.
 func (d *mqttDial) reason(ctx context.Context, err error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

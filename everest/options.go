@@ -22,7 +22,7 @@ import (
 // end when they receive a larger one.
 const MaxPacketSize = 512_000
 
-// Options say who the module is and how it reaches its broker. The zero value of a field means its default.
+// Options identify the module and its broker. The zero value of a field means its default.
 // program.ParseOptions fills them from what a manager passes.
 type Options struct {
 	// ModuleID is the module's id in the manager's configuration. Required.
@@ -33,12 +33,12 @@ type Options struct {
 	EverestPrefix string
 	// ExternalPrefix is put before external topics, as it is. Default empty.
 	ExternalPrefix string
-	// LogConfig is the path of the framework's log configuration; see LogLevel.
+	// LogConfig is the path of the framework's log configuration, which package program reads.
 	LogConfig string
 	// Broker is where the MQTT broker listens.
 	Broker Broker
-	// Spawned says whether a manager started the process. nil: found out by asking the kernel whether the process gets
-	// SIGTERM when its parent dies, which a manager arranges. Spawned modules end when the broker is lost, others
+	// Spawned is whether a manager started the process. nil: everest asks the kernel whether the process gets SIGTERM when
+	// its parent dies, which a manager arranges. Spawned modules end when the broker is lost, others
 	// connect again.
 	Spawned *bool
 	// Manifest is the module's own manifest.yaml. With it the configuration is checked against what the module needs.
@@ -62,8 +62,8 @@ type Options struct {
 	// ReconnectDelay is the first pause of a standalone module between attempts to reach a lost broker; it doubles up
 	// to 30 s. Default 500 ms.
 	ReconnectDelay time.Duration
-	// ReadyReminder is after what time a standalone module says ready again when no global ready has come: a manager that
-	// has just started may have missed it. The pause doubles up to 30 s. Default 1 s.
+	// ReadyReminder is the time after which a standalone module without a global ready says ready again: a manager that has
+	// just started may have missed the first one. The pause doubles up to 30 s. Default 1 s.
 	ReadyReminder time.Duration
 	// QueueMessages and QueueBytes bound what waits for one handler. Default 16384 messages, 64 MiB.
 	QueueMessages, QueueBytes int
@@ -71,12 +71,12 @@ type Options struct {
 	SlowHandler time.Duration
 	// OpenTransport makes the connection. nil: MQTT to Broker.
 	OpenTransport func(ctx context.Context, config TransportConfig) (Transport, error)
-	// Supervisor is told how the module fares. nil: nobody. A module that a manager has started does not use it: the manager
-	// watches it by other means.
+	// Supervisor gets the module's status. nil: none. A module that a manager has started does not use it, because the manager
+	// watches the module by other means.
 	Supervisor Supervisor
-	// Started is called once, on a goroutine of its own, when all modules are ready for the first time. nil: nothing is.
+	// Started is called once, on a goroutine of its own, when all modules are ready for the first time. May be nil.
 	Started func()
-	// Logger is where the module reports. nil: nowhere.
+	// Logger takes the module's log. nil: none.
 	Logger *zap.Logger
 }
 
@@ -141,7 +141,7 @@ func BrokerFromURL(text string) (Broker, error) {
 // Installed returns the options of a module with Manifest and Definitions filled in where they are nil. They are those of
 // the installation at InstallPrefix, which the manager reads too: a manifest that was adapted to its EVerest, and the
 // definitions of that release and of a vendor's own interfaces. What the installation does not have, or what cannot be read
-// there, is taken from what is built in, and the logger told. The manifest is returned as it is read.
+// there, is taken from what is built in, and logged. The manifest is returned as it is read.
 func (o Options) Installed(module string, builtInManifest []byte, builtInDefinitions func() (*schema.Definitions, error)) (Options, *install.Manifest, error) {
 	log := o.Logger
 	if log == nil {

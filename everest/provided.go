@@ -53,7 +53,7 @@ func (m *Module) buildProvided() {
 }
 
 // Provides returns the implementation of that id. For one that the module does not have, Run and all uses of the result
-// fail with an error that says so.
+// fail with an error that names the implementation.
 func (m *Module) Provides(implementation string) *Provided {
 	if provided, known := m.provided[implementation]; known {
 		return provided
@@ -74,7 +74,7 @@ func (p *Provided) Interface() string { return p.interfaceName }
 // Mapping returns what it is mapped to; nil is the whole charging station.
 func (p *Provided) Mapping() *Mapping { return p.module.MappingOf(p.id) }
 
-// Handle sets the handler of a command. A command of the interface that has none is answered with an error.
+// Handle sets the handler of a command. Calls of a command without a handler get an error.
 func (p *Provided) Handle(command string, handler CommandHandler) {
 	if p.mistake != nil {
 		return
@@ -127,8 +127,8 @@ func (p *Provided) listen(command string) {
 	p.module.registered()
 }
 
-// listenToAll subscribes the commands of the interfaces that nobody handles as well: they are answered with an error, so
-// that callers do not wait in vain.
+// listenToAll subscribes the commands of the interfaces that have no handler as well. Their callers get an error at once
+// instead of waiting for their timeout.
 func (m *Module) listenToAll() {
 	for _, p := range m.provided {
 		definition, known := m.options.Definitions.Interface(p.interfaceName)
@@ -141,7 +141,7 @@ func (m *Module) listenToAll() {
 	}
 }
 
-// warnUnanswered names the commands that have no handler when the module says ready.
+// warnUnanswered logs the commands without a handler when the module becomes ready.
 func (m *Module) warnUnanswered() {
 	for _, p := range m.provided {
 		var missing []string
@@ -247,7 +247,7 @@ func (p *Provided) protect(ctx context.Context, command string, handler CommandH
 
 // Publish publishes a value of a variable. It blocks while too many messages are unacknowledged and returns when this one
 // is on its way. The value is encoded as JSON, a json.RawMessage passes unchanged. It is checked against the interface
-// only where the manager's settings ask for that. Values published before the global ready may find nobody listening.
+// only where the manager's settings ask for that. Values published before the global ready may not reach every subscriber.
 func (p *Provided) Publish(ctx context.Context, variable string, value any) error {
 	if p.mistake != nil {
 		return p.mistake

@@ -9,8 +9,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Queue is one line of messages in front of handlers: what is in it is handled one after the other, in the order in which
-// the broker delivered it. Every subscription has one of its own unless OnQueue gives it one made by Module.NewQueue.
+// Queue holds messages for handlers. They are handled one after the other, in the order in which the broker delivered them. Every subscription has one of its own unless OnQueue gives it one made by Module.NewQueue.
 type Queue struct {
 	name   string
 	owner  *dispatcher
@@ -43,7 +42,7 @@ type subscription struct {
 	waiting    bool
 	newest     Message
 
-	// reset is told when everything that was known about other modules is void; it runs in the queue. May be nil.
+	// reset is called in the queue when everything known about other modules is void. May be nil.
 	reset func(ctx context.Context)
 }
 
@@ -210,7 +209,7 @@ func (q *Queue) take(ctx context.Context) (queued, bool) {
 	return item, true
 }
 
-// pushReset puts a reset behind what waits.
+// pushReset appends a reset to the waiting messages.
 func (q *Queue) pushReset(ctx context.Context, s *subscription) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -2,7 +2,7 @@ package everest
 
 import "time"
 
-// reminder tells when to say ready again. A manager listens for the ready of its modules only after it has published all of
+// reminder is the timer for saying ready again. A manager listens for the ready of its modules only after it has published all of
 // its start-up topics, but serves their configuration before: a module that it has not started itself can be too early, and
 // its ready is lost. Saying it once more harms nothing as long as no global ready has come.
 type reminder struct {

@@ -55,7 +55,7 @@ func (m *Module) buildRequired() {
 }
 
 // Requires returns the connections of a requirement in the order of the configuration; none for an optional requirement
-// that is not connected. A requirement that the manifest does not have makes Run fail with an error that says so.
+// that is not connected. A requirement that the manifest does not have makes Run fail with an error that names it.
 func (m *Module) Requires(requirement string) []*Required {
 	if m.manifest != nil {
 		if _, known := m.manifest.Requires[requirement]; !known {
@@ -122,7 +122,7 @@ func (m *Module) newSubscription(name string, options []SubscribeOption, handle 
 	return &subscription{queue: chosen.queue, newestOnly: chosen.newestOnly, handle: m.guard(name, handle)}
 }
 
-// guard reports a handler's panic and goes on with the next message.
+// guard logs a handler's panic; the next message is handled.
 func (m *Module) guard(name string, handle func(context.Context, Message, time.Time)) func(context.Context, Message, time.Time) {
 	return func(ctx context.Context, message Message, arrived time.Time) {
 		defer func() {

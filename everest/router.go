@@ -131,7 +131,7 @@ func (r *router) wantAllAgain() {
 }
 
 // receive hands a message to the queues of its subscriptions. It is called for one message after the other and only
-// enqueues. The result says whether somebody wanted it.
+// enqueues. It reports whether there was a subscription.
 func (r *router) receive(ctx context.Context, message Message) bool {
 	var found [4]*subscription
 	subscriptions := r.find(found[:0], message.Topic)

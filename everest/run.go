@@ -14,8 +14,7 @@ import (
 // modules to end, and otherwise the first cause: that of ctx, an error of an OnInit or OnReady function or given to Fail,
 // ErrBrokerLost for a module that a manager started. One that was started otherwise connects again and repeats the
 // handshake, without OnInit and OnReady; it ends with ErrConfigChanged when its configuration is another one then.
-// When Run has returned the module is closed; handlers that do not end within Options.StopTimeout are left behind and
-// reported.
+// When Run has returned the module is closed; handlers that do not end within Options.StopTimeout are not waited for, and logged.
 func (m *Module) Run(ctx context.Context) error {
 	if err := m.begin(); err != nil {
 		return err
@@ -108,7 +107,7 @@ func (m *Module) serve(ctx context.Context) error {
 			err = m.hearGlobalReady(ctx, &reached)
 			m.reportProgress(reached)
 		case <-m.events.managerStarted:
-			if m.spawned { // its own manager takes it along; what it hears is that manager's start
+			if m.spawned { // a manager ends its modules with it, so this is the start of the module's own manager
 				continue
 			}
 			m.forgetOthers(ctx)
@@ -209,7 +208,7 @@ func (m *Module) subscribeAll(ctx context.Context) error {
 	return nil
 }
 
-// startInit runs the OnInit functions beside the loop, which goes on watching the broker.
+// startInit runs the OnInit functions in a goroutine, so that the loop still watches the broker.
 func (m *Module) startInit(ctx context.Context) chan error {
 	m.mu.Lock()
 	functions := m.onInit
@@ -255,7 +254,7 @@ func (m *Module) startReminder(remind *reminder) {
 	}
 }
 
-// publishMetadata tells what the module provides; nobody in EVerest depends on it.
+// publishMetadata publishes what the module provides. No part of EVerest depends on it.
 func (m *Module) publishMetadata(ctx context.Context) {
 	type implementation struct {
 		Interface string `json:"interface"`

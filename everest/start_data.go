@@ -65,8 +65,8 @@ func notify(event chan struct{}) {
 	}
 }
 
-// Settings are what the manager tells all modules about its installation. A module that is restarted alone does not get
-// them; Known is false then.
+// Settings are the manager's facts about its installation. A module that is restarted alone does not get them; Known is
+// false then.
 type Settings struct {
 	Known            bool   `json:"-"`
 	Prefix           string `json:"prefix"`
@@ -112,7 +112,7 @@ func (s *startData) validate() bool {
 	return s.settings.ValidateSchema
 }
 
-// implementations lists all implementations of all modules as module id and implementation id; complete says whether
+// implementations lists all implementations of all modules as module id and implementation id; complete is whether
 // every module's manifest is known.
 func (s *startData) implementations() (list [][2]string, complete bool) {
 	s.mu.Lock()
@@ -176,7 +176,7 @@ func (m *Module) takeSettings(message Message) {
 	m.start.update(func() { m.start.settings = settings })
 }
 
-// takeModuleNames also hears from it that a manager starts: it publishes the topic live, once, at its start.
+// takeModuleNames also detects the start of a manager, which publishes the topic live once, at its start.
 func (m *Module) takeModuleNames(message Message) {
 	data := m.startValue(message)
 	if data == nil {
@@ -237,7 +237,7 @@ func (m *Module) wantGlobalErrors() {
 	m.router.wantGlobalErrors(filters)
 }
 
-// Settings returns what the manager has told about its installation so far.
+// Settings returns the manager's facts about its installation as received so far.
 func (m *Module) Settings() Settings { return m.start.snapshot() }
 
 // logDrop is the handlers' way to report what they could not read.

@@ -10,13 +10,13 @@ import (
 )
 
 // TelemetryEnabled reports whether PublishTelemetry sends anything: the manager's settings and the configuration of the
-// module must both say so.
+// module must both enable it.
 func (m *Module) TelemetryEnabled() bool {
 	return m.config.telemetryID != nil && m.start.snapshot().TelemetryEnabled
 }
 
 // PublishTelemetry publishes a value for the backend under a category and a sub category, as in ("livedata", "power"). It
-// does nothing unless TelemetryEnabled. The manifest must say enable_telemetry.
+// does nothing unless TelemetryEnabled. The manifest must set enable_telemetry.
 func (m *Module) PublishTelemetry(ctx context.Context, category, subCategory string, value any) error {
 	if m.manifest != nil && !m.manifest.EnableTelemetry {
 		return fmt.Errorf("everest: module %s: telemetry: set enable_telemetry in the manifest", m.options.ModuleID)

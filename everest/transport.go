@@ -20,7 +20,7 @@ const (
 type Message struct {
 	Topic   string
 	Payload []byte
-	// Retained says that the broker had kept the message before the subscription was made.
+	// Retained is set for a message that the broker stored before the subscription was made.
 	Retained bool
 }
 
@@ -28,7 +28,7 @@ type Message struct {
 // All methods are safe for concurrent use.
 type Transport interface {
 	// Publish hands a message over for sending. It blocks while too many messages are unacknowledged and returns before
-	// the delivery is complete; a connection that ends meanwhile is told by Done. Messages handed over one after the
+	// the delivery is complete; Done reports a connection that ends meanwhile. Messages handed over one after the
 	// other are sent in that order.
 	Publish(ctx context.Context, topic string, payload []byte, delivery Delivery) error
 	// Subscribe returns when the broker has acknowledged all filters; a refused one is an error.

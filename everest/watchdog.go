@@ -7,7 +7,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Supervisor is whoever started a module that no EVerest manager started, and wants to know how it fares. Package
+// Supervisor started a module that no EVerest manager started, and receives its status. Package
 // everest/program has the one for systemd. The methods may be called from several goroutines and must not wait
 // for long: the module's loops call them.
 type Supervisor interface {
@@ -33,18 +33,18 @@ func (m *Module) OnWatchdog(part string, ask func(alive func())) {
 	m.watchdog.parts = append(m.watchdog.parts, watchedPart{part, ask})
 }
 
-// ReportStatus tells the supervisor what the module is doing, in addition to how far its start is. Without a supervisor
+// ReportStatus sends the supervisor a text about the module's work, in addition to the progress of its start. Without a supervisor
 // it does nothing.
 func (m *Module) ReportStatus(text string) { m.watchdog.report(func(w *watchdog) { w.detail = text }) }
 
 func (m *Module) reportPhase(text string) { m.watchdog.report(func(w *watchdog) { w.phase = text }) }
 
-// watchdog asks the parts of a module whether they live, and tells the supervisor when all do. The module's own
-// goroutine, of Connect and then of Run, turns it: where that hangs, nobody is asked.
+// watchdog asks the parts of a module for a sign of life, and notifies the supervisor when all have given one. The goroutine
+// of Connect and then of Run starts each round, so that no sign is sent where that goroutine hangs.
 type watchdog struct {
 	supervisor Supervisor // nil: none
 	log        *zap.Logger
-	timer      *time.Timer // nil: nobody wants to know
+	timer      *time.Timer // nil without an interval
 
 	mu            sync.Mutex
 	parts         []watchedPart
@@ -132,7 +132,7 @@ func (w *watchdog) called(part string) {
 	}
 }
 
-// report tells what change has made of the status, if that is something new.
+// report sends the status after a change, unless it is the same as before.
 func (w *watchdog) report(change func(*watchdog)) {
 	if w.supervisor == nil {
 		return

@@ -28,11 +28,11 @@ type Installation struct {
 }
 
 // Option is something that is chosen at the installation, because a
-// manifest has to say it.
+// manifest must contain it.
 type Option struct {
 	// Name is what the command line calls it, without dash.
 	Name string
-	// Usage says in a few words what the value is.
+	// Usage explains the value in a few words.
 	Usage string
 	// Apply changes the manifest. given is false where nothing was chosen: what
 	// is installed already may count then.

@@ -9,7 +9,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/yamljson"
 )
 
-// Manifest is what a module says about itself in manifest.yaml.
+// Manifest is the content of a module's manifest.yaml.
 type Manifest struct {
 	Description string
 	License     string
@@ -33,12 +33,12 @@ type Implementation struct {
 	Config      map[string]Parameter
 }
 
-// Requirement is one requirement: how many implementations of an interface the module wants to be connected to.
+// Requirement is one requirement: how many implementations of an interface the module is to be connected to.
 type Requirement struct {
 	Interface string
-	// MinConnections is 1 where the manifest says nothing, 0 makes the requirement optional.
+	// MinConnections is 1 where the manifest has no value, 0 makes the requirement optional.
 	MinConnections int
-	// MaxConnections is 1 where the manifest says nothing.
+	// MaxConnections is 1 where the manifest has no value.
 	MaxConnections int
 	// IgnoreErrors switches the subscription of the connected implementations' errors off.
 	IgnoreErrors bool

@@ -12,7 +12,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
-// manifestFile is a manifest as it stands in the file.
+// manifestFile is a manifest as it is in the file.
 type manifestFile struct {
 	Description string                            `json:"description"`
 	Metadata    *manifestMetadata                 `json:"metadata"`

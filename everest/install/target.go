@@ -36,7 +36,7 @@ func ReadTarget(prefix string) (*Target, error) {
 	return target, nil
 }
 
-// notThere is also true where a file stands in the place of a directory.
+// notThere is also true where a file is in the place of a directory.
 func notThere(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
@@ -55,11 +55,11 @@ func yamlNames(directory string) (map[string]bool, error) {
 	return names, nil
 }
 
-// Has reports whether the EVerest has an interface. Without an EVerest nobody
-// knows: then it is true.
+// Has reports whether the EVerest has an interface. Without an EVerest
+// Has returns true.
 func (t *Target) Has(interfaceName string) bool { return t == nil || t.interfaces[interfaceName] }
 
-// String says what was found.
+// String describes what was found.
 func (t *Target) String() string {
 	if t == nil {
 		return "no EVerest here: everything is installed as it is built in; install again once EVerest is there"

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// notifier tells systemd how a service fares. Its methods are safe for concurrent use and wait a tenth of a second at most
+// notifier sends the status of a service to systemd. Its methods are safe for concurrent use and wait a tenth of a second at most
 // for a systemd that is busy, Ready five seconds. A message that does not get out is logged.
 type notifier struct {
 	log      *zap.Logger
@@ -23,7 +23,7 @@ type notifier struct {
 	ready    atomic.Bool
 }
 
-// newNotifier returns nil when the process was not started by a systemd that wants to be told. The watchdog counts only
+// newNotifier returns nil when the process was not started by a systemd that asks for notifications. The watchdog counts only
 // when WATCHDOG_PID, if there is one, is this process.
 func newNotifier(log *zap.Logger) (*notifier, error) {
 	socket := os.Getenv("NOTIFY_SOCKET")
@@ -40,7 +40,7 @@ func newNotifier(log *zap.Logger) (*notifier, error) {
 	return &notifier{log: log.Named("systemd"), socket: socket, watchdog: watchdog}, nil
 }
 
-// Ready says that the service has started.
+// Ready reports that the service has started.
 func (n *notifier) Ready() {
 	n.ready.Store(true)
 	n.notify(daemon.SdNotifyReady, longestReady)
@@ -61,7 +61,7 @@ func (n *notifier) Alive() {
 	n.notify(state, longestSend)
 }
 
-// Stopping says that the service begins to end.
+// Stopping reports that the service begins to end.
 func (n *notifier) Stopping() { n.notify(daemon.SdNotifyStopping, longestSend) }
 
 // Interval is half of the watchdog's time, as sd_watchdog_enabled(3) recommends; 0 without a watchdog.

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Error says which value does not fit its definition, and why. All checks return it.
+// Error names a value that does not fit its definition, and the reason. All checks return it.
 type Error struct {
 	// Message begins with the value: "argument connection_timeout of auth.set_connection_timeout: minimum: got 5, want 10".
 	Message string

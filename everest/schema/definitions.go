@@ -29,7 +29,7 @@ type Definitions struct {
 	compiled  sync.Map // schema location -> *jsonschema.Schema or error
 }
 
-// Meta returns what the fact files say about their origin ("source", "rev", "commit"); empty for YAML.
+// Meta returns the origin of the fact files ("source", "rev", "commit"); empty for YAML.
 func (d *Definitions) Meta() map[string]string {
 	if d == nil {
 		return nil
@@ -104,7 +104,7 @@ func (d *Definitions) ErrorDescription(errorType string) string {
 }
 
 // Merge puts several sets into a new one, for example EVerest's own and the interfaces of a vendor. The same
-// name with the same content may stand in more than one; a later set that says something else about it is an error.
+// name with the same content may be in several sets; a later set that differs is an error.
 func Merge(sets ...*Definitions) (*Definitions, error) {
 	merged := newDefinitions()
 	for _, set := range sets {

@@ -35,7 +35,7 @@ func (d *Definitions) Digest(interfaceName string) map[string]string {
 	return members
 }
 
-// digestOf is short: it tells apart releases of one interface, not forgeries.
+// digestOf is short: it distinguishes releases of one interface, and is no protection against forgery.
 func digestOf(value any) string {
 	text, err := json.Marshal(value)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
-// Interface is one EVerest interface: what a provider answers, publishes and raises.
+// Interface is one EVerest interface: the commands, variables and errors of a provider.
 type Interface struct {
 	// Name is the interface's name, for example "evse_manager".
 	Name string

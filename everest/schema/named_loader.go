@@ -77,7 +77,7 @@ func (l *namedLoader) readErrors(namespace string) error {
 	}
 	document, file, err := l.read("errors/" + namespace)
 	if errors.Is(err, errNoDefinition) {
-		return nil // whoever refers to it says that it is not there
+		return nil // the reference to it fails with an error that names it
 	}
 	if err != nil {
 		return err

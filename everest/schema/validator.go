@@ -22,7 +22,7 @@ const (
 )
 
 // Compile compiles every schema of the set. The checks do that by themselves, one schema at its first use; Compile is for
-// who wants to know beforehand that a set of definitions is whole.
+// callers that need to know beforehand that a set of definitions is complete.
 func (d *Definitions) Compile() error {
 	for _, name := range d.InterfaceNames() {
 		definition := d.interfaces[name]

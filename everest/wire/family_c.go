@@ -27,10 +27,10 @@ func (c FamilyC) ConfigResponseTopic(module string) string { return c.module(mod
 // MetadataTopic is where a module publishes what it provides.
 func (c FamilyC) MetadataTopic(module string) string { return c.module(module) + "/metadata" }
 
-// ModuleReadyTopic is where a module says that it is ready.
+// ModuleReadyTopic is where a module reports that it is ready.
 func (c FamilyC) ModuleReadyTopic(module string) string { return c.module(module) + "/ready" }
 
-// GlobalReadyTopic is where the manager says that all modules are ready.
+// GlobalReadyTopic is where the manager reports that all modules are ready.
 func (c FamilyC) GlobalReadyTopic() string { return c.Prefix + "ready" }
 
 // ShutdownTopic is where the manager asks its modules to end.
@@ -291,8 +291,8 @@ func (FamilyC) Error(raise bool, object json.RawMessage) []byte {
 	return envelope(typeClearError, object)
 }
 
-// ReadError returns the error object in a message, and whether the message raises the error unless the object's state says
-// otherwise.
+// ReadError returns the error object in a message, and whether the message raises the error. A state in the object
+// overrules the message.
 func (FamilyC) ReadError(payload []byte) (object json.RawMessage, raise bool, err error) {
 	object, kind, err := readData(payload, typeRaiseError, typeClearError)
 	return object, kind == typeRaiseError, err
@@ -317,7 +317,7 @@ func (FamilyC) Metadata(description json.RawMessage) []byte {
 // ModuleReady returns the message that a module is ready.
 func (FamilyC) ModuleReady() []byte { return envelope(typeModuleReady, []byte("true")) }
 
-// ReadGlobalReady returns what the manager says of all modules: whether they are ready.
+// ReadGlobalReady reports whether all modules are ready.
 func (FamilyC) ReadGlobalReady(payload []byte) (bool, error) {
 	data, _, err := readData(payload, typeGlobalReady)
 	return string(data) == "true", err

@@ -2,7 +2,7 @@ package wire
 
 import "strings"
 
-// ValidLevel reports whether the text can stand between two slashes of a topic. A broker ends the connection of a
+// ValidLevel reports whether the text can be one level of a topic. A broker ends the connection of a
 // client that publishes to a topic with wildcards.
 func ValidLevel(text string) bool {
 	return text != "" && len(text) <= 256 && !strings.ContainsAny(text, "/+#\x00")
@@ -37,7 +37,7 @@ func Matches(filter, topic string) bool {
 	}
 }
 
-// ValidFilter reports whether wildcards stand alone in their levels, and # at the end.
+// ValidFilter reports whether each wildcard is alone in its level, and # is the last level.
 func ValidFilter(filter string) bool {
 	if filter == "" || len(filter) > 1024 || strings.Contains(filter, "\x00") {
 		return false
