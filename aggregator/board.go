@@ -110,3 +110,39 @@ func (b *board) connected(ctx context.Context) bool {
 	connected, err := everest.Call[bool](ctx, b.satellite, "is_connected", nil)
 	return err == nil && connected
 }
+
+// watchBoards logs the loss of a satellite's link while the satellite has work to do.
+func (a *Aggregator) watchBoards(ctx context.Context) {
+	ticker := time.NewTicker(5 * a.station.unit)
+	defer ticker.Stop()
+	lost := make([]bool, len(a.station.boards))
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		busy := make(chan bool, 1)
+		a.station.loop.post(func(context.Context) { busy <- a.firmware.busy() || a.logs.busy() })
+		select {
+		case <-ctx.Done():
+			return
+		case working := <-busy:
+			if !working {
+				continue
+			}
+		}
+		for _, b := range a.station.boards {
+			gone := !b.connected(ctx)
+			if gone == lost[b.index] || ctx.Err() != nil {
+				continue
+			}
+			lost[b.index] = gone
+			if gone {
+				b.log.Warn("the link to a board is lost while it has work to do")
+			} else {
+				b.log.Info("the link to a board is back")
+			}
+		}
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -103,40 +102,4 @@ func subscribe[S interface{ Name() string }](socket *statusSocket, b *board, var
 		socket.reported(b, variable, value, status.Name())
 		reported(r.RequestID, status)
 	})
-}
-
-// watchBoards logs the loss of a satellite's link while the satellite has work to do.
-func (a *Aggregator) watchBoards(ctx context.Context) {
-	ticker := time.NewTicker(5 * a.station.unit)
-	defer ticker.Stop()
-	lost := make([]bool, len(a.station.boards))
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		busy := make(chan bool, 1)
-		a.station.loop.post(func(context.Context) { busy <- a.firmware.busy() || a.logs.busy() })
-		select {
-		case <-ctx.Done():
-			return
-		case working := <-busy:
-			if !working {
-				continue
-			}
-		}
-		for _, b := range a.station.boards {
-			gone := !b.connected(ctx)
-			if gone == lost[b.index] || ctx.Err() != nil {
-				continue
-			}
-			lost[b.index] = gone
-			if gone {
-				b.log.Warn("the link to a board is lost while it has work to do")
-			} else {
-				b.log.Info("the link to a board is back")
-			}
-		}
-	}
 }
