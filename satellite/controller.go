@@ -56,8 +56,8 @@ type Controller struct {
 	watcher *discovery.Watcher
 	finder  *finder
 	sinks   errorSinks
-	relay   *relay
-	forward *forwarder
+	relay   *eventRelay
+	forward *commandForwarder
 	// outage is the fault of a port that is out of service.
 	outage *fault
 	// link is the way to the satellite. It is set when everything above is.
@@ -142,7 +142,7 @@ func (c *Controller) configure(interfaces map[string]string, definitions *schema
 	if err := c.protection.Configure(c.parameters.Security, c.parameters.IdentityDirectory); err != nil {
 		return err
 	}
-	c.relay = newRelay(&c.table, c.module, &c.sinks, c.log)
+	c.relay = newEventRelay(&c.table, c.module, &c.sinks, c.log)
 	client := link.NewClient(link.ClientConfig{
 		Protocol: protocol, CommandTimeout: c.config.CommandTimeout, Peer: c.target.String(), Logger: c.log,
 		MainBoard: link.MainBoard{
@@ -152,7 +152,7 @@ func (c *Controller) configure(interfaces map[string]string, definitions *schema
 		},
 	})
 	c.relay.watch, c.relay.firmwareFailed = c.control.tell, client.FirmwareFailed
-	c.forward = &forwarder{
+	c.forward = &commandForwarder{
 		log: c.log, module: c.module, satellite: c.target.String(), definitions: definitions, table: &c.table, link: client,
 	}
 	c.outage = &fault{

@@ -26,18 +26,6 @@ func (c *Controller) dial(ctx context.Context) (*rpc.Client, error) {
 	return c.dialer.Dial(ctx, c.target.String())
 }
 
-// refused logs why there is no connection. It does so at the level Info only where the reason is a new one: an agent
-// may be away for long.
-func (c *Controller) refused(err error) {
-	err = c.dialer.Explain(err)
-	reason := err.Error()
-	if last := c.refusal.Swap(&reason); last != nil && *last == reason {
-		c.log.Debug("no agent yet, for the same reason", zap.String("satellite", c.target.String()), zap.Error(err))
-		return
-	}
-	c.log.Info("no agent yet", zap.String("satellite", c.target.String()), zap.Error(err))
-}
-
 // disconnected follows the end of a connection that this board did not close.
 func (c *Controller) disconnected(err error) { c.dialer.LogEnd(c.target.String(), err) }
 
