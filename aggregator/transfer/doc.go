@@ -5,6 +5,17 @@
 //	                                 |  files on the own disk
 //	                             Uploader  -- FTP, FTPS, SFTP, HTTP, HTTPS -->  backend
 //
+// # Receiver
+//
+// A slot is the place for the files of one board and one request. The board gets its location:
+//
+//	receiver, err := transfer.NewReceiver(transfer.ReceiverConfig{Directory: "/var/lib/station/received"})
+//	address, err := receiver.Listen(ctx, "ftp", "192.0.2.1:2121")
+//	slot, err := receiver.Open("board 1", peers, nil)
+//	location, err := slot.Location("ftp://" + address.String()) // for the board's upload_logs
+//	complete, incomplete := slot.Files(true)                    // once the board reported Uploaded
+//	slot.Close()                                                // removes the files
+//
 // The receiver promises:
 //
 //   - A client can store new files in its slot and nothing else. It needs the credentials, the path and an address of
@@ -13,11 +24,19 @@
 //   - [Slot.Files] returns a file as complete only if its sender saw the confirmation.
 //   - Close of a slot or the receiver ends every transfer, waits for it, and removes the files.
 //
+// # Uploader
+//
+//	location, err := transfer.ParseLocation("sftp://user:password@backend.example/in/")
+//	err = transfer.NewUploader(config).Upload(ctx, location, path, "logs.tar.gz", nil)
+//
 // The uploader promises:
 //
 //   - An attempt ends: with its context, when nothing moves for the stall timeout, or at the attempt timeout.
 //   - There is no fallback from TLS to plain text, and no SFTP without a pinned host key.
 //   - An error has OCPP's status, and never shows a location's credentials.
 //
-// The limit: the receiver offers no TLS, so a board's file crosses the link between the boards in plain text.
+// # Limits
+//
+// The receiver offers no TLS, so a board's file crosses the link between the boards in plain text. Upload makes one
+// attempt: its caller decides whether to try again, see [Error]. Free disk space is checked on Linux only.
 package transfer

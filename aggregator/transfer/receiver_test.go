@@ -78,7 +78,7 @@ func names(slot *Slot, claimed bool) (complete, incomplete []string) {
 
 // TestReceiverTakesWhatCurlSends runs the very command of the boards' system modules.
 func TestReceiverTakesWhatCurlSends(t *testing.T) {
-	curl := testenv.Tool(t, "curl")
+	curl := findTool(t, "curl")
 	for _, test := range []struct{ protocol, host string }{{"ftp", "127.0.0.1"}, {"ftp", "::1"}, {"http", "127.0.0.1"}} {
 		t.Run(test.protocol+" "+test.host, func(t *testing.T) {
 			receiver := newTestReceiver(t, test.protocol, test.host, ReceiverConfig{})

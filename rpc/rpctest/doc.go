@@ -1,14 +1,44 @@
 // Package rpctest helps to test programs that use package rpc: a network in memory, with faults, and a set of functions
-// to call.
+// to call. A test has no port, no socket and no sleep.
+//
+//	client                             server
+//	Write   -- Faults toServer ------> Read
+//	Read    <------ Faults toClient -- Write
+//
+// A test listens, serves and dials as it would on a socket:
 //
 //	listener := rpctest.Listen("server")
 //	go server.Serve(ctx, listener)
 //	conn, err := listener.Dial(ctx, rpctest.SplitEvery(1, 0), rpctest.CutAfter(100))
 //	client := rpc.NewClient(conn, rpc.Config{})
 //
-// Everything in the network, time included, follows the test: under testing/synctest a delay of an hour takes no time,
-// and the same source of randomness gives the same faults. The network is not as fast as a socket: do not measure with
-// it.
+// Here every byte of a call arrives alone, and the connection breaks in the middle of a reply. Pipe makes such a
+// connection without a listener.
 //
-// BindFunctions binds the functions that the exchanges with the real rpclib were recorded with.
+// # Faults
+//
+// Each direction has Faults of its own; nil is a network without faults:
+//
+//	SplitEvery(n, apart)   delivers n bytes at a time, each portion later than the one before
+//	CutAfter(n)            breaks the connection after n bytes
+//	Random(source, odds)   splits, delays, stalls, repeats, changes and cuts by chance
+//
+// A function of one's own decides about each Write: it returns the bytes that arrive, when they do, and whether the
+// connection breaks.
+//
+// # Promises
+//
+//   - Time is that of the test. Under testing/synctest a delay of an hour takes no time.
+//   - The same source of randomness and the same writes give the same faults.
+//   - A connection behaves as one of TCP: it holds 64 KiB each way, Write waits when it is full, and one way can be closed
+//     alone. A deadline ends a Read with os.ErrDeadlineExceeded and a cut ends it with ECONNRESET.
+//
+// # Limits
+//
+// The network is slower than a socket: do not measure with it. It has no TLS of its own, and no keep-alive.
+//
+// # Functions to call
+//
+// BindFunctions binds the functions that the exchanges with the real rpclib were recorded with, see testdata of package
+// rpc. Any other MessagePack-RPC client can be tried on them.
 package rpctest

@@ -16,7 +16,8 @@ func FreeSpace(directory string) (int64, error) {
 	return int64(stat.Bavail) * int64(stat.Bsize), nil
 }
 
-// StorageError returns err, wrapped in ErrDiskFull where a full disk or an exceeded quota is the cause.
+// StorageError returns err, wrapped in ErrDiskFull where a full disk or an exceeded quota is the cause. The sender of a
+// file then gets the reply that its protocol has for that.
 func StorageError(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return fmt.Errorf("%w: %w", ErrDiskFull, err)
@@ -24,7 +25,8 @@ func StorageError(err error) error {
 	return err
 }
 
-// StopListening gives a listener's port back to the system, and leaves the listener open.
+// StopListening gives a listener's port back to the system, and leaves the listener open. A library that made a listener
+// on every interface may still set its deadline and close it, but nobody can connect to it.
 func StopListening(listener *net.TCPListener) error {
 	raw, err := listener.SyscallConn()
 	if err != nil {

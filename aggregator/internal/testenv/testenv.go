@@ -1,31 +1,14 @@
-// Package testenv gives the tests of the aggregator what they need of their machine: programs, ports, and file systems
-// that can be filled.
+// Package testenv gives the tests of the aggregator and its package transfer what they need of their machine: ports, and
+// file systems that can be filled.
 package testenv
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 )
-
-// Tool returns the path of a program. Without the program the test is skipped; in CI it fails.
-func Tool(t testing.TB, name string) string {
-	t.Helper()
-	for _, candidate := range []string{name, "/usr/sbin/" + name, "/usr/local/sbin/" + name} {
-		if path, err := exec.LookPath(candidate); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
 
 // FreePort returns a port on which no process listens. It is outside of the range that the system gives to outgoing
 // connections. Until the test ends the port stays in use on 127.0.0.2, so that no other call returns it.
