@@ -363,7 +363,7 @@ func (e *ending) reason() error {
 // NewQueue makes a queue for OnQueue. The name appears in Stats and in reports about slow handlers.
 func (m *Module) NewQueue(name string) *Queue { return m.dispatcher.newQueue(name) }
 
-// mistake remembers what is wrong with a registration; Run refuses to start then, or ends.
+// mistake keeps the error of a registration. Run then refuses to start, or ends.
 func (m *Module) mistake(err error) {
 	m.mu.Lock()
 	running := m.running

@@ -144,7 +144,7 @@ func (t *mqttTransport) Publish(ctx context.Context, topic string, payload []byt
 	return nil
 }
 
-// write is the only goroutine that publishes, for the client may block while its socket does.
+// write is the only goroutine that publishes, because the client may block while its socket does.
 func (t *mqttTransport) write() {
 	for {
 		select {
@@ -285,7 +285,7 @@ func qos(delivery Delivery) byte {
 	return 2
 }
 
-// mqttDial opens the connection on behalf of the client, which knows no contexts.
+// mqttDial opens the connection for the client, whose interface has no contexts.
 type mqttDial struct {
 	mu      sync.Mutex
 	conn    net.Conn

@@ -122,7 +122,7 @@ func (p *Provided) listen(command string) {
 	topic := p.module.wire.CommandTopic(p.base, command)
 	queue := p.module.dispatcher.newQueue(topic)
 	p.module.router.addExact(topic, &subscription{queue: queue, handle: func(ctx context.Context, message Message, arrived time.Time) {
-		p.answer(ctx, command, message, arrived)
+		p.handle(ctx, command, message, arrived)
 	}})
 	p.module.registered()
 }
@@ -141,8 +141,8 @@ func (m *Module) listenToAll() {
 	}
 }
 
-// warnUnanswered logs the commands without a handler when the module becomes ready.
-func (m *Module) warnUnanswered() {
+// warnUnhandled logs the commands without a handler when the module becomes ready.
+func (m *Module) warnUnhandled() {
 	for _, p := range m.provided {
 		var missing []string
 		p.mu.Lock()
@@ -159,8 +159,8 @@ func (m *Module) warnUnanswered() {
 	}
 }
 
-// answer runs in the queue of the command's topic.
-func (p *Provided) answer(ctx context.Context, command string, message Message, arrived time.Time) {
+// handle runs in the queue of the command's topic.
+func (p *Provided) handle(ctx context.Context, command string, message Message, arrived time.Time) {
 	m := p.module
 	request, err := m.wire.ReadCommand(message.Payload)
 	if err == nil && message.Retained {

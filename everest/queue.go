@@ -16,7 +16,7 @@ type Queue struct {
 	mu     sync.Mutex
 	items  fifo[queued]
 	bytes  int
-	active bool // a goroutine drains it
+	active bool // a dispatcher goroutine runs
 	full   bool
 	slow   bool // reported, since it was empty the last time
 
@@ -46,7 +46,7 @@ type subscription struct {
 	reset func(ctx context.Context)
 }
 
-// dispatcher runs the queues' handlers. It owns their goroutines: one for each queue that is not empty.
+// dispatcher runs the queues' handlers, in one goroutine for each queue that is not empty.
 type dispatcher struct {
 	fail        func(error)
 	maxMessages int
@@ -244,13 +244,14 @@ func (q *Queue) stats(now time.Time) QueueStats {
 	return stats
 }
 
-// fifo is a growing ring. It gives its memory back when it runs empty after having been large.
+// fifo is a growing ring. It releases its memory when it becomes empty after having been large.
 type fifo[T any] struct {
 	ring  []T
 	head  int
 	count int
 }
 
+// fifoKeep is the length of ring that an empty fifo keeps.
 const fifoKeep = 64
 
 func (f *fifo[T]) len() int { return f.count }

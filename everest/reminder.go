@@ -11,7 +11,8 @@ type reminder struct {
 	timer *time.Timer
 }
 
-const longestReminder = 30 * time.Second
+// maxReminder is the longest pause.
+const maxReminder = 30 * time.Second
 
 // start begins anew, with the first pause.
 func (r *reminder) start() {
@@ -21,7 +22,7 @@ func (r *reminder) start() {
 
 // again doubles the pause.
 func (r *reminder) again() {
-	r.pause = min(2*r.pause, max(longestReminder, r.first))
+	r.pause = min(2*r.pause, max(maxReminder, r.first))
 	r.arm()
 }
 

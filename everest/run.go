@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Run subscribes everything and awaits the acknowledgements, calls the OnInit functions, says ready, calls the OnReady
+// Run subscribes everything and awaits the acknowledgements. It calls the OnInit functions, sends ready, calls the OnReady
 // functions on the first global ready, and serves until something ends it. It returns nil when the manager asked its
 // modules to end, and otherwise the first cause: that of ctx, an error of an OnInit or OnReady function or given to Fail,
 // ErrBrokerLost for a module that a manager started. One that was started otherwise connects again and repeats the
@@ -88,7 +88,7 @@ func (m *Module) serve(ctx context.Context) error {
 				return err
 			}
 			initialised, reached.ready = nil, true
-			m.warnUnanswered()
+			m.warnUnhandled()
 			if err = m.subscribePending(ctx); err == nil {
 				err = m.firstReady(ctx, &reached)
 			}

@@ -50,7 +50,7 @@ type watchdog struct {
 	parts         []watchedPart
 	waiting       map[string]bool // the parts that were asked and have not called
 	phase, detail string
-	told          string
+	reported      string
 }
 
 type watchedPart struct {
@@ -80,7 +80,7 @@ func (w *watchdog) stop() {
 	}
 }
 
-// due fires when it is time for turn; nil without a supervisor.
+// due fires when turn is to be called; nil without a supervisor.
 func (w *watchdog) due() <-chan time.Time {
 	if w.timer == nil {
 		return nil
@@ -88,7 +88,7 @@ func (w *watchdog) due() <-chan time.Time {
 	return w.timer.C
 }
 
-// passBy turns the watchdog if it is time, for a goroutine that is not in the module's select.
+// passBy starts a round if it is due. A goroutine outside of the module's select calls it.
 func (w *watchdog) passBy() {
 	select {
 	case <-w.due():
@@ -97,7 +97,7 @@ func (w *watchdog) passBy() {
 	}
 }
 
-// turn begins a round, unless the last one has not ended.
+// turn starts a round, unless the last one has not ended.
 func (w *watchdog) turn() {
 	w.timer.Reset(w.supervisor.Interval())
 	w.mu.Lock()
@@ -144,8 +144,8 @@ func (w *watchdog) report(change func(*watchdog)) {
 	if w.detail != "" {
 		text += "; " + w.detail
 	}
-	if text != w.told {
-		w.told = text
+	if text != w.reported {
+		w.reported = text
 		w.supervisor.Status(text)
 	}
 }

@@ -43,12 +43,12 @@ func newNotifier(log *zap.Logger) (*notifier, error) {
 // Ready reports that the service has started.
 func (n *notifier) Ready() {
 	n.ready.Store(true)
-	n.notify(daemon.SdNotifyReady, longestReady)
+	n.notify(daemon.SdNotifyReady, maxReady)
 }
 
 // Status is a line for `systemctl status`.
 func (n *notifier) Status(text string) {
-	n.notify("STATUS="+strings.ReplaceAll(text, "\n", " "), longestSend)
+	n.notify("STATUS="+strings.ReplaceAll(text, "\n", " "), maxSend)
 }
 
 // Alive feeds the watchdog. systemd does not watch a service that has not said Ready; until then Alive puts off the end
@@ -58,20 +58,20 @@ func (n *notifier) Alive() {
 	if !n.ready.Load() && n.watchdog > 0 {
 		state += fmt.Sprintf("\nEXTEND_TIMEOUT_USEC=%d", n.watchdog.Microseconds())
 	}
-	n.notify(state, longestSend)
+	n.notify(state, maxSend)
 }
 
 // Stopping reports that the service begins to end.
-func (n *notifier) Stopping() { n.notify(daemon.SdNotifyStopping, longestSend) }
+func (n *notifier) Stopping() { n.notify(daemon.SdNotifyStopping, maxSend) }
 
 // Interval is half of the watchdog's time, as sd_watchdog_enabled(3) recommends; 0 without a watchdog.
 func (n *notifier) Interval() time.Duration { return n.watchdog / 2 }
 
 // Only a socket whose queue is full takes any time; daemon.SdNotify would wait for room in it without end, in the loop that
-// the watchdog watches. longestSend is less than a link may be silent; longestReady is more, since Ready is said once.
+// the watchdog watches. maxSend is less than a link may be silent; maxReady is more, since Ready is said once.
 const (
-	longestSend  = 100 * time.Millisecond
-	longestReady = 5 * time.Second
+	maxSend  = 100 * time.Millisecond
+	maxReady = 5 * time.Second
 )
 
 func (n *notifier) notify(state string, longest time.Duration) {
