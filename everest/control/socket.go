@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -60,6 +61,19 @@ func openSocket(path string) (*socketFile, error) {
 	return socket, nil
 }
 
+// onlyOwner sets the mode that bind gives to the file, so that other users can connect at no moment.
+func onlyOwner(_, _ string, connection syscall.RawConn) error {
+	var failed error
+	err := connection.Control(func(fd uintptr) { failed = syscall.Fchmod(int(fd), 0o600) })
+	if err != nil {
+		return err
+	}
+	if errors.Is(failed, syscall.EINVAL) {
+		return nil // not on Linux: openSocket sets the mode after bind
+	}
+	return failed
+}
+
 // removeStale removes the socket of a process that is gone.
 func removeStale(path string) error {
 	file, err := os.Lstat(path)
@@ -77,7 +91,7 @@ func removeStale(path string) error {
 		connection.Close()
 		return fmt.Errorf("%w: %s: give every module a control_socket of its own", errInUse, path)
 	}
-	if !refused(err) {
+	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("%w: %s: %w", errInUse, path, err)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {

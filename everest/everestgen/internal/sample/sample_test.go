@@ -1,3 +1,5 @@
+// Package sample_test tests the bindings below this folder, which everestgen has written from the YAML files in its
+// testdata. They have every kind of type that everestgen knows, and names that are awkward in Go.
 package sample_test
 
 import (
@@ -20,6 +22,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/everestgen/internal/sample/types"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 )
+
+//go:generate go run ../.. -interfaces ../../testdata/interfaces -types ../../testdata/types -errors ../../testdata/errors -out .
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
