@@ -38,5 +38,5 @@
 // # Limits
 //
 // The receiver offers no TLS, so a board's file crosses the link between the boards in plain text. Upload makes one
-// attempt: its caller decides whether to try again, see [Error]. Free disk space is checked on Linux only.
+// attempt: its caller decides whether to try again, see [Error].
 package transfer

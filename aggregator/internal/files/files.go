@@ -1,5 +1,5 @@
 // Package files has what the receiver of log files, the archive and the aggregator share about files: names that are
-// safe to use, directories of one process, and what a full disk is. What depends on the operating system is in os_*.go.
+// safe to use, directories of one process, and what a full disk is.
 package files
 
 import (
@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path"
 	"strings"
+	"syscall"
 )
 
 var (
@@ -72,4 +74,36 @@ func EmptyDirectory(directory string) error {
 		return fmt.Errorf("files: cannot make the directory for log files: %w", err)
 	}
 	return nil
+}
+
+// FreeSpace returns how many bytes an unprivileged process could still write to the file system of a directory.
+func FreeSpace(directory string) (int64, error) {
+	var stat syscall.Statfs_t
+	if err := syscall.Statfs(directory, &stat); err != nil {
+		return 0, err
+	}
+	return int64(stat.Bavail) * int64(stat.Bsize), nil
+}
+
+// StorageError returns err, wrapped in ErrDiskFull where a full disk or an exceeded quota is the cause. The sender of a
+// file then gets the reply that its protocol has for that.
+func StorageError(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", ErrDiskFull, err)
+	}
+	return err
+}
+
+// StopListening gives a listener's port back to the system, and leaves the listener open. A library that made a listener
+// on every interface may still set its deadline and close it, but nobody can connect to it.
+func StopListening(listener *net.TCPListener) error {
+	raw, err := listener.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var shutdown error
+	if err := raw.Control(func(fd uintptr) { shutdown = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) }); err != nil {
+		return err
+	}
+	return shutdown
 }
