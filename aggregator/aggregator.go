@@ -54,15 +54,9 @@ type Aggregator struct {
 func New(config Config) *Aggregator {
 	config.Logger = cmp.Or(config.Logger, config.Everest.Logger, zap.NewNop())
 	config.Logger = everest.LimitRepeats(config.Logger)
-	if config.resetPause <= 0 {
-		config.resetPause = 3 * time.Second
-	}
-	if config.staggering <= 0 {
-		config.staggering = 100 * time.Millisecond
-	}
-	if config.unit <= 0 {
-		config.unit = time.Second
-	}
+	config.resetPause = cmp.Or(config.resetPause, 3*time.Second)
+	config.staggering = cmp.Or(config.staggering, 100*time.Millisecond)
+	config.unit = cmp.Or(config.unit, time.Second)
 	return &Aggregator{
 		config: config,
 		station: &station{

@@ -48,11 +48,6 @@ func (b *board) call(ctx context.Context, command string, arguments, result any)
 	return err
 }
 
-// localAddresses returns the main board's own addresses.
-func localAddresses() []netip.Addr {
-	return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
-}
-
 // ownAddress returns this board's address as the other board reaches it.
 func (b *board) ownAddress(ctx context.Context) (string, error) {
 	if b.index == 0 {
@@ -76,7 +71,7 @@ func (b *board) ownAddress(ctx context.Context) (string, error) {
 // multicast DNS resolves its name.
 func (b *board) addresses(ctx context.Context) []netip.Addr {
 	if b.index == 0 {
-		return localAddresses()
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 	}
 	if b.satellite == nil {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -13,7 +14,7 @@ import (
 // errTemplate: a configured upload_url_template that gives no URL.
 var errTemplate = errors.New("aggregator: upload_url_template gives no usable URL; use one such as ftp://{my-ip}:2121/")
 
-const ownAddress = "{my-ip}"
+var ownAddress = regexp.MustCompile(`(?i)\{my-ip\}`)
 
 // expandTemplate replaces {my-ip}, in upper or lower case, by an address. An IPv6 address gets brackets and loses its
 // zone, which is valid on this board alone.
@@ -25,17 +26,7 @@ func expandTemplate(template, address string) string {
 			address = "[" + address + "]"
 		}
 	}
-	var expanded strings.Builder
-	for rest := template; ; {
-		at := strings.Index(strings.ToLower(rest), ownAddress)
-		if at < 0 {
-			expanded.WriteString(rest)
-			return expanded.String()
-		}
-		expanded.WriteString(rest[:at])
-		expanded.WriteString(address)
-		rest = rest[at+len(ownAddress):]
-	}
+	return ownAddress.ReplaceAllLiteralString(template, address)
 }
 
 // locationTemplate is a parsed upload_url_template: the URL to which a board uploads.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -201,7 +202,7 @@ func (j *logJob) pack() {
 		j.post(logs.Packed{Job: j.number, Failure: logs.UploadFailure})
 		return
 	}
-	j.archive = j.archivePath()
+	j.archive = filepath.Join(j.outgoing, files.RandomName(8))
 	path := j.archive
 	j.start(func(ctx context.Context) {
 		event := logs.Packed{Job: j.number}

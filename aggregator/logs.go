@@ -3,7 +3,6 @@ package aggregator
 import (
 	"context"
 	"math/rand/v2"
-	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
@@ -259,6 +258,3 @@ func (l *logUploads) inProgress() []control.LogJob {
 	}
 	return jobs
 }
-
-// archivePath returns a new path for an archive.
-func (l *logUploads) archivePath() string { return filepath.Join(l.outgoing, files.RandomName(8)) }

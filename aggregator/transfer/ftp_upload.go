@@ -81,8 +81,6 @@ func (a *attempt) connectFTP(ctx context.Context, security ftpSecurity) (*ftp.Se
 				conn.Close()
 				return nil, err
 			}
-		}
-		if first {
 			return secured, nil
 		}
 		// A server may want the command before the data connection's handshake: the first write makes the handshake.

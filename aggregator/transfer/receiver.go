@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,28 +65,24 @@ type server interface {
 
 // NewReceiver returns a receiver that does not listen yet, and removes what an earlier one left in its directory.
 func NewReceiver(config ReceiverConfig) (*Receiver, error) {
-	if config.MaxFile <= 0 {
-		config.MaxFile = 512 << 20
-	}
-	if config.MaxTotal <= 0 {
-		config.MaxTotal = 1 << 30
-	}
-	if config.KeepFree <= 0 {
-		config.KeepFree = 64 << 20
-	}
-	if config.MaxFiles <= 0 {
-		config.MaxFiles = 16
-	}
-	if config.StallTimeout <= 0 {
-		config.StallTimeout = time.Minute
-	}
-	if config.Logger == nil {
-		config.Logger = zap.NewNop()
-	}
+	config.MaxFile = orDefault(config.MaxFile, 512<<20)
+	config.MaxTotal = orDefault(config.MaxTotal, 1<<30)
+	config.KeepFree = orDefault(config.KeepFree, 64<<20)
+	config.MaxFiles = orDefault(config.MaxFiles, 16)
+	config.StallTimeout = orDefault(config.StallTimeout, time.Minute)
+	config.Logger = cmp.Or(config.Logger, zap.NewNop())
 	if err := files.EmptyDirectory(config.Directory); err != nil {
 		return nil, err
 	}
 	return &Receiver{config: config, logger: config.Logger, slots: map[string]*Slot{}, servers: map[string]server{}}, nil
+}
+
+// orDefault returns the default of a value that is not positive.
+func orDefault[T int | int64 | time.Duration](value, standard T) T {
+	if value <= 0 {
+		return standard
+	}
+	return value
 }
 
 // Listen begins to take files on an address ("127.0.0.1:2121"; port 0 takes any) with the protocol "ftp" or "http", and

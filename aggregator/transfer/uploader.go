@@ -1,11 +1,13 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"time"
 )
@@ -34,18 +36,10 @@ type Uploader struct{ config UploaderConfig }
 
 // NewUploader returns an uploader.
 func NewUploader(config UploaderConfig) *Uploader {
-	if config.ConnectTimeout <= 0 {
-		config.ConnectTimeout = 30 * time.Second
-	}
-	if config.StallTimeout <= 0 {
-		config.StallTimeout = time.Minute
-	}
-	if config.AttemptTimeout <= 0 {
-		config.AttemptTimeout = time.Hour
-	}
-	if config.HTTPMethod == "" {
-		config.HTTPMethod = "PUT"
-	}
+	config.ConnectTimeout = orDefault(config.ConnectTimeout, 30*time.Second)
+	config.StallTimeout = orDefault(config.StallTimeout, time.Minute)
+	config.AttemptTimeout = orDefault(config.AttemptTimeout, time.Hour)
+	config.HTTPMethod = cmp.Or(config.HTTPMethod, http.MethodPut)
 	return &Uploader{config: config}
 }
 
