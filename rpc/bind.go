@@ -30,39 +30,39 @@ func (s *Server) Bind(name string, fn any, options ...HandlerOption) error {
 // bindCommon returns nil for a function that needs reflection.
 func bindCommon(fn any) invoker {
 	switch fn := fn.(type) {
-	case func(string) string:
-		return func(_ context.Context, request *Request, reply *result) error {
-			arg, err := request.onlyText()
-			if err != nil {
+	case func(context.Context) error:
+		return func(ctx context.Context, request *Request, reply *result) error {
+			if _, err := request.elements(0); err != nil {
 				return err
 			}
-			reply.text(fn(arg))
-			return nil
+			if err := fn(ctx); err != nil {
+				return err
+			}
+			return reply.value(nil)
 		}
+	case func(string) string:
+		return bindText(func(_ context.Context, arg string) (string, error) { return fn(arg), nil })
 	case func(string) (string, error):
-		return func(_ context.Context, request *Request, reply *result) error {
-			return textCall(request, reply, fn)
-		}
+		return bindText(func(_ context.Context, arg string) (string, error) { return fn(arg) })
 	case func(context.Context, string) (string, error):
-		return func(ctx context.Context, request *Request, reply *result) error {
-			return textCall(request, reply, func(arg string) (string, error) { return fn(ctx, arg) })
-		}
+		return bindText(fn)
 	default:
 		return nil
 	}
 }
 
-func textCall(request *Request, reply *result, fn func(string) (string, error)) error {
-	arg, err := request.onlyText()
-	if err != nil {
+func bindText(fn func(context.Context, string) (string, error)) invoker {
+	return func(ctx context.Context, request *Request, reply *result) error {
+		arg, err := request.onlyText()
+		if err != nil {
+			return err
+		}
+		text, err := fn(ctx, arg)
+		if err == nil {
+			reply.lastText(text)
+		}
 		return err
 	}
-	text, err := fn(arg)
-	if err != nil {
-		return err
-	}
-	reply.text(text)
-	return nil
 }
 
 var (

@@ -148,17 +148,13 @@ type begun struct {
 
 // begin waits until the limits let the call begin, and begins it. A call that must not wait fails with ErrBusy instead.
 func (c *Client) begin(ctx context.Context, call *call) (begun, error) {
-	var expired <-chan time.Time
 	waits := call.async == nil || call.async.waits
 	for {
 		if c.out.queued.Load() > int64(c.out.limit) {
 			if !waits {
 				return begun{}, ErrBusy
 			}
-			if expired == nil {
-				expired = call.expiry()
-			}
-			if err := c.out.room(ctx, expired); err != nil {
+			if err := c.out.room(ctx, call.expiry()); err != nil {
 				return begun{}, c.cause(err)
 			}
 		}
@@ -166,12 +162,9 @@ func (c *Client) begin(ctx context.Context, call *call) (begun, error) {
 		if change == nil {
 			return begun, err
 		}
-		if expired == nil {
-			expired = call.expiry()
-		}
 		select {
 		case <-change:
-		case <-expired:
+		case <-call.expiry():
 			return begun, c.timeout()
 		case <-ctx.Done():
 			return begun, context.Cause(ctx)

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"crypto/tls"
 	"net"
 	"os"
@@ -115,21 +116,12 @@ type ServerConfig struct {
 	Logger *zap.Logger
 }
 
-const (
-	defaultDialTimeout    = 10 * time.Second
-	defaultWriteTimeout   = 10 * time.Second
-	defaultKeepAlive      = 10 * time.Second
-	defaultMessageTimeout = 30 * time.Second
-	defaultUserTimeout    = 20 * time.Second
-	defaultConnections    = 256
-)
-
 func (l Limits) withDefaults() Limits {
-	l.FrameSize = orDefault(l.FrameSize, 8<<20)
-	l.Depth = orDefault(l.Depth, 32)
-	l.Elements = orDefault(l.Elements, 1_000_000)
-	l.InFlight = orDefault(l.InFlight, 1024)
-	l.QueuedBytes = orDefault(l.QueuedBytes, 1<<20)
+	l.FrameSize = cmp.Or(l.FrameSize, 8<<20)
+	l.Depth = cmp.Or(l.Depth, 32)
+	l.Elements = cmp.Or(l.Elements, 1_000_000)
+	l.InFlight = cmp.Or(l.InFlight, 1024)
+	l.QueuedBytes = cmp.Or(l.QueuedBytes, 1<<20)
 	return l
 }
 
@@ -139,35 +131,28 @@ func (l Limits) message() msgpack.Limits {
 }
 
 func (c Config) withDefaults() Config {
-	c.DialTimeout = orDefault(c.DialTimeout, defaultDialTimeout)
-	c.WriteTimeout = orDefault(c.WriteTimeout, defaultWriteTimeout)
-	c.KeepAlive = orDefault(c.KeepAlive, defaultKeepAlive)
-	c.UserTimeout = orDefault(c.UserTimeout, defaultUserTimeout)
+	c.DialTimeout = cmp.Or(c.DialTimeout, 10*time.Second)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, 10*time.Second)
+	c.KeepAlive = cmp.Or(c.KeepAlive, 10*time.Second)
+	c.UserTimeout = cmp.Or(c.UserTimeout, 20*time.Second)
 	c.Limits = c.Limits.withDefaults()
-	c.Logger = orNop(c.Logger)
+	c.Logger = cmp.Or(c.Logger, zap.NewNop()).Named("rpc")
 	return c
 }
 
 func (c ServerConfig) withDefaults() ServerConfig {
-	c.Connections = orDefault(c.Connections, defaultConnections)
-	c.HandshakeTimeout = orDefault(c.HandshakeTimeout, defaultDialTimeout)
-	c.MessageTimeout = orDefault(c.MessageTimeout, defaultMessageTimeout)
-	c.WriteTimeout = orDefault(c.WriteTimeout, defaultWriteTimeout)
-	c.KeepAlive = orDefault(c.KeepAlive, defaultKeepAlive)
-	c.UserTimeout = orDefault(c.UserTimeout, defaultUserTimeout)
+	c.Connections = cmp.Or(c.Connections, 256)
+	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
+	c.MessageTimeout = cmp.Or(c.MessageTimeout, 30*time.Second)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, 10*time.Second)
+	c.KeepAlive = cmp.Or(c.KeepAlive, 10*time.Second)
+	c.UserTimeout = cmp.Or(c.UserTimeout, 20*time.Second)
 	c.Limits = c.Limits.withDefaults()
 	if c.Logger == nil {
 		c.Logger = panicLogger()
 	}
 	c.Logger = limited(c.Logger.Named("rpc"))
 	return c
-}
-
-func orDefault[T int | time.Duration](value, standard T) T {
-	if value == 0 {
-		return standard
-	}
-	return value
 }
 
 // limited keeps peers from filling the disk: of one message it logs ten lines in ten seconds.
@@ -181,11 +166,4 @@ func limited(logger *zap.Logger) *zap.Logger {
 func panicLogger() *zap.Logger {
 	encoder := zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig())
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), zap.ErrorLevel))
-}
-
-func orNop(logger *zap.Logger) *zap.Logger {
-	if logger == nil {
-		return zap.NewNop()
-	}
-	return logger.Named("rpc")
 }

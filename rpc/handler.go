@@ -50,8 +50,6 @@ type result struct {
 
 func (r *result) value(v any) error { return r.last(v, r.depth) }
 
-func (r *result) text(v string) { r.lastText(v) }
-
 // failure makes the reply an error: the error value, and nil in the place of the result.
 func (r *result) failure(method string, count int, err error) {
 	value := errorValue(method, count, err)

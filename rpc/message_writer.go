@@ -204,13 +204,18 @@ func (w *messageWriter) keepLocked(buffer []byte) {
 // fail ends the writer: it drops what is queued and calls the owners of that.
 func (w *messageWriter) fail(err error) {
 	pieces, first := w.setError(err)
+	noteWritten(pieces)
+	if first && w.broken != nil && err != errWriterStopped {
+		w.broken(err)
+	}
+}
+
+// noteWritten calls the owners of pieces that the writer needs no more.
+func noteWritten(pieces []piece) {
 	for _, piece := range pieces {
 		if piece.owner != nil {
 			piece.owner.written()
 		}
-	}
-	if first && w.broken != nil && err != errWriterStopped {
-		w.broken(err)
 	}
 }
 

@@ -121,11 +121,7 @@ func (w *messageWriter) writeBatches(batch []piece) {
 // reports whether all was taken.
 func (w *messageWriter) putBack(batch []piece, n int) (whole bool) {
 	done := w.putBackRest(batch, n)
-	for _, piece := range batch[:done] {
-		if piece.owner != nil {
-			piece.owner.written()
-		}
-	}
+	noteWritten(batch[:done])
 	whole = done == len(batch)
 	clear(batch)
 	return whole
@@ -198,11 +194,7 @@ func (w *messageWriter) writeAll() {
 		}
 		err := w.write(buffers)
 		w.keepAll(pieces)
-		for _, piece := range pieces {
-			if piece.owner != nil {
-				piece.owner.written()
-			}
-		}
+		noteWritten(pieces)
 		clear(pieces)
 		if err != nil {
 			w.endFlush()

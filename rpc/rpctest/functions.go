@@ -55,11 +55,7 @@ func (f *functions) bindPlain(bind binder) {
 	bind("f1", func(a int32) int32 { return a }, quick)
 	bind("f2", func(a, b int32) int32 { return a*10 + b }, quick)
 	bind("f3", func(a int32, b string, c bool) string {
-		letter := "F"
-		if c {
-			letter = "T"
-		}
-		return fmt.Sprint(a, b, letter)
+		return fmt.Sprint(a, b, map[bool]string{false: "F", true: "T"}[c])
 	})
 	bind("f4", func(a int32, b string, c bool, d float64) string { return stream(a, b, c, d) })
 	bind("f5", func(a int32, b string, c bool, d float64, e []int32) string { return stream(a, b, c, d, len(e)) })

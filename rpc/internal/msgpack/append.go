@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
+	"math/bits"
 )
 
 // AppendNil appends nil.
@@ -128,19 +129,10 @@ func AppendExtension(b []byte, kind int8, v []byte) []byte {
 
 // AppendExtensionHead appends the head of an extension of n bytes, n below 2^32.
 func AppendExtensionHead(b []byte, kind int8, n int) []byte {
-	switch n {
-	case 1:
-		return append(b, 0xd4, byte(kind))
-	case 2:
-		return append(b, 0xd5, byte(kind))
-	case 4:
-		return append(b, 0xd6, byte(kind))
-	case 8:
-		return append(b, 0xd7, byte(kind))
-	case 16:
-		return append(b, 0xd8, byte(kind))
-	}
 	switch {
+	case n == 1, n == 2, n == 4, n == 8, n == 16:
+		// The forms 0xd4 to 0xd8 have these lengths, in this order.
+		return append(b, 0xd4+byte(bits.TrailingZeros(uint(n))), byte(kind))
 	case n <= math.MaxUint8:
 		return append(b, 0xc7, byte(n), byte(kind))
 	case n <= math.MaxUint16:
