@@ -1,12 +1,20 @@
 package everesttest
 
 import (
+	"bufio"
+	"errors"
 	"flag"
+	"fmt"
+	"io"
 	"net"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 )
@@ -99,6 +107,47 @@ func TestFailingMosquitto(t *testing.T) {
 	}
 	if !strings.Contains(broker.output.String(), "terminating") || broker.Address().String() != "tcp://127.0.0.1:"+strconv.Itoa(broker.Address().Port) {
 		t.Errorf("%s: %s", broker.Address().String(), broker.output.String())
+	}
+}
+
+// A test that is killed leaves no broker behind.
+func TestMosquittoEndsWithItsProgram(t *testing.T) {
+	const path = "EVERESTTEST_SOCKET"
+	if socket := os.Getenv(path); socket != "" {
+		NewMosquitto(t, MosquittoConfig{SocketPath: socket})
+		fmt.Println("started")
+		select {}
+	}
+	NewMosquitto(t, MosquittoConfig{}) // skips the test where mosquitto is not installed
+	folder := t.TempDir()
+	socket := filepath.Join(folder, "mosquitto.sock")
+	program := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMosquittoEndsWithItsProgram$")
+	program.Env = append(os.Environ(), path+"="+socket, "TMPDIR="+folder)
+	output, err := program.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(output).ReadString('\n')
+	if line != "started\n" {
+		t.Errorf("output %q, %v", line, err)
+	}
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := program.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = program.Wait() // the error says that the program was killed
+	if err := conn.SetReadDeadline(time.Now().Add(Patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the broker lives on: %v", err)
 	}
 }
 

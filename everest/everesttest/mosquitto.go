@@ -117,23 +117,28 @@ func startMosquitto(ctx context.Context, config MosquittoConfig) (*Mosquitto, er
 	return broker, nil
 }
 
+// untilInputEnds is a shell script that becomes its arguments, a command. A process beside it waits for the end of the
+// standard input, which the kernel closes with this process, and ends the command then.
+const untilInputEnds = `exec 3<&0
+{ read -r line; kill $$; } <&3 >/dev/null 2>&1 &
+exec "$@" 3<&-`
+
 func (m *Mosquitto) start(program, file string) error {
-	started := make(chan error)
+	command := exec.Command("sh", "-c", untilInputEnds, "sh", program, "-c", file)
+	command.Stdout, command.Stderr = m.output, m.output
+	if _, err := command.StdinPipe(); err != nil {
+		return err
+	}
+	if err := command.Start(); err != nil {
+		return err
+	}
+	m.process = command.Process
 	go func() {
 		defer close(m.exited)
-		command := exec.Command(program, "-c", file)
-		command.Stdout, command.Stderr = m.output, m.output
-		release := dieWithParent(command)
-		defer release()
-		err := command.Start()
-		m.process = command.Process
-		started <- err
-		if err == nil {
-			// waitAccepting and Close do not need the exit status.
-			_ = command.Wait()
-		}
+		// waitAccepting and Close do not need the exit status.
+		_ = command.Wait()
 	}()
-	return <-started
+	return nil
 }
 
 // waitAccepting waits until the broker accepts a connection.
