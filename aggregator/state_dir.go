@@ -23,8 +23,15 @@ func (f stateFile) save(value any) error {
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return fmt.Errorf("aggregator: cannot save state: %w", err)
 	}
-	directory := renameio.WithTempDir(filepath.Dir(f.path))
-	if err := renameio.WriteFile(f.path, content, 0o600, directory, renameio.WithStaticPermissions(0o600)); err != nil {
+	file, err := renameio.NewPendingFile(f.path, renameio.WithTempDir(filepath.Dir(f.path)), renameio.WithStaticPermissions(0o600))
+	if err != nil {
+		return fmt.Errorf("aggregator: cannot save state: %w", err)
+	}
+	defer file.Cleanup()
+	if _, err := file.Write(content); err != nil {
+		return fmt.Errorf("aggregator: cannot save state: %w", err)
+	}
+	if err := file.CloseAtomicallyReplace(); err != nil {
 		return fmt.Errorf("aggregator: cannot save state: %w", err)
 	}
 	return syncDirectory(filepath.Dir(f.path))
