@@ -16,7 +16,8 @@ import (
 type Config struct {
 	// Everest identifies the module and its broker. Manifest and Definitions are filled in where they are nil.
 	Everest everest.Options
-	// Logger takes the log, which never has a credential. nil: Everest.Logger. Where that is nil as well, nothing is logged.
+	// Logger takes the log, which never has a credential. nil: Everest.Logger. Where that is nil as well, nothing is
+	// logged.
 	Logger *zap.Logger
 	// Progress, when set, is called during log uploads, from several goroutines and often. It must not block.
 	Progress func(Progress)
@@ -66,8 +67,8 @@ func New(config Config) *Aggregator {
 	}
 }
 
-// Run connects the module, continues an update that a reboot interrupted, and serves until ctx ends. It returns nil when
-// ctx ended, and otherwise the first error.
+// Run connects the module, continues an update that a reboot interrupted, and serves until ctx ends. It returns nil
+// when ctx ended, and otherwise the first error.
 func (a *Aggregator) Run(ctx context.Context) error {
 	options := a.config.Everest
 	options.Logger = cmp.Or(options.Logger, a.config.Logger)

@@ -66,8 +66,8 @@ type packedFile struct {
 
 const archiveBuffer = 256 << 10
 
-// write streams the archive, in the same memory for files of any size. The manifest is the last entry, because it has the
-// digests. The end of ctx ends it between two reads.
+// write streams the archive, in the same memory for files of any size. The manifest is the last entry, because it has
+// the digests. The end of ctx ends it between two reads.
 func (a *archive) write(ctx context.Context, w io.Writer) error {
 	buffered := bufio.NewWriterSize(w, archiveBuffer)
 	compressed := gzip.NewWriter(buffered)

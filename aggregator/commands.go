@@ -37,8 +37,8 @@ func (a *Aggregator) handleCommands() {
 	})
 }
 
-// everyBoard calls a command of all boards at once, and reports whether each returned true. A board without a reply counts
-// as one that returned false.
+// everyBoard calls a command of all boards at once, and reports whether each returned true. A board without a reply
+// counts as one that returned false.
 func (s *station) everyBoard(ctx context.Context, command string, arguments everest.Args) bool {
 	replies := make([]bool, len(s.boards))
 	var calls sync.WaitGroup

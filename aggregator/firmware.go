@@ -181,7 +181,8 @@ func (f *firmwareUpdate) permit(b *board) {
 }
 
 // startLimit starts the limit of a phase. Time that the request lets boards wait does not count. The limit runs by the
-// monotonic clock. At its end the remaining wait is looked at again, because set_system_time may have moved the wall clock.
+// monotonic clock. At its end the remaining wait is looked at again, because set_system_time may have moved the wall
+// clock.
 func (f *firmwareUpdate) startLimit(phase firmware.Phase) {
 	f.stopLimit()
 	begins := f.current.Install

@@ -55,8 +55,8 @@ func (b *embeddedInbox) files() (files []transfer.ReceivedFile, problems []strin
 	return files, problems
 }
 
-// externalInbox is a directory into which another server writes the boards' files, under names that the boards choose. Files
-// that existed before the request do not belong to it.
+// externalInbox is a directory into which another server writes the boards' files, under names that the boards choose.
+// Files that existed before the request do not belong to it.
 type externalInbox struct {
 	location  string
 	directory string

@@ -18,9 +18,9 @@ var (
 	satelliteInterface []byte
 )
 
-// Installation returns the files of SystemAggregator for an EVerest installation. The interface satellite is also that of
-// the satellite modules, so either may be installed first. The option satellites raises the number of satellite boards that
-// the manifest allows, which is 64 as built in; an earlier choice stays.
+// Installation returns the files of SystemAggregator for an EVerest installation. The interface satellite is also that
+// of the satellite modules, so either may be installed first. The option satellites raises the number of satellite
+// boards that the manifest allows, which is 64 as built in; an earlier choice stays.
 func Installation() install.Installation {
 	return install.Installation{
 		Module: moduleName, Manifest: manifest,

@@ -12,8 +12,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// localLogs is a request for all boards' logs from the status socket. The boards are asked as for a backend's request, but
-// nothing is uploaded and published.
+// localLogs is a request for all boards' logs from the status socket. The boards are asked as for a backend's request,
+// but nothing is uploaded and published.
 type localLogs struct {
 	mu   sync.Mutex
 	over bool
@@ -89,8 +89,8 @@ func (r *localLogs) deliver(path, name string) error {
 	return nil
 }
 
-// requestedLocally begins a local request. It refuses one while logs are collected: a board gives one request up for the
-// next.
+// requestedLocally begins a local request. It refuses one while logs are collected: a board gives one request up for
+// the next.
 func (l *logUploads) requestedLocally(ctx context.Context, request *localLogs) {
 	refusal := ""
 	select {

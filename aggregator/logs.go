@@ -14,12 +14,12 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// maxLogTypes bounds how many log types are collected at a time; a request for one more is rejected. OCPP 2.0.1 has two,
-// 2.1 three.
+// maxLogTypes bounds how many log types are collected at a time; a request for one more is rejected. OCPP 2.0.1 has
+// two, 2.1 three.
 const maxLogTypes = 8
 
-// logUploads has a machine for each log type in progress, and carries out its actions. The loop calls its methods, but for
-// handle, collect and close.
+// logUploads has a machine for each log type in progress, and carries out its actions. The loop calls its methods, but
+// for handle, collect and close.
 type logUploads struct {
 	*station
 	collector *collector

@@ -79,8 +79,8 @@ func (s *station) publish(variable string, value any) {
 // maxReplyTime bounds how long a handler's reply may hold up what is sent after it.
 const maxReplyTime = 2 * time.Second
 
-// afterReply delays what is sent from here on until returned is closed, which is when a handler's reply has left: a backend
-// gets the reply to its request before the first status of that request.
+// afterReply delays what is sent from here on until returned is closed, which is when a handler's reply has left: a
+// backend gets the reply to its request before the first status of that request.
 func (s *station) afterReply(returned <-chan struct{}) {
 	s.outbox.post(func(ctx context.Context) {
 		limit := time.NewTimer(maxReplyTime)

@@ -128,7 +128,8 @@ func (c *statusSocket) addReports(boards []control.Board) (lost []string) {
 	return lost
 }
 
-// linkedTimeout bounds asking the controllers for their links; a board whose controller does not respond counts as lost.
+// linkedTimeout bounds asking the controllers for their links; a board whose controller does not respond counts as
+// lost.
 const linkedTimeout = 2 * time.Second
 
 // linked fills in the boards' names and links. It asks all controllers at once.

@@ -2,14 +2,13 @@ package handshake
 
 import "slices"
 
-// Agent is the satellite board's side: it serves. It is not safe for
-// concurrent use. The zero value is not usable; see [NewAgent].
+// Agent is the satellite board's side: it serves. It is not safe for concurrent use. The zero value is not usable; see
+// [NewAgent].
 type Agent struct {
 	config AgentConfig
 	state  State
-	// early are the connections on which i_am_ready was called before any
-	// i_am_here: calls that were sent together may be seen in either order. The
-	// slice is replaced, never changed, so that a copy of an Agent is independent.
+	// early are the connections on which i_am_ready was called before any i_am_here: calls that were sent together may
+	// be seen in either order. The slice is replaced, never changed, so that a copy of an Agent is independent.
 	early      []ConnID
 	boardReady bool
 	// firmware: an update was accepted, so losing the controller is expected.
@@ -20,8 +19,7 @@ type Agent struct {
 	reason Reason
 
 	dialect Dialect
-	// peer is the controller that was met in v2. conn is its connection, 0 while
-	// it has none.
+	// peer is the controller that was met in v2. conn is its connection, 0 while it has none.
 	peer Peer
 	conn ConnID
 	// hellos are the calls of link_hello by connection; replaced, never changed.
@@ -44,8 +42,8 @@ func (a *Agent) State() State {
 // Dialect returns the dialect of the controller that was met.
 func (a *Agent) Dialect() Dialect { return a.dialect }
 
-// Conn returns the connection on which v2's work functions may be called: that
-// of the controller that was agreed with, 0 while it has none.
+// Conn returns the connection on which v2's work functions may be called: that of the controller that was agreed with,
+// 0 while it has none.
 func (a *Agent) Conn() ConnID {
 	if a.agreed() {
 		return a.conn
@@ -56,8 +54,7 @@ func (a *Agent) Conn() ConnID {
 // Peer returns the controller that was met in v2.
 func (a *Agent) Peer() Peer { return a.peer }
 
-// Reason returns why the link was lost last, or why the board restarts or the
-// process ends; 0 before any of these.
+// Reason returns why the link was lost last, or why the board restarts or the process ends; 0 before any of these.
 func (a *Agent) Reason() Reason { return a.reason }
 
 // Step takes one event and returns what the shell has to do, in order.
@@ -136,8 +133,8 @@ func (a *Agent) called(e Called) []Action {
 	return nil
 }
 
-// meet accepts the first controller. The work functions exist before the reply,
-// hence no call of them can come too early.
+// meet accepts the first controller. The work functions exist before the reply, hence no call of them can come too
+// early.
 func (a *Agent) meet(conn ConnID) []Action {
 	a.state = Met
 	if hello, ok := a.hello(conn); ok {
@@ -175,9 +172,8 @@ func (a *Agent) agree(conn ConnID) []Action {
 	return []Action{Reply{Conn: conn, Function: IAmReady}}
 }
 
-// knownAlready replies to a controller that this agent cannot serve: it started
-// with another one, or with an earlier process of this one. Only a restart of
-// both makes them agree.
+// knownAlready replies to a controller that this agent cannot serve: it started with another one, or with an earlier
+// process of this one. Only a restart of both makes them agree.
 func (a *Agent) knownAlready(conn ConnID) []Action {
 	actions := append([]Action{Reply{Conn: conn, Function: IAmHere, Known: true}}, a.leave(conn, PeerRestarted)...)
 	if !a.config.HasSystem {

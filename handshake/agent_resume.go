@@ -4,8 +4,7 @@ import "slices"
 
 // This file is what an agent does for a v2 controller: doc/link-v2.md.
 
-// helloCalled replies to link_hello. A controller that was met already moves the
-// link to its new connection.
+// helloCalled replies to link_hello. A controller that was met already moves the link to its new connection.
 func (a *Agent) helloCalled(e HelloCalled) []Action {
 	if !a.serving() || a.config.Dialects == OnlyLegacy {
 		return nil
@@ -19,8 +18,8 @@ func (a *Agent) helloCalled(e HelloCalled) []Action {
 	return append(actions, Reply{Conn: e.Conn, Function: Hello, Known: known})
 }
 
-// meetAgain replies to a repeated i_am_here of the controller that was met: it
-// did not get the reply. Once both have agreed the call is a late one.
+// meetAgain replies to a repeated i_am_here of the controller that was met: it did not get the reply. Once both have
+// agreed the call is a late one.
 func (a *Agent) meetAgain(conn ConnID) []Action {
 	if a.state != Met {
 		if conn == a.conn {
@@ -75,8 +74,7 @@ func (a *Agent) awaitResume(reason Reason) []Action {
 	return []Action{StopTimer{heartbeatTimer}, StartTimer{resumeTimer, a.peer.ResumeWindow}}
 }
 
-// resumeWindowOver restarts the board because the controller did not come back,
-// unless an update is in progress.
+// resumeWindowOver restarts the board because the controller did not come back, unless an update is in progress.
 func (a *Agent) resumeWindowOver() []Action {
 	switch {
 	case !a.away():

@@ -8,13 +8,11 @@ type Dialect uint8
 const (
 	// Legacy is the dialect of the C++ modules, described in doc/link.md.
 	Legacy Dialect = iota
-	// V2 is the dialect of two Go modules, described in doc/link-v2.md: a lost
-	// connection may be resumed.
+	// V2 is the dialect of two Go modules, described in doc/link-v2.md: a lost connection may be resumed.
 	V2
 )
 
-// Name returns the dialect's name in announcements, the configuration and the
-// JSON of the status socket.
+// Name returns the dialect's name in announcements, the configuration and the JSON of the status socket.
 func (d Dialect) Name() string { return name([]string{"legacy", "v2"}, int(d), "Dialect") }
 
 // String returns Name.
@@ -32,8 +30,8 @@ const (
 	OnlyV2
 )
 
-// LossPolicy is what a controller does when a v2 peer is lost for good. The
-// loss of a legacy peer ends its process whatever the policy.
+// LossPolicy is what a controller does when a v2 peer is lost for good. The loss of a legacy peer ends its process
+// whatever the policy.
 type LossPolicy uint8
 
 const (
@@ -43,66 +41,57 @@ const (
 	IsolateOnLoss
 )
 
-// AgentConfig configures an [Agent]. A duration of zero means its default,
-// which is that of the legacy modules where they have one.
+// AgentConfig configures an [Agent]. A duration of zero means its default, which is that of the legacy modules where
+// they have one.
 type AgentConfig struct {
 	// Dialects is what the agent speaks. The default is [OnlyLegacy].
 	Dialects Dialects
-	// HasSystem is set if the optional requirement "system" is connected: the
-	// agent can reset its board. Without it the process ends instead.
+	// HasSystem is set if the optional requirement "system" is connected: the agent can reset its board. Without it the
+	// process ends instead.
 	HasSystem bool
-	// HeartbeatTimeout is how long no legacy poll may come before the
-	// controller counts as lost. Default 60 s.
+	// HeartbeatTimeout is how long no legacy poll may come before the controller counts as lost. Default 60 s.
 	HeartbeatTimeout time.Duration
-	// ResetDelay is the pause between the last reply and the reset, so that the
-	// reply reaches the controller. Default 250 ms.
+	// ResetDelay is the pause between the last reply and the reset, so that the reply reaches the controller. Default
+	// 250 ms.
 	ResetDelay time.Duration
-	// ResetTimeout is how long the board may take to go down after it was asked
-	// to reset. Default 60 s.
+	// ResetTimeout is how long the board may take to go down after it was asked to reset. Default 60 s.
 	ResetTimeout time.Duration
 }
 
-// ControllerConfig configures a [Controller]. A duration of zero means its
-// default, which is that of the legacy modules where they have one.
+// ControllerConfig configures a [Controller]. A duration of zero means its default, which is that of the legacy modules
+// where they have one.
 type ControllerConfig struct {
 	// Dialects is what the controller speaks. The default is [OnlyLegacy].
 	Dialects Dialects
-	// LossPolicy is what follows the loss of a v2 peer. The default is
-	// [RestartOnLoss].
+	// LossPolicy is what follows the loss of a v2 peer. The default is [RestartOnLoss].
 	LossPolicy LossPolicy
-	// HeartbeatTimeout is how long link_events may have no reply before the
-	// agent counts as gone. Default 1.5 s.
+	// HeartbeatTimeout is how long link_events may have no reply before the agent counts as gone. Default 1.5 s.
 	HeartbeatTimeout time.Duration
-	// ResumeWindow is how long a v2 link without a connection may be resumed.
-	// Default 30 s.
+	// ResumeWindow is how long a v2 link without a connection may be resumed. Default 30 s.
 	ResumeWindow time.Duration
 	// ResumeRetry replaces Retry while a link is resumed. Default 100 ms.
 	ResumeRetry time.Duration
-	// InitTimeout is how long an absent satellite delays the start of a station
-	// with the policy [IsolateOnLoss]. Default 30 s.
+	// InitTimeout is how long an absent satellite delays the start of a station with the policy [IsolateOnLoss].
+	// Default 30 s.
 	InitTimeout time.Duration
-	// CallTimeout limits a connection attempt, link_hello, i_am_here and
-	// i_am_ready, each on its own. Default 5 s.
+	// CallTimeout limits a connection attempt, link_hello, i_am_here and i_am_ready, each on its own. Default 5 s.
 	CallTimeout time.Duration
-	// Retry is the pause after a refused connection, after a lost one during the
-	// start, and after the reply of a peer that is about to restart. Default 1 s.
+	// Retry is the pause after a refused connection, after a lost one during the start, and after the reply of a peer
+	// that is about to restart. Default 1 s.
 	Retry time.Duration
 	// PollPause is the time between a reply and the next poll. Default 25 ms.
 	PollPause time.Duration
-	// KeepAlive replaces PollPause until the own board is ready, so that a slow
-	// start does not look like a loss. It must be shorter than the agent's
-	// HeartbeatTimeout. Default 20 s.
+	// KeepAlive replaces PollPause until the own board is ready, so that a slow start does not look like a loss. It
+	// must be shorter than the agent's HeartbeatTimeout. Default 20 s.
 	KeepAlive time.Duration
 	// ReplyTimeout limits the wait for the reply of a poll. Default 30 s.
 	ReplyTimeout time.Duration
 	// ExitTimeout limits the wait for the reply of exit. Default 1 s.
 	ExitTimeout time.Duration
-	// ResetWindow is how long after a forwarded reset the loss of the link is
-	// expected. Default 60 s.
+	// ResetWindow is how long after a forwarded reset the loss of the link is expected. Default 60 s.
 	ResetWindow time.Duration
-	// Absence is how long a board continues after an expected loss before the
-	// process exits with status 1. It must be longer than the own board may take
-	// to install firmware. Default 30 min.
+	// Absence is how long a board continues after an expected loss before the process exits with status 1. It must be
+	// longer than the own board may take to install firmware. Default 30 min.
 	Absence time.Duration
 }
 

@@ -2,8 +2,8 @@ package handshake
 
 import "time"
 
-// Controller is the main board's side: it connects and calls. It is not safe
-// for concurrent use. The zero value is not usable; see [NewController].
+// Controller is the main board's side: it connects and calls. It is not safe for concurrent use. The zero value is not
+// usable; see [NewController].
 type Controller struct {
 	config     ControllerConfig
 	state      State
@@ -15,14 +15,13 @@ type Controller struct {
 	firmware, reset bool
 
 	dialect Dialect
-	// epoch counts the agreements that v2 tries. agent is the instance id of the
-	// agent that was agreed with.
+	// epoch counts the agreements that v2 tries. agent is the instance id of the agent that was agreed with.
 	epoch, agent uint64
-	// suspended: agreed in v2, without a connection. isolated: the port is out
-	// of service. initDone: InitDone was returned.
+	// suspended: agreed in v2, without a connection. isolated: the port is out of service. initDone: InitDone was
+	// returned.
 	suspended, isolated, initDone bool
-	// progress: a call of Events had a reply on this connection. fruitless counts
-	// the agreements in a row that were given up without one.
+	// progress: a call of Events had a reply on this connection. fruitless counts the agreements in a row that were
+	// given up without one.
 	progress  bool
 	fruitless uint8
 	// stalled counts the connections in a row that were lost without progress.
@@ -65,8 +64,7 @@ func (c *Controller) Dialect() Dialect { return c.dialect }
 // Epoch returns the number of the agreement that v2 keeps or tries.
 func (c *Controller) Epoch() uint64 { return c.epoch }
 
-// Reason returns why the link was lost last, or why the process ends; 0 before
-// either.
+// Reason returns why the link was lost last, or why the process ends; 0 before either.
 func (c *Controller) Reason() Reason { return c.reason }
 
 // lossExpected reports whether losing the agent is part of an update or a reset.
@@ -154,8 +152,8 @@ func (c *Controller) replied(e Replied) []Action {
 	return nil
 }
 
-// failed handles an error in place of a reply. During the start the peer may be
-// no agent, or one that is about to end: the controller tries again.
+// failed handles an error in place of a reply. During the start the peer may be no agent, or one that is about to end:
+// the controller tries again.
 func (c *Controller) failed(function Function) []Action {
 	switch {
 	case function == IAmHere && c.state == Announcing, function == IAmReady && c.state == Agreeing:
@@ -216,8 +214,8 @@ func (c *Controller) fired(timer Timer) []Action {
 	return nil
 }
 
-// stop calls exit of an agent that may know this controller. It does not while
-// the agent installs firmware: exit would reset its board.
+// stop calls exit of an agent that may know this controller. It does not while the agent installs firmware: exit would
+// reset its board.
 func (c *Controller) stop() []Action {
 	switch c.state {
 	case Announcing, Agreeing, Agreed, Working:

@@ -1,7 +1,7 @@
 package handshake
 
-// This file is what a controller does when its link is lost: it resumes the link,
-// isolates the port, waits for the own board's restart, or ends the process.
+// This file is what a controller does when its link is lost: it resumes the link, isolates the port, waits for the own
+// board's restart, or ends the process.
 
 func (c *Controller) lost(reason Reason) []Action {
 	switch {
@@ -20,9 +20,8 @@ func (c *Controller) lost(reason Reason) []Action {
 	return c.end(1, reason)
 }
 
-// maxStalled is how many connections in a row may be lost without a reply to Events
-// before the peer counts as lost. With the default times that takes as long as the
-// resume window, which each resume begins anew.
+// maxStalled is how many connections in a row may be lost without a reply to Events before the peer counts as lost.
+// With the default times that takes as long as the resume window, which each resume begins anew.
 const maxStalled = 20
 
 // suspend begins to resume a v2 link that lost its connection.
@@ -49,8 +48,8 @@ func (c *Controller) resume() []Action {
 	return actions
 }
 
-// maxFruitless bounds the pause before the next connection to an agent that agrees
-// and then sends no events: Retry doubles up to 64 times its value.
+// maxFruitless bounds the pause before the next connection to an agent that agrees and then sends no events: Retry
+// doubles up to 64 times its value.
 const maxFruitless = 7
 
 // giveUpFruitless gives an agent up that agreed, and then sent no events.
@@ -78,8 +77,7 @@ func (c *Controller) giveUp(reason Reason) []Action {
 	return append(stop, c.end(1, reason)...)
 }
 
-// part continues without a peer whose loss was expected, because this board is
-// about to restart.
+// part continues without a peer whose loss was expected, because this board is about to restart.
 func (c *Controller) part() []Action {
 	c.state = Parted
 	return []Action{

@@ -19,8 +19,8 @@ func (c *Controller) connected() []Action {
 	return c.call(Hello, callTimer, c.callTimeout())
 }
 
-// connectFailed tries again. A satellite that was asked to reset and no longer
-// listens is about to restart: its link is not resumed.
+// connectFailed tries again. A satellite that was asked to reset and no longer listens is about to restart: its link is
+// not resumed.
 func (c *Controller) connectFailed() []Action {
 	if c.suspended && c.reset {
 		return c.giveUp(c.reason)
@@ -40,8 +40,8 @@ func (c *Controller) pause() []Action {
 	return []Action{StopTimer{callTimer}, Disconnect{c.conn}, StartTimer{retryTimer, retry}}
 }
 
-// callTimeout is shorter while a link is resumed: an attempt that began in a
-// broken network must not last until the window is over.
+// callTimeout is shorter while a link is resumed: an attempt that began in a broken network must not last until the
+// window is over.
 func (c *Controller) callTimeout() time.Duration {
 	if c.suspended {
 		return min(c.config.CallTimeout, c.config.HeartbeatTimeout)
@@ -49,8 +49,8 @@ func (c *Controller) callTimeout() time.Duration {
 	return c.config.CallTimeout
 }
 
-// helloReplied continues from the agent's state. With an agent that has met this
-// epoch already only the agreement may be missing.
+// helloReplied continues from the agent's state. With an agent that has met this epoch already only the agreement may
+// be missing.
 func (c *Controller) helloReplied(e HelloReplied) []Action {
 	if c.suspended {
 		if !e.Known || e.InstanceID != c.agent {

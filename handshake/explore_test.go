@@ -12,8 +12,7 @@ import (
 // exploredFaults is how many faults TestExplore lets happen in one story.
 var exploredFaults = flag.Int("faults", 3, "number of faults that the explorer lets happen")
 
-// TestExplore checks the four promises of the package over every
-// interleaving.
+// TestExplore checks the four promises of the package over every interleaving.
 func TestExplore(t *testing.T) {
 	for _, hasSystem := range []bool{true, false} {
 		t.Run(fmt.Sprintf("system=%v", hasSystem), func(t *testing.T) {
@@ -35,8 +34,7 @@ func TestExplore(t *testing.T) {
 	}
 }
 
-// TestExploreFinds breaks the agent in several ways. The explorer must find the
-// shortest story of each.
+// TestExploreFinds breaks the agent in several ways. The explorer must find the shortest story of each.
 func TestExploreFinds(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -103,13 +101,12 @@ func TestExploreFinds(t *testing.T) {
 	}
 }
 
-// recovered is how long both boards may take, from any state and without a
-// further fault, until they work together. The longest way is that of a main
-// board which waits for an update that does not happen.
+// recovered is how long both boards may take, from any state and without a further fault, until they work together. The
+// longest way is that of a main board which waits for an update that does not happen.
 const recovered = 35 * time.Minute
 
-// TestExploreRecovers lets time pass from every state: both boards work
-// together again within a bound, not only on some lucky way.
+// TestExploreRecovers lets time pass from every state: both boards work together again within a bound, not only on some
+// lucky way.
 func TestExploreRecovers(t *testing.T) {
 	x := explore(newWorld(true), *exploredFaults-1)
 	if x.broken >= 0 {
@@ -133,8 +130,7 @@ func TestExploreRecovers(t *testing.T) {
 	t.Logf("from each of %d states together within %v; the longest way follows\n%s", len(x.states), longest, story)
 }
 
-// recover runs the world by the clock: messages take no time, a board that is
-// down is back after three seconds.
+// recover runs the world by the clock: messages take no time, a board that is down is back after three seconds.
 func (w *world) recover() (time.Duration, bool) {
 	const boot = 3 * time.Second
 	var agentBoot, mainBoot time.Duration

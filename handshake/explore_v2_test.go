@@ -27,11 +27,9 @@ func (p pairing) world() *world {
 	return w
 }
 
-// TestExplorePairings checks the promises over every interleaving of each
-// pairing of dialects. Where both speak v2, these are besides: no event is lost
-// or comes twice or out of order while both processes live, no command is
-// executed twice, and from everywhere a way leads to where all events have
-// arrived and all commands are answered.
+// TestExplorePairings checks the promises over every interleaving of each pairing of dialects. Where both speak v2,
+// these are besides: no event is lost or comes twice or out of order while both processes live, no command is executed
+// twice, and from everywhere a way leads to where all events have arrived and all commands are answered.
 func TestExplorePairings(t *testing.T) {
 	for _, p := range []pairing{
 		{name: "legacy agent", controller: AnyDialect, hasSystem: true, faults: *exploredFaults},

@@ -27,8 +27,7 @@ var (
 	agentTimers = []Timer{pollTimer, heartbeatTimer, resumeTimer, resetDelayTimer, resetTimer}
 )
 
-// choices lists everything that can happen next. Faults are offered while
-// there are some left.
+// choices lists everything that can happen next. Faults are offered while there are some left.
 func (w *world) choices(faults int) []choice {
 	var list []choice
 	add := func(what string, apply func(*world)) { list = append(list, choice{what, false, apply}) }
@@ -64,14 +63,13 @@ func (w *world) choices(faults int) []choice {
 	return slices.DeleteFunc(list, func(c choice) bool { return c.fault })
 }
 
-// timerChoices offers every running timer. A timer that runs out while
-// a shorter one still runs means a delay, which is a fault.
+// timerChoices offers every running timer. A timer that runs out while a shorter one still runs means a delay, which is
+// a fault.
 func (w *world) timerChoices(busy bool) []choice {
 	var list []choice
 	quickest := time.Duration(1<<63 - 1)
 	for _, t := range controllerTimers {
-		// The pauses of a start repeat for ever: a longer timer elsewhere
-		// runs out meanwhile.
+		// The pauses of a start repeat for ever: a longer timer elsewhere runs out meanwhile.
 		if a := w.main.alarms[t]; a.after > 0 && t != callTimer && t != retryTimer {
 			quickest = min(quickest, a.after)
 		}
@@ -144,8 +142,7 @@ func (w *world) faultChoices() []choice {
 	return list
 }
 
-// key names a state. Sequence that only grow are left out: lives and links
-// matter only where they are the present ones.
+// key names a state. Sequence that only grow are left out: lives and links matter only where they are the present ones.
 func (w *world) key() string {
 	b := make([]byte, 0, 64)
 	flag := func(flags ...bool) {
@@ -185,8 +182,7 @@ func (w *world) key() string {
 	return string(b)
 }
 
-// seen is one explored state: how it was reached and what follows without
-// a further fault.
+// seen is one explored state: how it was reached and what follows without a further fault.
 type seen struct {
 	world  *world // nil once expanded
 	parent int32
@@ -203,8 +199,7 @@ type exploration struct {
 	rule   string
 }
 
-// explore walks every interleaving breadth first, so that the first broken
-// rule has the shortest story.
+// explore walks every interleaving breadth first, so that the first broken rule has the shortest story.
 func explore(start *world, faults int) *exploration {
 	x := &exploration{start: start, faults: faults, broken: -1}
 	index := map[string]int32{start.key(): 0}
@@ -244,8 +239,7 @@ func explore(start *world, faults int) *exploration {
 	return x
 }
 
-// findLost looks for a state from which, without a further fault, no way leads to
-// both boards working together.
+// findLost looks for a state from which, without a further fault, no way leads to both boards working together.
 func (x *exploration) findLost() {
 	before := make([][]int32, len(x.states))
 	var queue []int32

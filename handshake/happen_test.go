@@ -2,8 +2,7 @@ package handshake
 
 import "strings"
 
-// What can happen in a world: messages arrive, timers run out, boards become
-// ready, connections break.
+// What can happen in a world: messages arrive, timers run out, boards become ready, connections break.
 
 // deliverToAgent hands the oldest message of a connection to the satellite.
 func (w *world) deliverToAgent(i int) {
@@ -52,8 +51,8 @@ func (w *world) called(c *connection, function Function) {
 	w.stepAgent(Called{c.agentConn, function})
 }
 
-// checkWork is the first promise: a work function is called only by the
-// controller that this agent agreed with, and only once both know it.
+// checkWork is the first promise: a work function is called only by the controller that this agent agreed with, and
+// only once both know it.
 func (w *world) checkWork(c *connection) {
 	if !w.working || !w.satellite.init || w.satellite.partner != c.controllerLife {
 		w.breaks("a work function reaches an agent that has not agreed with its caller")
@@ -149,8 +148,8 @@ func (w *world) stall(i int) {
 	w.sweep()
 }
 
-// together is what everything must lead to: both boards ready, agreed with
-// each other in their present lives, over a connection that works.
+// together is what everything must lead to: both boards ready, agreed with each other in their present lives, over a
+// connection that works.
 func (w *world) together() bool {
 	if !w.satellite.ready || !w.main.ready || w.resetting ||
 		w.agent.State() != Working || w.controller.State() != Working ||

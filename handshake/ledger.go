@@ -18,17 +18,15 @@ const (
 	Refused
 )
 
-// A ledger refuses new commands while it holds maxResults commands or results of
-// maxResultBytes in all.
+// A ledger refuses new commands while it holds maxResults commands or results of maxResultBytes in all.
 const (
 	maxResults     = 4096
 	maxResultBytes = 8 << 20
 )
 
-// Ledger is the agent's record of numbered commands. Each command is executed
-// once, however often it comes, and its result is kept until the controller
-// acknowledges it. It is a pure value, not safe for concurrent use. The zero
-// value is empty.
+// Ledger is the agent's record of numbered commands. Each command is executed once, however often it comes, and its
+// result is kept until the controller acknowledges it. It is a pure value, not safe for concurrent use. The zero value
+// is empty.
 type Ledger[R any] struct {
 	floor   uint64
 	bytes   int
@@ -61,8 +59,7 @@ func (l *Ledger[R]) Begin(number uint64) (R, Verdict) {
 	return none, Execute
 }
 
-// Finish keeps a result of size bytes. It drops the result of a command that was
-// acknowledged meanwhile.
+// Finish keeps a result of size bytes. It drops the result of a command that was acknowledged meanwhile.
 func (l *Ledger[R]) Finish(number uint64, result R, size int) {
 	if entry, known := l.entries[number]; known && !entry.finished {
 		l.set(number, ledgerEntry[R]{finished: true, result: result, size: size})
@@ -98,9 +95,8 @@ func (l *Ledger[R]) set(number uint64, entry ledgerEntry[R]) {
 	l.entries[number] = entry
 }
 
-// Sequence numbers the controller's commands from 1, and knows its floor: the
-// lowest number whose result is still wanted. It is a pure value, not safe for
-// concurrent use. The zero value is ready.
+// Sequence numbers the controller's commands from 1, and knows its floor: the lowest number whose result is still
+// wanted. It is a pure value, not safe for concurrent use. The zero value is ready.
 type Sequence struct {
 	last uint64
 	open map[uint64]bool
@@ -128,8 +124,8 @@ func (s *Sequence) Floor() uint64 {
 	return floor
 }
 
-// Inbox is the controller's position in the agent's numbered events. It is a
-// pure value, not safe for concurrent use. The zero value has received none.
+// Inbox is the controller's position in the agent's numbered events. It is a pure value, not safe for concurrent use.
+// The zero value has received none.
 type Inbox struct{ received, published uint64 }
 
 // Accept records an event as received, and reports whether it is new.
@@ -144,6 +140,5 @@ func (i *Inbox) Accept(number uint64) bool {
 // Published records that every event up to the number was published.
 func (i *Inbox) Published(number uint64) { i.published = max(i.published, number) }
 
-// Position returns the number of the last event received, and the number up to
-// which all were published.
+// Position returns the number of the last event received, and the number up to which all were published.
 func (i *Inbox) Position() (received, published uint64) { return i.received, i.published }

@@ -6,9 +6,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever comes how often in which order, each command is executed at most
-// once, its result is what the execution brought, and nothing acknowledged is
-// kept.
+// Whatever comes how often in which order, each command is executed at most once, its result is what the execution
+// brought, and nothing acknowledged is kept.
 func TestLedgerExecutesOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var ledger Ledger[uint64]

@@ -21,8 +21,8 @@ func everything() []Event {
 	return events
 }
 
-// TestAnyEventAnywhere sends both machines every short sequence of events. Neither
-// panics, starts a timer without a duration, or acts after its end.
+// TestAnyEventAnywhere sends both machines every short sequence of events. Neither panics, starts a timer without a
+// duration, or acts after its end.
 func TestAnyEventAnywhere(t *testing.T) {
 	check := func(t *testing.T, ended bool, actions []Action) {
 		t.Helper()

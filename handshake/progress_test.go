@@ -59,8 +59,7 @@ func TestALinkWithoutProgressIsLost(t *testing.T) {
 	}
 }
 
-// An agent that is silent on each connection is lost, too, although each resume
-// begins a new window.
+// An agent that is silent on each connection is lost, too, although each resume begins a new window.
 func TestASilentAgentIsLost(t *testing.T) {
 	c := NewController(ControllerConfig{Dialects: AnyDialect})
 	events := []Event{Start{}, BoardReady{}, Connected{1}, HelloReplied{1, 1, false}, Replied{1, IAmHere, false}, Replied{1, IAmReady, false}}

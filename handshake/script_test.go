@@ -15,9 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata")
 
-// TestScripts plays the stories of testdata. A story has comments (#), commands,
-// and, indented, the steps of both machines. Messages take no time unless they
-// are held. -update rewrites the indented lines.
+// TestScripts plays the stories of testdata. A story has comments (#), commands, and, indented, the steps of both
+// machines. Messages take no time unless they are held. -update rewrites the indented lines.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -91,8 +90,8 @@ func play(script string) (string, error) {
 	return p.out.String(), nil
 }
 
-// routine reports whether a line repeats one before: a poll without a change, or a
-// refused connection. It counts these lines.
+// routine reports whether a line repeats one before: a poll without a change, or a refused connection. It counts these
+// lines.
 func (p *player) routine(text string) bool {
 	switch {
 	case strings.Contains(text, "TimerFired{Timer:retry} => Connecting"), strings.Contains(text, "TimerFired{Timer:retry}: Connect"),

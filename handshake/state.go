@@ -2,8 +2,7 @@ package handshake
 
 import "fmt"
 
-// State is the state of a machine. Both roles share the set; the comments name
-// the role that uses a state.
+// State is the state of a machine. Both roles share the set; the comments name the role that uses a state.
 type State uint8
 
 const (
@@ -11,8 +10,8 @@ const (
 	Idle State = iota
 	// Waiting: the port is open, and no controller has called i_am_here (agent).
 	Waiting
-	// Met: i_am_here was replied to with false and the work functions are
-	// registered; i_am_ready has not come yet (agent).
+	// Met: i_am_here was replied to with false and the work functions are registered; i_am_ready has not come yet
+	// (agent).
 	Met
 	// Connecting: a connection is being made (controller).
 	Connecting
@@ -22,13 +21,11 @@ const (
 	Agreeing
 	// Pausing: waiting before the next connection (controller).
 	Pausing
-	// Agreed: both sides agreed and the module's init has ended, but the own
-	// board is not ready yet (both).
+	// Agreed: both sides agreed and the module's init has ended, but the own board is not ready yet (both).
 	Agreed
 	// Working: the own board is ready, and the link is watched (both).
 	Working
-	// Parted: the link ended as expected, and the own board is about to restart
-	// (controller).
+	// Parted: the link ended as expected, and the own board is about to restart (controller).
 	Parted
 	// Leaving: exit has no reply yet (controller).
 	Leaving
@@ -36,11 +33,10 @@ const (
 	Resetting
 	// Greeting: link_hello has no reply yet (controller).
 	Greeting
-	// Resuming: agreed in v2, but without a connection: the controller makes a
-	// new one, and the agent waits for it (both).
+	// Resuming: agreed in v2, but without a connection: the controller makes a new one, and the agent waits for it
+	// (both).
 	Resuming
-	// OutOfService: the port is isolated, and the controller waits for a
-	// satellite (controller).
+	// OutOfService: the port is isolated, and the controller waits for a satellite (controller).
 	OutOfService
 	// Ended: the process is to end (both).
 	Ended
@@ -51,15 +47,13 @@ var stateNames = [...]string{
 	"Agreed", "Working", "Parted", "Leaving", "Resetting", "Greeting", "Resuming", "OutOfService", "Ended",
 }
 
-// Name returns the constant's name, which is also the state's in the JSON of the
-// status socket.
+// Name returns the constant's name, which is also the state's in the JSON of the status socket.
 func (s State) Name() string { return name(stateNames[:], int(s), "State") }
 
 // String returns Name.
 func (s State) String() string { return s.Name() }
 
-// Function is an RPC function that the protocol itself uses. Its name on the
-// wire is the shell's matter.
+// Function is an RPC function that the protocol itself uses. Its name on the wire is the shell's matter.
 type Function uint8
 
 const (
@@ -67,15 +61,13 @@ const (
 	IAmHere Function = iota + 1
 	// IAmReady ends the start of both sides: they have agreed.
 	IAmReady
-	// Retrieve is the legacy poll for events. It is the heartbeat of the legacy
-	// link, in both directions.
+	// Retrieve is the legacy poll for events. It is the heartbeat of the legacy link, in both directions.
 	Retrieve
 	// Exit ends the link before the controller stops.
 	Exit
 	// Hello asks for v2.
 	Hello
-	// Events is the open call by which v2 carries events. It is the heartbeat of
-	// v2, in both directions.
+	// Events is the open call by which v2 carries events. It is the heartbeat of v2, in both directions.
 	Events
 )
 
@@ -98,18 +90,15 @@ const (
 	replyTimer
 	// exitTimer limits the wait for the reply of Exit (controller).
 	exitTimer
-	// resetWindowTimer ends the expectation that a forwarded reset ends the link
-	// (controller).
+	// resetWindowTimer ends the expectation that a forwarded reset ends the link (controller).
 	resetWindowTimer
-	// absenceTimer limits how long the own board continues without a peer whose
-	// absence is expected (controller).
+	// absenceTimer limits how long the own board continues without a peer whose absence is expected (controller).
 	absenceTimer
 	// heartbeatTimer is restarted by each Retrieve or Events (agent).
 	heartbeatTimer
 	// resumeTimer is the window in which a v2 link may be resumed (both).
 	resumeTimer
-	// initTimer limits how long an absent satellite delays the station's start
-	// (controller).
+	// initTimer limits how long an absent satellite delays the station's start (controller).
 	initTimer
 	// resetDelayTimer is the pause between a reply and the reset after it (agent).
 	resetDelayTimer
@@ -125,8 +114,7 @@ var timerNames = [...]string{
 // String returns the timer's name.
 func (t Timer) String() string { return name(timerNames[:], int(t), "Timer") }
 
-// Reason is why a machine resets its board or ends its process. It is for the
-// log and for the caller of Run.
+// Reason is why a machine resets its board or ends its process. It is for the log and for the caller of Run.
 type Reason uint8
 
 const (
@@ -134,19 +122,18 @@ const (
 	Stopped Reason = iota + 1
 	// ConnectionLost: the connection ended unexpectedly.
 	ConnectionLost
-	// HeartbeatTimeout: no reply within [ControllerConfig.ReplyTimeout], or no
-	// call within the agent's heartbeat timeout.
+	// HeartbeatTimeout: no reply within [ControllerConfig.ReplyTimeout], or no call within the agent's heartbeat
+	// timeout.
 	HeartbeatTimeout
 	// CallRefused: the reply of a poll was an error.
 	CallRefused
-	// PeerAbsent: the own board was not restarted within
-	// [ControllerConfig.Absence] after an expected loss, or the satellite did not
-	// come within [ControllerConfig.InitTimeout].
+	// PeerAbsent: the own board was not restarted within [ControllerConfig.Absence] after an expected loss, or the
+	// satellite did not come within [ControllerConfig.InitTimeout].
 	PeerAbsent
 	// PeerLeft: the controller called exit.
 	PeerLeft
-	// PeerRestarted: a controller announced itself to an agent that knew one
-	// already, or an agent does not know this controller any more.
+	// PeerRestarted: a controller announced itself to an agent that knew one already, or an agent does not know this
+	// controller any more.
 	PeerRestarted
 	// ResetRequested: the controller forwarded a reset.
 	ResetRequested

@@ -6,12 +6,10 @@ import (
 	"time"
 )
 
-// The tests run both machines in a small world: two boards whose processes
-// can crash and come back, and TCP connections that keep order but can be cut
-// or fall silent. Scripts drive it by a clock, the explorer by choice.
+// The tests run both machines in a small world: two boards whose processes can crash and come back, and TCP connections
+// that keep order but can be cut or fall silent. Scripts drive it by a clock, the explorer by choice.
 
-// Messages on a connection, one byte each: calls are lower case, their replies
-// upper case except those of i_am_here.
+// Messages on a connection, one byte each: calls are lower case, their replies upper case except those of i_am_here.
 const (
 	dial, accepted, refused = 's', 'S', 'N'
 	callHere, known, fresh  = 'h', 'T', 'F'
@@ -25,8 +23,8 @@ const (
 
 var calls = map[Function]byte{IAmHere: callHere, IAmReady: callReady, Retrieve: callPoll, Exit: callExit, Hello: callHello}
 
-// connection has an end at each board. An end that is not open neither sends
-// nor receives any more. A silent connection carries nothing, and neither end notices.
+// connection has an end at each board. An end that is not open neither sends nor receives any more. A silent connection
+// carries nothing, and neither end notices.
 type connection struct {
 	controllerConn            ConnID
 	agentConn                 ConnID
@@ -36,8 +34,7 @@ type connection struct {
 	silent                    bool
 	// unanswered are the calls that wait for a Reply of the agent.
 	unanswered string
-	// held: a call of link_events after that number waits. commands wait for
-	// their results.
+	// held: a call of link_events after that number waits. commands wait for their results.
 	held     bool
 	after    byte
 	commands string

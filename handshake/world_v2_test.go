@@ -6,12 +6,11 @@ import (
 	"strings"
 )
 
-// What v2 adds to the world: events that the satellite makes and commands that
-// the main board asks for, carried by the pure cores that the modules use.
+// What v2 adds to the world: events that the satellite makes and commands that the main board asks for, carried by the
+// pure cores that the modules use.
 
-// Messages of v2. A call of link_hello carries the epoch, one of link_events
-// three numbers, its answer a count and the numbers of events; a command its
-// number and the floor, its answer the number.
+// Messages of v2. A call of link_hello carries the epoch, one of link_events three numbers, its answer a count and the
+// numbers of events; a command its number and the floor, its answer the number.
 const (
 	callHello, helloKnown, helloUnknown, helloMissing = 'l', 'K', 'U', 'M'
 	callEvents, eventsOK, eventsRefused               = 'e', 'E', 'Q'
@@ -23,16 +22,15 @@ type v2data struct {
 	// events and commands bound what is made; 0 makes none.
 	events, commands int
 
-	// The satellite: journal has the numbers that are not published, running
-	// the commands under way, executed those ever begun.
+	// The satellite: journal has the numbers that are not published, running the commands under way, executed those
+	// ever begun.
 	made     byte
 	journal  string
 	ledger   Ledger[byte]
 	running  string
 	executed string
 
-	// The main board: last is the last event published, asked are the commands
-	// without an answer.
+	// The main board: last is the last event published, asked are the commands without an answer.
 	inbox       Inbox
 	last        byte
 	numbers     Sequence

@@ -16,8 +16,8 @@ import (
 //   - A caller that finds no reader becomes the reader, until its own reply has come. With one call after the other no
 //     goroutine is woken for a reply, which halves the time of a call.
 //   - The background reader is a goroutine of the client. It reads while nothing is called, so that the end of the
-//     connection is noticed, and while many calls are under way. It stops reading when calls come one after the other in
-//     quick succession, and reads again when they no longer do.
+//     connection is noticed, and while many calls are under way. It stops reading when calls come one after the other
+//     in quick succession, and reads again when they no longer do.
 
 const (
 	// maxQuick is the time between replies below which calls count as quick. After quickCalls of them the background

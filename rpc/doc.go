@@ -9,13 +9,13 @@
 //
 // # Promises
 //
-//   - The bytes on the wire, error texts included, are rpclib's: doc/wire-rpc.md describes them, and the tests replay 471
-//     recorded exchanges with the real library.
-//   - Every call ends: with a result, with the server's error, by its time-out, or at once when the connection is gone. A
-//     connection that is gone is net.ErrClosed to errors.Is. The end of an idle connection is noticed, too.
+//   - The bytes on the wire, error texts included, are rpclib's: doc/wire-rpc.md describes them, and the tests replay
+//     471 recorded exchanges with the real library.
+//   - Every call ends: with a result, with the server's error, by its time-out, or at once when the connection is gone.
+//     A connection that is gone is net.ErrClosed to errors.Is. The end of an idle connection is noticed, too.
 //   - No peer can end the process, overflow a stack, or make the process hold more than Limits permit.
-//   - TCP without TLS must be asked for by name. With TLS, which is TLS 1.3, no client reaches a handler before it has proven
-//     its identity.
+//   - TCP without TLS must be asked for by name. With TLS, which is TLS 1.3, no client reaches a handler before it has
+//     proven its identity.
 //   - When Client.Close and Server.Serve return, no goroutine of theirs runs any more.
 //
 // # Limits

@@ -129,8 +129,8 @@ func loginError(err error) error {
 	return fmt.Errorf("cannot log in: %w: %w", errRefused, err)
 }
 
-// enterDirectory enters the file's directory and returns the file's name there. A path without a slash at its end may be
-// a directory (so in OCPP 1.6) or a file's name (so in curl): the server decides.
+// enterDirectory enters the file's directory and returns the file's name there. A path without a slash at its end may
+// be a directory (so in OCPP 1.6) or a file's name (so in curl): the server decides.
 func enterDirectory(client *ftp.ServerConn, location, name string) (string, error) {
 	location = strings.TrimPrefix(location, "/")
 	if location == "" {

@@ -66,8 +66,8 @@ func (a *attempt) sendHTTP(ctx context.Context, source uploadSource) error {
 	return nil
 }
 
-// httpTarget returns the URL without its credentials, which go into a header. A PUT to a directory gets the file's name;
-// every other URL stays as it is.
+// httpTarget returns the URL without its credentials, which go into a header. A PUT to a directory gets the file's
+// name; every other URL stays as it is.
 func (l Location) httpTarget(method, name string) string {
 	target := url.URL{Scheme: l.scheme, Host: l.host, Path: l.path, RawPath: l.escaped, RawQuery: l.query}
 	if strings.ContainsRune(l.host, ':') {

@@ -31,8 +31,8 @@ type Location struct {
 
 var defaultPorts = map[string]int{"ftp": 21, "ftps": 990, "sftp": 22, "http": 80, "https": 443}
 
-// ParseLocation parses a URL as backends send it: characters of user and password may lack their escapes. An error is an
-// *Error, and never shows the URL, which may have credentials.
+// ParseLocation parses a URL as backends send it: characters of user and password may lack their escapes. An error is
+// an *Error, and never shows the URL, which may have credentials.
 func ParseLocation(text string) (Location, error) {
 	location, err := parseLocation(text)
 	switch {

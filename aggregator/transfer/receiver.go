@@ -40,9 +40,9 @@ type ReceiverConfig struct {
 	Logger *zap.Logger
 }
 
-// Receiver takes the boards' files by FTP (passive, as curl -T speaks it) and by HTTP PUT. A client can only store a new
-// file, into a slot that Open made, with the slot's credentials, on its path and from its addresses. A Receiver is safe
-// for concurrent use.
+// Receiver takes the boards' files by FTP (passive, as curl -T speaks it) and by HTTP PUT. A client can only store a
+// new file, into a slot that Open made, with the slot's credentials, on its path and from its addresses. A Receiver is
+// safe for concurrent use.
 type Receiver struct {
 	config ReceiverConfig
 	logger *zap.Logger

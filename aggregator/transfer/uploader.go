@@ -30,8 +30,8 @@ type UploaderConfig struct {
 	HTTPMethod string
 }
 
-// Uploader brings files to a backend's location: ftp, ftps (implicit or explicit TLS, whichever the server speaks), sftp,
-// http and https. It is safe for concurrent use.
+// Uploader brings files to a backend's location: ftp, ftps (implicit or explicit TLS, whichever the server speaks),
+// sftp, http and https. It is safe for concurrent use.
 type Uploader struct{ config UploaderConfig }
 
 // NewUploader returns an uploader.

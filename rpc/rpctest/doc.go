@@ -30,8 +30,8 @@
 //
 //   - Time is that of the test. Under testing/synctest a delay of an hour takes no time.
 //   - The same source of randomness and the same writes give the same faults.
-//   - A connection behaves as one of TCP: it holds 64 KiB each way, Write waits when it is full, and one way can be closed
-//     alone. A deadline ends a Read with os.ErrDeadlineExceeded and a cut ends it with ECONNRESET.
+//   - A connection behaves as one of TCP: it holds 64 KiB each way, Write waits when it is full, and one way can be
+//     closed alone. A deadline ends a Read with os.ErrDeadlineExceeded and a cut ends it with ECONNRESET.
 //
 // # Limits
 //

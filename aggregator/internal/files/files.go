@@ -94,8 +94,8 @@ func StorageError(err error) error {
 	return err
 }
 
-// StopListening gives a listener's port back to the system, and leaves the listener open. A library that made a listener
-// on every interface may still set its deadline and close it, but nobody can connect to it.
+// StopListening gives a listener's port back to the system, and leaves the listener open. A library that made a
+// listener on every interface may still set its deadline and close it, but nobody can connect to it.
 func StopListening(listener *net.TCPListener) error {
 	raw, err := listener.SyscallConn()
 	if err != nil {

@@ -35,8 +35,8 @@ func (Reported) event()     {}
 func (Allowed) event()      {}
 func (LimitExpired) event() {}
 
-// Action is the output of a [Machine]. The set is closed. An action with fields is a pointer that is valid until the next
-// Step.
+// Action is the output of a [Machine]. The set is closed. An action with fields is a pointer that is valid until the
+// next Step.
 type Action interface{ action() }
 
 // Ask: forward the request to every board, and send Responded for each.

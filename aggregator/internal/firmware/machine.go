@@ -1,5 +1,5 @@
-// Package firmware makes the firmware updates of several boards one update of the station, as OCPP knows it. [Machine] is
-// a pure machine; see package machine for the form of its events and actions.
+// Package firmware makes the firmware updates of several boards one update of the station, as OCPP knows it. [Machine]
+// is a pure machine; see package machine for the form of its events and actions.
 //
 //	backend                      Machine                          boards, 0 is the main board
 //	update_firmware       ->     Requested      Ask        ->     update_firmware, all
@@ -9,10 +9,10 @@
 //
 // The machine promises, for every order of events:
 //
-//   - The published statuses of a request follow OCPP's order. Each comes at most once, with the request's id, after the
-//     reply to the request; none follows an end state.
-//   - A status is published when every board has reached it. The first failure of a board ends the station's update; the
-//     mandatory statuses before that failure are published first.
+//   - The published statuses of a request follow OCPP's order. Each comes at most once, with the request's id, after
+//     the reply to the request; none follows an end state.
+//   - A status is published when every board has reached it. The first failure of a board ends the station's update;
+//     the mandatory statuses before that failure are published first.
 //   - Satellites are permitted to install once the backend allowed it and every board has its image: verified, or
 //     downloaded where the update is not signed. Board 0 is permitted once every satellite reported InstallRebooting or
 //     Installed, so that its reboot interrupts no satellite.
@@ -131,8 +131,8 @@ func (m *Machine) reported(board int, id int64, status Status) {
 	}
 }
 
-// settle publishes how far the station has come, permits installations, and sets the limit. While a new request is asked
-// for it does nothing: the new request may cancel the old update, whose statuses must not be published then.
+// settle publishes how far the station has come, permits installations, and sets the limit. While a new request is
+// asked for it does nothing: the new request may cancel the old update, whose statuses must not be published then.
 func (m *Machine) settle() {
 	update := &m.current
 	if update.state != running || m.next.state == asked {
@@ -206,8 +206,8 @@ func (m *Machine) expire() {
 	update.failure = update.phase.failure()
 }
 
-// permit permits the satellites to install, and later the main board. The backend has allowed it, and every board has its
-// image.
+// permit permits the satellites to install, and later the main board. The backend has allowed it, and every board has
+// its image.
 func (m *Machine) permit() {
 	update := &m.current
 	if !update.satellitesPermitted {

@@ -1,7 +1,7 @@
 package firmware
 
-// stage is a point of OCPP's order of an update (OCPP 2.0.1, L01; test cases TC_L_01, TC_L_06 and TC_L_08). A board is at
-// the furthest stage that it has reported. The station is at the stage of its slowest board.
+// stage is a point of OCPP's order of an update (OCPP 2.0.1, L01; test cases TC_L_01, TC_L_06 and TC_L_08). A board is
+// at the furthest stage that it has reported. The station is at the stage of its slowest board.
 type stage uint8
 
 const (
@@ -54,8 +54,8 @@ var reportedStage = [...]stage{
 	InstallationFailed: stageNone,
 }
 
-// advance returns a board's stage after a report. A repeated or earlier status moves no board back: OCPP lets Downloading
-// repeat for every attempt.
+// advance returns a board's stage after a report. A repeated or earlier status moves no board back: OCPP lets
+// Downloading repeat for every attempt.
 func advance(from stage, status Status, signed bool) stage {
 	if int(status) >= len(reportedStage) {
 		return from
@@ -83,8 +83,8 @@ func withoutRequestID(status Status) Status {
 }
 
 // placeFailure returns the failure that OCPP's order permits after the announced stage, and the stage up to which the
-// mandatory stages come first: DownloadFailed ends a download, InvalidSignature follows Downloaded, the other two follow
-// Installing.
+// mandatory stages come first: DownloadFailed ends a download, InvalidSignature follows Downloaded, the other two
+// follow Installing.
 func placeFailure(status Status, announced stage, signed bool) (Status, stage) {
 	if status == DownloadFailed && announced >= stageDownloaded {
 		status = InvalidSignature

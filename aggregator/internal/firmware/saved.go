@@ -53,9 +53,9 @@ func (m *Machine) Saved() (Saved, bool) {
 	return saved, true
 }
 
-// Restore continues a saved update in a new machine, and returns what to do. Limits start anew. A board that was permitted
-// to install and has not reported so is permitted once more: the permission may have been lost with the power. Restore
-// returns an error and changes nothing where the update does not fit.
+// Restore continues a saved update in a new machine, and returns what to do. Limits start anew. A board that was
+// permitted to install and has not reported so is permitted once more: the permission may have been lost with the
+// power. Restore returns an error and changes nothing where the update does not fit.
 func (m *Machine) Restore(saved Saved) ([]Action, error) {
 	m.actions = m.actions[:0]
 	if len(saved.Boards) != len(m.current.boards) {

@@ -78,8 +78,8 @@ func (s *Status) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Response is the result of update_firmware. The order is that of badness: the worst of the boards' responses becomes the
-// station's. The zero value is no response.
+// Response is the result of update_firmware. The order is that of badness: the worst of the boards' responses becomes
+// the station's. The zero value is no response.
 type Response uint8
 
 // The responses of the interface system (UpdateFirmwareResponse).
@@ -115,8 +115,8 @@ func (r Response) Accepts() bool { return r == ResponseAccepted || r == Response
 // Phase is a part of an update.
 type Phase uint8
 
-// The phases. In PhasePermission the boards wait for the backend's permission, without a limit: it may wait for the end of
-// a transaction.
+// The phases. In PhasePermission the boards wait for the backend's permission, without a limit: it may wait for the end
+// of a transaction.
 const (
 	PhasePermission Phase = iota
 	PhaseDownload

@@ -4,8 +4,8 @@ package logs
 type Event interface{ event() }
 
 // Requested: upload_logs was called. RequestID is the caller's, NoRequestID without. BoardRequestID is the one that the
-// boards get; it must not be that of another request in progress. Failure is an end status where it is known already that
-// the location cannot be uploaded to, and 0 otherwise.
+// boards get; it must not be that of another request in progress. Failure is an end status where it is known already
+// that the location cannot be uploaded to, and 0 otherwise.
 type Requested struct {
 	RequestID      int64
 	BoardRequestID int64

@@ -10,11 +10,11 @@
 //
 // The machine promises, for every order of events:
 //
-//   - A request is accepted when at least one board sends a file, and rejected otherwise. The status Uploading follows the
-//     reply, then exactly one end status, all with the request's id.
+//   - A request is accepted when at least one board sends a file, and rejected otherwise. The status Uploading follows
+//     the reply, then exactly one end status, all with the request's id.
 //   - The machine waits for the end status of every board that accepted, but no longer than the limit.
-//   - The boards are asked for a second request while the first one continues. When the second is accepted the first ends
-//     with AcceptedCanceled; when it is rejected the first continues (TC_N_36).
+//   - The boards are asked for a second request while the first one continues. When the second is accepted the first
+//     ends with AcceptedCanceled; when it is rejected the first continues (TC_N_36).
 //   - After its first failure an upload is tried Retries times more, unless the failure is permanent.
 //   - The next request works, whatever happened before.
 package logs

@@ -9,9 +9,9 @@ import (
 	"github.com/remotechargeport/remotechargeport/aggregator/internal/machine/machinetest"
 )
 
-// TestMachineKeepsOCPPsOrder plays random histories and checks as a backend: every accepted request gets
-// Uploading and then one end status, nothing comes of a request that was not accepted or is over, an old request ends
-// before a new one begins, and whatever happened the next request works.
+// TestMachineKeepsOCPPsOrder plays random histories and checks as a backend: every accepted request gets Uploading and
+// then one end status, nothing comes of a request that was not accepted or is over, an old request ends before a new
+// one begins, and whatever happened the next request works.
 func TestMachineKeepsOCPPsOrder(t *testing.T) {
 	uploaded := 0
 	machinetest.Histories(t, func(random *rand.Rand, tell func(string, ...any)) error {

@@ -5,8 +5,8 @@ import "github.com/remotechargeport/remotechargeport/aggregator/internal/machine
 // NoRequestID is the request id of a request without one, such as OCPP 1.6's GetDiagnostics.
 const NoRequestID int64 = -1
 
-// Status is a status of a log upload, as the variable log_status of the interface system and OCPP's LogStatusNotification
-// name it. The zero value is no status.
+// Status is a status of a log upload, as the variable log_status of the interface system and OCPP's
+// LogStatusNotification name it. The zero value is no status.
 type Status uint8
 
 // The statuses of the interface system (LogStatusEnum).

@@ -1,15 +1,15 @@
 // Package machine has what the pure machines of the aggregator share: memory for their actions, and names of their
 // enumerations.
 //
-// Each machine is a value without clock, goroutine and I/O. Step takes one event and returns the actions to carry out, in
-// their order. Events and actions are closed sets of types:
+// Each machine is a value without clock, goroutine and I/O. Step takes one event and returns the actions to carry out,
+// in their order. Events and actions are closed sets of types:
 //
 //	for _, action := range machine.Step(firmware.Allowed{}) {
 //		switch action := action.(type) {
 //		case *firmware.Permit: ...
 //
-// An action with fields is a pointer into memory of the machine, so that a step allocates nothing. Actions are valid until
-// the next Step.
+// An action with fields is a pointer into memory of the machine, so that a step allocates nothing. Actions are valid
+// until the next Step.
 package machine
 
 import "fmt"

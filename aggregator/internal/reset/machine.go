@@ -6,8 +6,8 @@
 //	           MainBoard    Call 0                        <- BoardDone
 //	           Idle
 //
-// The machine promises that a satellite which refuses, or does not respond, does not keep the others from their reset. A
-// reset while one is in progress changes nothing.
+// The machine promises that a satellite which refuses, or does not respond, does not keep the others from their reset.
+// A reset while one is in progress changes nothing.
 package reset
 
 // Machine is the reset of a station. It is not safe for concurrent use. The zero value is not usable; see [NewMachine].

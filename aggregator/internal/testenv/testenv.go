@@ -1,5 +1,5 @@
-// Package testenv gives the tests of the aggregator and its package transfer what they need of their machine: ports, and
-// file systems that can be filled.
+// Package testenv gives the tests of the aggregator and its package transfer what they need of their machine: ports,
+// and file systems that can be filled.
 package testenv
 
 import (

@@ -32,9 +32,9 @@ var (
 	seed      = flag.Uint64("seed", 0, "seed of the property tests; 0 takes a new one and prints it")
 )
 
-// Forms are the kinds of lines of a story. A word in angle brackets is a value. A line that begins with "every board" is
-// the form that begins with "board <board>", played for each board. A form sends its event to the machine and returns the
-// actions, one a line.
+// Forms are the kinds of lines of a story. A word in angle brackets is a value. A line that begins with "every board"
+// is the form that begins with "board <board>", played for each board. A form sends its event to the machine and
+// returns the actions, one a line.
 type Forms map[string]func(*Values) []string
 
 // Values are the values of a line by their names.
