@@ -7,11 +7,36 @@
 //		station.Expect(everesttest.Called("port", "pause_charging", nil))
 //	}
 //
-// NewStation runs one module with a fake for each of its requirements. NewManager and RunModule run several modules of
-// one's own. ForEachBroker runs a test on an embedded broker and on mosquitto. Station.Expect checks what the module
-// does, and Proxy makes its connection fail. doc/everesttest.md has a whole module with its test.
+// [NewStation] runs one module with a fake for each of its requirements:
 //
-// StartBroker, StartMosquitto, StartManager, StartRecorder and StartProxy work outside of tests, too. Manager speaks
-// the wire of EVerest 2026.02.0. Manager, Recorder and Proxy do not use package everest for it, so that a mistake there
-// cannot hide itself here.
+//	module under test  <-->  Proxy  <-->  broker  <-->  manager, fakes, recorder
+//
+//	[Fake.Publish], [Fake.Raise], [Fake.Answer]   what the module's requirements do
+//	[Station.Call]                                calls a command of the module
+//	[Station.Expect]                              what the module has to do, in this order
+//	[Station.Restart]                             ends the module and starts it again
+//	[Proxy.Cut], [Proxy.Stall], [Proxy.Drop]      make its connection fail
+//	[Station.Poison]                              sends what no module should send, on each topic of the module
+//
+// At the end of the test the station ends, and each message that the module has published is checked: [CheckMessage]. The
+// page doc/everesttest.md has a whole module with its test.
+//
+// Where a test needs several modules of one's own, it makes the parts itself:
+//
+//	manager := everesttest.NewManager(t, everesttest.ManagerConfig{Modules: modules})
+//	everesttest.RunModule(t, manager.Options("bell"), prepareBell)
+//	everesttest.RunModule(t, manager.Options("door"), prepareDoor)
+//	everesttest.WaitReady(t, manager)
+//
+// The broker is embedded. [ForEachBroker] runs a test on it and on mosquitto. [AddURLFlag] lets a person run the tests on a
+// broker that is there.
+//
+// StartBroker, StartMosquitto, StartManager, StartRecorder and StartProxy work outside of tests, too: each returns an
+// error and has a method Close.
+//
+// Limits:
+//   - Manager speaks the wire of EVerest 2026.02.0. It starts no process: the test runs its modules.
+//   - Manager, Recorder and Proxy do not use package everest for the wire, so that a mistake there cannot hide itself here.
+//   - Helpers wait up to [Patience] for what has to come. A test that expects the absence of a message must first await
+//     another one that comes later.
 package everesttest

@@ -4,10 +4,28 @@
 // fingerprints of their keys, or a station's own certificate authority. A [Store] reads both from a directory and follows
 // the files while a module runs.
 //
-//	identity, _ := identity.Create("/etc/everest/identity", identity.CreateOptions{Serial: "SAT01"})
-//	store, _ := identity.Open("/etc/everest/identity", identity.Options{})
-//	store.ServerTLS()            the agent's side of the link
-//	store.ClientTLS("SAT01", …)  the controller's side
+// Two boards are paired once, each with the other one's fingerprint:
+//
+//	own, err := identity.Create(directory, identity.CreateOptions{Serial: "SAT01"})
+//	fmt.Println(own.Serial, own.Fingerprint) // for the other board
+//	trust, err := identity.LoadTrust(directory)
+//	_, err = trust.Pin(identity.Pin{Serial: "MAIN1", Fingerprint: other})
+//	err = trust.Save(directory)
+//
+// Every link from then on is TLS with the store's configuration:
+//
+//	store, err := identity.Open(directory, identity.Options{Logger: logger})
+//	store.ServerTLS()             // the agent's side
+//	store.ClientTLS("SAT01", nil) // the controller's side: it accepts this satellite only
+//	store.Run(ctx, changed)       // calls changed after a key or the trust was read again
+//
+// Boards that trust an authority need no pairing ([Trust.TrustAuthority]). The authority's key is on no board:
+//
+//	board                                    authority
+//	Request(directory, now)   --->           Authority.Sign(request, Satellite, 0, now)
+//	Adopt(directory, chain)   <---           the certificate for the role of a satellite
+//
+// [Rotate] prepares a second key, so that peers can trust both for a while. [Activate] begins to use it.
 //
 // The directory has mode 0700:
 //
@@ -25,8 +43,11 @@
 //   - Files are replaced whole, by a rename. Only their owner can read them: a key that others can read is rejected.
 //   - A running module needs no restart for a new key or a changed trust. A file that cannot be read changes nothing, and
 //     is logged.
+//   - [ReasonOf] names why a handshake failed. The texts of a [Reason] are stable.
 //
 // The serial number is a URI in the certificate's subject alternative name: urn:remotechargeport:serial:ABC123. It is
 // neither a host name nor an address. A [Fingerprint] is the first 160 bits of the SHA-256 of the
 // certificate's SubjectPublicKeyInfo. Another key with a given fingerprint takes 2^160 attempts to find.
+//
+// There are no revocation lists. A board withdraws its trust with [Trust.Remove].
 package identity
