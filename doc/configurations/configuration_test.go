@@ -147,6 +147,13 @@ func checkOrder(t *testing.T, main map[string]everesttest.ModuleConfig) {
 			t.Errorf("port %d of auth is %s, mapped to %+v", index+1, port.ModuleID, mapping)
 		}
 	}
+	// OCPP of 2026.02.0 ends in its init where it cannot tell the EVSE of a sink. 0 is the grid connection point.
+	for index, sink := range main["ocpp"].Connections["evse_energy_sink"] {
+		mapping := main[sink.ModuleID].Mapping
+		if mapping == nil || mapping.Module.EVSE != index {
+			t.Errorf("sink %d of OCPP's limits is %s, mapped to %+v", index, sink.ModuleID, mapping)
+		}
+	}
 	connections := main[idOf(t, main, "SystemAggregator")].Connections
 	var systems, satellites []string
 	for _, connection := range connections["system"][1:] {
