@@ -66,18 +66,14 @@ func (c *statusSocket) serve(ctx context.Context) {
 
 // reported keeps a board's report and shows it to the clients that watch.
 func (c *statusSocket) reported(b *board, variable string, value json.RawMessage, status string) {
-	c.keep(b, variable, status)
-	c.events.Publish(control.Event{Kind: control.KindVariable, Interface: b.name, Variable: variable, Value: value})
-}
-
-func (c *statusSocket) keep(b *board, variable, status string) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if variable == "log_status" {
 		c.logs[b.index] = status
-		return
+	} else {
+		c.firmware[b.index] = status
 	}
-	c.firmware[b.index] = status
+	c.mu.Unlock()
+	c.events.Publish(control.Event{Kind: control.KindVariable, Interface: b.name, Variable: variable, Value: value})
 }
 
 // status handles GET /status.

@@ -248,7 +248,7 @@ func (s *ftpSession) confirmStored() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, upload := range s.stored {
-		upload.confirm()
+		s.slot.confirmed(upload.file)
 	}
 }
 

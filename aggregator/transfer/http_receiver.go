@@ -110,7 +110,7 @@ func (s *httpReceiver) store(slot *Slot, controller *http.ResponseController, re
 	if err := writer.Close(); err != nil {
 		return err
 	}
-	writer.confirm()
+	slot.confirmed(writer.file)
 	return nil
 }
 

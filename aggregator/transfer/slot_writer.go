@@ -105,6 +105,3 @@ func (w *slotWriter) Close() error {
 		zap.String("file", w.file.name), zap.Int64("bytes", w.file.size), zap.Error(w.failure))
 	return w.failure
 }
-
-// confirm makes a stored file a complete one.
-func (w *slotWriter) confirm() { w.slot.confirmed(w.file) }

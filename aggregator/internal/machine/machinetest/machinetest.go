@@ -55,9 +55,6 @@ func (v *Values) Int64(name string) int64 {
 	return number
 }
 
-// Word returns a word.
-func (v *Values) Word(name string) string { return v.words[name] }
-
 // Name returns a value of an enumeration.
 func Name[T any](v *Values, name string, parse func(string) (T, bool)) T {
 	value, ok := parse(v.words[name])
@@ -137,7 +134,7 @@ func tell(story string, start func(boards int) Forms) (string, error) {
 
 func (f Forms) play(line string) ([]string, error) {
 	for form, play := range f {
-		if values, ok := match(form, line); ok {
+		if values := match(form, line); values != nil {
 			actions := play(values)
 			return actions, values.err
 		}
@@ -145,21 +142,21 @@ func (f Forms) play(line string) ([]string, error) {
 	return nil, fmt.Errorf("no such line: %q", line)
 }
 
-// match returns the values of a line, and reports whether it has the form.
-func match(form, line string) (*Values, bool) {
+// match returns the values of a line, nil for a line of another form.
+func match(form, line string) *Values {
 	want, got := strings.Fields(form), strings.Fields(line)
 	if len(want) != len(got) {
-		return nil, false
+		return nil
 	}
 	values := &Values{words: map[string]string{}}
 	for i, word := range want {
 		if name, ok := strings.CutPrefix(word, "<"); ok {
 			values.words[strings.TrimSuffix(name, ">")] = got[i]
 		} else if word != got[i] {
-			return nil, false
+			return nil
 		}
 	}
-	return values, true
+	return values
 }
 
 // Histories plays random histories, each from its own seed, and reports the seed and the history that fails. Only the
