@@ -15,7 +15,7 @@
 //	go server.Serve(ctx)
 //	events.SetState("Working", control.Healthy)
 //	if events.Watched() {
-//		events.Publish(control.Event{Kind: control.KindVariable, Interface: "evse_manager", Variable: "limits", Value: value})
+//		events.Publish(control.Event{Kind: control.KindVariable, Interface: "energy", Variable: "limits", Value: value})
 //	}
 //
 // A Go program reads it with a [Client], and curl works as well:
@@ -27,8 +27,8 @@
 //	curl --unix-socket /run/remotechargeport/connector_2.sock http://module/status
 //
 // A request that fails gets {"error": "the reason, and what to do"}. The status is 501 where the module can never
-// fulfil the request, 503 where it cannot at the moment, 504 after a timeout. A function of the [Config] chooses 501 with
-// a [Reason].
+// fulfil the request, 503 where it cannot at the moment, 504 after a timeout. A function of the [Config] chooses 501
+// with a [Reason].
 //
 // [PathOf] makes the path from the configuration key control_socket, and [Sockets] lists the sockets of a directory.
 //

@@ -18,8 +18,8 @@
 //	[Proxy.Cut], [Proxy.Stall], [Proxy.Drop]      make its connection fail
 //	[Station.Poison]                              sends what no module should send, on each topic of the module
 //
-// At the end of the test the station ends, and each message that the module has published is checked: [CheckMessage]. The
-// page doc/everesttest.md has a whole module with its test.
+// At the end of the test the station ends, and each message that the module has published is checked: [CheckMessage].
+// The page doc/everesttest.md has a whole module with its test.
 //
 // Where a test needs several modules of one's own, it makes the parts itself:
 //
@@ -28,15 +28,16 @@
 //	everesttest.RunModule(t, manager.Options("door"), prepareDoor)
 //	everesttest.WaitReady(t, manager)
 //
-// The broker is embedded. [ForEachBroker] runs a test on it and on mosquitto. [AddURLFlag] lets a person run the tests on a
-// broker that is there.
+// The broker is embedded. [ForEachBroker] runs a test on it and on mosquitto. [AddURLFlag] lets a person run the tests
+// on a broker that is there.
 //
 // StartBroker, StartMosquitto, StartManager, StartRecorder and StartProxy work outside of tests, too: each returns an
 // error and has a method Close.
 //
 // Limits:
 //   - Manager speaks the wire of EVerest 2026.02.0. It starts no process: the test runs its modules.
-//   - Manager, Recorder and Proxy do not use package everest for the wire, so that a mistake there cannot hide itself here.
+//   - Manager, Recorder and Proxy do not use package everest for the wire, so that a mistake there cannot hide itself
+//     here.
 //   - Helpers wait up to [Patience] for what has to come. A test that expects the absence of a message must first await
 //     another one that comes later.
 package everesttest

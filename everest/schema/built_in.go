@@ -16,7 +16,8 @@ var (
 	errorTypes []byte
 )
 
-// EVerest parses the embedded definitions. Each call makes a new set, so keep the one you have: its compiled schemas are in it.
+// BuiltIn parses the embedded definitions. Each call makes a new set, so keep the one you have: its compiled schemas are
+// in it.
 func BuiltIn() (*Definitions, error) {
 	return LoadJSON(interfaces, types, errorTypes)
 }

@@ -1,8 +1,8 @@
 // Package identity proves to two boards which board is at the other end.
 //
-// An [Identity] is a board's key and a certificate with its serial number. A [Trust] lists the peers that a board accepts:
-// fingerprints of their keys, or a station's own certificate authority. A [Store] reads both from a directory and follows
-// the files while a module runs.
+// An [Identity] is a board's key and a certificate with its serial number. A [Trust] lists the peers that a board
+// accepts: fingerprints of their keys, or a station's own certificate authority. A [Store] reads both from a directory
+// and follows the files while a module runs.
 //
 // Two boards are paired once, each with the other one's fingerprint:
 //
@@ -35,19 +35,20 @@
 //	authority.pem   in the directory of a station's authority only: its key and certificate
 //
 // What the package promises:
-//   - Both ends prove their key in a TLS 1.3 handshake. Each end checks the other one before a byte of the link is read.
+//   - Both ends prove their key in a TLS 1.3 handshake. Each end checks the other one before a byte of the link is
+//     read.
 //   - A pinned peer is accepted for its key and its serial number. Its certificate may have expired: a board without a
 //     real-time clock boots in 1970, and a charger has to charge. Expiry is logged instead.
 //   - A peer with an authority's certificate needs a valid one whose extended key usage names its role. A clock that is
 //     behind the certificates is known to be wrong. The newest of their beginnings counts as the time then.
 //   - Files are replaced whole, by a rename. Only their owner can read them: a key that others can read is rejected.
-//   - A running module needs no restart for a new key or a changed trust. A file that cannot be read changes nothing, and
-//     is logged.
+//   - A running module needs no restart for a new key or a changed trust. A file that cannot be read changes nothing,
+//     and is logged.
 //   - [ReasonOf] names why a handshake failed. The texts of a [Reason] are stable.
 //
 // The serial number is a URI in the certificate's subject alternative name: urn:remotechargeport:serial:ABC123. It is
-// neither a host name nor an address. A [Fingerprint] is the first 160 bits of the SHA-256 of the
-// certificate's SubjectPublicKeyInfo. Another key with a given fingerprint takes 2^160 attempts to find.
+// neither a host name nor an address. A [Fingerprint] is the first 160 bits of the SHA-256 of the certificate's
+// SubjectPublicKeyInfo. Another key with a given fingerprint takes 2^160 attempts to find.
 //
 // There are no revocation lists. A board withdraws its trust with [Trust.Remove].
 package identity
