@@ -21,7 +21,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// Limits bound the events that wait for a controller.
+// Limits bound an agent's journal.
 type Limits = link.Limits
 
 // AgentConfig configures an Agent. Only Everest must be set. The comment of each field describes its zero value.
@@ -29,17 +29,19 @@ type AgentConfig struct {
 	// Everest names the module and its broker. Where Manifest and Definitions are nil they come from the installation
 	// at InstallPrefix, or else are built in.
 	Everest everest.Options
-	// Logger takes the log. nil: Everest.Logger. Where that is nil as well, nothing is logged.
+	// Logger receives the module's log. Where Logger is nil, Everest.Logger receives it. Where both are nil, nothing is
+	// logged.
 	Logger *zap.Logger
-	// Limits bound the journal of events that no controller has taken.
+	// Limits bound the journal, which keeps the events until a controller has them.
 	Limits Limits
-	// Handshake has the protocol's times. HasSystem and Dialects come from the module's connections and configuration.
+	// Handshake sets the times of the handshake protocol. Run sets HasSystem and Dialects itself, from the module's
+	// connections and configuration.
 	Handshake handshake.AgentConfig
 	// Listener is a port that the caller has opened, as systemd's socket activation does. Run closes it. nil opens the
 	// port of the module's configuration.
 	Listener net.Listener
-	// CommandTimeout limits a command of the main board on this board. Default 290 s: below the 300 s after which
-	// EVerest's own callers give up, so that they get an answer.
+	// CommandTimeout limits how long a command of the main board may take on this board. The default is 290 s.
+	// EVerest's own callers wait 300 s, so a caller still gets the timeout's error.
 	CommandTimeout time.Duration
 }
 
@@ -79,9 +81,10 @@ func NewAgent(config AgentConfig) *Agent {
 	}
 }
 
-// Run runs the module. It connects to the broker, opens the port, holds init until a controller has agreed, and serves
-// that controller. It returns nil after the context ended. Every other return is an error that ends the process:
-// *EndError when the protocol of the boards asks for a restart, everest.ErrBrokerLost, or what could not be set up.
+// Run runs the module. It connects to the broker, opens the port, delays the module's init until a controller has
+// agreed, and serves that controller. Run returns nil after the context has ended. Any other return is an error, and
+// the process must exit: an *EndError where both boards must restart, everest.ErrBrokerLost where the broker is lost,
+// else another failure of the module.
 func (a *Agent) Run(ctx context.Context) error {
 	if a.config.Listener != nil {
 		defer a.config.Listener.Close()

@@ -18,33 +18,34 @@ type AgentStatus struct {
 	Dialect string
 	// Security is "plain" or "mutual-tls"; empty before the configuration is read.
 	Security string
-	// PeerFingerprint and PeerSerial identify the controller that holds a protected link, empty before one does.
+	// PeerFingerprint and PeerSerial identify the controller that the agent serves over a protected link. They are
+	// empty before the first controller, and on a plain link.
 	PeerFingerprint, PeerSerial string
-	// IdentityExpires is when this board's certificate expires, zero without one.
+	// IdentityExpires is when this board's certificate expires. It is zero on a plain link.
 	IdentityExpires time.Time
 	// RejectedPeers counts the connections that a protected port did not admit.
 	RejectedPeers uint64
 	// Resumes counts how often a v2 link was resumed.
 	Resumes uint64
-	// ListenAddress is the address of the open port, empty before.
+	// ListenAddress is the address of the port, empty before the port is open.
 	ListenAddress string
 	// Controller is the address of the last controller that announced itself.
 	Controller string
-	// Journal is the number of events that the controller has not taken, in v2 not acknowledged, and JournalBytes their
-	// size.
+	// Journal is how many events the journal keeps: a v2 controller has not acknowledged them, or a legacy controller
+	// has not fetched them. JournalBytes is their size.
 	Journal, JournalBytes int
-	// Collected counts the events since the start, GivenUp those of them for which the journal had no room.
+	// Collected counts the events recorded since the start. GivenUp counts those that a full journal evicted.
 	Collected, GivenUp uint64
 	// Delivered counts the events that were sent to the controller.
 	Delivered uint64
-	// Commands counts the commands of the main board, CommandErrors those of them that failed.
+	// Commands counts the commands of the main board. CommandErrors counts those that failed.
 	Commands, CommandErrors uint64
-	// Tunnel has the ids of the interfaces that the configuration key tunnel adds, Differences a sentence for each
-	// thing that the main board tunnels differently.
+	// Tunnel lists the ids of the interfaces that the configuration key tunnel adds. Differences lists in words what
+	// the main board tunnels differently.
 	Tunnel, Differences []string
 }
 
-// Status returns a snapshot. Before Run it is empty but for the state.
+// Status returns a snapshot. Before Run only State is set.
 func (a *Agent) Status() AgentStatus {
 	secured := a.admission.Status()
 	status := AgentStatus{

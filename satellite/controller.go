@@ -27,12 +27,14 @@ type ControllerConfig struct {
 	// Everest names the module and its broker. Where Manifest and Definitions are nil they come from the installation
 	// at InstallPrefix, or else are built in.
 	Everest everest.Options
-	// Logger takes the log. nil: Everest.Logger. Where that is nil as well, nothing is logged.
+	// Logger receives the module's log. Where Logger is nil, Everest.Logger receives it. Where both are nil, nothing is
+	// logged.
 	Logger *zap.Logger
-	// Handshake has the protocol's times.
+	// Handshake sets the times of the handshake protocol. Run sets Dialects and LossPolicy itself, from the module's
+	// configuration. A HeartbeatTimeout or ResumeWindow of 0 also comes from the configuration.
 	Handshake handshake.ControllerConfig
-	// CommandTimeout limits a command through the tunnel. Default 290 s: below the 300 s after which EVerest's own
-	// callers give up, so that they get an answer.
+	// CommandTimeout limits how long a command through the tunnel may take. The default is 290 s. EVerest's own callers
+	// wait 300 s, so a caller still gets the timeout's error.
 	CommandTimeout time.Duration
 }
 
@@ -81,9 +83,10 @@ func NewController(config ControllerConfig) *Controller {
 	}
 }
 
-// Run runs the module. It connects to the broker, holds init until the agent has agreed, and relays. When the context
-// ends it takes leave of the agent and returns nil. Every other return is an error that ends the process: *EndError
-// when the protocol of the boards asks for a restart, everest.ErrBrokerLost, or what could not be set up.
+// Run runs the module. It connects to the broker, delays the module's init until the agent has agreed, then forwards
+// commands and relays events. When the context ends, Run calls the function exit of a connected agent, and returns nil.
+// Any other return is an error, and the process must exit: an *EndError where both boards must restart,
+// everest.ErrBrokerLost where the broker is lost, else another failure of the module.
 func (c *Controller) Run(ctx context.Context) error {
 	options, manifest, err := moduleOptions(c.config.Everest, controllerModule, controllerManifest, c.config.Logger)
 	if err != nil {

@@ -25,42 +25,41 @@ type ControllerStatus struct {
 	Dialect string
 	// Security is "plain" or "mutual-tls"; empty before the configuration is read.
 	Security string
-	// PeerFingerprint and PeerSerial identify the satellite that proved its identity last, empty before and on a plain
-	// link.
+	// PeerFingerprint and PeerSerial identify the satellite that last proved its identity. They are empty before the
+	// first one, and on a plain link.
 	PeerFingerprint, PeerSerial string
-	// IdentityExpires is when this board's certificate expires, zero without one.
+	// IdentityExpires is when this board's certificate expires. It is zero on a plain link.
 	IdentityExpires time.Time
-	// RejectedPeers counts the connections that ended in the TLS handshake, because one of the boards did not trust the
-	// other.
+	// RejectedPeers counts the connections that ended in the TLS handshake because one board did not trust the other.
 	RejectedPeers uint64
-	// Resumes counts how often a v2 link was resumed, Isolations how often the port was taken out of service, and
-	// GivenUp the events for which the satellite's journal had no room.
+	// Resumes counts how often a v2 link was resumed. Isolations counts how often the port was taken out of service.
+	// GivenUp counts the events that the satellite's journal evicted when it was full.
 	Resumes, Isolations, GivenUp uint64
-	// Backlog is the number of events received and not published yet.
+	// Backlog is how many received events are not published yet.
 	Backlog int
 	// Satellite is the configured address of the satellite, or its serial number as "serial:ABC123".
 	Satellite string
-	// Discovery is "found", "not found" or "ambiguous" for a satellite that is configured by its serial number, else
-	// empty. Boards announce that number, more than one of them where it is ambiguous.
+	// Discovery is "found", "not found" or "ambiguous" where the satellite is configured by its serial number, else
+	// empty. Boards lists the boards that announce that number: one where it is found, several where it is ambiguous.
 	Discovery string
 	Boards    []discovery.Satellite
 	// Connected reports whether commands reach the satellite.
 	Connected bool
-	// Variables and Errors count those of the satellite that were published on the main board, Dropped those that could
-	// not be.
+	// Variables and Errors count the satellite's variables and errors that were published on the main board. Dropped
+	// counts those that could not be published.
 	Variables, Errors, Dropped uint64
-	// LastVariable is when the last variable was published, zero before.
+	// LastVariable is when a variable was last published, zero before the first one.
 	LastVariable time.Time
-	// Commands counts the commands for the satellite, CommandErrors those of them that failed.
+	// Commands counts the commands for the satellite. CommandErrors counts those that failed.
 	Commands, CommandErrors uint64
 	// Pushed counts the main board's variables that reached the satellite.
 	Pushed uint64
-	// Tunnel has the ids of the interfaces that the configuration key tunnel adds, Differences a sentence for each
-	// thing that the satellite tunnels differently.
+	// Tunnel lists the ids of the interfaces that the configuration key tunnel adds. Differences lists in words what
+	// the satellite tunnels differently.
 	Tunnel, Differences []string
 }
 
-// Status returns a snapshot. Before Run it is empty but for the state.
+// Status returns a snapshot. Before Run only State is set.
 func (c *Controller) Status() ControllerStatus {
 	secured := c.dialer.Status()
 	status := ControllerStatus{

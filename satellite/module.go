@@ -85,8 +85,8 @@ func waitFor(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// EndError is why the protocol of the two boards ends a module. The process must exit with a status other than 0, so
-// that the board's EVerest goes down and restarts together with the other board's.
+// EndError is the error of Run when the handshake protocol requires both boards to restart. The process must then exit
+// with a status other than 0, so that this board's EVerest goes down and restarts together with the other board's.
 type EndError struct {
 	// Peer is the address of the other board.
 	Peer   string

@@ -13,20 +13,21 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
-// Announcement is what [Announce] announces of a satellite.
+// Announcement describes the satellite that [Announce] announces.
 type Announcement struct {
 	// Serial is the board's serial number: see [identity.CheckSerial].
 	Serial string
 	// ModuleID, Version and Dialects are for people and tools. They may be empty. Each is cut after 120 bytes.
 	ModuleID, Version string
 	Dialects          []string
-	// Port is the agent's TCP port, at every address of the interfaces, or only at Address where that is given.
+	// Port is the agent's TCP port. Address is the only address to announce. Where Address is not set, or is
+	// unspecified, every address of the interfaces is announced.
 	Port    int
 	Address netip.Addr
-	// Interfaces are the names of the interfaces to announce the satellite on. At least one is needed. None needs to
-	// exist yet.
+	// Interfaces are the names of the interfaces on which to announce the satellite. At least one is needed. An
+	// interface that does not exist yet is used once it comes up.
 	Interfaces []string
-	// Logger takes the log; nil means none.
+	// Logger receives the log. Where Logger is nil, nothing is logged.
 	Logger *zap.Logger
 }
 
@@ -44,9 +45,9 @@ func (a Announcement) Check() error {
 	return checkInterfaces(a.Interfaces)
 }
 
-// Announce announces a satellite until the context ends, then sends a goodbye and returns nil. It returns an error at once
-// where the announcement is not valid. Later failures are logged, and what failed is tried again: interfaces may come and
-// go, and the port of multicast DNS may be in use.
+// Announce announces a satellite until the context ends, then sends a goodbye and returns nil. It returns an error at
+// once where the announcement is not valid. Any later failure, such as a missing interface or a port of multicast DNS
+// in use, is logged, and Announce retries.
 func Announce(ctx context.Context, a Announcement) error {
 	if err := a.Check(); err != nil {
 		return err

@@ -13,22 +13,23 @@ import (
 
 var (
 	errNotFound = errors.New("no satellite with this serial number is announced")
-	// ErrAmbiguous is a serial number that more than one board announces.
+	// ErrAmbiguous is the error of a Location where more than one board announces the serial number.
 	ErrAmbiguous = errors.New("several boards announce this serial number")
 )
 
 // Location is where a serial number was found.
 type Location struct {
 	Serial string
-	// Boards are those that announce the serial number: none while it is not found, several while it is ambiguous.
+	// Boards are the boards that announce the serial number: none where it is not found, several where it is ambiguous.
 	Boards []Satellite
-	// Settled means that the number of boards can be relied on. It is false for the first half second of a board: another
-	// one may still respond. It is false for the first seconds of a conflict: a restarted board leaves records behind that
-	// look like another board.
+	// Settled reports whether the number of boards can be relied on. It is false for the first half second after a
+	// board was found, because another board may still respond. It is false for the first four seconds of a conflict,
+	// because the records that a restarted board left behind look like another board. It is false where no board is
+	// found.
 	Settled bool
 }
 
-// Err returns nil where there is exactly one board. The error of several boards is ErrAmbiguous.
+// Err returns nil where exactly one board announces the serial number. Where several do, the error is ErrAmbiguous.
 func (l Location) Err() error {
 	switch len(l.Boards) {
 	case 0:

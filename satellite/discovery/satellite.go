@@ -19,8 +19,8 @@ type Satellite struct {
 	ID string
 	// Host is the board's multicast DNS host name.
 	Host string
-	// Addresses are where the agent can be reached: IPv4 before IPv6, and link-local ones last, with the name of the
-	// interface as zone. Port is the TCP port at each of them.
+	// Addresses are the addresses of the agent. IPv4 comes before IPv6, and link-local addresses come last. The zone of
+	// a link-local IPv6 address is the interface. Port is the TCP port at each address.
 	Addresses []netip.Addr
 	Port      int
 	// Interfaces are this machine's interfaces on which the announcement was received.

@@ -13,10 +13,10 @@ import (
 // WatchConfig configures a Watcher.
 type WatchConfig struct {
 	Serial string
-	// Interfaces are the names of the interfaces on which to look for the serial number. At least one is needed. None
-	// needs to exist yet.
+	// Interfaces are the names of the interfaces on which to look for the serial number. At least one is needed. An
+	// interface that does not exist yet is used once it comes up.
 	Interfaces []string
-	// Logger takes the log; nil means none.
+	// Logger receives the log. Where Logger is nil, nothing is logged.
 	Logger *zap.Logger
 }
 
@@ -45,7 +45,7 @@ func NewWatcher(config WatchConfig) (*Watcher, error) {
 	}, nil
 }
 
-// Run watches until the context ends. Failures are logged, and what failed is tried again.
+// Run watches until the context ends. It logs failures and retries.
 func (w *Watcher) Run(ctx context.Context) {
 	withNetwork(ctx, w.config.Interfaces, w.log, func(n *network) {
 		if err := browse(ctx, n, w.restart, w.update); err != nil {
@@ -61,7 +61,7 @@ func (w *Watcher) Location() (Location, <-chan struct{}) {
 	return w.location, w.changed
 }
 
-// Query queries the network soon, at most once a second. Call it when the location did not lead to the satellite.
+// Query sends a query soon, at most one a second. Call Query when connecting to the location failed.
 func (w *Watcher) Query() {
 	select {
 	case w.restart <- struct{}{}:

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Authority is a station's own certificate authority. The boards trust its certificate. Its key signs their certificates
-// and is never on a board.
+// Authority is a station's own certificate authority. The boards trust its certificate. Its key signs the boards'
+// certificates, and must not be stored on a board.
 type Authority struct {
 	Certificate *x509.Certificate
 	key         crypto.Signer
@@ -32,8 +32,8 @@ type AuthorityOptions struct {
 	Now func() time.Time
 }
 
-// CreateAuthority creates an authority's key and certificate in a directory of its own. It fails with ErrExists where
-// there is a key that options do not replace.
+// CreateAuthority creates an authority's key and certificate in a directory of its own. It fails with ErrExists where a
+// key exists and options.Replace is not set.
 func CreateAuthority(directory string, options AuthorityOptions) (*Authority, error) {
 	if options.Name == "" {
 		return nil, errors.New("identity: the authority has no name")
@@ -91,9 +91,9 @@ func LoadAuthority(directory string) (*Authority, error) {
 	return &Authority{Certificate: chain[0], key: key}, nil
 }
 
-// Sign returns a certificate for the key and serial number of board, a certificate that the board has signed itself. That
-// signature proves that the board has the key. role is what the board may do. A lifetime of 0 is 20 years. The certificate
-// ends with the authority's at the latest.
+// Sign returns a certificate for a board's key and serial number. board is the board's request: a certificate that the
+// board's key has signed itself, as a proof that the board has the key. The new certificate names the role. It expires
+// after lifetime, or after 20 years where lifetime is 0, but not later than the authority's certificate.
 func (a *Authority) Sign(board *x509.Certificate, role Role, lifetime time.Duration, now time.Time) (*x509.Certificate, error) {
 	serial, err := SerialOf(board)
 	if err != nil {

@@ -22,8 +22,8 @@ const (
 	p256       Algorithm = "p256"
 )
 
-// Role is what a board does on the link. An authority writes it into the certificates that it signs, as extended key usage:
-// the agent is the server of TLS, the controller its client.
+// Role is what a board does on the link. An authority writes the role into each certificate as extended key usage: TLS
+// server for an agent, TLS client for a controller.
 type Role int
 
 const (

@@ -13,15 +13,15 @@ import (
 )
 
 var (
-	// ErrExists is a key that would have been overwritten.
+	// ErrExists is the error where a key would be overwritten.
 	ErrExists = errors.New("identity: there is a key already")
-	// ErrMissing is an identity or authority that does not exist.
+	// ErrMissing is the error where there is no identity or no authority.
 	ErrMissing = errors.New("identity: there is no key")
-	// errPermissions is a file or directory that not only its owner can read or change.
+	// errPermissions is the error where others than the owner can read or change a file or directory.
 	errPermissions = errors.New("identity: open to others than its owner")
 )
 
-// Reason is why a peer was rejected, as the security log has it. The texts are stable.
+// Reason is why a peer was rejected. Its text is the field reason of the security log, and is stable.
 type Reason string
 
 const (
@@ -51,10 +51,10 @@ const (
 	reasonBadHandshake Reason = "bad_handshake"
 )
 
-// PeerError is a peer that was rejected.
+// PeerError is the error for a peer that was rejected.
 type PeerError struct {
 	Reason Reason
-	// Serial and Fingerprint are those of the peer's certificate, if it sent one. Nothing proves them.
+	// Serial and Fingerprint are those of the peer's certificate, if the peer sent one. They are not verified.
 	Serial      string
 	Fingerprint Fingerprint
 	// Err is the cause, nil where the reason is enough.

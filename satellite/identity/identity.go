@@ -26,7 +26,8 @@ func (i Identity) Leaf() *x509.Certificate { return i.Certificate.Leaf }
 // Expires returns the end of the certificate's validity.
 func (i Identity) Expires() time.Time { return i.Leaf().NotAfter }
 
-// Chain returns the board's certificate and those between it and an authority: what the board sends in a handshake.
+// Chain returns the certificates that the board sends in a handshake: its own, then those between its own and the
+// authority's.
 func (i Identity) Chain() []*x509.Certificate {
 	chain := []*x509.Certificate{i.Leaf()}
 	for _, der := range i.Certificate.Certificate[1:] {
@@ -59,14 +60,14 @@ func timeOf(now func() time.Time) time.Time {
 	return now()
 }
 
-// Create creates a board's key and a certificate that the key itself signs. It creates the directory where it does not
-// exist. It fails with ErrExists where there is a key that options do not replace.
+// Create creates a board's key and a certificate that the key itself signs. It creates the directory where there is
+// none. It fails with ErrExists where a key exists and options.Replace is not set.
 func Create(directory string, options CreateOptions) (Identity, error) {
 	return create(directory, identityFile, options)
 }
 
-// Load reads a board's identity. It fails with ErrMissing where there is none. It also fails where others than the owner
-// can read it.
+// Load reads a board's identity. It fails with ErrMissing where there is none. It also fails where others than the
+// owner can read the files.
 func Load(directory string) (Identity, error) {
 	if err := checkDirectory(directory); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -77,13 +78,13 @@ func Load(directory string) (Identity, error) {
 	return loadFile(filepath.Join(directory, identityFile))
 }
 
-// LoadNext reads the identity that Rotate has prepared. It fails with ErrMissing where there is none.
+// LoadNext reads the identity that Rotate has created. It fails with ErrMissing where there is none.
 func LoadNext(directory string) (Identity, error) {
 	return loadFile(filepath.Join(directory, nextFile))
 }
 
-// Rotate prepares a new key for the board's serial number, beside the one in use. Peers can trust it before Activate begins
-// to use it.
+// Rotate creates a new key for the board's serial number, beside the key in use. Peers can be made to trust the new key
+// before Activate puts that key into use.
 func Rotate(directory string, options CreateOptions) (Identity, error) {
 	present, err := Load(directory)
 	if err != nil {
@@ -93,8 +94,8 @@ func Rotate(directory string, options CreateOptions) (Identity, error) {
 	return create(directory, nextFile, options)
 }
 
-// Activate replaces the key in use by the one that Rotate has prepared. A running module uses it from its next handshake
-// on.
+// Activate replaces the key in use by the key that Rotate has created. A running module uses the new key from its next
+// handshake on.
 func Activate(directory string) (Identity, error) {
 	next, err := LoadNext(directory)
 	if err != nil {
@@ -106,8 +107,8 @@ func Activate(directory string) (Identity, error) {
 	return next, syncDirectory(directory)
 }
 
-// Adopt stores the certificates that an authority has signed for the board's key, the board's own first. The key is the one
-// in use, or the one that Rotate has prepared. The serial number must be the present one.
+// Adopt stores the certificates that an authority has signed for the board's key, the board's own first. The key must
+// be the one in use, or the one that Rotate has created. The serial number must be the present one.
 func Adopt(directory string, chain []*x509.Certificate) (Identity, error) {
 	if len(chain) == 0 {
 		return Identity{}, errors.New("identity: there is no certificate to adopt")
@@ -135,8 +136,8 @@ func Adopt(directory string, chain []*x509.Certificate) (Identity, error) {
 	return Identity{}, fmt.Errorf("identity: the certificate is for the key %s, which is not in %s", FingerprintOf(chain[0]), directory)
 }
 
-// Request returns a certificate that the board's key has signed itself. It proves to an authority that the board has the
-// key: the one that Rotate has prepared, or else the one in use.
+// Request returns a certificate that the board's key has signed itself, for [Authority.Sign]. The key is the one that
+// Rotate has created, or else the one in use.
 func Request(directory string, now time.Time) (*x509.Certificate, error) {
 	board, err := LoadNext(directory)
 	if errors.Is(err, ErrMissing) {

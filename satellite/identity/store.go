@@ -19,9 +19,9 @@ type Options struct {
 	// Logger takes the lines about changed files and expiring certificates; nil means none. Each line has the field event
 	// with a stable text: doc/logs.md.
 	Logger *zap.Logger
-	// WarnBefore is how long before the end of a certificate's validity warnings begin. Default 30 days.
+	// WarnBefore is the time between the first warning and the expiry of a certificate. The default is 30 days.
 	WarnBefore time.Duration
-	// Interval is how often Run checks the files. Default 10 s.
+	// Interval is how often Run checks the files. The default is 10 s.
 	Interval time.Duration
 	// Now is time.Now by default.
 	Now func() time.Time
@@ -89,7 +89,7 @@ func (s *Store) Trust() Trust {
 	return trust
 }
 
-// Verify is Trust.Verify at the present time.
+// Verify calls Trust.Verify with the store's trust at the present time.
 func (s *Store) Verify(chain []*x509.Certificate, role Role, serial string) (Peer, error) {
 	identity, trust := s.current()
 	return trust.Verify(chain, role, serial, s.options.Now(), identity.Leaf().NotBefore)
@@ -145,8 +145,8 @@ func (s *Store) reloaded(name string, err error) bool {
 	return true
 }
 
-// Run checks the files and the ends of certificates until the context ends. It calls changed, if that is not nil, after the
-// identity or the trust was read again, also by another method.
+// Run checks the files and the expiry of certificates until the context ends. After a new identity or trust was read,
+// by Run or by another method, Run calls changed unless changed is nil.
 func (s *Store) Run(ctx context.Context, changed func()) {
 	ticker := time.NewTicker(s.options.Interval)
 	defer ticker.Stop()
@@ -176,8 +176,8 @@ func sameSlice[T any](one, other []T) bool {
 	return len(one) == len(other) && (len(one) == 0 || &one[0] == &other[0])
 }
 
-// ServerTLS returns the agent's side of the link: TLS 1.3 with the board's identity, for controllers that the board trusts.
-// Each handshake uses the files as they are then.
+// ServerTLS returns the agent's TLS 1.3 configuration: it proves the board's identity, and accepts the controllers that
+// the board trusts. Each handshake uses the identity and trust of that moment.
 func (s *Store) ServerTLS() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,
@@ -195,9 +195,10 @@ func (s *Store) ServerTLS() *tls.Config {
 	}
 }
 
-// ClientTLS returns the controller's side of the link: TLS 1.3 with the board's identity, for a satellite that the board
-// trusts. Unless serial is empty it must be the satellite's. accepted, if it is not nil, is called with the satellite
-// before the handshake ends. Each handshake uses the files as they are then.
+// ClientTLS returns the controller's TLS 1.3 configuration: it proves the board's identity, and accepts a satellite
+// that the board trusts. Where serial is not empty, only the satellite with that serial number is accepted. accepted,
+// if it is not nil, is called with the satellite before the handshake ends. Each handshake uses the identity and trust
+// of that moment.
 func (s *Store) ClientTLS(serial string, accepted func(Peer)) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Trust is what a board accepts peers for. The zero value accepts none.
+// Trust lists the peers that a board accepts. The zero value accepts none.
 type Trust struct {
 	// Peers are the pinned keys. A board may have several, such as an old and a new one.
 	Peers       []Pin              `json:"peers,omitempty"`
@@ -29,8 +29,8 @@ type Pin struct {
 	Added time.Time `json:"added,omitzero"`
 }
 
-// TrustedAuthority is an authority whose certificates are accepted for the boards with these serial numbers, or for all
-// boards where there are none.
+// TrustedAuthority is an authority that a board trusts. Its certificates are accepted for the boards with these serial
+// numbers, or for every board where Serials is empty.
 type TrustedAuthority struct {
 	Certificate *x509.Certificate
 	Serials     []string
@@ -65,19 +65,22 @@ func (a *TrustedAuthority) UnmarshalJSON(text []byte) error {
 type Peer struct {
 	Serial      string
 	Fingerprint Fingerprint
-	// Expires is the end of its certificate's validity.
+	// Expires is when the peer's certificate expires.
 	Expires time.Time
-	// Chain is the certificates that it sent, its own first.
+	// Chain holds the certificates that the peer sent, its own first.
 	Chain []*x509.Certificate
-	// Authority is the name of the authority that signed its certificate, empty for a pinned key.
+	// Authority is the name of the authority that signed the peer's certificate, empty for a pinned key.
 	Authority string
 }
 
-// Verify returns the peer of a chain of certificates, its own first. The TLS handshake has proven that the peer has the
-// key. Unless serial is empty it must be the peer's. Any failure is a *PeerError.
+// Verify decides whether a peer is accepted, and returns that peer. chain holds the certificates that the peer sent,
+// its own first. The TLS handshake must have proven that the peer has the key. Where serial is not empty, it must be
+// the peer's serial number. Any failure is a *PeerError.
 //
-// A pinned key is accepted whatever the validity of its certificate. For an authority the time is now, but not before the
-// beginning of any certificate, nor before notBefore, the beginning of this board's own. A clock that is behind is wrong.
+// A pinned key is accepted even if its certificate has expired. A certificate that an authority signed must be valid.
+// Validity is checked at the latest of these times: now, notBefore, and the times from which the certificates are
+// valid. A clock behind one of these times must be wrong. notBefore is the time from which this board's own certificate
+// is valid.
 func (t Trust) Verify(chain []*x509.Certificate, role Role, serial string, now, notBefore time.Time) (Peer, error) {
 	if len(chain) == 0 {
 		return Peer{}, &PeerError{Reason: NoCertificate}
@@ -174,8 +177,8 @@ func latest(now, notBefore, authority time.Time, chain []*x509.Certificate) time
 	return now
 }
 
-// LoadTrust reads a board's trust. It is empty where there is no file. LoadTrust fails where others than the owner can
-// access the file.
+// LoadTrust reads a board's trust. The trust is empty where there is no file. LoadTrust fails where others than the
+// owner can access the file.
 func LoadTrust(directory string) (Trust, error) {
 	path := filepath.Join(directory, trustedFile)
 	var content []byte
@@ -253,8 +256,8 @@ func (t *Trust) Pin(pin Pin) (bool, error) {
 	return true, nil
 }
 
-// TrustAuthority adds an authority for the boards with these serial numbers, or for all boards where there are none. For an
-// authority that is trusted already, the serial numbers replace the previous ones.
+// TrustAuthority adds an authority for the boards with these serial numbers, or for every board where serials is empty.
+// Where the authority is trusted already, serials replace the previous ones.
 func (t *Trust) TrustAuthority(certificate *x509.Certificate, serials []string) error {
 	if !certificate.IsCA {
 		return fmt.Errorf("identity: the certificate of %q is not an authority's", certificate.Subject.CommonName)
