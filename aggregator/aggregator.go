@@ -12,11 +12,12 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// Config configures an [Aggregator]. Only Everest is required; the module's configuration keys come from its manager.
+// Config configures an [Aggregator]. Only Everest is required. EVerest's manager gives the module its configuration
+// keys at the start.
 type Config struct {
 	// Everest identifies the module and its broker. Manifest and Definitions are filled in where they are nil.
 	Everest everest.Options
-	// Logger takes the log, which never has a credential. nil: Everest.Logger. Where that is nil as well, nothing is
+	// Logger logs what the module does, but no credentials. The default is Everest.Logger. If both are nil, nothing is
 	// logged.
 	Logger *zap.Logger
 	// Progress, when set, is called during log uploads, from several goroutines and often. It must not block.
@@ -34,9 +35,10 @@ type Config struct {
 type Progress struct {
 	// Board is a board's number, or -1 for the upload of the archive to the backend.
 	Board int
-	// Name is that of the board's file, or of the archive.
+	// Name is the name of the board's file, or of the archive if Board is -1.
 	Name string
-	// Done and Total are bytes. Total is 0 for a board: its file's size is not known in advance.
+	// Done is how many bytes have moved so far, Total how many will. Total is 0 for a board, because the size of its
+	// file is not known in advance.
 	Done, Total int64
 }
 
@@ -51,7 +53,7 @@ type Aggregator struct {
 	status   *statusSocket
 }
 
-// New returns an aggregator that Run starts.
+// New returns an aggregator. It does nothing until Run is called.
 func New(config Config) *Aggregator {
 	config.Logger = cmp.Or(config.Logger, config.Everest.Logger, zap.NewNop())
 	config.Logger = everest.LimitRepeats(config.Logger)

@@ -18,9 +18,11 @@ var (
 	satelliteInterface []byte
 )
 
-// Installation returns the files of SystemAggregator for an EVerest installation. The interface satellite is also that
-// of the satellite modules, so either may be installed first. The option satellites raises the number of satellite
-// boards that the manifest allows, which is 64 as built in; an earlier choice stays.
+// Installation returns the files of SystemAggregator for an EVerest installation. The files include the interface
+// satellite. The satellite modules install the same file, so the order of the installations does not matter.
+//
+// The manifest allows 64 satellite boards. The option satellites raises this number. A later installation without the
+// option keeps the raised number.
 func Installation() install.Installation {
 	return install.Installation{
 		Module: moduleName, Manifest: manifest,

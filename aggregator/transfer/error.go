@@ -27,7 +27,7 @@ const (
 // Error is the failure of an upload.
 type Error struct {
 	Status Status
-	// Permanent: another attempt fails the same way.
+	// Permanent is true if another attempt would fail the same way.
 	Permanent bool
 	Err       error
 }

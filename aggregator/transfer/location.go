@@ -15,7 +15,7 @@ var (
 	errMalformed = errors.New("the location is not a URL")
 )
 
-// Location is the place to which a backend wants a file: the location of upload_logs, parsed.
+// Location is the URL to which the backend wants a file uploaded: the parsed location of an upload_logs request.
 type Location struct {
 	scheme string
 	host   string // without brackets
@@ -31,8 +31,8 @@ type Location struct {
 
 var defaultPorts = map[string]int{"ftp": 21, "ftps": 990, "sftp": 22, "http": 80, "https": 443}
 
-// ParseLocation parses a URL as backends send it: characters of user and password may lack their escapes. An error is
-// an *Error, and never shows the URL, which may have credentials.
+// ParseLocation parses a URL. Backends may send a user and password without percent-encoding, so ParseLocation accepts
+// both forms. An error is an *Error. Its text never shows the URL, because the URL may have credentials.
 func ParseLocation(text string) (Location, error) {
 	location, err := parseLocation(text)
 	switch {

@@ -25,24 +25,24 @@ var errClosed = fmt.Errorf("transfer: the receiver of log files is closed: %w", 
 type ReceiverConfig struct {
 	// Directory is where files are stored. The receiver owns the directory and empties it at its start.
 	Directory string
-	// MaxFile bounds one file, MaxTotal all files that exist at a time, in bytes. Default 512 MiB and 1 GiB. A transfer
-	// beyond the bound fails.
+	// MaxFile is how many bytes one file may have, default 512 MiB. MaxTotal is how many bytes all files in Directory
+	// may have together, default 1 GiB. A transfer beyond either bound fails.
 	MaxFile, MaxTotal int64
 	// KeepFree is how many bytes of Directory's file system stay free. Default 64 MiB.
 	KeepFree int64
 	// MaxFiles bounds the files of one slot. Default 16.
 	MaxFiles int
-	// StallTimeout ends a connection on which nothing arrives. Default 60 s.
+	// StallTimeout is how long nothing may arrive on a connection before the receiver ends it. Default 60 s.
 	StallTimeout time.Duration
 	// AnyPeer accepts a slot's credentials from every address.
 	AnyPeer bool
-	// Logger takes the log, which never has a credential; nil takes none.
+	// Logger logs listeners, rejected logins and failed transfers, but no credentials. By default nothing is logged.
 	Logger *zap.Logger
 }
 
-// Receiver takes the boards' files by FTP (passive, as curl -T speaks it) and by HTTP PUT. A client can only store a
-// new file, into a slot that Open made, with the slot's credentials, on its path and from its addresses. A Receiver is
-// safe for concurrent use.
+// Receiver receives the boards' files by HTTP PUT and by passive FTP, which curl -T uses. A client can only store a new
+// file in a slot that Open returned. For this it needs the slot's credentials, the slot's path, and one of the slot's
+// addresses. A Receiver is safe for concurrent use.
 type Receiver struct {
 	config ReceiverConfig
 	logger *zap.Logger
@@ -63,7 +63,7 @@ type server interface {
 	stop()
 }
 
-// NewReceiver returns a receiver that does not listen yet, and removes what an earlier one left in its directory.
+// NewReceiver empties the directory and returns a receiver. The receiver gets its listeners from Listen.
 func NewReceiver(config ReceiverConfig) (*Receiver, error) {
 	config.MaxFile = orDefault(config.MaxFile, 512<<20)
 	config.MaxTotal = orDefault(config.MaxTotal, 1<<30)
@@ -85,8 +85,9 @@ func orDefault[T int | int64 | time.Duration](value, standard T) T {
 	return value
 }
 
-// Listen begins to take files on an address ("127.0.0.1:2121"; port 0 takes any) with the protocol "ftp" or "http", and
-// returns the address with its port. A second call for the same address returns the first call's result.
+// Listen starts to receive files on a TCP address, such as "127.0.0.1:2121". Port 0 chooses a free port. protocol is
+// "ftp" or "http". Listen returns the address with the port in use. A second call with the same protocol and address
+// returns the first call's result.
 func (r *Receiver) Listen(ctx context.Context, protocol, address string) (net.Addr, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -122,9 +123,11 @@ func (r *Receiver) Listen(ctx context.Context, protocol, address string) (net.Ad
 	return listener.Addr(), nil
 }
 
-// Open returns a new slot for the files of one board and one request. peers are the addresses that the board may use;
-// without any, the first address that has the credentials becomes the board's. progress, which may be nil, is called
-// from the receiving goroutines with a file's name and its bytes so far; it must not block.
+// Open returns a new slot for the files of one board and one request. peers are the addresses from which the board may
+// connect. If peers is empty, the slot accepts only the address of the first client that presents its credentials.
+//
+// If progress is not nil, several goroutines call it with a file's name and the number of bytes received so far. It
+// must not block.
 func (r *Receiver) Open(board string, peers []netip.Addr, progress func(name string, bytes int64)) (*Slot, error) {
 	slot := newSlot(r, board, peers, progress)
 	r.mu.Lock()

@@ -65,7 +65,8 @@ type slotFile struct {
 
 // ReceivedFile is a complete file of a board.
 type ReceivedFile struct {
-	// Name is safe to use as the name of a file. Path is where the content is until the slot is closed.
+	// Name is the client's name for the file, and safe as a file name. Path is the file with the content. It exists
+	// until the slot is closed.
 	Name, Path string
 	Size       int64
 	Received   time.Time
@@ -84,8 +85,8 @@ func newSlot(receiver *Receiver, board string, peers []netip.Addr, progress func
 	return slot
 }
 
-// Location returns the URL to which the board uploads: base, the URL of a listener as the board reaches it, with the
-// slot's credentials and directory.
+// Location returns the URL to which the board uploads. base is the URL at which the board reaches one of the receiver's
+// listeners. Location adds the slot's credentials and directory to base.
 func (s *Slot) Location(base string) (string, error) {
 	parsed, err := url.Parse(base)
 	if err != nil {
@@ -97,8 +98,9 @@ func (s *Slot) Location(base string) (string, error) {
 	return parsed.String(), nil
 }
 
-// Files returns the complete files and the names of the others, both in the order of their names. confirmed states that
-// the board reported Uploaded: its client has seen the confirmation, so every stored file is complete.
+// Files returns the complete files and the names of the incomplete ones, both sorted by name. confirmed is true if the
+// board has reported Uploaded. The board's client has then seen the confirmation of each upload, so every stored file
+// is complete.
 func (s *Slot) Files(confirmed bool) (complete []ReceivedFile, incomplete []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

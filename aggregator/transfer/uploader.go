@@ -16,22 +16,24 @@ import (
 type UploaderConfig struct {
 	// ConnectTimeout bounds making a connection. Default 30 s.
 	ConnectTimeout time.Duration
-	// StallTimeout ends an attempt when no byte moves for so long. Default 60 s.
+	// StallTimeout is how long no byte may move, in either direction, before the attempt fails. Default 60 s.
 	StallTimeout time.Duration
 	// AttemptTimeout bounds an attempt as a whole. Default 1 h.
 	AttemptTimeout time.Duration
 	// TrustBundle is a file of PEM certificates that are trusted in addition to the system's.
 	TrustBundle string
-	// SFTPKnownHosts is a file in the format of OpenSSH's known_hosts. SFTP to a server that is not in it fails.
+	// SFTPKnownHosts is a file in the format of OpenSSH's known_hosts. An SFTP upload fails without this file, or if
+	// the server's key is not in it.
 	SFTPKnownHosts string
-	// SFTPPrivateKey is a file with a private key without passphrase. SFTP offers it beside the location's password.
+	// SFTPPrivateKey is a file with a private key without passphrase. An SFTP upload tries this key first and then the
+	// location's password.
 	SFTPPrivateKey string
 	// HTTPMethod is PUT or POST. Default PUT.
 	HTTPMethod string
 }
 
-// Uploader brings files to a backend's location: ftp, ftps (implicit or explicit TLS, whichever the server speaks),
-// sftp, http and https. It is safe for concurrent use.
+// Uploader uploads files to a backend by FTP, FTPS, SFTP, HTTP and HTTPS. FTPS uses implicit or explicit TLS, whichever
+// the server supports. An Uploader is safe for concurrent use.
 type Uploader struct{ config UploaderConfig }
 
 // NewUploader returns an uploader.
@@ -49,9 +51,9 @@ var (
 	errNoPinned = errors.New("no known host keys: set sftp_known_hosts to a file that has the server's key")
 )
 
-// Upload makes one attempt to bring the file at path to a location; name is its name where the location is a directory.
-// progress, which may be nil, is called in the uploading goroutine with the bytes so far. Upload returns an *Error, or
-// ctx's cause when ctx ended.
+// Upload makes one attempt to upload the file at path to a location. name is the file's name at the server, unless the
+// location itself names a file. If progress is not nil, it is called after each piece with the number of bytes sent so
+// far and the size of the file. Upload returns an *Error, or the cause of ctx if ctx has ended.
 func (u *Uploader) Upload(ctx context.Context, location Location, path, name string, progress func(sent, total int64)) error {
 	info, err := os.Stat(path)
 	if err != nil {
