@@ -12,7 +12,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
-// calls are the commands that wait for their replies, by id.
+// calls holds the commands that wait for their replies, by id.
 type calls struct {
 	mu      sync.Mutex
 	pending map[string]chan wire.Result
@@ -32,7 +32,7 @@ func (c *calls) remove(id string) {
 	delete(c.pending, id)
 }
 
-// complete reports whether a call waits for the reply.
+// complete passes the reply to the call that waits for it, and reports whether there is such a call.
 func (c *calls) complete(result wire.Result) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,7 +50,7 @@ func (c *calls) len() int {
 	return len(c.pending)
 }
 
-// takeReply runs in a queue that no handler of the module's author shares.
+// takeReply handles a reply. Replies have a queue of their own, so that no handler of the application delays them.
 func (m *Module) takeReply(message Message) {
 	result, err := m.wire.ReadResult(message.Payload)
 	if err == nil && !m.calls.complete(result) {
@@ -61,13 +61,15 @@ func (m *Module) takeReply(message Message) {
 	}
 }
 
-// Call calls a command and waits for its reply, for Options.CallTimeout at most. The arguments are a map or struct that
-// encodes as a JSON object with all arguments that the command declares, a json.RawMessage with such an object, or nil
-// for none. result points to where the returned value is decoded; nil discards it, a *json.RawMessage takes it as it is.
+// Call calls a command and waits for its reply, for Options.CallTimeout at most. The arguments are nil for none, or a
+// value that encodes as a JSON object: a map, a struct or a json.RawMessage. The object must hold all arguments that
+// the command declares. The returned value is decoded into result. A nil result discards the value, and a
+// *json.RawMessage receives its bytes unchanged.
 //
-// Errors: a *CommandError is the provider's reply, or CmdTimeout, or SchemaValidationError when the arguments do not fit
-// the interface definition, in which case nothing was sent. ErrBrokerLost means that the reply can no longer arrive. A ctx
-// that ends first gives its own error. The call may still be carried out then.
+// A *CommandError is the provider's error reply, or has the type CmdTimeout when no reply arrived in time. A
+// *CommandError of type SchemaValidationError may also mean that the arguments do not fit the interface; the command
+// was not sent then. ErrBrokerLost means that the connection ended before the reply arrived. When ctx ends first, Call
+// returns the cause; the provider may still carry out the command.
 func (r *Required) Call(ctx context.Context, command string, arguments, result any) error {
 	value, err := r.call(ctx, command, arguments)
 	if err == nil && result != nil {
@@ -121,7 +123,7 @@ func (r *Required) call(ctx context.Context, command string, arguments any) (jso
 	}
 }
 
-// encodeArguments makes a JSON object, or null for no arguments as C++ callers do, and checks it.
+// encodeArguments encodes the arguments and checks them. No arguments become null, as in C++ callers.
 func (r *Required) encodeArguments(command string, arguments any) (json.RawMessage, error) {
 	encoded, err := marshal(arguments)
 	if err != nil {

@@ -15,11 +15,13 @@ import (
 const (
 	// SchemaValidationError means that an argument or the result does not fit the interface definition.
 	SchemaValidationError = "SchemaValidationError"
-	// HandlerException means that the provider's handler failed. Every error of a handler that is not a CommandError becomes one.
+	// HandlerException means that the provider's handler failed. A handler's error becomes a HandlerException unless it
+	// wraps a CommandError or a schema.Error.
 	HandlerException = "HandlerException"
 	// MessageParsingError means that the handler could not read its arguments.
 	MessageParsingError = "MessageParsingError"
-	// CmdTimeout means that no reply arrived in time. Only the caller's own runtime, or a forwarding handler, produces it.
+	// CmdTimeout means that no reply arrived in time. Only the caller's own runtime, or a handler that forwards
+	// commands, produces it.
 	CmdTimeout = "CmdTimeout"
 	// Shutdown means that the provider is ending.
 	Shutdown = "Shutdown"
@@ -27,11 +29,11 @@ const (
 	NotReady = "NotReady"
 )
 
-// CommandError is the error of a command: what the provider replied, or CmdTimeout when it did not reply in time.
-// A handler returns one to choose the type that its caller sees. errors.Is(err, context.DeadlineExceeded) is true for
-// the type CmdTimeout.
+// CommandError is the error of a command: the provider's error reply, or CmdTimeout when no reply arrived in time. A
+// handler returns a CommandError to choose the error type that its caller receives. A CommandError of type CmdTimeout
+// matches context.DeadlineExceeded.
 type CommandError struct {
-	// Type is one of the constants above; a provider of another release may send a string that is not among them.
+	// Type is usually one of the constants above. A provider of another release may send a different string.
 	Type string
 	// Message is the provider's text.
 	Message string
@@ -40,22 +42,24 @@ type CommandError struct {
 // Error implements error.
 func (e *CommandError) Error() string { return e.Type + ": " + e.Message }
 
-// Is makes a time-out match context.DeadlineExceeded.
+// Is reports whether the error is a time-out and target is context.DeadlineExceeded.
 func (e *CommandError) Is(target error) bool {
 	return e.Type == CmdTimeout && target == context.DeadlineExceeded
 }
 
-// CommandHandler handles one command. Calls of the same command run one after the other, those of different commands at
-// the same time. The context ends with the module, and when the caller does not wait any longer. What it returns is
-// encoded as JSON (a json.RawMessage passes unchanged, nil is null); an error becomes an error reply, of type
-// HandlerException unless it is or wraps a *CommandError, or a *schema.Error. A panic becomes an error reply, too.
+// CommandHandler handles one command. Calls of one command run one after the other; calls of different commands run in
+// parallel. The context ends when the module ends, and when Options.CallTimeout has passed since the call arrived.
+//
+// The result is encoded as JSON: nil becomes null, and the bytes of a json.RawMessage are sent unchanged. An error or a
+// panic becomes an error reply. The reply's type is that of the CommandError in the error, SchemaValidationError for a
+// schema.Error, and HandlerException for any other error.
 type CommandHandler func(ctx context.Context, arguments Args) (any, error)
 
-// Args are the arguments of a command by name, as they stood in the message.
+// Args holds the arguments of a command by name, each with the bytes that were received.
 type Args map[string]json.RawMessage
 
-// Decode decodes the argument into what v points to. A missing or unreadable argument is a *CommandError of type
-// HandlerException, so that a handler can return it as it is.
+// Decode decodes the named argument into the variable that v points to. Its error is a *CommandError of type
+// HandlerException, so a handler can return the error unchanged.
 func (a Args) Decode(name string, v any) error {
 	raw, ok := a[name]
 	if !ok {
@@ -91,8 +95,8 @@ func (a Args) decodeAll(v any) error {
 	return nil
 }
 
-// replyError is the error object for a handler's error: its type is always one that EVerest knows, for an unknown one
-// makes a C++ caller wait for its time-out, or ends it.
+// replyError returns the error object for a handler's error. Its type is always one that EVerest knows: an unknown type
+// makes a C++ caller end, or wait for its time-out.
 func replyError(err error) *CommandError {
 	if mismatch, ok := errors.AsType[*schema.Error](err); ok {
 		return &CommandError{Type: SchemaValidationError, Message: mismatch.Message}
@@ -115,7 +119,7 @@ func knownErrorType(name string) bool {
 	return false
 }
 
-// readArguments takes null for no arguments, as C++ callers send it.
+// readArguments returns no arguments for null, because C++ callers send null for none.
 func readArguments(raw json.RawMessage) (Args, error) {
 	r := rawjson.NewReader(raw)
 	value, members := r.Members()
@@ -135,8 +139,8 @@ func argumentsOf(raw json.RawMessage, members map[string]json.RawMessage) (Args,
 	return nil, fmt.Errorf("the arguments are not a JSON object but %.40s", raw)
 }
 
-// encodeValue turns a value into JSON. It checks a json.RawMessage and returns it as it is: EVerest's modules end, or drop
-// the message, where that is not JSON.
+// encodeValue encodes a value as JSON. It checks a json.RawMessage and returns it unchanged, because EVerest's modules
+// end, or drop the message, on invalid JSON.
 func encodeValue(value any) (json.RawMessage, error) {
 	encoded, err := marshal(value)
 	if _, raw := value.(json.RawMessage); raw && err == nil {

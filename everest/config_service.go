@@ -13,8 +13,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
-// configService is the connection to the manager's config service. Its responses have no id, so one request is made at
-// a time.
+// configService is the connection to the manager's config service. Responses carry no id, so only one request is made
+// at a time.
 type configService struct {
 	turn    chan struct{} // full while a request is under way
 	answers chan configAnswer
@@ -139,7 +139,7 @@ type ConfigID struct {
 	Implementation string `json:"module_implementation_id,omitempty"`
 }
 
-// String reads "module.parameter" or "module.implementation.parameter".
+// String returns "module.parameter" or "module.implementation.parameter".
 func (id ConfigID) String() string {
 	if id.Implementation == "" {
 		return id.Module + "." + id.Parameter
@@ -149,19 +149,20 @@ func (id ConfigID) String() string {
 
 // Errors of the config service.
 var (
-	// ErrAccessDenied is a request for which the manager's configuration gives the module no right.
+	// ErrAccessDenied means that the manager's configuration does not allow the module to make the request.
 	ErrAccessDenied = errors.New("everest: access to the configuration denied")
-	// ErrConfigRejected is a request that the manager could not fulfil, for an unknown parameter or an unfit value.
+	// ErrConfigRejected means that the manager rejected the request, for example because of an unknown parameter or an
+	// unfit value.
 	ErrConfigRejected = errors.New("everest: configuration request rejected")
 )
 
-// ConfigError is a refused request to the config service. It matches ErrAccessDenied or ErrConfigRejected.
+// ConfigError means that the config service refused a request. It matches ErrAccessDenied or ErrConfigRejected.
 type ConfigError struct {
 	// Request describes the request.
 	Request string
-	// Status is the manager's: "AccessDenied", "Error" or "Rejected".
+	// Status is the status in the manager's response: "AccessDenied", "Error" or "Rejected".
 	Status string
-	// Info is the manager's text, often empty.
+	// Info is the explanation in the manager's response, often empty.
 	Info string
 }
 
@@ -174,7 +175,7 @@ func (e *ConfigError) Error() string {
 	return text
 }
 
-// Is makes it match the sentinel of its status.
+// Is reports whether target is ErrAccessDenied or ErrConfigRejected, whichever belongs to the error's status.
 func (e *ConfigError) Is(target error) bool {
 	if e.Status == "AccessDenied" {
 		return target == ErrAccessDenied
@@ -182,7 +183,8 @@ func (e *ConfigError) Is(target error) bool {
 	return target == ErrConfigRejected
 }
 
-// ConfigValue asks the manager for one parameter. The own ones are always readable; others need an access right.
+// ConfigValue requests one parameter from the manager. A module may always read its own parameters. It needs an access
+// right for those of other modules.
 func (m *Module) ConfigValue(ctx context.Context, id ConfigID) (Parameter, error) {
 	data, err := m.get(ctx, "value of "+id.String(), configQuery{Type: "Value", Identifier: &id})
 	if err != nil {
@@ -195,8 +197,8 @@ func (m *Module) ConfigValue(ctx context.Context, id ConfigID) (Parameter, error
 	return parameter, nil
 }
 
-// AllConfig asks for the parameters of all modules that this module may read, by module id and implementation id; a
-// module's own parameters are listed under "!module".
+// AllConfig requests all parameters that the module may read. The result lists them by module id, then by
+// implementation id. A module's own parameters are listed under "!module".
 func (m *Module) AllConfig(ctx context.Context) (map[string]map[string][]Parameter, error) {
 	data, err := m.get(ctx, "all parameters", configQuery{Type: "All"})
 	if err != nil {
@@ -209,13 +211,13 @@ func (m *Module) AllConfig(ctx context.Context) (map[string]map[string][]Paramet
 	return all, nil
 }
 
-// ModuleMapping is the mapping of a module and of those implementations that have one of their own.
+// ModuleMapping holds the mapping of a module, and the mappings of its implementations that have their own.
 type ModuleMapping struct {
 	Module          *Mapping
 	Implementations map[string]*Mapping
 }
 
-// AllMappings asks for the mappings of all modules by module id. A module without one has the zero value.
+// AllMappings requests the mappings of all modules, by module id. A module without a mapping has the zero value.
 func (m *Module) AllMappings(ctx context.Context) (map[string]ModuleMapping, error) {
 	data, err := m.get(ctx, "all mappings", configQuery{Type: "AllMappings"})
 	if err != nil {
@@ -250,23 +252,25 @@ func (m *Module) get(ctx context.Context, what string, query configQuery) (json.
 	return bytes.Clone(answer.Response.Data), nil
 }
 
-// SetResult is when a changed parameter takes effect.
+// SetResult reports when a changed parameter takes effect.
 type SetResult string
 
 // The results of SetConfig.
 const (
-	// SetAccepted: at once.
+	// SetAccepted means that the change takes effect at once.
 	SetAccepted SetResult = "Accepted"
-	// SetRebootRequired: at the next start of the manager; EVerest 2026.02.0 always returns this.
+	// SetRebootRequired means that the change takes effect when the manager starts again. EVerest 2026.02.0 always
+	// returns it.
 	SetRebootRequired SetResult = "RebootRequired"
 )
 
 // SetConfig asks the manager to change a parameter. The value is text, as in a configuration file: "true", "9", "name".
 // The module that owns the parameter is not notified.
 //
-// Check the value yourself. The manager of EVerest 2026.02.0 takes what begins with a fitting number, also for a
-// parameter that is read only and beyond the manifest's bounds; with a value out of bounds its next start fails. For an
-// implementation that does not exist it does not respond at all.
+// The caller must check the value, because the manager of EVerest 2026.02.0 hardly does. The manager accepts any text
+// that begins with a fitting number. It also accepts changes of read-only parameters and values beyond the manifest's
+// bounds. A value out of bounds makes the manager's next start fail. For an unknown implementation the manager sends no
+// response, and SetConfig fails after Options.ConfigTimeout.
 func (m *Module) SetConfig(ctx context.Context, id ConfigID, value string) (SetResult, error) {
 	what := "set " + id.String()
 	if id.Implementation == "" {

@@ -30,7 +30,7 @@ const (
 	StateClearedByReboot State = "ClearedByReboot"
 )
 
-// Error is an EVerest error object. All ten keys are always written, for C++ readers need all of them.
+// Error is an EVerest error object. Its JSON form always has all ten keys, because EVerest's C++ readers require them.
 type Error struct {
 	// Type is "namespace/Name", for example "evse_manager/MREC4OverCurrentFailure".
 	Type string
@@ -47,38 +47,39 @@ type Error struct {
 	VendorID  string
 }
 
-// ErrorID identifies an error: EVerest takes two errors with equal IDs for the same one.
+// ErrorID identifies an error. EVerest treats two errors with equal IDs as the same error.
 type ErrorID struct{ Type, SubType, ModuleID, ImplementationID string }
 
-// ID returns what identifies the error.
+// ID returns the identity of the error.
 func (e Error) ID() ErrorID {
 	return ErrorID{e.Type, e.SubType, e.Origin.ModuleID, e.Origin.ImplementationID}
 }
 
-// Origin is where an error arose.
+// Origin names the implementation in which an error arose.
 type Origin struct {
 	ModuleID         string   `json:"module_id"`
 	ImplementationID string   `json:"implementation_id"`
 	Mapping          *Mapping `json:"mapping,omitempty"`
 }
 
-// Mapping is the part of the charging station that something belongs to. A nil *Mapping is the whole station.
+// Mapping names a part of the charging station: an EVSE, or one of its connectors. A nil *Mapping means the whole
+// station.
 type Mapping struct {
 	EVSE int `json:"evse"`
-	// Connector is nil for the whole EVSE.
+	// Connector is nil when the mapping means the whole EVSE.
 	Connector *int `json:"connector,omitempty"`
 }
 
-// ErrorEvent is a raised or cleared error as a subscriber sees it.
+// ErrorEvent reports to a subscriber that an error was raised or cleared.
 type ErrorEvent struct {
 	Error Error
-	// Raw is the error object as it stood in the message.
+	// Raw is the error object with the bytes that were received.
 	Raw json.RawMessage
 	// Raised is false for a cleared error.
 	Raised bool
 }
 
-// ErrorHandler takes raised and cleared errors of a subscription, one after the other.
+// ErrorHandler handles the errors that are raised and cleared, one after the other.
 type ErrorHandler func(ctx context.Context, event ErrorEvent)
 
 // wireError is the error object; encoding/json writes the keys in this, alphabetical, order.
@@ -105,8 +106,8 @@ func (e Error) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// UnmarshalJSON reads an error object the way EVerest does: an unknown severity is High, an unknown state Active. A
-// missing one stays empty.
+// UnmarshalJSON reads an error object as EVerest does. An unknown severity becomes High, an unknown state Active. A
+// missing severity or state stays empty.
 func (e *Error) UnmarshalJSON(text []byte) error {
 	var wire wireError
 	if err := json.Unmarshal(text, &wire); err != nil {
@@ -129,7 +130,7 @@ func (e *Error) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// readTimestamp is lenient: what cannot be read is the zero time. A text without a time zone is UTC.
+// readTimestamp returns the zero time for an unreadable text. A text without a time zone is read as UTC.
 func readTimestamp(text string) time.Time {
 	if parsed, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return parsed.UTC()

@@ -12,10 +12,12 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
-// Raise raises an error of this implementation. Only Type is required. What is empty becomes: Message "no message
-// provided", Description that of the interface definition, Severity Low, VendorID "everest", UUID a new one, Timestamp
-// now. The origin is always this implementation, with its mapping. Raising an error that is active, by type and sub type,
-// does nothing. A type that the interface definition does not list is refused with ErrUnknownErrorType.
+// Raise raises an error of this implementation. Only Type is required. Empty members get defaults: "no message
+// provided" as Message, the Description of the interface definition, Severity Low, VendorID "everest", a new UUID, and
+// the current time. The origin is always this implementation, with its mapping.
+//
+// Raising an error that is active already does nothing; type and sub type decide that. Raise returns
+// ErrUnknownErrorType for a type that the interface definition does not list.
 func (p *Provided) Raise(ctx context.Context, e Error) error {
 	m := p.module
 	if definition, known := m.options.Definitions.Interface(p.interfaceName); known && !definition.HasErrorType(e.Type) {
@@ -34,11 +36,11 @@ func (p *Provided) Raise(ctx context.Context, e Error) error {
 	return p.raise(ctx, e, object)
 }
 
-// RelayError publishes an error of another board as if it arose here: raised, or else cleared. object is the error object
-// as it was received. Its bytes stay as they are, but for three things that EVerest's readers need: a mandatory member that
-// is absent or null is added, and a state that contradicts raised is replaced. It must have a type and an origin.
+// RelayError publishes an error of another board as if it arose here: as raised, or else as cleared. object is the
+// error object as it was received; it must have a type and an origin. RelayError adds mandatory members that are absent
+// or null, and replaces a state that contradicts raised. All other bytes stay as they are.
 //
-// The identity of the error is its ErrorID. Raising an error that is active does nothing, nor does clearing one that is not.
+// The ErrorID identifies the error. Raising an active error does nothing, and neither does clearing an inactive one.
 // The type is not checked against the interface, because the other board may have a newer release.
 func (p *Provided) RelayError(ctx context.Context, object json.RawMessage, raised bool) error {
 	if p.mistake != nil {
@@ -105,8 +107,8 @@ func setText(field *string, value string) {
 	}
 }
 
-// splice returns an error object with the members of e that it lacks, and with the state of e where the object's state
-// contradicts it.
+// splice returns the error object, completed with the members of e that it lacks. Where the object's state contradicts
+// that of e, it gets the state of e.
 func (e Error) splice(object json.RawMessage) (json.RawMessage, error) {
 	encoded, err := json.Marshal(e)
 	if err != nil {
@@ -145,14 +147,14 @@ func (e Error) splice(object json.RawMessage) (json.RawMessage, error) {
 	return whole, errors.Join(err, wrong)
 }
 
-// Clear clears an error of this implementation. The message repeats the error that was raised. Clearing an error that is
-// not active does nothing.
+// Clear clears an error of this implementation. The message repeats the object of the raised error. Clearing an
+// inactive error does nothing.
 func (p *Provided) Clear(ctx context.Context, errorType, subType string) error {
 	return p.ClearWhere(ctx, func(e Error) bool { return e.Type == errorType && e.SubType == subType && p.isOwn(e) })
 }
 
-// ClearWhere clears the errors that match, relayed ones included; a nil match clears all. The messages repeat the errors
-// that were raised.
+// ClearWhere clears the active errors for which match returns true, including relayed errors. A nil match clears all.
+// The messages repeat the objects of the raised errors.
 func (p *Provided) ClearWhere(ctx context.Context, match func(Error) bool) error {
 	return p.clear(ctx, match, func(active activeError) (json.RawMessage, error) { return active.splice(active.object) })
 }
@@ -161,7 +163,8 @@ func (p *Provided) isOwn(e Error) bool {
 	return e.Origin.ModuleID == p.module.options.ModuleID && e.Origin.ImplementationID == p.id
 }
 
-// clear publishes what object returns for each error that matches. The state of the error is ClearedByModule then.
+// clear clears each error that matches. It publishes the object that the function object returns for the error, whose
+// state is ClearedByModule then.
 func (p *Provided) clear(ctx context.Context, match func(Error) bool, object func(activeError) (json.RawMessage, error)) error {
 	if p.mistake != nil {
 		return p.mistake
@@ -199,7 +202,7 @@ func (p *Provided) publishError(ctx context.Context, raise bool, errorType strin
 	return nil
 }
 
-// raiseAgain publishes all active errors again, for a station that has started anew.
+// raiseAgain publishes all active errors again, for modules that have started anew.
 func (m *Module) raiseAgain(ctx context.Context) error {
 	var failures []error
 	for _, p := range m.provided {

@@ -10,7 +10,8 @@ import (
 	"sync"
 )
 
-// maxActiveErrors is how many errors one store holds. Further ones are not stored: a source with more has failed itself.
+// maxActiveErrors is how many errors one store holds. Further errors are not stored, because a source with more than
+// that is itself broken.
 const maxActiveErrors = 4096
 
 // errorStore holds the active errors of one source. It is not safe for concurrent use.
@@ -18,7 +19,7 @@ type errorStore struct {
 	active map[ErrorID]activeError
 }
 
-// activeError is an error and its object as it was written.
+// activeError is an error and the bytes of its object.
 type activeError struct {
 	Error
 	object json.RawMessage
@@ -67,7 +68,7 @@ func errorsOf(active []activeError) []Error {
 	return all
 }
 
-// raisedErrors are the errors that are raised through an implementation. They are safe for concurrent use.
+// raisedErrors holds the errors that are raised through an implementation. It is safe for concurrent use.
 type raisedErrors struct {
 	// turn is full while an error is raised or cleared. It is a channel so that a context can end the wait for a stuck broker.
 	turn chan struct{}

@@ -8,22 +8,24 @@ import (
 
 // Errors that a module can branch on.
 var (
-	// ErrBrokerLost is the end of the connection to the broker; errors.Is(err, net.ErrClosed) is true as well. A module
-	// that the manager started ends with it, for EVerest goes down anyway.
+	// ErrBrokerLost means that the connection to the broker has ended. It matches net.ErrClosed. A module that a
+	// manager started ends with this error. A standalone module connects again.
 	ErrBrokerLost error = closedError("everest: connection to the MQTT broker lost")
-	// ErrTooLarge refuses a message that a peer's buffer could not take. The error is a *tooLargeError.
+	// ErrTooLarge means that a message was not sent, because its packet would be larger than MaxPacketSize.
 	ErrTooLarge = errors.New("everest: message too large")
-	// ErrClosed is the use of a module after Close, or after Run returned.
+	// ErrClosed means that Close has ended the module. It matches net.ErrClosed.
 	ErrClosed error = closedError("everest: module closed")
-	// ErrQueueFull ends a module whose handler does not keep up. The error is a *queueFullError.
+	// ErrQueueFull ends a module when too many messages wait for one of its handlers; see Options.QueueMessages.
 	ErrQueueFull = errors.New("everest: queue full")
-	// ErrUnknownErrorType refuses an error that the interface does not list.
+	// ErrUnknownErrorType means that an error was not raised, because the interface does not list its type.
 	ErrUnknownErrorType = errors.New("everest: error type not listed by the interface")
-	// ErrConfigChanged ends a standalone module that met a restarted manager with another configuration of it.
+	// ErrConfigChanged ends a standalone module when a restarted manager has another configuration for it.
 	ErrConfigChanged = errors.New("everest: configuration changed, restart the module")
-	// ErrShutdown is the cause of the context's end when the manager asks all modules to end.
+	// ErrShutdown is the cause with which the contexts of handlers end when the manager asks all modules to end. Run
+	// itself then returns nil.
 	ErrShutdown = errors.New("everest: the manager shuts down")
-	// ErrNotConnected is a call before Run has subscribed, or while a standalone module has no broker.
+	// ErrNotConnected means that a command was called before Run had subscribed its replies, or while a standalone
+	// module connects again.
 	ErrNotConnected = errors.New("everest: not connected")
 )
 
@@ -34,10 +36,10 @@ func (e closedError) Error() string { return string(e) }
 
 func (e closedError) Is(target error) bool { return target == net.ErrClosed }
 
-// tooLargeError names the message that ErrTooLarge refused.
+// tooLargeError names a message that is too large. It matches ErrTooLarge.
 type tooLargeError struct {
 	Topic string
-	// Size is that of the whole MQTT packet, in bytes.
+	// Size is the size of the whole MQTT packet, in bytes.
 	Size  int
 	Limit int
 }
@@ -47,14 +49,14 @@ func (e *tooLargeError) Error() string {
 	return fmt.Sprintf("everest: message of %d bytes on %s exceeds the %d bytes that EVerest modules take", e.Size, e.Topic, e.Limit)
 }
 
-// Is makes it match ErrTooLarge.
+// Is reports whether target is ErrTooLarge.
 func (e *tooLargeError) Is(target error) bool { return target == ErrTooLarge }
 
-// queueFullError names the queue, with it the handler, that ErrQueueFull is about.
+// queueFullError names the queue that is full, and thereby the handler. It matches ErrQueueFull.
 type queueFullError struct {
 	// Queue is the name given to NewQueue, or the topic.
 	Queue string
-	// Topic is that of the message which did not fit any more.
+	// Topic is the topic of the first message that the queue could not take.
 	Topic    string
 	Messages int
 	Bytes    int
@@ -66,5 +68,5 @@ func (e *queueFullError) Error() string {
 		e.Queue, e.Messages, e.Bytes, e.Topic)
 }
 
-// Is makes it match ErrQueueFull.
+// Is reports whether target is ErrQueueFull.
 func (e *queueFullError) Is(target error) bool { return target == ErrQueueFull }

@@ -9,13 +9,13 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
-// ExternalHandler takes messages of an external topic. The topic is the real one, also for a filter with wildcards,
-// without the external prefix.
+// ExternalHandler handles a message of an external topic. topic is the topic of the message, without
+// Options.ExternalPrefix, even when the subscription's filter has wildcards.
 type ExternalHandler func(ctx context.Context, topic string, payload []byte)
 
-// SubscribeExternal has the handler called with the messages of topics outside of EVerest: the filter, which may hold the
-// wildcards + and #, is appended to Options.ExternalPrefix as it is. Payloads are bytes of any kind, delivered at most once.
-// The manifest must set enable_external_mqtt.
+// SubscribeExternal subscribes topics outside of EVerest. The filter is appended to Options.ExternalPrefix and may hold
+// the wildcards + and #. The handler is called with each message; payloads may be any bytes. The broker delivers a
+// message at most once. The manifest must set enable_external_mqtt.
 func (m *Module) SubscribeExternal(filter string, handler ExternalHandler, options ...SubscribeOption) {
 	whole := m.options.ExternalPrefix + filter
 	err := m.checkExternal(whole)
@@ -35,8 +35,8 @@ func (m *Module) SubscribeExternal(filter string, handler ExternalHandler, optio
 	m.registered()
 }
 
-// PublishExternal publishes bytes on a topic outside of EVerest, appended to Options.ExternalPrefix, at most once and not
-// retained. The manifest must set enable_external_mqtt.
+// PublishExternal publishes bytes on a topic outside of EVerest. The topic is appended to Options.ExternalPrefix. The
+// message is delivered at most once and is not retained. The manifest must set enable_external_mqtt.
 func (m *Module) PublishExternal(ctx context.Context, topic string, payload []byte) error {
 	whole := m.options.ExternalPrefix + topic
 	err := m.checkExternal(whole)
@@ -52,7 +52,7 @@ func (m *Module) PublishExternal(ctx context.Context, topic string, payload []by
 	return nil
 }
 
-// checkExternal refuses framework topics: one unknown message there ends EVerest's modules.
+// checkExternal rejects topics of the framework, because one unknown message on them ends EVerest's modules.
 func (m *Module) checkExternal(topic string) error {
 	if m.manifest != nil && !m.manifest.EnableExternalMQTT {
 		return fmt.Errorf("set enable_external_mqtt in the manifest")

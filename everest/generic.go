@@ -15,8 +15,8 @@ func Call[R any](ctx context.Context, r *Required, command string, arguments any
 	return result, err
 }
 
-// Subscribe subscribes a variable as Required.Subscribe does, with decoded values. A value that does not decode is
-// reported and dropped.
+// Subscribe subscribes a variable as Required.Subscribe does, and decodes each value into a T. A value that does not
+// decode is logged and dropped.
 func Subscribe[T any](r *Required, variable string, handler func(ctx context.Context, value T), options ...SubscribeOption) {
 	topic := r.module.wire.VariableTopic(r.base, variable)
 	r.Subscribe(variable, func(ctx context.Context, raw json.RawMessage) {
@@ -29,9 +29,9 @@ func Subscribe[T any](r *Required, variable string, handler func(ctx context.Con
 	}, options...)
 }
 
-// Handle handles a command as Provided.Handle does, with the arguments decoded into an A, usually a struct with a field
-// for each of them. A field that is not a pointer and whose json tag does not have omitempty or omitzero is required: a
-// call without it gets the error HandlerException.
+// Handle handles a command as Provided.Handle does, and decodes the arguments into an A. An A is usually a struct with
+// one field for each argument. Fields are required unless they are pointers, or their json tag has omitempty or
+// omitzero. A call without a required field gets an error reply of type HandlerException.
 func Handle[A, R any](p *Provided, command string, handler func(ctx context.Context, arguments A) (R, error)) {
 	required := requiredFields(reflect.TypeFor[A]())
 	p.Handle(command, func(ctx context.Context, arguments Args) (any, error) {
@@ -48,7 +48,7 @@ func Handle[A, R any](p *Provided, command string, handler func(ctx context.Cont
 	})
 }
 
-// requiredFields lists the JSON names of a struct's fields that must be there.
+// requiredFields returns the JSON names of a struct's required fields.
 func requiredFields(structure reflect.Type) []string {
 	if structure.Kind() != reflect.Struct {
 		return nil

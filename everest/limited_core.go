@@ -17,12 +17,12 @@ const (
 	repeatInterval = 10 * time.Second
 )
 
-// LimitRepeats returns a logger that bounds what repeated lines write to a disk. Lines are alike when their text, level and
-// logger's name are equal; fields do not count. Ten alike pass at once, then one every 10 s with the field `repeats`: the
-// number of lines left out before it. Debug lines are not limited.
+// LimitRepeats returns a logger that drops most repeated lines, so that they do not fill a disk. Lines are repeats when
+// their text, level and logger name are equal; fields do not matter. The first ten repeats pass, then one every 10 s.
+// The field `repeats` of such a line counts the lines dropped before it. Debug lines are not limited.
 //
-// Loggers derived from the result share its limits. The modules of this repository limit their loggers themselves; limiting
-// a logger twice has no further effect.
+// Loggers derived from the result share its limits. The modules of this repository limit their loggers themselves.
+// Limiting a logger twice has no further effect.
 func LimitRepeats(logger *zap.Logger) *zap.Logger {
 	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		if limited, ok := core.(*limitedCore); ok {
@@ -66,7 +66,8 @@ func (c *limitedCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	return nil
 }
 
-// repeatLimits has a limiter for each line. The texts are constants of programs, so that their number is bounded.
+// repeatLimits has one limiter for each distinct line. The texts are constants of the program, so their number is
+// bounded.
 type repeatLimits struct {
 	mu    sync.Mutex
 	lines map[lineKey]*repeatedLine
@@ -82,7 +83,7 @@ type repeatedLine struct {
 	left    uint64
 }
 
-// admit reports whether a line passes, and how many lines like it were left out before.
+// admit reports whether a line passes, and how many repeats of it were dropped before.
 func (r *repeatLimits) admit(entry zapcore.Entry) (left uint64, pass bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,10 +15,11 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
-// Module is one EVerest module. Connect makes it, Run lets it live. Its methods are safe for concurrent use.
+// Module is one EVerest module. Connect makes a module, and Run operates it until it ends. Its methods are safe for
+// concurrent use.
 //
-// Subscriptions made before Run, or while OnInit functions run, are acknowledged before the module is ready. Later ones are
-// made as soon as possible, and messages may be missed until then.
+// Subscriptions made before Run, or by OnInit functions, are acknowledged before the module is ready. Later ones are
+// made as soon as possible; until then the module may miss messages.
 type Module struct {
 	options  Options
 	wire     wire.FamilyC
@@ -60,7 +61,7 @@ type link struct {
 	ready atomic.Bool
 }
 
-// moduleEvents wake Run for the runtime's own topics. Each holds at most one event.
+// moduleEvents wakes Run for messages on the runtime's own topics. Each channel holds at most one event.
 type moduleEvents struct {
 	globalReady    chan struct{}
 	managerStarted chan struct{}
@@ -71,9 +72,9 @@ type counters struct {
 	received, unwanted, published, commands, callsMade atomic.Uint64
 }
 
-// Connect reaches the broker, asks the manager's config service for the module's configuration and resolves the
-// requirements. It tries until ctx ends, or Options.ConfigAttempts times: a module may be started before its manager.
-// The caller must call Run or Close.
+// Connect connects to the broker, requests the module's configuration from the manager and resolves the requirements. A
+// module may be started before its manager, so Connect repeats the request until ctx ends, or Options.ConfigAttempts
+// times. The caller must call Run or Close.
 func Connect(ctx context.Context, options Options) (*Module, error) {
 	m, err := newModule(options)
 	if err != nil {
@@ -217,7 +218,7 @@ func (m *Module) receive(ctx context.Context, message Message) {
 	}
 }
 
-// subscribePending subscribes what was registered since the last time.
+// subscribePending subscribes the topics that were registered since the last call.
 func (m *Module) subscribePending(ctx context.Context) error {
 	link := m.link.Load()
 	for {
@@ -269,25 +270,29 @@ func (m *Module) send(ctx context.Context, topic string, payload []byte, deliver
 // ID returns the module's id in the manager's configuration.
 func (m *Module) ID() string { return m.options.ModuleID }
 
-// Name returns the name of the module's type, as the manager's configuration has it.
+// Name returns the name of the module's type, such as "EvseManager", from the manager's configuration.
 func (m *Module) Name() string { return m.config.name }
 
-// Mapping returns what the module is mapped to; nil is the whole charging station.
+// Mapping returns the part of the charging station to which the module is mapped. A nil Mapping means the whole
+// station.
 func (m *Module) Mapping() *Mapping { return m.config.mapping.Module.clone() }
 
-// MappingOf returns what a provided implementation is mapped to: its own mapping, or else the module's.
+// MappingOf returns the mapping of a provided implementation. An implementation without its own mapping has the
+// module's.
 func (m *Module) MappingOf(implementation string) *Mapping {
 	return m.config.mapping.of(implementation)
 }
 
-// DecodeConfig fills the fields of the struct that dst points to from the module's configuration. A field takes the
-// parameter that its tag names, as in `everest:"port"`. A missing parameter is an error that names it, unless the tag is
-// `everest:"port,optional"`: then the field keeps what it held, its default. Fields without a tag are left alone.
+// DecodeConfig fills the struct that dst points to from the module's configuration. The tag of a field names its
+// parameter, as in `everest:"port"`. With `everest:"port,optional"` the field keeps its value when the parameter is
+// missing. Without "optional", DecodeConfig returns an error that names the missing parameter. Fields without a tag
+// stay unchanged.
 func (m *Module) DecodeConfig(dst any) error {
 	return decodeParameters("configuration of module "+m.options.ModuleID, m.config.parameters[ownParameters], dst)
 }
 
-// DecodeImplementationConfig does the same with the configuration of a provided implementation.
+// DecodeImplementationConfig fills the struct that dst points to from the configuration of a provided implementation,
+// like DecodeConfig.
 func (m *Module) DecodeImplementationConfig(implementation string, dst any) error {
 	where := "configuration of module " + m.options.ModuleID + ", implementation " + implementation
 	parameters, known := m.config.parameters[implementation]
@@ -297,24 +302,28 @@ func (m *Module) DecodeImplementationConfig(implementation string, dst any) erro
 	return decodeParameters(where, parameters, dst)
 }
 
-// OnInit adds a function that Run calls after all subscriptions are acknowledged and before the module is ready. It may
-// block for minutes; commands received meanwhile are handled. Its error ends Run. Functions run in the order of
-// their registration. What they subscribe is acknowledged before ready as well. Calls to other modules belong into
-// OnReady: before the global ready the other side may not listen yet.
+// OnInit adds a function that Run calls before the module is ready, when all subscriptions are acknowledged. The
+// functions run one after the other, in the order of their registration. A function may block for minutes; commands are
+// handled meanwhile. A function that returns an error ends Run. Subscriptions that it makes are acknowledged before the
+// module is ready.
+//
+// Functions should call other modules from OnReady instead, because other modules may not handle commands before the
+// global ready.
 func (m *Module) OnInit(fn func(ctx context.Context) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.onInit = append(m.onInit, fn)
 }
 
-// OnReady adds a function that runs in a goroutine of its own on the first global ready. Its error ends Run.
+// OnReady adds a function that runs in its own goroutine at the first global ready. A function that returns an error
+// ends Run.
 func (m *Module) OnReady(fn func(ctx context.Context) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.onReady = append(m.onReady, fn)
 }
 
-// Fail ends Run with the error; the first one counts. Background parts of a module call it.
+// Fail ends Run, which returns err unless another cause came first. It is meant for a module's background goroutines.
 func (m *Module) Fail(err error) {
 	if err == nil {
 		err = errors.New("everest: Fail was called without an error")
@@ -322,14 +331,14 @@ func (m *Module) Fail(err error) {
 	m.ending.end(err)
 }
 
-// ending is the cause of a module's end, and the functions to call with it.
+// ending holds the cause of a module's end, and the functions to call with that cause.
 type ending struct {
 	mu      sync.Mutex
 	cause   error // nil while the module lives
 	cancels []context.CancelCauseFunc
 }
 
-// add has the function called with the cause of the end, at once where there is one.
+// add registers a function that is called with the cause when the module ends, or at once when it has ended already.
 func (e *ending) add(cancel context.CancelCauseFunc) {
 	e.mu.Lock()
 	e.cancels = append(e.cancels, cancel)
@@ -340,7 +349,7 @@ func (e *ending) add(cancel context.CancelCauseFunc) {
 	}
 }
 
-// end ends the module. The first cause counts.
+// end ends the module. Only the first cause is kept.
 func (e *ending) end(cause error) {
 	e.mu.Lock()
 	if e.cause == nil {
@@ -360,10 +369,11 @@ func (e *ending) reason() error {
 	return e.cause
 }
 
-// NewQueue makes a queue for OnQueue. The name appears in Stats and in reports about slow handlers.
+// NewQueue returns a new queue for OnQueue. The name identifies the queue in Stats and in log lines about slow
+// handlers.
 func (m *Module) NewQueue(name string) *Queue { return m.dispatcher.newQueue(name) }
 
-// mistake keeps the error of a registration. Run then refuses to start, or ends.
+// mistake records the error of a registration. Run then returns the error.
 func (m *Module) mistake(err error) {
 	m.mu.Lock()
 	running := m.running

@@ -36,7 +36,7 @@ type moduleMapping struct {
 	Implementations map[string]*Mapping `json:"implementations"`
 }
 
-// of is what the framework reports for an implementation: its own mapping, or else the module's.
+// of returns the mapping that the framework reports for an implementation: its own, or else the module's.
 func (m moduleMapping) of(implementation string) *Mapping {
 	if own := m.Implementations[implementation]; own != nil {
 		return own.clone()
@@ -44,7 +44,8 @@ func (m moduleMapping) of(implementation string) *Mapping {
 	return m.Module.clone()
 }
 
-// origin is the mapping that errors of an implementation carry: the module's, overlaid by the implementation's.
+// origin returns the mapping that errors of an implementation carry. It is the implementation's, with the module's
+// connector where the implementation's mapping has none.
 func (m moduleMapping) origin(implementation string) *Mapping {
 	own := m.Implementations[implementation]
 	if own == nil || m.Module == nil {
@@ -69,7 +70,7 @@ func (m *Mapping) clone() *Mapping {
 	return &copied
 }
 
-// String reads "EVSE 1 connector 2".
+// String returns text such as "EVSE 1 connector 2".
 func (m *Mapping) String() string {
 	switch {
 	case m == nil:
@@ -127,8 +128,8 @@ func readModuleConfig(raw json.RawMessage) (*moduleConfig, error) {
 	return config, nil
 }
 
-// checkManifest finds where the configuration does not give the module what its manifest asks for: the manager read
-// another manifest than the one that the program carries.
+// checkManifest returns an error where the configuration lacks what the manifest asks for. The manager has then read
+// another manifest than the program's.
 func (c *moduleConfig) checkManifest(manifest *install.Manifest) error {
 	const remedy = "; is the manifest that the manager has installed another one than the program's?"
 	if err := checkParameters("parameter", manifest.Config, c.parameters[ownParameters]); err != nil {
@@ -172,7 +173,7 @@ func checkParameters(what string, declared map[string]install.Parameter, given [
 	return nil
 }
 
-// sameFor reports whether a module that was built for one configuration fits the other one.
+// sameFor reports whether both configurations have the same content, whatever the order of their keys.
 func (c *moduleConfig) sameFor(other *moduleConfig) bool {
 	var one, two any
 	if json.Unmarshal(c.raw, &one) != nil || json.Unmarshal(other.raw, &two) != nil {

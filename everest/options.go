@@ -18,79 +18,83 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
-// MaxPacketSize is the largest MQTT packet, in bytes, that this package sends: modules of EVerest 2026.02.0 and older
-// end when they receive a larger one.
+// MaxPacketSize is the size in bytes of the largest MQTT packet that this package sends. Modules of EVerest 2026.02.0
+// and older end when they receive a larger packet.
 const MaxPacketSize = 512_000
 
-// Options identify the module and its broker. The zero value of a field means its default.
-// program.ParseOptions fills them from what a manager passes.
+// Options identifies the module and its broker. The zero value of a field selects its default. program.ParseOptions
+// makes Options from the command line that a manager passes to a module.
 type Options struct {
-	// ModuleID is the module's id in the manager's configuration. Required.
+	// ModuleID is the module's id in the manager's configuration. It is required.
 	ModuleID string
 	// InstallPrefix is the prefix of the EVerest installation.
 	InstallPrefix string
-	// EverestPrefix is the prefix of all framework topics; a slash is appended where it has none. Default "everest/".
+	// EverestPrefix is the prefix of all framework topics. A missing slash at its end is added. The default is
+	// "everest/".
 	EverestPrefix string
-	// ExternalPrefix is put before external topics, as it is. Default empty.
+	// ExternalPrefix is put before external topics, without a slash between them. The default is empty.
 	ExternalPrefix string
 	// LogConfig is the path of the framework's log configuration, which package program reads.
 	LogConfig string
 	// Broker is where the MQTT broker listens.
 	Broker Broker
-	// Spawned is whether a manager started the process. nil: everest asks the kernel whether the process gets SIGTERM when
-	// its parent dies, which a manager arranges. Spawned modules end when the broker is lost, others
-	// connect again.
+	// Spawned is true for a module that a manager started and false for a standalone module. A nil Spawned makes
+	// Connect find out: a manager has the kernel send its modules SIGTERM when the manager dies. When the broker is
+	// lost, a spawned module ends and a standalone module connects again.
 	Spawned *bool
-	// Manifest is the module's own manifest.yaml. With it the configuration is checked against what the module needs.
+	// Manifest is the module's own manifest.yaml. When it is set, Connect checks the configuration against it.
 	Manifest []byte
-	// Definitions of the interfaces that the module provides and requires. With them commands that leave the module are
-	// checked, and everything when the manager's settings ask for validation.
+	// Definitions defines the interfaces that the module provides and requires. When set, the arguments of calls to
+	// other modules are checked. Everything else is checked only when the manager's settings ask for validation.
 	Definitions *schema.Definitions
-	// UncheckedCalls switches the check of commands that leave the module off.
+	// UncheckedCalls disables the check of calls to other modules, unless the manager's settings ask for validation.
 	UncheckedCalls bool
-	// CallTimeout bounds the wait for a command's reply. Default 300 s, the framework's.
+	// CallTimeout bounds the wait for a command's reply. The default is the framework's, 300 s.
 	CallTimeout time.Duration
-	// ConfigTimeout bounds one try of the config service. Default 5 s.
+	// ConfigTimeout bounds the wait for one response of the manager's config service. The default is 5 s.
 	ConfigTimeout time.Duration
-	// ConfigAttempts is how often Connect asks the config service. 0: until its context ends.
+	// ConfigAttempts bounds how many times Connect requests the configuration. With 0 it tries until its context ends.
 	ConfigAttempts int
-	// StartDataTimeout is how long Connect waits for the manager's retained start-up topics after the configuration has
-	// come; a module that is restarted does without them. Default 300 ms.
+	// StartDataTimeout bounds how long Connect waits for the manager's retained start-up topics, after it received the
+	// configuration. A module that is restarted alone continues without these topics. The default is 300 ms.
 	StartDataTimeout time.Duration
-	// StopTimeout bounds how long Run waits for handlers, and Close for unsent messages, at the end. Default 2 s.
+	// StopTimeout bounds how long Run and Close wait at the end: first for handlers, then for OnInit and OnReady
+	// functions, then for unsent messages. The default is 2 s for each.
 	StopTimeout time.Duration
-	// ReconnectDelay is the first pause of a standalone module between attempts to reach a lost broker; it doubles up
-	// to 30 s. Default 500 ms.
+	// ReconnectDelay is how long a standalone module waits after its first failed attempt to reach a lost broker. The
+	// delay doubles up to 30 s. The default is 500 ms.
 	ReconnectDelay time.Duration
-	// ReadyReminder is the time after which a standalone module without a global ready says ready again: a manager that has
-	// just started may have missed the first one. The pause doubles up to 30 s. Default 1 s.
+	// ReadyReminder is the time after which a standalone module sends ready again, unless a global ready has arrived. A
+	// manager that has just started may have missed the first one. The time doubles up to 30 s. The default is 1 s.
 	ReadyReminder time.Duration
-	// QueueMessages and QueueBytes bound what waits for one handler. Default 16384 messages, 64 MiB.
+	// QueueMessages and QueueBytes bound the messages that wait in one queue. A full queue ends the module with
+	// ErrQueueFull. The defaults are 16384 messages and 64 MiB.
 	QueueMessages, QueueBytes int
-	// SlowHandler is the age of a waiting message from which on its handler is reported as slow, once. Default 5 s.
+	// SlowHandler is the age of a waiting message, or the run time of a handler, at which a queue is logged as slow. It
+	// is logged once until the queue is empty again. The default is 5 s.
 	SlowHandler time.Duration
-	// OpenTransport makes the connection. nil: MQTT to Broker.
+	// OpenTransport opens the connection to the broker. The default is MQTT 3.1.1 to Broker.
 	OpenTransport func(ctx context.Context, config TransportConfig) (Transport, error)
-	// Supervisor gets the module's status. nil: none. A module that a manager has started does not use it, because the manager
-	// watches the module by other means.
+	// Supervisor receives the module's status; nil means none. It is not used for a module that a manager started,
+	// because the manager itself watches its modules.
 	Supervisor Supervisor
-	// Started is called once, on a goroutine of its own, when all modules are ready for the first time. May be nil.
+	// Started is called once in its own goroutine, at the first global ready. It may be nil.
 	Started func()
-	// Logger takes the module's log. nil: none.
+	// Logger receives the module's log. A nil Logger discards the log.
 	Logger *zap.Logger
 }
 
 // Broker is the address of an MQTT broker: a UNIX socket, or a host and port.
 type Broker struct {
-	// SocketPath of a UNIX stream socket. When it is set, Host and Port are not used.
+	// SocketPath is the path of a UNIX stream socket. When it is set, Host and Port are not used.
 	SocketPath string
-	// Host, default "localhost".
+	// Host is a name or an address. The default is "localhost".
 	Host string
-	// Port, default 1883.
+	// Port is a TCP port. The default is 1883.
 	Port int
 }
 
-// String is the address as a URL, readable by BrokerFromURL.
+// String returns the address as a URL that BrokerFromURL accepts.
 func (b Broker) String() string {
 	if b.SocketPath != "" {
 		return "unix://" + b.SocketPath
@@ -138,10 +142,10 @@ func BrokerFromURL(text string) (Broker, error) {
 	return broker, nil
 }
 
-// Installed returns the options of a module with Manifest and Definitions filled in where they are nil. They are those of
-// the installation at InstallPrefix, which the manager reads too: a manifest that was adapted to its EVerest, and the
-// definitions of that release and of a vendor's own interfaces. What the installation does not have, or what cannot be read
-// there, is taken from what is built in, and logged. The manifest is returned as it is read.
+// Installed returns the options with Manifest and Definitions set, and the parsed manifest. Values that are set already
+// are kept. The others are read from the installation at InstallPrefix, because the manager uses the files there. An
+// installation may have an adapted manifest, and definitions of another release or a vendor. The built-in manifest or
+// definitions replace what the installation lacks, or what cannot be read there; the latter is logged.
 func (o Options) Installed(module string, builtInManifest []byte, builtInDefinitions func() (*schema.Definitions, error)) (Options, *install.Manifest, error) {
 	log := o.Logger
 	if log == nil {
