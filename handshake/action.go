@@ -2,7 +2,7 @@ package handshake
 
 import "time"
 
-// Action is what a machine asks its shell to do. The set is closed: the types of this file.
+// Action is what a machine asks its shell to do. Only the types in this file are actions.
 type Action interface{ action() }
 
 // StartTimer starts a timer, or replaces the running one of this kind (both).
@@ -18,9 +18,9 @@ type StopTimer struct{ Timer Timer }
 // functions, until [Disconnect].
 type InitDone struct{}
 
-// ExitProcess ends the module, and no action follows (both). With Status 0 Run returns nil. Otherwise Run returns an
-// error with the reason: the process exits with the status, the manager ends the board's EVerest, and the system
-// manager restarts it.
+// ExitProcess ends the module, and no action follows (both). With Status 0 Run returns nil. With another Status, Run
+// returns an error with the reason, and the process exits with that status. The manager then ends the board's EVerest,
+// and the system manager restarts EVerest.
 type ExitProcess struct {
 	Status int
 	Reason Reason
@@ -42,17 +42,19 @@ type Call struct {
 }
 
 // Establish puts the port in service (controller): the shell may call work functions on the connection until
-// [Disconnect]. In v2 it starts from the first event, keeps a call of Events open, and sends [Replied] of it from time
-// to time. [InitDone] follows where init has not ended. A legacy link that ends init comes with InitDone alone.
+// [Disconnect]. In v2 the shell starts from the first event and keeps one call of Events open. It sends [Replied] for
+// that function several times within [ControllerConfig.HeartbeatTimeout]. If init has not ended yet, [InitDone]
+// follows. The first agreement on a legacy link yields InitDone without Establish.
 type Establish struct {
 	Conn    ConnID
 	Dialect Dialect
 }
 
-// Resume continues a v2 link on a new connection: the shell repeats the calls that have no reply (controller).
+// Resume continues a v2 link on a new connection (controller). The shell repeats the calls that have no reply.
 type Resume struct{ Conn ConnID }
 
-// Isolate takes the port out of service until [Establish] (controller). It comes only with the policy [IsolateOnLoss].
+// Isolate takes the port out of service until [Establish] (controller). Only a controller with the policy
+// [IsolateOnLoss] returns this action.
 type Isolate struct{ Reason Reason }
 
 // OpenServer opens the port with the functions i_am_here, i_am_ready and exit only, and link_hello where v2 is spoken
@@ -62,26 +64,27 @@ type OpenServer struct{}
 // RegisterWork registers the work functions (agent). They must be callable before the next action is carried out.
 type RegisterWork struct{}
 
-// Reply replies to the calls of a function that wait on a connection (agent). Known is the reply of i_am_here and part
-// of that of link_hello; the other functions reply nil.
+// Reply replies to the calls of a function that wait on a connection (agent). Known is the reply to i_am_here and a
+// part of the reply to link_hello. The reply to any other function is nil.
 type Reply struct {
 	Conn     ConnID
 	Function Function
 	Known    bool
 }
 
-// CloseAfterReply closes a connection once the replies given to it are sent (agent).
+// CloseAfterReply closes a connection after the shell has sent the replies that are due on it (agent).
 type CloseAfterReply struct{ Conn ConnID }
 
 // CloseNow closes a connection at once (agent).
 type CloseNow struct{ Conn ConnID }
 
-// StopServer closes the port and every connection, for good (agent). Replies given before are sent first; the shell
-// bounds that wait and does not let it block the machine.
+// StopServer closes the port and every connection, for good (agent). The shell first sends the replies of earlier
+// actions. It limits that wait, and meanwhile passes further events to Step.
 type StopServer struct{}
 
-// ResetSystem asks the board's own system for a soft, unscheduled reset (agent). Only an agent that has a system gets
-// it. The shell does not wait for the result, and sends [ResetRefused] if that is an error.
+// ResetSystem asks the board's own system for a soft, unscheduled reset (agent). Only an agent with
+// [AgentConfig.HasSystem] returns this action. The shell does not wait for the result. If the result is an error, the
+// shell sends [ResetRefused].
 type ResetSystem struct{ Reason Reason }
 
 func (StartTimer) action()      {}

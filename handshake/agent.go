@@ -39,11 +39,11 @@ func (a *Agent) State() State {
 	return a.state
 }
 
-// Dialect returns the dialect of the controller that was met.
+// Dialect returns the dialect of the controller whose i_am_here the agent accepted, and Legacy before that.
 func (a *Agent) Dialect() Dialect { return a.dialect }
 
-// Conn returns the connection on which v2's work functions may be called: that of the controller that was agreed with,
-// 0 while it has none.
+// Conn returns the connection of a v2 link, or 0 while there is none. V2's work functions may be called only on this
+// connection.
 func (a *Agent) Conn() ConnID {
 	if a.agreed() {
 		return a.conn
@@ -51,10 +51,11 @@ func (a *Agent) Conn() ConnID {
 	return 0
 }
 
-// Peer returns the controller that was met in v2.
+// Peer returns the v2 controller whose i_am_here the agent accepted, or the zero Peer without one.
 func (a *Agent) Peer() Peer { return a.peer }
 
-// Reason returns why the link was lost last, or why the board restarts or the process ends; 0 before any of these.
+// Reason returns why the link was last lost, the board restarts or the process ends. It returns 0 before the first of
+// these.
 func (a *Agent) Reason() Reason { return a.reason }
 
 // Step takes one event and returns what the shell has to do, in order.

@@ -8,7 +8,7 @@ type Dialect uint8
 const (
 	// Legacy is the dialect of the C++ modules, described in doc/link.md.
 	Legacy Dialect = iota
-	// V2 is the dialect of two Go modules, described in doc/link-v2.md: a lost connection may be resumed.
+	// V2 is the dialect of two Go modules, described in doc/link-v2.md. A v2 link survives the loss of its connection.
 	V2
 )
 
@@ -30,8 +30,8 @@ const (
 	OnlyV2
 )
 
-// LossPolicy is what a controller does when a v2 peer is lost for good. The loss of a legacy peer ends its process
-// whatever the policy.
+// LossPolicy is what a controller does when a v2 peer is lost for good. When a legacy peer is lost unexpectedly, the
+// controller's process ends under either policy.
 type LossPolicy uint8
 
 const (
@@ -41,15 +41,15 @@ const (
 	IsolateOnLoss
 )
 
-// AgentConfig configures an [Agent]. A duration of zero means its default, which is that of the legacy modules where
-// they have one.
+// AgentConfig configures an [Agent]. A duration of zero means the default: the legacy modules' value, if they have one.
 type AgentConfig struct {
 	// Dialects is what the agent speaks. The default is [OnlyLegacy].
 	Dialects Dialects
-	// HasSystem is set if the optional requirement "system" is connected: the agent can reset its board. Without it the
-	// process ends instead.
+	// HasSystem means that the optional requirement "system" is connected, so that the agent can reset its board. An
+	// agent without a system ends its process instead.
 	HasSystem bool
-	// HeartbeatTimeout is how long no legacy poll may come before the controller counts as lost. Default 60 s.
+	// HeartbeatTimeout is how long the agent waits for the next legacy poll before the controller counts as lost.
+	// Default 60 s.
 	HeartbeatTimeout time.Duration
 	// ResetDelay is the pause between the last reply and the reset, so that the reply reaches the controller. Default
 	// 250 ms.
@@ -58,14 +58,15 @@ type AgentConfig struct {
 	ResetTimeout time.Duration
 }
 
-// ControllerConfig configures a [Controller]. A duration of zero means its default, which is that of the legacy modules
-// where they have one.
+// ControllerConfig configures a [Controller]. A duration of zero means the default: the legacy modules' value, if they
+// have one.
 type ControllerConfig struct {
 	// Dialects is what the controller speaks. The default is [OnlyLegacy].
 	Dialects Dialects
 	// LossPolicy is what follows the loss of a v2 peer. The default is [RestartOnLoss].
 	LossPolicy LossPolicy
-	// HeartbeatTimeout is how long link_events may have no reply before the agent counts as gone. Default 1.5 s.
+	// HeartbeatTimeout is how long the controller waits for the next reply to link_events before the connection counts
+	// as lost. Default 1.5 s.
 	HeartbeatTimeout time.Duration
 	// ResumeWindow is how long a v2 link without a connection may be resumed. Default 30 s.
 	ResumeWindow time.Duration
@@ -81,14 +82,14 @@ type ControllerConfig struct {
 	Retry time.Duration
 	// PollPause is the time between a reply and the next poll. Default 25 ms.
 	PollPause time.Duration
-	// KeepAlive replaces PollPause until the own board is ready, so that a slow start does not look like a loss. It
-	// must be shorter than the agent's HeartbeatTimeout. Default 20 s.
+	// KeepAlive replaces PollPause until the own board is ready, so that the agent does not take a slow start for a
+	// loss. It must be shorter than the agent's HeartbeatTimeout. Default 20 s.
 	KeepAlive time.Duration
 	// ReplyTimeout limits the wait for the reply of a poll. Default 30 s.
 	ReplyTimeout time.Duration
 	// ExitTimeout limits the wait for the reply of exit. Default 1 s.
 	ExitTimeout time.Duration
-	// ResetWindow is how long after a forwarded reset the loss of the link is expected. Default 60 s.
+	// ResetWindow is the time after a forwarded reset in which the controller expects to lose the link. Default 60 s.
 	ResetWindow time.Duration
 	// Absence is how long a board continues after an expected loss before the process exits with status 1. It must be
 	// longer than the own board may take to install firmware. Default 30 min.

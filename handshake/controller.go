@@ -58,13 +58,13 @@ func (c *Controller) connecting() bool {
 
 func (c *Controller) agreed() bool { return c.state == Agreed || c.state == Working }
 
-// Dialect returns the dialect of the latest connection, as far as it is known.
+// Dialect returns the dialect of the latest agent. It is Legacy until an agent has replied to link_hello.
 func (c *Controller) Dialect() Dialect { return c.dialect }
 
-// Epoch returns the number of the agreement that v2 keeps or tries.
+// Epoch returns the epoch of the v2 link, or of the one that the controller tries to agree on.
 func (c *Controller) Epoch() uint64 { return c.epoch }
 
-// Reason returns why the link was lost last, or why the process ends; 0 before either.
+// Reason returns why the link was last lost or why the process ends. It returns 0 before the first of these.
 func (c *Controller) Reason() Reason { return c.reason }
 
 // lossExpected reports whether losing the agent is part of an update or a reset.

@@ -6,12 +6,12 @@ import "time"
 // connections that its server accepts, from 1, and uses no number twice.
 type ConnID uint64
 
-// Event is the input of a machine. The set is closed: the types of this file. A machine ignores the events of the other
+// Event is the input of a machine. Only the types in this file are events. A machine ignores the events of the other
 // role.
 type Event interface{ event() }
 
-// Start begins the protocol (both). The agent's shell sends it once it is subscribed to everything that the agent
-// collects.
+// Start begins the protocol (both). The agent's shell first subscribes to everything that the agent collects, and then
+// sends Start.
 type Start struct{}
 
 // Stop asks for an orderly end, for example after SIGTERM (both).
@@ -23,27 +23,28 @@ type BoardReady struct{}
 // TimerFired reports that a timer expired (both).
 type TimerFired struct{ Timer Timer }
 
-// FirmwareAccepted reports that the satellite accepted a firmware update (both). From now on a lost peer is expected.
-// The agent's shell sends it before the reply goes out, the controller's when the reply comes in.
+// FirmwareAccepted reports that the satellite accepted a firmware update (both). From now on the machine expects to
+// lose its peer. The agent's shell sends this event before it sends the reply. The controller's shell sends it when the
+// reply arrives.
 type FirmwareAccepted struct{}
 
-// FirmwareFailed reports that an accepted firmware update ended without success (both). A lost peer is no longer
-// expected because of the update. A shell that does not watch the update's status never sends this event.
+// FirmwareFailed reports that an accepted firmware update ended without success (both). The machine no longer expects
+// to lose its peer because of the update. A shell that does not watch the update's status never sends this event.
 type FirmwareFailed struct{}
 
-// ResetForwarded reports that a reset command goes to the satellite's board (both). The controller's shell sends it
-// before the call, because the reply is often lost. The agent's shell sends it after its system was called and before
-// the reply goes out. Only the agent uses Conn.
+// ResetForwarded reports that a reset command goes to the satellite's board (both). The controller's shell sends this
+// event before the call, because the reply is often lost. The agent's shell sends it after it has called its system and
+// before it sends the reply. Only the agent uses Conn.
 type ResetForwarded struct{ Conn ConnID }
 
 // Connected reports that a connection is established (controller).
 type Connected struct{ Conn ConnID }
 
-// ConnectFailed reports that a connection was refused or could not be made (controller). The expiry of the call timer
-// is no such event.
+// ConnectFailed reports that a connection was refused or could not be made (controller). When the call timer expires,
+// the shell sends [TimerFired] instead.
 type ConnectFailed struct{ Conn ConnID }
 
-// Replied reports a call's reply without an error (controller). Known is the reply of i_am_here: whether the agent
+// Replied reports that a call had a reply without an error (controller). For i_am_here, Known reports whether the agent
 // already knew a controller.
 type Replied struct {
 	Conn     ConnID
@@ -51,16 +52,16 @@ type Replied struct {
 	Known    bool
 }
 
-// HelloReplied reports the reply of link_hello (controller): the agent's instance id, and whether the agent has already
-// met this controller's instance id and epoch.
+// HelloReplied reports the reply of link_hello (controller). InstanceID is the agent's. Known reports whether the agent
+// has already accepted this controller's instance id and epoch.
 type HelloReplied struct {
 	Conn       ConnID
 	InstanceID uint64
 	Known      bool
 }
 
-// CallFailed reports that the reply of a call was an error, or a value of the wrong type (controller). A call that ends
-// because its connection ended is reported by [Disconnected] alone.
+// CallFailed reports that the reply of a call was an error, or a value of the wrong type (controller). When a call ends
+// with its connection, the shell sends only [Disconnected].
 type CallFailed struct {
 	Conn     ConnID
 	Function Function
@@ -69,9 +70,10 @@ type CallFailed struct {
 // Disconnected reports that a connection ended, whichever side closed it (both).
 type Disconnected struct{ Conn ConnID }
 
-// Called reports a call by a controller (agent). The machine decides the reply of IAmHere, IAmReady and Exit: the shell
-// holds the call until [Reply] names it, or until its connection or the server ends. The shell alone replies to
-// Retrieve and Events. It may report fewer calls of Events than come, but several within [Peer.HeartbeatTimeout].
+// Called reports a call by a controller (agent). The machine decides about the reply to IAmHere, IAmReady and Exit. The
+// shell holds such a call until [Reply] names it, or until its connection or the server ends. The shell itself replies
+// to Retrieve and Events. It need not report every call of Events, but must report several within
+// [Peer.HeartbeatTimeout].
 type Called struct {
 	Conn     ConnID
 	Function Function
@@ -86,12 +88,12 @@ type HelloCalled struct {
 
 // Peer is a controller's process as it presents itself in link_hello.
 type Peer struct {
-	// InstanceID is drawn at random by each process, and never 0.
+	// InstanceID is a random number that the process chose when it started, never 0.
 	InstanceID uint64
 	// Epoch counts the process's agreements from 1.
 	Epoch uint64
-	// HeartbeatTimeout is how long the controller may not call before it counts as gone. ResumeWindow is how long it
-	// may then take to come back.
+	// HeartbeatTimeout is how long the agent waits for the controller's next call before it closes the connection.
+	// ResumeWindow is how long the agent then waits for the controller to resume the link.
 	HeartbeatTimeout, ResumeWindow time.Duration
 }
 
@@ -99,7 +101,7 @@ func (p Peer) is(other Peer) bool {
 	return p.InstanceID != 0 && p.InstanceID == other.InstanceID && p.Epoch == other.Epoch
 }
 
-// JournalFull reports that more events were collected than the journal holds (agent).
+// JournalFull reports that the journal has no room for another collected event (agent).
 type JournalFull struct{}
 
 // ResetRefused reports that [ResetSystem] failed (agent).

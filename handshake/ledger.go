@@ -6,7 +6,7 @@ type Verdict uint8
 const (
 	// Execute: the command came for the first time. The shell executes it, once.
 	Execute Verdict = iota + 1
-	// Running: the command is being executed; its result is awaited.
+	// Running: the command is being executed. The shell waits for its result.
 	Running
 	// Finished: the command was executed, and the ledger has its result.
 	Finished
@@ -24,9 +24,9 @@ const (
 	maxResultBytes = 8 << 20
 )
 
-// Ledger is the agent's record of numbered commands. Each command is executed once, however often it comes, and its
-// result is kept until the controller acknowledges it. It is a pure value, not safe for concurrent use. The zero value
-// is empty.
+// Ledger is the agent's record of numbered commands. Each command is executed once, however often it comes. The ledger
+// keeps its result until the controller acknowledges it. It is a pure value, not safe for concurrent use. The zero
+// value is empty.
 type Ledger[R any] struct {
 	floor   uint64
 	bytes   int
@@ -59,7 +59,8 @@ func (l *Ledger[R]) Begin(number uint64) (R, Verdict) {
 	return none, Execute
 }
 
-// Finish keeps a result of size bytes. It drops the result of a command that was acknowledged meanwhile.
+// Finish records the result of a command, of size bytes. If the controller has acknowledged the command meanwhile,
+// Finish drops the result.
 func (l *Ledger[R]) Finish(number uint64, result R, size int) {
 	if entry, known := l.entries[number]; known && !entry.finished {
 		l.set(number, ledgerEntry[R]{finished: true, result: result, size: size})
@@ -67,14 +68,14 @@ func (l *Ledger[R]) Finish(number uint64, result R, size int) {
 	}
 }
 
-// Cancel keeps a command that has not come yet from being executed.
+// Cancel prevents the execution of a command that has not come yet. It does not affect a command that has begun.
 func (l *Ledger[R]) Cancel(number uint64) {
 	if _, known := l.entries[number]; !known && number >= l.floor && len(l.entries) < maxResults {
 		l.set(number, ledgerEntry[R]{cancelled: true})
 	}
 }
 
-// Acknowledge forgets every command below the floor, which never falls.
+// Acknowledge forgets every command with a number below floor. A floor below an earlier one has no effect.
 func (l *Ledger[R]) Acknowledge(floor uint64) {
 	if floor <= l.floor {
 		return
@@ -95,8 +96,8 @@ func (l *Ledger[R]) set(number uint64, entry ledgerEntry[R]) {
 	l.entries[number] = entry
 }
 
-// Sequence numbers the controller's commands from 1, and knows its floor: the lowest number whose result is still
-// wanted. It is a pure value, not safe for concurrent use. The zero value is ready.
+// Sequence numbers the controller's commands from 1 and records whose results are still wanted. It is a pure value, not
+// safe for concurrent use. The zero value is ready.
 type Sequence struct {
 	last uint64
 	open map[uint64]bool
@@ -112,10 +113,11 @@ func (s *Sequence) Next() uint64 {
 	return s.last
 }
 
-// Done ends a command: its result came, or is not wanted any more.
+// Done records that a command's result has come or is no longer wanted.
 func (s *Sequence) Done(number uint64) { delete(s.open, number) }
 
-// Floor returns the lowest number whose result is wanted, or the next number.
+// Floor returns the lowest number whose result is still wanted. If there is none, it returns the number of the next
+// command.
 func (s *Sequence) Floor() uint64 {
 	floor := s.last + 1
 	for number := range s.open {
@@ -125,7 +127,7 @@ func (s *Sequence) Floor() uint64 {
 }
 
 // Inbox is the controller's position in the agent's numbered events. It is a pure value, not safe for concurrent use.
-// The zero value has received none.
+// The zero value is the position before the first event.
 type Inbox struct{ received, published uint64 }
 
 // Accept records an event as received, and reports whether it is new.

@@ -10,7 +10,7 @@ const (
 	Idle State = iota
 	// Waiting: the port is open, and no controller has called i_am_here (agent).
 	Waiting
-	// Met: i_am_here was replied to with false and the work functions are registered; i_am_ready has not come yet
+	// Met: the agent has accepted a controller's i_am_here and registered the work functions, and waits for i_am_ready
 	// (agent).
 	Met
 	// Connecting: a connection is being made (controller).
@@ -21,7 +21,7 @@ const (
 	Agreeing
 	// Pausing: waiting before the next connection (controller).
 	Pausing
-	// Agreed: both sides agreed and the module's init has ended, but the own board is not ready yet (both).
+	// Agreed: both sides have agreed and the module's init has ended, but the own board is not ready yet (both).
 	Agreed
 	// Working: the own board is ready, and the link is watched (both).
 	Working
@@ -29,16 +29,16 @@ const (
 	Parted
 	// Leaving: exit has no reply yet (controller).
 	Leaving
-	// Resetting: the server has ended, and the own board is to restart (agent).
+	// Resetting: the agent has closed its port and waits for the reset of its board (agent).
 	Resetting
 	// Greeting: link_hello has no reply yet (controller).
 	Greeting
-	// Resuming: agreed in v2, but without a connection: the controller makes a new one, and the agent waits for it
+	// Resuming: the v2 link has lost its connection. The controller makes a new connection, and the agent waits for it
 	// (both).
 	Resuming
 	// OutOfService: the port is isolated, and the controller waits for a satellite (controller).
 	OutOfService
-	// Ended: the process is to end (both).
+	// Ended: the machine has returned [ExitProcess] (both).
 	Ended
 )
 
@@ -47,19 +47,19 @@ var stateNames = [...]string{
 	"Agreed", "Working", "Parted", "Leaving", "Resetting", "Greeting", "Resuming", "OutOfService", "Ended",
 }
 
-// Name returns the constant's name, which is also the state's in the JSON of the status socket.
+// Name returns the constant's name. The JSON of the status socket has the same name.
 func (s State) Name() string { return name(stateNames[:], int(s), "State") }
 
 // String returns Name.
 func (s State) String() string { return s.Name() }
 
-// Function is an RPC function that the protocol itself uses. Its name on the wire is the shell's matter.
+// Function is an RPC function that the protocol itself uses. Only the shell knows the function's name on the wire.
 type Function uint8
 
 const (
 	// IAmHere announces the controller.
 	IAmHere Function = iota + 1
-	// IAmReady ends the start of both sides: they have agreed.
+	// IAmReady completes the agreement: both sides end their init.
 	IAmReady
 	// Retrieve is the legacy poll for events. It is the heartbeat of the legacy link, in both directions.
 	Retrieve
@@ -114,7 +114,7 @@ var timerNames = [...]string{
 // String returns the timer's name.
 func (t Timer) String() string { return name(timerNames[:], int(t), "Timer") }
 
-// Reason is why a machine resets its board or ends its process. It is for the log and for the caller of Run.
+// Reason is why a machine resets its board or ends its process. The shell logs it and returns it from Run.
 type Reason uint8
 
 const (
@@ -132,8 +132,8 @@ const (
 	PeerAbsent
 	// PeerLeft: the controller called exit.
 	PeerLeft
-	// PeerRestarted: a controller announced itself to an agent that knew one already, or an agent does not know this
-	// controller any more.
+	// PeerRestarted: the agent was already linked to a controller when another one called i_am_here, or the agent no
+	// longer knows this controller.
 	PeerRestarted
 	// ResetRequested: the controller forwarded a reset.
 	ResetRequested
