@@ -31,19 +31,19 @@ func (c *Client) Go(ctx context.Context, method string, reply any, args ...any) 
 	return result
 }
 
-// ErrBusy is a call that Start could not begin without waiting.
+// ErrBusy reports that Start could not begin a call without waiting.
 var ErrBusy = errors.New("rpc: too many calls or bytes under way")
 
-// Start begins a call and returns at once. If it returns nil, done is called once, when the call has ended, with what
-// Call would return. Where Call would wait for the limits of calls in flight or of queued bytes, Start fails with
-// ErrBusy.
+// Start begins a call and returns at once. If Start returns nil, the client calls done once, when the call has ended,
+// with the error that Call would return. If Start returns an error, done is never called. Where Call would wait for the
+// limits of calls in flight or of queued bytes, Start fails with ErrBusy.
 //
-// done is called on the goroutine that reads the connection, or on one that ends a context or closes the client. It
-// must not wait for anything, least of all for another call. If the connection breaks or ctx ends just then, Start
-// calls done itself before it returns: done must not take a lock that the caller holds.
+// done runs on a goroutine that other calls may need: often the one that reads the connection. So done must not wait
+// for anything, least of all for another call. If the connection breaks or ctx ends during Start, Start may call done
+// before it returns. So done must not lock a mutex that the caller of Start holds.
 //
-// done may begin other calls with Start. They are written together when all replies read so far have been handled,
-// which is the cheapest way to keep many calls under way.
+// done may begin other calls with Start. The client handles all replies that it has read, and then writes the new calls
+// together. This is the cheapest way to keep many calls under way.
 //
 // The arguments must not be changed, and reply not be used, before done is called. ctx and Config.CallTimeout bound the
 // call as they do with Call.

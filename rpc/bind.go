@@ -6,13 +6,14 @@ import (
 	"reflect"
 )
 
-// Bind binds a Go function under a name, also while the server runs. The function may have a leading context.Context,
-// any further arguments, also variadic, and returns nothing, a result, an error, or a result and an error.
+// Bind binds a Go function under a name, also while the server runs. The function may take a context.Context first,
+// then any arguments, and may be variadic. It returns nothing, a result, an error, or a result and an error.
 //
 // Arguments are decoded by the rules in the package's documentation. A wrong number or type of arguments gets rpclib's
-// error text as reply. Functions from text to text need no reflection; see Handle for none at all.
+// error text as reply. Bind calls functions by reflection, except the most common ones, such as func(string) string. A
+// Handler needs no reflection: see Handle.
 //
-// Bind fails when fn is no such function, and with rpclib's text when the name is bound already.
+// Bind fails if fn is not such a function. It fails with rpclib's text if the name is bound already.
 func (s *Server) Bind(name string, fn any, options ...HandlerOption) error {
 	if value := reflect.ValueOf(fn); value.Kind() != reflect.Func || value.IsNil() {
 		return fmt.Errorf("rpc: binding %s: a %T is not a function", name, fn)

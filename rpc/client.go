@@ -18,7 +18,7 @@ import (
 // do not wait for one another: replies may come in any order. A client never reconnects; when Done is closed, dial
 // again.
 //
-// Of the goroutines around a client one at a time is the reader of the connection; see client_reader.go.
+// At most one goroutine at a time reads the connection: a caller or one of the client's own. See client_reader.go.
 type Client struct {
 	conn   net.Conn
 	config Config
@@ -53,10 +53,10 @@ type Client struct {
 }
 
 // Dial connects to addr: "host:port", "[::1]:4129" or "unix:/path". All addresses of a name are tried. ctx and
-// Config.DialTimeout bound the connecting, not the client's life.
+// Config.DialTimeout bound Dial, not the client's life.
 //
-// TCP needs Config.TLS or, by name, Config.InsecurePlaintext; otherwise Dial fails with ErrPlaintext. A TLS handshake
-// that fails is ErrHandshake.
+// TCP needs Config.TLS or Config.InsecurePlaintext. Without either, Dial fails with ErrPlaintext. If the TLS handshake
+// fails, Dial fails with ErrHandshake.
 func Dial(ctx context.Context, addr string, config Config) (*Client, error) {
 	config = config.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, config.DialTimeout)
@@ -165,8 +165,8 @@ func (c *Client) LocalAddr() net.Addr { return c.conn.LocalAddr() }
 // RemoteAddr returns the address of the server.
 func (c *Client) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
 
-// PeerCertificates returns the certificates that the server has proven its identity with, its own first; nil without
-// TLS.
+// PeerCertificates returns the certificates with which the server proved its identity, the server's own first. It
+// returns nil without TLS.
 func (c *Client) PeerCertificates() []*x509.Certificate {
 	if secure, ok := c.conn.(*tls.Conn); ok {
 		return secure.ConnectionState().PeerCertificates
@@ -177,8 +177,8 @@ func (c *Client) PeerCertificates() []*x509.Certificate {
 // Done is closed when the connection is gone, whether or not a call is under way.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err returns nil while the connection is up, as far as is known, and afterwards the reason of its end, which is
-// ErrClosed to errors.Is. The end of an idle connection is noticed too.
+// Err returns nil until the client notices that the connection has ended. From then on Err returns the reason, an error
+// that wraps ErrClosed. The client also notices the end of an idle connection.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// Of the goroutines around a client one at a time is the reader of the connection:
+// At most one goroutine at a time is the reader of the connection:
 //
 //   - A caller that finds no reader becomes the reader, until its own reply has come. With one call after the other no
 //     goroutine is woken for a reply, which halves the time of a call.

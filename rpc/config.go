@@ -21,15 +21,15 @@ type Limits struct {
 	// Depth is how deep arrays and maps may be nested within an argument, result or error value. A deeper value is not
 	// sent; receiving it closes the connection. Default 32.
 	Depth int
-	// Elements is how many values one received message may consist of, map keys counted too, before the connection is
-	// closed. Decoding into an any takes up to a hundred bytes for each. Default 1 000 000.
+	// Elements is how many values one received message may have, map keys included. A message with more closes the
+	// connection. Each value decoded into an any takes up to a hundred bytes. Default 1 000 000.
 	Elements int
-	// InFlight is how many calls of one connection may be under way at once. Then a server stops reading, and a
-	// client's next call waits. Default 1024.
+	// InFlight is how many calls of one connection may be under way at once. At this limit a server stops reading, and
+	// a client's next call waits. Default 1024.
 	InFlight int
 	// QueuedBytes is how many bytes of one connection may be queued each way: received and not yet handled, or sent and
-	// not yet taken by the network. Then a server stops reading and a sender waits. One message always fits. Default 1
-	// MiB.
+	// not yet taken by the network. At this limit a server stops reading, and a sender waits. One message always fits.
+	// Default 1 MiB.
 	QueuedBytes int
 }
 
@@ -37,28 +37,30 @@ type Limits struct {
 type Config struct {
 	// TLS protects the connection. TLS 1.3 is the lowest version, whatever the configuration has.
 	TLS *tls.Config
-	// InsecurePlaintext permits TCP without TLS. Unix sockets need neither.
+	// InsecurePlaintext permits TCP without TLS. Unix sockets need neither InsecurePlaintext nor TLS.
 	InsecurePlaintext bool
-	// CallTimeout bounds each call from its start to its reply, beside the call's context. 0: only the context does.
+	// CallTimeout bounds each call from its start to its reply, in addition to the call's context. 0 means no further
+	// bound.
 	CallTimeout time.Duration
-	// DialTimeout bounds connecting and the TLS handshake, beside Dial's context. Default 10 s.
+	// DialTimeout bounds connecting and the TLS handshake, in addition to Dial's context. Default 10 s.
 	DialTimeout time.Duration
-	// WriteTimeout is how long the peer may take nothing of what is sent before the connection is closed. Default 10 s.
+	// WriteTimeout is how long a write may make no progress before the connection is closed. Default 10 s.
 	WriteTimeout time.Duration
-	// KeepAlive is how long a connection is silent before TCP probes the peer's machine, and the interval of the
-	// probes. Default 10 s; negative: never.
+	// KeepAlive is how long a connection may be silent before TCP probes the peer's machine. It is also the interval
+	// between probes. Default 10 s. A negative value turns the probes off.
 	KeepAlive time.Duration
-	// UserTimeout is how long the peer's machine may acknowledge nothing before TCP closes the connection, with data
-	// under way as well as in silence (TCP_USER_TIMEOUT; Linux only, elsewhere three KeepAlive intervals). Default 20
-	// s; negative: the system's default, many minutes.
+	// UserTimeout is how long sent data or probes may stay unacknowledged before TCP closes the connection. On Linux it
+	// is TCP_USER_TIMEOUT. Other systems ignore it, and only unanswered probes close the connection, after three
+	// KeepAlive intervals. Default 20 s. A negative value means the system's default, many minutes.
 	UserTimeout time.Duration
 	// Limits bound what the peer can make this client hold.
 	Limits Limits
-	// Logger gets a line when the connection breaks while no call is under way that would return the reason. Nil: none.
+	// Logger gets a line when the connection breaks while no call is under way. Otherwise the calls return the reason.
+	// Nil means no log.
 	Logger *zap.Logger
 }
 
-// Order is which calls of one connection wait for one another.
+// Order decides which calls of one connection run at once and which wait for one another.
 type Order int
 
 const (
@@ -74,25 +76,28 @@ const (
 
 // ServerConfig is what a server permits. The zero value plus InsecurePlaintext or TLS is a good start.
 type ServerConfig struct {
-	// TLS protects every connection. TLS 1.3 is the lowest version. It must authenticate clients, else Serve fails:
-	// with RequireAndVerifyClientCert, or with RequireAnyClientCert and VerifyConnection.
+	// TLS protects every connection. TLS 1.3 is the lowest version. Its ClientAuth must be RequireAndVerifyClientCert,
+	// or RequireAnyClientCert with VerifyConnection. Otherwise Serve fails, unless AnonymousClients is set.
 	TLS *tls.Config
 	// AnonymousClients permits a TLS configuration that lets in clients without a proven identity.
 	AnonymousClients bool
-	// InsecurePlaintext permits TCP without TLS. Other listeners need neither.
+	// InsecurePlaintext permits TCP without TLS. Listeners of other networks need neither InsecurePlaintext nor TLS.
 	InsecurePlaintext bool
-	// Order is which calls of one connection wait for one another.
+	// Order decides which calls of one connection run at once and which wait for one another.
 	Order Order
-	// Connections is how many connections are served at once; one more is closed at once. Default 256.
+	// Connections is how many connections are served at once. The server closes any further connection immediately.
+	// Default 256.
 	Connections int
 	// HandshakeTimeout bounds the TLS handshake. Default 10 s.
 	HandshakeTimeout time.Duration
-	// IdleTimeout is how long a connection without a call under way may be silent before it is closed. 0: for ever.
+	// IdleTimeout is how long a connection without a call under way may be silent before it is closed. 0 means no
+	// limit.
 	IdleTimeout time.Duration
-	// MessageTimeout is how long a message that has begun may bring nothing further before the connection is closed.
-	// Default 30 s.
+	// MessageTimeout is how long a client may pause in the middle of a message before the connection is closed. Default
+	// 30 s.
 	MessageTimeout time.Duration
-	// WriteTimeout is how long a peer may take nothing of its replies before the connection is closed. Default 10 s.
+	// WriteTimeout is how long the writing of replies may make no progress before the connection is closed. Default 10
+	// s.
 	WriteTimeout time.Duration
 	// KeepAlive and UserTimeout are as in Config.
 	KeepAlive   time.Duration
@@ -102,17 +107,17 @@ type ServerConfig struct {
 	// Admit is called for each accepted connection before anything is read from it or written to it. An error closes
 	// the connection without further notice. Nil admits all. It may be called concurrently and must not block.
 	Admit func(remote net.Addr) error
-	// OnReject is called once for each admitted connection that became no session, with the reason: ErrHandshake or
-	// ErrTooManyConnections. The server then logs nothing, so a server of strangers decides how much they may fill the
-	// log. It may be called concurrently.
+	// OnReject is called once for each admitted connection that the server closed before OnSession. The reason wraps
+	// ErrHandshake or ErrTooManyConnections. The server does not log the connection itself, so OnReject can keep
+	// strangers from filling the log. It may be called concurrently.
 	OnReject func(remote net.Addr, reason error)
 	// OnSession is called when a connection was accepted and authenticated, before its first message is read.
 	OnSession func(*Session)
-	// OnSessionEnd is called once for each session after its last handler has returned, with nil after an orderly end,
-	// else with the reason.
+	// OnSessionEnd is called once for each session after its last handler has returned. The error is nil after an
+	// orderly end, otherwise the reason.
 	OnSessionEnd func(*Session, error)
-	// Logger gets a line for each connection that was refused or broke and each handler that panicked; of one message,
-	// ten lines in ten seconds. Nil: only panics are logged, to standard error.
+	// Logger gets a line for each connection that was refused or broke and for each handler that panicked. It gets at
+	// most ten lines of one message in ten seconds. With nil only panics are logged, to standard error.
 	Logger *zap.Logger
 }
 

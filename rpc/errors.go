@@ -8,40 +8,41 @@ import (
 	"strings"
 )
 
-// Errors to branch on with errors.Is. The errors of this package wrap them with what failed, and with what.
+// Errors for use with errors.Is. The functions of this package wrap them with what failed and why.
 var (
-	// ErrClosed is a connection that is gone: closed by either side, broken, or closed after a malformed message.
-	// errors.Is(err, net.ErrClosed) is true as well.
+	// ErrClosed reports that the connection is gone: closed by either side, broken, or closed after a malformed
+	// message. It wraps net.ErrClosed.
 	ErrClosed error = closedError{}
-	// ErrTimeout is a call without a reply in time; errors.Is(err, context.DeadlineExceeded) is true as well. The
-	// connection stays up and a late reply is dropped.
+	// ErrTimeout reports that a call had no reply in time. It wraps context.DeadlineExceeded. The connection stays up,
+	// and a late reply is dropped.
 	ErrTimeout error = timeoutError{}
-	// ErrFrameTooLarge is a message above the size limit. A receiver closes the connection. A sender rejects the
+	// ErrFrameTooLarge reports a message above the size limit. A receiver closes the connection. A sender rejects the
 	// message before anything is sent, and the connection stays up.
 	ErrFrameTooLarge = errors.New("rpc: message above the size limit")
-	// ErrTooDeep is a message nested deeper than the limit. A receiver closes the connection; a sender rejects the
+	// ErrTooDeep reports a message nested deeper than the limit. A receiver closes the connection; a sender rejects the
 	// message.
 	ErrTooDeep = errors.New("rpc: message nested too deep")
-	// ErrTooManyElements is a message of more values than the limit. A receiver closes the connection; a sender rejects
-	// the message.
+	// ErrTooManyElements reports a message with more values than the limit. A receiver closes the connection; a sender
+	// rejects the message.
 	ErrTooManyElements = errors.New("rpc: message has too many elements")
-	// ErrProtocol is a malformed message or value. A receiver closes the connection on a malformed message.
+	// ErrProtocol reports a malformed message or value. A receiver closes the connection on a malformed message.
 	ErrProtocol = errors.New("rpc: malformed message")
-	// ErrType is a value of another type than the Go variable for it, or out of its range. A server replies as rpclib
+	// ErrType reports that a value does not fit the type or the range of its Go variable. A server replies as rpclib
 	// does after std::bad_cast.
 	ErrType = errors.New("rpc: value of another type")
-	// ErrMethodNotFound is a RemoteError with rpclib's text for a function that is not bound.
+	// ErrMethodNotFound reports that the server has not bound the function. It matches a RemoteError with rpclib's text
+	// for that.
 	ErrMethodNotFound = errors.New("rpc: no such function at the server")
-	// ErrPlaintext is TCP without TLS, without Config.InsecurePlaintext or ServerConfig.InsecurePlaintext.
+	// ErrPlaintext reports TCP without TLS, although InsecurePlaintext is not set in Config or ServerConfig.
 	ErrPlaintext = errors.New("rpc: TCP without TLS: set TLS, or InsecurePlaintext when the network is trusted")
-	// ErrPeerNotAuthenticated is a TLS configuration that would let peers in that prove no identity.
+	// ErrPeerNotAuthenticated reports a TLS configuration that would accept peers without a proven identity.
 	ErrPeerNotAuthenticated = errors.New("rpc: TLS configuration authenticates no peer")
-	// ErrTooManyConnections is a connection that a server closed because it had ServerConfig.Connections already.
+	// ErrTooManyConnections reports that a server closed a connection because it already had ServerConfig.Connections
+	// others.
 	ErrTooManyConnections = errors.New("rpc: too many connections")
-	// ErrHandshake is a TLS handshake that failed, at either end. The reason is wrapped beside it.
+	// ErrHandshake reports that a TLS handshake failed, at either end. The same error also wraps the reason.
 	ErrHandshake = errors.New("rpc: TLS handshake failed")
-	// NoReply is what a Handler returns as its error to send no reply, now or ever: the caller waits until its
-	// time-out.
+	// NoReply is the error that a Handler returns to send no reply at all. The caller then waits until its timeout.
 	//
 	//lint:ignore ST1012 it is a result, not a failure
 	NoReply = errors.New("rpc: no reply")
@@ -51,7 +52,7 @@ var (
 type RemoteError struct {
 	// Method is the function that was called.
 	Method string
-	// Value is the error as decoded into an any, of whatever type the server chose; rpclib itself sends text.
+	// Value is the error value, decoded into an any. A server may send a value of any type; rpclib itself sends text.
 	Value any
 }
 
@@ -67,7 +68,8 @@ func (e *RemoteError) Is(target error) bool {
 }
 
 // ErrorValue is an error that a handler returns to send any MessagePack value as the error, as rpclib's
-// this_handler().respond_error does. As in rpclib a nil Value is sent as if the function did not exist.
+// this_handler().respond_error does. If Value is nil, the caller gets rpclib's text for a function that is not bound,
+// as with rpclib.
 type ErrorValue struct {
 	// Value is encoded as an argument is.
 	Value any

@@ -5,11 +5,12 @@ import (
 	"sync/atomic"
 )
 
-// Handler serves the calls of one function without reflection. It may be called concurrently, as ServerConfig.Order has
-// it.
+// Handler serves the calls of one function without reflection. Different connections call it concurrently.
+// ServerConfig.Order decides whether calls of one connection do, too.
 //
-// What a Handler returns is encoded as the result. An error is sent as rpclib sends an exception with that text.
-// ErrorValue sends another error value, NoReply sends nothing. A panic is sent like an error and harms no other call.
+// The value that a Handler returns is encoded as the result. An error is sent as rpclib sends an exception with the
+// same text, but ErrorValue sends its value and NoReply sends nothing. A panic is sent like an error and does not
+// affect other calls.
 //
 // ctx ends when the client is gone or the server is closed. SessionFrom(ctx) is the client's session.
 type Handler func(ctx context.Context, request *Request) (any, error)

@@ -9,10 +9,10 @@ import (
 )
 
 // Raw is one encoded MessagePack value. As an argument or result its bytes are sent as they are; an empty Raw is sent
-// as nil. What is not exactly one value within the limits is rejected before anything is sent.
+// as nil. A Raw that is not exactly one value within the limits is rejected before anything is sent.
 //
-// A value received into a Raw keeps its bytes, in the memory that the Raw had if they fit there, as json.RawMessage
-// does.
+// Receiving into a Raw copies the value's encoded bytes. They replace the Raw's old bytes in the same memory if it is
+// large enough, as with json.RawMessage.
 type Raw []byte
 
 // Decode decodes the value into what dst points to, by the rules in the package's documentation. Nesting of more than

@@ -7,16 +7,16 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// Reader reads encoded values one after the other, where decoding them into Go variables would cost too much. It copies
-// nothing, allocates nothing, and accepts every width in which a peer may have written a value.
+// Reader reads encoded values one after the other, where decoding them into Go variables would cost too much. A Reader
+// copies nothing and allocates nothing. It accepts a number or a length in the shortest encoding and in any longer one.
 //
-// A method fails with ErrType for a value of another type, and with ErrProtocol for less than a whole value. From then
-// on every method returns zero: a caller reads a whole message and checks Err once.
+// A method fails with ErrType for a value of another type, and with ErrProtocol for an incomplete value. After a
+// failure every method returns its zero value, so a caller can read a whole message and check Err once.
 //
-// No count and no length that a Reader returns exceeds the number of bytes left. An element may be as short as one
-// byte: a caller that makes memory for each element also bounds the count by what it asked for.
+// No count and no length that a Reader returns exceeds the number of bytes left. But an element may be a single byte,
+// so a caller that allocates memory for each element must set a lower limit.
 //
-// A Reader is for one goroutine at a time. What it returns are parts of the bytes given to NewReader.
+// A Reader is for one goroutine at a time. The slices that it returns share the memory of the bytes given to NewReader.
 type Reader struct {
 	rest []byte
 	err  error

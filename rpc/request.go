@@ -12,8 +12,8 @@ import (
 type Request struct {
 	// Method is the function that was called.
 	Method string
-	// Args is the encoded array of arguments. A Handler may return it, whole or in part, as a Raw result. To keep it
-	// for longer, the Handler copies it.
+	// Args is the encoded array of arguments. A Handler may return it, whole or in part, as a Raw result. A Handler
+	// that keeps Args for longer must copy them.
 	Args Raw
 
 	// notification means that the caller waits for no reply.
@@ -24,8 +24,9 @@ type Request struct {
 	adopted bool
 }
 
-// Decode decodes the arguments into what the pointers point to, one each. It fails when the number of arguments differs
-// or one has another type. A Handler best returns that error: the caller then gets rpclib's text for it.
+// Decode decodes the arguments into the variables that the pointers point to, one argument into each. It fails if the
+// number of arguments differs or an argument has another type. A Handler should return that error, so that the caller
+// gets rpclib's text for it.
 func (r *Request) Decode(dst ...any) error {
 	rest, err := r.elements(len(dst))
 	if err != nil {

@@ -47,7 +47,7 @@ func NewServer(config ServerConfig) *Server {
 	return s
 }
 
-// Handle binds a Handler under a name, also while the server runs. It fails with rpclib's text when the name is bound
+// Handle binds a Handler under a name, also while the server runs. It fails with rpclib's text if the name is bound
 // already.
 func (s *Server) Handle(name string, handler Handler, options ...HandlerOption) error {
 	return s.bind(name, handler.invoke, options)
@@ -69,7 +69,7 @@ func (s *Server) bind(name string, invoke invoker, options []HandlerOption) erro
 	return nil
 }
 
-// Unbind removes a function; an unknown name is no error. Calls that were received before may still run it.
+// Unbind removes a function. It ignores an unknown name. Calls that were received before may still run it.
 func (s *Server) Unbind(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,16 +81,15 @@ func (s *Server) Unbind(name string) {
 // FunctionCount returns how many functions are bound.
 func (s *Server) FunctionCount() int { return len(*s.functions.Load()) }
 
-// Serve accepts connections from the listener and serves them until Shutdown, Close or the end of ctx. Then it returns
-// nil, after every session it began has ended, and it has closed the listener. It may be called for several listeners
-// at once.
+// Serve accepts connections from the listener and serves them until Shutdown, Close or the end of ctx. It then closes
+// the listener, waits until its sessions have ended, and returns nil. It may be called for several listeners at once.
 //
 // The end of ctx closes the sessions as Close does. The handlers' contexts descend from ctx.
 //
-// Serve fails at once with ErrPlaintext for a TCP listener without TLS when ServerConfig.InsecurePlaintext is not set,
-// and with ErrPeerNotAuthenticated for a TLS configuration that lets unknown peers in. When accepting fails, such as
-// after the listener's owner has closed it, Serve still serves the sessions it has, and returns the failure when they
-// have ended.
+// Serve fails at once with ErrPlaintext for a TCP listener if neither ServerConfig.TLS nor
+// ServerConfig.InsecurePlaintext is set. It fails at once with ErrPeerNotAuthenticated if ServerConfig.TLS does not
+// authenticate clients, unless ServerConfig.AnonymousClients is set. If accepting fails, for example because the
+// listener's owner closed it, Serve waits until its sessions have ended and returns the failure.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	defer listener.Close()
 	secure, err := s.security(listener)
@@ -220,11 +219,11 @@ func (s *Server) reject(remote net.Addr, reason error) {
 	s.config.Logger.Warn("connection refused", zap.Stringer("address", remote), zap.Error(reason))
 }
 
-// Shutdown closes the listeners at once, lets every session finish the calls that it has received, and waits for that.
-// When ctx ends first, Shutdown closes what is left and returns the cause.
+// Shutdown closes the listeners at once, lets every session finish the calls that it has received, and waits until the
+// sessions have ended. If ctx ends first, Shutdown closes the remaining sessions and returns the cause.
 //
-// From inside a handler, which passes its own context, Shutdown does not wait: the session ends when the handler's
-// reply is sent, and Serve returns when all have ended.
+// A handler calls Shutdown with its own context. Then Shutdown does not wait, because the handler's session ends only
+// after the handler's reply is sent. Serve returns when all sessions have ended.
 func (s *Server) Shutdown(ctx context.Context) error {
 	sessions := s.stop()
 	for _, session := range sessions {
@@ -243,8 +242,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the listeners and all connections at once and ends the handlers' contexts. It does not wait: Serve does.
-// It may be called more than once and always returns nil.
+// Close closes the listeners and all connections at once and ends the handlers' contexts. Close does not wait until the
+// sessions have ended, but Serve does. It may be called more than once and always returns nil.
 func (s *Server) Close() error {
 	for _, session := range s.stop() {
 		session.Close()
@@ -252,7 +251,8 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// CloseSessions closes all connections at once, as rpclib's close_sessions does. New connections are accepted.
+// CloseSessions closes all connections at once, as rpclib's close_sessions does. The server continues to accept
+// connections.
 func (s *Server) CloseSessions() {
 	for _, session := range s.sessionsOf(nil) {
 		session.Close()

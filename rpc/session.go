@@ -18,7 +18,8 @@ import (
 
 // Session is one connection of a client. A handler gets it with SessionFrom. All methods may be used concurrently.
 //
-// The goroutine of serve reads the calls. Handlers run on it, if NonBlocking, or on goroutines of queues:
+// The goroutine of serve reads the calls. NonBlocking handlers may run on that goroutine, all others run on the
+// goroutines of queues:
 //
 //	connection -> in (messageReader) -> queues -> handler -> out (messageWriter) -> connection
 type Session struct {
@@ -90,8 +91,8 @@ func newSession(ctx context.Context, server *Server, listener net.Listener, conn
 // RemoteAddr returns the address of the client.
 func (s *Session) RemoteAddr() net.Addr { return s.socket.RemoteAddr() }
 
-// PeerCertificates returns the certificates that the client has proven its identity with, its own first; nil without
-// TLS.
+// PeerCertificates returns the certificates with which the client proved its identity, the client's own first. It
+// returns nil without TLS.
 func (s *Session) PeerCertificates() []*x509.Certificate {
 	if s.peer == nil {
 		return nil
@@ -99,14 +100,15 @@ func (s *Session) PeerCertificates() []*x509.Certificate {
 	return s.peer.PeerCertificates
 }
 
-// CloseAfterReply, called by a handler, ends the session when the handler's whole reply is sent, as rpclib's post_exit
-// does. Calls behind it get no reply. Where handlers run at once, those that run already still get their replies sent.
+// CloseAfterReply is called by a handler and ends the session after that handler's reply is sent, as rpclib's post_exit
+// does. Later calls get no reply. The replies of other handlers that already run are still sent.
 //
-// In a notification it ends the session when the handler returns. With NoReply it does nothing. Both are as in rpclib.
+// The handler of a notification ends the session when it returns. A handler that returns NoReply does not end the
+// session. Both are as in rpclib.
 func (s *Session) CloseAfterReply() { s.exit.Store(true) }
 
-// Close ends the session at once: replies under way are lost, the handlers' contexts end. It does not wait and always
-// returns nil.
+// Close ends the session at once: replies under way are lost, and the handlers' contexts end. It does not wait and
+// always returns nil.
 func (s *Session) Close() error {
 	s.finish(endNow)
 	s.cancel()

@@ -19,9 +19,9 @@ type Conn struct {
 	local, remote Address
 }
 
-// Pipe returns the two ends of a connection in memory. Unlike one of net.Pipe it holds 64 KiB each way that were
-// written and not read, and can be closed one way. forward are the faults of what near writes, backward of what far
-// writes, nil for none.
+// Pipe returns the two ends of a connection in memory. Unlike a connection of net.Pipe, it holds up to 64 KiB of unread
+// bytes each way, and each way can be closed alone. forward are the faults of the bytes that near writes, backward
+// those of the bytes that far writes. Nil means no faults.
 func Pipe(forward, backward Faults) (near, far *Conn) {
 	there, back := newDirection(forward), newDirection(backward)
 	near = &Conn{in: back, out: there, local: "client", remote: "server"}

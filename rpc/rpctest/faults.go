@@ -6,22 +6,23 @@ import (
 	"time"
 )
 
-// Faults decide what becomes of the bytes that one end writes: they may split, delay, repeat or change bytes, and cut
-// the connection. The function is called with the bytes of each Write in turn, and must not keep them.
+// Faults is a function that gets the bytes of each Write of one end in turn and returns what arrives at the other end.
+// It may split, delay, repeat or change the bytes, or cut the connection. It must not keep the bytes after it returns.
 type Faults func(written []byte) []Delivery
 
-// Delivery is what becomes of a part of what was written.
+// Delivery is one portion of bytes that arrives at the other end, or a cut of the connection.
 type Delivery struct {
 	// Data arrives after Delay, and after everything before it.
 	Data  []byte
 	Delay time.Duration
-	// Cut breaks the connection instead.
+	// Cut breaks the connection. Data and Delay are then ignored.
 	Cut bool
 }
 
 var errCut = errors.New("connection cut")
 
-// SplitEvery delivers n bytes at a time, each portion so much later than the one before.
+// SplitEvery delivers each Write in portions of n bytes. The first arrives the duration apart after the Write, and each
+// further one apart after the one before.
 func SplitEvery(n int, apart time.Duration) Faults {
 	return func(written []byte) []Delivery {
 		var all []Delivery
@@ -34,7 +35,8 @@ func SplitEvery(n int, apart time.Duration) Faults {
 	}
 }
 
-// CutAfter breaks the connection when n bytes were written, which arrive or not.
+// CutAfter breaks the connection at the first byte after n written ones. The peer may lose those of the n bytes that it
+// has not read yet.
 func CutAfter(n int) Faults {
 	return func(written []byte) []Delivery {
 		if n -= len(written); n >= 0 {
@@ -44,10 +46,10 @@ func CutAfter(n int) Faults {
 	}
 }
 
-// Odds are the probabilities of each fault, from 0 to 1, for each part of a message under Random.
+// Odds are the probabilities, from 0 to 1, with which Random applies each fault to each part of a Write.
 type Odds struct {
 	Split, Delay, Stall, Cut, Duplicate, Corrupt float64
-	// LongestDelay is the upper bound of a random Delay, StallTime the length of a Stall.
+	// LongestDelay is the upper bound of a random Delay. StallTime is the length of a Stall.
 	LongestDelay, StallTime time.Duration
 }
 

@@ -19,8 +19,8 @@ type functions struct {
 	here   atomic.Bool
 }
 
-// BindFunctions binds the test functions to a server: those that the exchanges with the real rpclib were recorded with,
-// see testdata of package rpc. Any MessagePack-RPC client can be tried on them.
+// BindFunctions binds a set of test functions to a server. A server of the real rpclib had the same functions when the
+// exchanges in the testdata of package rpc were recorded. Any MessagePack-RPC client can be tried on them.
 func BindFunctions(server *rpc.Server) error {
 	f := &functions{server: server}
 	var failed error

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Listener is a net.Listener in memory. Its connections are those of Pipe, so that a test controls everything about
-// them, time included, also under testing/synctest.
+// Listener is a net.Listener in memory. Its connections are made by Pipe, so that a test controls their faults. Under
+// testing/synctest the test controls their time, too.
 type Listener struct {
 	name   string
 	queue  chan net.Conn
@@ -40,13 +40,13 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close lets no further connection in; those there are live on. It may be called more than once.
+// Close makes Accept and Dial fail. Existing connections stay open. It may be called more than once.
 func (l *Listener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return nil
 }
 
-// Addr is the listener's name.
+// Addr returns the listener's name as an Address.
 func (l *Listener) Addr() net.Addr { return Address(l.name) }
 
 var errRefused = errors.New("connection refused")
