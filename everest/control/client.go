@@ -25,7 +25,8 @@ var (
 
 // AnswerError is a response of the module that reports a failure.
 type AnswerError struct {
-	// StatusCode is 501 for never, 503 for not at the moment, 504 for not in time.
+	// StatusCode is the HTTP status: 501 if the module can never fulfil the request, 503 if it cannot at the moment,
+	// 504 after a timeout.
 	StatusCode int
 	// Text is the reason, and what to do.
 	Text string
@@ -146,8 +147,9 @@ func (c *Client) do(ctx context.Context, method, path string) (*http.Response, e
 	return nil, &AnswerError{StatusCode: response.StatusCode, Text: failed.Error}
 }
 
-// Watch calls fn for every event until ctx ends or the module ends. It returns the error of ctx or ErrUnreachable.
-// While fn is slow the module drops events for this watcher; an Event of KindLost then has their number.
+// Watch calls fn for every event until ctx ends or the module ends. It returns the error of ctx or ErrUnreachable. If
+// fn is slow, the module drops events for this watcher. An event of KindLost then replaces them and reports how many
+// they were.
 func (c *Client) Watch(ctx context.Context, fn func(Event)) error {
 	response, err := c.do(ctx, http.MethodGet, "/watch")
 	if err != nil {

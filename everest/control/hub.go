@@ -11,25 +11,28 @@ import (
 type Kind string
 
 const (
-	// KindVariable is a variable that was published (Interface, Variable, Value).
+	// KindVariable reports that a variable was published. It sets Interface, Variable and Value.
 	KindVariable Kind = "variable"
-	// KindRaised and KindCleared are an error that was raised or cleared (Error).
+	// KindRaised and KindCleared report that an error was raised or cleared. They set Error.
 	KindRaised  Kind = "raised"
 	KindCleared Kind = "cleared"
-	// KindState is a change of the module's state (State, Health). The first event of a watch is the present state.
+	// KindState reports a new state of the module. It sets State and Health. The first event of a watch has the present
+	// state.
 	KindState Kind = "state"
-	// KindLost replaces Lost events that were dropped because the watcher was too slow.
+	// KindLost replaces events that were dropped because the watcher was too slow. Lost is their number.
 	KindLost Kind = "lost"
 )
 
-// Event is one server-sent event of GET /watch: Kind is its field event, the JSON of the whole Event its field data.
+// Event is one server-sent event of GET /watch. In the stream, the field "event" is Kind, and the field "data" is the
+// JSON of the whole Event.
 type Event struct {
 	Kind Kind      `json:"kind"`
 	Time time.Time `json:"time"`
 	// ModuleID is the id of the module that serves the socket.
 	ModuleID string `json:"module_id"`
-	// Interface is the implementation of the satellite that published the variable, such as "evse_manager". An
-	// aggregator puts the board before it, such as "1_system_2".
+	// Interface names what published the variable. For a satellite module it is an implementation id of the satellite,
+	// such as "evse_manager". For an aggregator it is a board, such as "1_system_2", or "system" for the station as a
+	// whole.
 	Interface string          `json:"interface,omitempty"`
 	Variable  string          `json:"variable,omitempty"`
 	Value     json.RawMessage `json:"value,omitempty"`
@@ -54,7 +57,7 @@ const (
 // Hub distributes events to watchers. Its methods may be called from several goroutines and never wait for a watcher.
 // The zero value is ready for use.
 type Hub struct {
-	// ModuleID goes into every event. It must be set before the first.
+	// ModuleID is the module id in every event. It must be set before the hub is used.
 	ModuleID string
 
 	count    atomic.Int32 // of watchers

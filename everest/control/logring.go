@@ -26,8 +26,8 @@ type LogRing struct {
 // NewLogRing returns a ring that keeps 256 KiB.
 func NewLogRing() *LogRing { return &LogRing{maxBytes: 256 << 10} }
 
-// Tee returns a logger that writes to logger and to the ring, at the level of logger. Lines in the ring lack the fields
-// that logger had before.
+// Tee returns a logger that writes to logger and to the ring, at the level of logger. Fields that logger already has
+// are missing from the lines in the ring.
 func (r *LogRing) Tee(logger *zap.Logger) *zap.Logger {
 	configuration := zap.NewDevelopmentEncoderConfig()
 	configuration.CallerKey, configuration.StacktraceKey = "", ""
@@ -77,7 +77,7 @@ func (r *LogRing) text() string {
 	return strings.Join(r.lines[r.first:], "")
 }
 
-// Logs returns a function for Config.Logs that returns the lines as a text file of this name.
+// Logs returns a function for Config.Logs. The function returns the ring's lines as a text file with this name.
 func (r *LogRing) Logs(name string) func(context.Context) (*Logs, error) {
 	return func(context.Context) (*Logs, error) {
 		text := r.text()

@@ -42,14 +42,14 @@ type Config struct {
 
 // Logs is the body of GET /logs.
 type Logs struct {
-	// Name is the file name that a client should use, ContentType the media type.
+	// Name is the file name that a client should use. ContentType is the media type of Body.
 	Name, ContentType string
 	// Size is the length of Body in bytes, 0 where it is not known.
 	Size int64
 	Body io.ReadCloser
 }
 
-// Reason is an error of a Config's function that decides between 501 and 503.
+// Reason is an error that a function of Config returns to choose the HTTP status: 501 if Never is true, otherwise 503.
 type Reason struct {
 	// Never is true where a later request cannot succeed either.
 	Never bool
@@ -71,8 +71,8 @@ type Server struct {
 	active sync.WaitGroup
 }
 
-// Listen opens the socket at config.Path. It fails while another process serves it. The caller must call Serve or
-// Close.
+// Listen opens the socket at config.Path. It fails if another process serves a socket at this path. The caller must
+// call Serve or Close.
 func Listen(config Config) (*Server, error) {
 	if config.Status == nil {
 		return nil, errors.New("control: Config.Status is missing")

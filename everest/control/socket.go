@@ -110,8 +110,8 @@ func (s *socketFile) remove() error {
 	return s.UnixListener.Close()
 }
 
-// DefaultDirectory returns the directory of the status sockets: the first of RUNTIME_DIRECTORY, which systemd sets, or
-// /run/remotechargeport.
+// DefaultDirectory returns the directory of the status sockets: the first directory in RUNTIME_DIRECTORY, which systemd
+// sets. If that variable is empty, it is /run/remotechargeport.
 func DefaultDirectory(getenv func(string) string) string {
 	if directory := runtimeDirectory(getenv); directory != "" {
 		return directory
@@ -124,9 +124,12 @@ func runtimeDirectory(getenv func(string) string) string {
 	return first
 }
 
-// PathOf returns the path of a module's status socket for the value key of the configuration key control_socket: the
-// value itself, or "<module id>.sock" in RUNTIME_DIRECTORY where the value is empty. An empty path means no socket: the
-// value is "none", or it is empty and there is no RUNTIME_DIRECTORY.
+// PathOf returns the path of a module's status socket, or an empty path if the module should have none. key is the
+// value of the module's configuration key control_socket:
+//
+//   - "none" means no socket.
+//   - An empty key means "<module id>.sock" in RUNTIME_DIRECTORY, or no socket if that variable is empty.
+//   - Any other key is the path itself.
 func PathOf(key, moduleID string, getenv func(string) string) string {
 	switch key {
 	case "none":
@@ -140,8 +143,8 @@ func PathOf(key, moduleID string, getenv func(string) string) string {
 	return key
 }
 
-// Sockets returns the paths of the sockets in a directory that are named *.sock, sorted. A socket may lack a process
-// that serves it.
+// Sockets returns the paths of the sockets in a directory that are named *.sock, sorted. A socket in the list may be
+// stale, without a process that serves it.
 func Sockets(directory string) ([]string, error) {
 	entries, err := os.ReadDir(directory)
 	if err != nil {

@@ -27,12 +27,14 @@ type Status struct {
 	ModuleID string `json:"module_id"`
 	// Version is the result of everest.Version.
 	Version string `json:"version"`
-	// State is the state of the module's own machine, for satellite modules the text of a handshake.State.
+	// State is the name of the module's state: a handshake.State for a satellite module, "Starting" or "Ready" for an
+	// aggregator.
 	State string `json:"state"`
 	// Health rates State. Problem has the reason and the remedy, where Health is not "ok".
 	Health  Health `json:"health"`
 	Problem string `json:"problem,omitempty"`
-	// Started is when the module started, UptimeSeconds how long ago, Taken when this snapshot was made.
+	// Started is when the module started. Taken is when this snapshot was made. UptimeSeconds is the time between the
+	// two.
 	Started       time.Time `json:"started"`
 	UptimeSeconds float64   `json:"uptime_s"`
 	Taken         time.Time `json:"taken"`
@@ -42,7 +44,7 @@ type Status struct {
 	Station *Station `json:"station,omitempty"`
 	// Everest is the module's traffic with its broker, nil before the module is connected.
 	Everest *Everest `json:"everest,omitempty"`
-	// Peer is the module on the other board, as a controller receives it from its agent.
+	// Peer is the agent's status, which a controller requests over the link. Other modules omit it.
 	Peer *Peer `json:"peer,omitempty"`
 }
 
@@ -50,7 +52,8 @@ type Status struct {
 type Peer struct {
 	// Status is the peer's own status, without its Peer. It is nil where Error is set.
 	Status *Status `json:"status,omitempty"`
-	// Error is why there is no Status: no link, or a peer of the legacy dialect, which has no such function.
+	// Error is why Status is nil, for example because there is no link. In the legacy dialect a controller cannot
+	// request a status.
 	Error string `json:"error,omitempty"`
 }
 
@@ -68,7 +71,8 @@ type Link struct {
 	Discovery string `json:"discovery,omitempty"`
 	// ListenAddress is where an agent accepts connections.
 	ListenAddress string `json:"listen_address,omitempty"`
-	// Security is "plain" or "mutual-tls". PeerFingerprint and PeerSerial are of the peer's certificate.
+	// Security is "plain" or "mutual-tls". PeerFingerprint and PeerSerial are the key fingerprint and the serial number
+	// in the peer's certificate.
 	Security        string `json:"security,omitempty"`
 	PeerFingerprint string `json:"peer_fingerprint,omitempty"`
 	PeerSerial      string `json:"peer_serial,omitempty"`
@@ -80,7 +84,7 @@ type Link struct {
 	ActiveErrors *int `json:"active_errors,omitempty"`
 	// Latency summarizes the round trips between the boards, nil while there is none. Controllers measure it.
 	Latency *Latency `json:"latency,omitempty"`
-	// Journal is the journal of an agent: its events until the controller has acknowledged them.
+	// Journal is how full an agent's journal is. The journal keeps events until the controller has acknowledged them.
 	Journal *Journal `json:"journal,omitempty"`
 	// Backlog is how many of the satellite's events a controller has not yet published.
 	Backlog int `json:"backlog"`
@@ -89,7 +93,8 @@ type Link struct {
 	Isolations uint64 `json:"isolations"`
 	// GivenUp counts the events that were lost because the agent's journal was full.
 	GivenUp uint64 `json:"given_up"`
-	// Variables and Errors count what a controller has published for the satellite, Dropped what it could not publish.
+	// Variables and Errors count the satellite's variables and errors that a controller has published on the main
+	// board. Dropped counts those that it could not publish.
 	Variables uint64 `json:"variables"`
 	Errors    uint64 `json:"errors"`
 	Dropped   uint64 `json:"dropped"`
@@ -101,8 +106,8 @@ type Link struct {
 	CommandErrors uint64 `json:"command_errors"`
 	// Pushed counts the variables of the main board that the satellite has received.
 	Pushed uint64 `json:"pushed"`
-	// Tunnel has the implementation ids that the configuration key tunnel adds. TunnelDifferences has a sentence for
-	// each difference to the other board.
+	// Tunnel lists the implementation ids that the configuration key tunnel adds to the route table. TunnelDifferences
+	// has one sentence for each difference between the tunnels of the two boards.
 	Tunnel            []string `json:"tunnel,omitempty"`
 	TunnelDifferences []string `json:"tunnel_differences,omitempty"`
 	// LastVariable is when a controller last published a variable.
@@ -111,14 +116,14 @@ type Link struct {
 
 // Latency summarizes the last round trips.
 type Latency struct {
-	// Last, Median and P99 are seconds, of the last Samples round trips.
+	// Last is the newest round trip. Median and P99 are those of the last Samples round trips. All are in seconds.
 	Last    float64 `json:"last_s"`
 	Median  float64 `json:"p50_s"`
 	P99     float64 `json:"p99_s"`
 	Samples int     `json:"samples"`
 }
 
-// Journal is how full the journal of an agent is.
+// Journal is the size of an agent's journal.
 type Journal struct {
 	Events int `json:"events"`
 	Bytes  int `json:"bytes"`
@@ -129,7 +134,7 @@ type Journal struct {
 
 // Station is what an aggregator knows of its boards.
 type Station struct {
-	// Boards are in the order of the requirement system. The first is the main board.
+	// Boards are in the order of the connections of the aggregator's requirement system. The first is the main board.
 	Boards []Board `json:"boards"`
 	// Firmware is the running update, nil where there is none.
 	Firmware *FirmwareJob `json:"firmware,omitempty"`
@@ -148,7 +153,7 @@ type Board struct {
 	// Connected reports whether there is a link to the board. It is true for the main board.
 	Connected bool `json:"connected"`
 	// FirmwareStatus and LogStatus are the last reports of the board, in OCPP's spelling. They are empty before the
-	// first.
+	// board's first report.
 	FirmwareStatus string `json:"firmware_status,omitempty"`
 	LogStatus      string `json:"log_status,omitempty"`
 }
@@ -187,11 +192,13 @@ type Everest struct {
 // Queue is one queue of messages for a handler. Queues that never held a message are omitted.
 type Queue struct {
 	Name string `json:"name"`
-	// Depth is how many messages wait, Bytes their size, Oldest the age of the first in seconds.
+	// Depth is how many messages wait, and Bytes is their total size. Oldest is the age of the oldest of them in
+	// seconds.
 	Depth  int     `json:"depth"`
 	Bytes  int     `json:"bytes"`
 	Oldest float64 `json:"oldest_s"`
-	// Running is for how many seconds the handler has been processing a message, 0 while it processes none.
+	// Running is how many seconds the handler has already spent on its present message. It is 0 while the handler is
+	// idle.
 	Running float64 `json:"running_s"`
 	Handled uint64  `json:"handled"`
 }
@@ -222,7 +229,7 @@ type Pong struct {
 	Peer string `json:"peer"`
 	// Dialect is the dialect of the link.
 	Dialect string `json:"dialect"`
-	// Function is the function that was called. A legacy link has no function without effect, so the round trip is that
-	// of its next poll.
+	// Function is the function on the wire whose round trip was measured. Legacy has no ping function, so a legacy link
+	// measures its next poll.
 	Function string `json:"function"`
 }
