@@ -25,9 +25,11 @@ type BrokerConfig struct {
 	SocketPath string
 }
 
-// Broker is an MQTT broker inside the process. It silently drops messages to a subscriber with more than 65 535 unsent
-// ones (mosquitto by default: 1000). Its window is larger than mosquitto's 20 messages and Nagle's algorithm is off, so
-// do not measure a station's timing with it.
+// Broker is an MQTT broker inside the process. If 65 535 messages wait for a subscriber, the broker silently drops
+// further ones; mosquitto's default is 1000.
+//
+// Do not measure a station's timing with it. Up to 65 535 messages to a subscriber may be unacknowledged, where
+// mosquitto allows 20, and Nagle's algorithm is off.
 type Broker struct {
 	server  *mqtt.Server
 	address everest.Broker

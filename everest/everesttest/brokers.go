@@ -12,15 +12,17 @@ import (
 // urlFlag is the flag that makes tests run on an existing broker.
 const urlFlag = "url"
 
-// AddURLFlag adds the flag -url to a set. With the flag, the tests run on that broker ("tcp://host:port",
-// "unix:///path") instead of one of their own. Call AddURLFlag for flag.CommandLine before the flags are parsed:
+// AddURLFlag adds the flag -url to a set. Its value is the URL of a running broker, "tcp://host:port" or
+// "unix:///path". Tests then use this broker and start none. Call AddURLFlag for flag.CommandLine before the flags are
+// parsed:
 //
 //	func TestMain(m *testing.M) {
 //		everesttest.AddURLFlag(flag.CommandLine)
 //		os.Exit(m.Run())
 //	}
 //
-// A manager without an EVerest prefix then chooses a random one, so that it does not disturb others on the broker.
+// With -url, NewManager chooses a random EVerest prefix if its configuration has none. The test then does not disturb
+// other users of the broker.
 func AddURLFlag(set *flag.FlagSet) {
 	set.String(urlFlag, "", "run the tests on this MQTT broker: tcp://host:port or unix:///path")
 }
@@ -39,9 +41,9 @@ func givenBroker(t testing.TB) (everest.Broker, bool) {
 	return broker, true
 }
 
-// ForEachBroker runs test on an embedded broker and then on a mosquitto process with default settings, over TCP.
-// Without an installed mosquitto it skips the second run, or fails where the environment has CI. With -url it runs test
-// once, on that broker.
+// ForEachBroker runs test on an embedded broker and then on a mosquitto process with default settings, over TCP. If
+// mosquitto is not installed, the second run is skipped, or fails if the environment variable CI is set. With -url,
+// ForEachBroker runs test once, on that broker.
 func ForEachBroker(t *testing.T, test func(t *testing.T, broker everest.Broker)) {
 	t.Helper()
 	if broker, given := givenBroker(t); given {
@@ -52,7 +54,8 @@ func ForEachBroker(t *testing.T, test func(t *testing.T, broker everest.Broker))
 	t.Run("mosquitto", func(t *testing.T) { test(t, NewMosquitto(t, MosquittoConfig{})) })
 }
 
-// NewBroker starts an embedded broker that ends with the test. With -url it returns that broker instead.
+// NewBroker starts an embedded broker that ends with the test, and returns its address. With -url, NewBroker starts
+// none and returns the address of that broker.
 func NewBroker(t testing.TB) everest.Broker {
 	t.Helper()
 	if broker, given := givenBroker(t); given {
@@ -70,8 +73,8 @@ func NewBroker(t testing.TB) everest.Broker {
 	return broker.Address()
 }
 
-// NewMosquitto starts a mosquitto process that ends with the test. Without an installed mosquitto it skips the test, or
-// fails it where the environment has CI.
+// NewMosquitto starts a mosquitto process that ends with the test. If mosquitto is not installed, NewMosquitto skips
+// the test, or fails it if the environment variable CI is set.
 func NewMosquitto(t testing.TB, config MosquittoConfig) everest.Broker {
 	t.Helper()
 	broker, err := StartMosquitto(t.Context(), config)

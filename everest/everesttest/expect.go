@@ -15,8 +15,8 @@ import (
 type Event struct {
 	// Kind is KindVariable, KindCommand for a call of a fake, or KindError.
 	Kind Kind
-	// Of is the implementation of the module. For a call it is the requirement and index of the fake: "bell",
-	// "bell[1]".
+	// Of is the id of the implementation that published the variable or reported the error. For a call it is the
+	// requirement whose fake was called, such as "bell", or "bell[1]" for its second fake.
 	Of string
 	// Name is the name of the variable or command, or the type of the error.
 	Name string
@@ -55,8 +55,8 @@ const Any = anyValue("any value")
 
 type anyValue string
 
-// Published expects that a variable is published. value is compared as JSON; a func(json.RawMessage) bool is called
-// instead.
+// Published expects that a variable is published. value and the published value are compared as JSON. If value is a
+// func(json.RawMessage) bool, that function decides instead.
 func Published(implementation, variable string, value any) Step {
 	return Step{
 		fmt.Sprintf("publishes %s.%s %s", implementation, variable, textOf(value)),
@@ -66,8 +66,8 @@ func Published(implementation, variable string, value any) Step {
 	}
 }
 
-// Called expects a call to a fake. of is the requirement; "bell[1]" is its second connection. arguments are compared
-// like the value of Published; nil means a call without arguments.
+// Called expects a call to a fake. of is the requirement, such as "bell", or "bell[1]" for its second fake. arguments
+// are compared like the value of Published. nil arguments mean a call without arguments.
 func Called(of, command string, arguments any) Step {
 	return Step{
 		fmt.Sprintf("calls %s.%s %s", of, command, textOf(arguments)),
@@ -147,9 +147,9 @@ func decodeNumbers(text []byte) any {
 	return value
 }
 
-// Expect waits until the module under test has performed all steps in this order. Other actions may come between them.
-// Each Expect starts after the last step of the one before. A timeout fails the test with a list of the actions seen
-// instead.
+// Expect waits until the module under test has performed all steps in this order. The module may do other things before
+// and between the steps. A call of Expect only considers actions after the last step of the previous call. A timeout
+// fails the test with a list of the actions seen instead.
 func (s *Station) Expect(steps ...Step) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)

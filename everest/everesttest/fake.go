@@ -14,8 +14,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// Fake stands in for one implementation that the module under test requires. To a command without Answer or Handle it
-// returns the smallest value that the interface allows. Its methods may be called from several goroutines.
+// Fake stands in for one implementation that the module under test requires. A command without Answer or Handle returns
+// the smallest value that the interface allows. The methods of a Fake may be called from several goroutines.
 type Fake struct {
 	station       *Station
 	id            string
@@ -84,8 +84,9 @@ func (f *Fake) Clear(errorType, subType string) {
 	f.do("clear "+errorType, func(ctx context.Context) error { return f.provided.Clear(ctx, errorType, subType) })
 }
 
-// Replay publishes the variables and errors of a recording in their order, of whichever module. With speed 1 it keeps
-// the times of the recording, with 10 it is ten times as fast, with 0 it makes no pauses. A failure ends the test.
+// Replay publishes the variables and errors of a recording in their order, as the fake's own. It does not matter which
+// module published them in the recording. Speed 1 keeps the times of the recording, 10 is ten times as fast, and 0
+// makes no pauses. A failure ends the test.
 func (f *Fake) Replay(rows []TraceRow, speed float64) {
 	f.station.t.Helper()
 	start := time.Now()

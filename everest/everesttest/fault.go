@@ -7,7 +7,7 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// Fault makes a proxy mistreat some messages.
+// Fault is a rule of a proxy: it drops, duplicates or holds the messages that match.
 type Fault struct {
 	proxy  *Proxy
 	match  func(Packet) bool
@@ -33,17 +33,18 @@ type heldMessage struct {
 	to      *proxyEnd
 }
 
-// Drop loses the messages that match: the sender receives all acknowledgements, but no subscriber receives the message.
-// It affects the first messages up to times, or all for 0.
+// Drop drops the messages that match. The sender receives all acknowledgements, but the message does not reach the
+// other side. times is how many messages are dropped. If times is 0, all that match are dropped.
 func (p *Proxy) Drop(times int, match func(Packet) bool) *Fault { return p.fault(drop, times, match) }
 
 // Duplicate delivers the messages that match twice. The second copy has QoS 0, so that acknowledgements stay in order.
+// times is as for Drop.
 func (p *Proxy) Duplicate(times int, match func(Packet) bool) *Fault {
 	return p.fault(duplicate, times, match)
 }
 
-// Hold keeps the messages that match until Lift. Other messages overtake them, and their sender waits for
-// acknowledgements.
+// Hold holds back the messages that match until Lift. Later messages overtake a held one. The sender of a held message
+// gets no acknowledgement before Lift. times is as for Drop.
 func (p *Proxy) Hold(times int, match func(Packet) bool) *Fault { return p.fault(hold, times, match) }
 
 func (p *Proxy) fault(action action, times int, match func(Packet) bool) *Fault {
@@ -57,12 +58,12 @@ func (p *Proxy) fault(action action, times int, match func(Packet) bool) *Fault 
 	return fault
 }
 
-// FromClient matches messages to the broker whose topic has the suffix.
+// FromClient returns a function that matches the messages from clients whose topic ends in topicSuffix.
 func FromClient(topicSuffix string) func(Packet) bool {
 	return func(packet Packet) bool { return packet.FromClient && strings.HasSuffix(packet.Topic, topicSuffix) }
 }
 
-// ToClient matches messages from the broker whose topic has the suffix.
+// ToClient returns a function that matches the messages to clients whose topic ends in topicSuffix.
 func ToClient(topicSuffix string) func(Packet) bool {
 	return func(packet Packet) bool { return !packet.FromClient && strings.HasSuffix(packet.Topic, topicSuffix) }
 }
@@ -74,7 +75,7 @@ func (f *Fault) Hits() int {
 	return f.hits
 }
 
-// Lift ends the fault and delivers held messages in their order. Those of ended connections are lost.
+// Lift ends the fault and delivers held messages in their order. A held message is lost if its connection has ended.
 func (f *Fault) Lift() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

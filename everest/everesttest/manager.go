@@ -19,10 +19,11 @@ import (
 var (
 	// errManagerClosed satisfies errors.Is(err, net.ErrClosed).
 	errManagerClosed = fmt.Errorf("everesttest: the manager is closed: %w", net.ErrClosed)
-	// ErrNoSpawnedModule ends a manager whose modules are all standalone. EVerest's manager waits for its children, so
-	// it ends at once where it has none.
+	// ErrNoSpawnedModule reports that all modules of a manager are standalone. EVerest's manager waits for its child
+	// processes, so it ends at once if it has none.
 	ErrNoSpawnedModule = errors.New("everesttest: all modules are standalone; a manager needs one that it starts itself")
-	// ErrPoisoned ends a manager that receives a message of a type that the framework does not define.
+	// ErrPoisoned reports that a manager received a message of a type that the framework does not define. Such a
+	// message ends the manager.
 	ErrPoisoned = errors.New("everesttest: a message of an unknown type ends the manager")
 )
 
@@ -222,7 +223,8 @@ func (m *Manager) WaitGlobalReady(ctx context.Context, count int) error {
 	}
 }
 
-// Shutdown asks the modules to end by the bare text "true", as newer managers do with the option --graceful-shutdown.
+// Shutdown asks all modules to end: it publishes the text "true", without an envelope, on the topic shutdown. Newer
+// versions of EVerest's manager do so with the option --graceful-shutdown.
 func (m *Manager) Shutdown(ctx context.Context) error {
 	return m.conn.publish(ctx, m.prefix+"shutdown", 2, false, []byte("true"))
 }
@@ -243,7 +245,7 @@ func (m *Manager) Err() error {
 // errKilled ends a manager without removing its start-up topics.
 var errKilled = fmt.Errorf("everesttest: the manager is killed: %w", net.ErrClosed)
 
-// Kill ends the manager as SIGTERM ends EVerest's: its remaining start-up topics stay on the broker.
+// Kill ends the manager without removing its start-up topics from the broker, as SIGTERM ends EVerest's manager.
 func (m *Manager) Kill() {
 	m.finish(errKilled)
 	m.ending.Wait()
@@ -256,7 +258,7 @@ func (m *Manager) Close() error {
 	return nil
 }
 
-// Options returns the options with which the module connects by everest.Connect. The module counts as standalone; see
+// Options returns the options with which the module id calls everest.Connect. The module counts as standalone; see
 // everest.Options.Spawned.
 func (m *Manager) Options(id string) everest.Options {
 	spawned := false

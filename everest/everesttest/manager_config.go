@@ -33,7 +33,8 @@ type ManagerConfig struct {
 type ModuleConfig struct {
 	// Module is the module's name. Several ids may run the same module.
 	Module string
-	// Manifest is the module's manifest.yaml. Of several ids of one module only one needs it.
+	// Manifest is the module's manifest.yaml. If several ids run the same module, one of them needs the manifest and
+	// the others may omit it.
 	Manifest []byte
 	// Config has the module's parameters. The manifest's defaults replace missing ones.
 	Config map[string]any
@@ -44,13 +45,14 @@ type ModuleConfig struct {
 	Mapping     *ModuleMapping
 	// Access is the access to other modules' parameters. The default is none.
 	Access *Access
-	// Telemetry is the id under which the module may publish telemetry. With nil it may not.
+	// Telemetry is the id under which the module may publish telemetry. If it is nil, the module may not publish
+	// telemetry.
 	Telemetry *int
 	// Capabilities are sent to the module as they are.
 	Capabilities []string
-	// Standalone modules are not started by the manager, but awaited.
+	// Standalone is true for a module that EVerest's manager does not start, but waits for.
 	Standalone bool
-	// Ignored modules are neither started nor awaited, but listed.
+	// Ignored is true for a module that the manager lists, but neither starts nor waits for.
 	Ignored bool
 }
 
@@ -66,11 +68,12 @@ type ModuleMapping struct {
 	Implementations map[string]everest.Mapping `json:"implementations,omitempty"`
 }
 
-// Access is which parameters of other modules a module may read and write. It may always access its own.
+// Access is which parameters of other modules a module may read and write. A module may always read and write its own
+// parameters.
 type Access struct {
 	GlobalRead, GlobalWrite bool
-	// SetReadOnly shows read-only parameters as writable in the answer to a request for all parameters. EVerest's
-	// manager accepts writes to them even without it.
+	// SetReadOnly makes read-only parameters appear as ReadWrite when the module requests all parameters. It does not
+	// affect writes: like EVerest's manager, Manager accepts a write to a read-only parameter even without SetReadOnly.
 	SetReadOnly bool
 	Modules     map[string]ModuleAccess
 }

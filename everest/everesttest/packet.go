@@ -13,7 +13,7 @@ type Packet struct {
 	Time time.Time
 	// Connection is the number of the connection to the proxy, from 1.
 	Connection int
-	// FromClient is true for a packet of the client, false for one of the broker.
+	// FromClient is true for a packet that the client sent, false for one that the broker sent.
 	FromClient bool
 	// Type is MQTT's name of the packet type, such as "PUBLISH".
 	Type string
@@ -22,7 +22,7 @@ type Packet struct {
 	Payload []byte
 	// Filters are set for a SUBSCRIBE or UNSUBSCRIBE.
 	Filters []string
-	// QoS is that of a PUBLISH, or of the first filter of a SUBSCRIBE.
+	// QoS is the QoS of a PUBLISH, or of the first filter of a SUBSCRIBE.
 	QoS      byte
 	Retained bool
 	// MessageID connects a packet with its acknowledgements.

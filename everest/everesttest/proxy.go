@@ -13,9 +13,9 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// Proxy forwards MQTT 3.1.1 between clients and a broker, and records every packet. It simulates faults of the field: a
-// lost connection, a missing broker, a slow subscriber, and a message that is lost, late or delivered twice. Its
-// methods may be called from several goroutines.
+// Proxy forwards MQTT 3.1.1 between clients and a broker, and records every packet. It simulates a lost connection
+// (Cut), a missing broker (Refuse), a slow subscriber (Stall), and messages that are lost, late or delivered twice
+// (Drop, Hold, Duplicate). Its methods may be called from several goroutines.
 type Proxy struct {
 	broker   everest.Broker
 	listener net.Listener
@@ -57,7 +57,8 @@ func (p *Proxy) Packets() []Packet {
 	return slices.Clone(p.recorded)
 }
 
-// Wait waits until enough returns true for the packets so far, and returns these packets.
+// Wait calls enough with all packets received so far, at once and after each further packet. It returns these packets
+// when enough returns true.
 func (p *Proxy) Wait(ctx context.Context, enough func([]Packet) bool) ([]Packet, error) {
 	for {
 		p.mu.Lock()
@@ -83,8 +84,8 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Refuse(true) simulates a broker that is gone: it closes all connections, and new ones at once. Refuse(false) ends
-// that.
+// Refuse(true) simulates a broker that is gone: the proxy closes all connections, and each new connection at once.
+// Refuse(false) lets clients connect again.
 func (p *Proxy) Refuse(refuse bool) {
 	p.mu.Lock()
 	p.refusing = refuse

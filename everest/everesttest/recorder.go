@@ -55,8 +55,8 @@ func (r *Recorder) Reset() {
 	r.messages = nil
 }
 
-// Wait calls enough after each message until it returns true for the recorded messages, and returns these. The error of
-// a timeout has the last topics.
+// Wait calls enough with all recorded messages, at once and after each further message. It returns these messages when
+// enough returns true. The error of a timeout lists the topics of the last messages.
 func (r *Recorder) Wait(ctx context.Context, enough func([]Message) bool) ([]Message, error) {
 	for {
 		r.mu.Lock()
@@ -94,7 +94,7 @@ func (r *Recorder) OnTopic(topic string) []Message {
 	return slices.DeleteFunc(r.Messages(), func(m Message) bool { return m.Topic != topic })
 }
 
-// Publish publishes a message as it is, also one that no module may publish.
+// Publish publishes a message without checking it, so that a test can send what no module may publish.
 func (r *Recorder) Publish(ctx context.Context, message Message) error {
 	return r.conn.publish(ctx, message.Topic, message.QoS, message.Retained, message.Payload)
 }

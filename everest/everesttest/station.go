@@ -40,15 +40,15 @@ type StationConfig struct {
 	Settings Settings
 	// Definitions has the interfaces. The default are EVerest's own; see package everest/schema.
 	Definitions *schema.Definitions
-	// Broker is the broker to use. The default is an embedded one, or that of -url.
+	// Broker is the broker to use. The default is an embedded one, or the broker of the flag -url.
 	Broker everest.Broker
 	// Logger is the logger of the manager and the modules. By default nothing is logged.
 	Logger *zap.Logger
 }
 
 // Station is a module under test with a broker, a manager, a fake for each of its requirements, and a caller of its
-// commands. Expect checks what the module does. Proxy makes its connection to the broker fail. Expect may be called
-// from one goroutine, the other methods from several.
+// commands. Expect checks what the module does. Proxy is between the module and the broker, and can make their
+// connection fail. Expect may be called from one goroutine, the other methods from several.
 type Station struct {
 	// Recorder records all messages below the EVerest prefix.
 	Manager  *Manager
@@ -238,9 +238,9 @@ func (s *Station) FakeAt(requirement string, index int) *Fake {
 	return nil
 }
 
-// Poison publishes PoisonPayloads on every topic to which the module under test has subscribed, except shutdown, which
-// takes any text "true". It waits until the broker has the messages. Call a command afterwards to see that the module
-// still works.
+// Poison publishes all PoisonPayloads on every topic to which the module under test has subscribed. It omits the topic
+// shutdown, where the payload "true" would end the module. Poison waits until the broker has the messages. Call a
+// command afterwards to see that the module still works.
 func (s *Station) Poison() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)

@@ -91,7 +91,8 @@ type Process struct {
 }
 
 // Run calls run on a new goroutine. At the end of the test it ends the context and waits for run. An error other than
-// context.Canceled fails the test, unless Wait or Stop has returned the error. name precedes the error.
+// context.Canceled fails the test, unless Wait or Stop has returned the error. The test's failure message begins with
+// name.
 func Run(t testing.TB, name string, run func(context.Context) error) *Process {
 	t.Helper()
 	// The test's own context ends before all cleanups, so modules would lose their broker and manager in any order.
@@ -113,7 +114,7 @@ func Run(t testing.TB, name string, run func(context.Context) error) *Process {
 	return process
 }
 
-// Stop ends the context of the function and returns its error.
+// Stop ends the context of the function, waits for the function, and returns its error.
 func (p *Process) Stop() error {
 	p.cancel()
 	<-p.done
@@ -121,7 +122,8 @@ func (p *Process) Stop() error {
 	return p.err
 }
 
-// Wait waits until the function returns by itself and returns its error, or the error of ctx.
+// Wait waits until the function returns, without ending its context, and returns its error. If ctx ends first, Wait
+// returns the cause of ctx.
 func (p *Process) Wait(ctx context.Context) error {
 	select {
 	case <-p.done:

@@ -18,7 +18,8 @@ type TraceRow struct {
 	// Kind is KindVariable, KindCommand, KindReply or KindError.
 	Kind Kind   `json:"kind"`
 	Name string `json:"name"`
-	// Value is the value of a variable, an error object, or the object with id, origin and args or retval of a command.
+	// Value is the value of a variable or the error object. For a command it is the object with id, origin and args,
+	// for a reply the object with id, origin, and retval or error.
 	Value json.RawMessage `json:"value"`
 	// MessageType is "RaiseError" or "ClearError" for an error.
 	MessageType string `json:"msg_type,omitempty"`
