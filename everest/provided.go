@@ -2,10 +2,8 @@ package everest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -157,92 +155,6 @@ func (m *Module) warnUnhandled() {
 			m.log.Warn("commands without a handler are answered with an error", zap.String("implementation", p.id), zap.Strings("commands", missing))
 		}
 	}
-}
-
-// handle runs in the queue of the command's topic.
-func (p *Provided) handle(ctx context.Context, command string, message Message, arrived time.Time) {
-	m := p.module
-	request, err := m.wire.ReadCommand(message.Payload)
-	if err == nil && message.Retained {
-		err = errors.New("a retained command is an old one")
-	}
-	if err != nil {
-		m.logDrop(message, err)
-		return
-	}
-	m.counters.commands.Add(1)
-	// A caller gives up after CallTimeout; a later reply meets a C++ caller whose memory for it is gone.
-	deadline := arrived.Add(m.options.CallTimeout)
-	if !time.Now().Before(deadline) {
-		m.logDrop(message, errors.New("the command waited until its caller gave up"))
-		return
-	}
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	value, failure := p.perform(ctx, command, request)
-	if !time.Now().Before(deadline) {
-		m.log.Warn("no reply to a command, its caller has given up", zap.String("topic", message.Topic))
-		return
-	}
-	topic := m.wire.ResultTopic(message.Topic, request.Origin)
-	result := wire.Result{ID: request.ID, Origin: m.options.ModuleID, Value: value, Failure: (*wire.Failure)(failure)}
-	// A module that ends still replies. Closing the connection ends the wait.
-	err = m.send(context.Background(), topic, m.wire.Result(result), ExactlyOnce)
-	if errors.Is(err, ErrTooLarge) {
-		result.Failure = &wire.Failure{Type: HandlerException, Message: "the result is too large for EVerest: " + err.Error()}
-		err = m.send(context.Background(), topic, m.wire.Result(result), ExactlyOnce)
-	}
-	if err != nil {
-		m.log.Warn("no reply to a command", zap.String("topic", topic), zap.Error(err))
-	}
-}
-
-// perform returns the encoded result or the error for the reply.
-func (p *Provided) perform(ctx context.Context, command string, request wire.Command) (value []byte, failure *CommandError) {
-	m := p.module
-	handler := p.handler(command)
-	if handler == nil {
-		return nil, &CommandError{Type: HandlerException, Message: "module " + m.options.ModuleID + " does not implement " + p.id + "." + command}
-	}
-	if request.Arguments == nil {
-		return nil, &CommandError{Type: HandlerException, Message: "the command has no args"}
-	}
-	arguments, err := argumentsOf(request.Arguments, request.Named)
-	if err != nil {
-		return nil, &CommandError{Type: HandlerException, Message: err.Error()}
-	}
-	validate := m.start.validate()
-	if validate {
-		if err := m.options.Definitions.CheckReceivedArguments(p.interfaceName, command, arguments); err != nil {
-			return nil, replyError(err)
-		}
-	}
-	result, err := p.protect(ctx, command, handler, arguments)
-	if err != nil {
-		return nil, replyError(err)
-	}
-	encoded, err := encodeValue(result)
-	if err != nil {
-		return nil, &CommandError{Type: HandlerException, Message: "the result cannot be encoded: " + err.Error()}
-	}
-	if validate {
-		if err := m.options.Definitions.CheckResult(p.interfaceName, command, encoded); err != nil {
-			return nil, replyError(err)
-		}
-	}
-	return encoded, nil
-}
-
-// protect turns a panic of the handler into an error.
-func (p *Provided) protect(ctx context.Context, command string, handler CommandHandler, arguments Args) (result any, err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			p.module.log.Error("command handler panicked", zap.String("command", p.id+"."+command), zap.Any("panic", reason),
-				zap.ByteString("stack", debug.Stack()))
-			err = fmt.Errorf("panic: %v", reason)
-		}
-	}()
-	return handler(ctx, arguments)
 }
 
 // Publish publishes a value of a variable. It blocks while too many messages are unacknowledged and returns when this one
