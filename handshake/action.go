@@ -2,7 +2,8 @@ package handshake
 
 import "time"
 
-// Action is what a machine asks its shell to do. Only the types in this file are actions.
+// Action is what a machine asks its shell to do. Only the types in this file are actions. Each comment names in
+// parentheses the role that returns the action.
 type Action interface{ action() }
 
 // StartTimer starts a timer, or replaces the running one of this kind (both).
@@ -14,8 +15,8 @@ type StartTimer struct {
 // StopTimer stops a timer; it has no effect on one that does not run (both).
 type StopTimer struct{ Timer Timer }
 
-// InitDone ends the module's init: both sides have agreed (both). From here on the controller's shell may call work
-// functions, until [Disconnect].
+// InitDone ends the module's init (both). It comes when both sides have agreed, or after [Isolate] when no satellite
+// came in time. After an agreement the controller's shell may call work functions until [Disconnect].
 type InitDone struct{}
 
 // ExitProcess ends the module, and no action follows (both). With Status 0 Run returns nil. With another Status, Run
@@ -79,7 +80,7 @@ type CloseAfterReply struct{ Conn ConnID }
 type CloseNow struct{ Conn ConnID }
 
 // StopServer closes the port and every connection, for good (agent). The shell first sends the replies of earlier
-// actions. It limits that wait, and meanwhile passes further events to Step.
+// actions, within a limited time. It passes further events to Step meanwhile.
 type StopServer struct{}
 
 // ResetSystem asks the board's own system for a soft, unscheduled reset (agent). Only an agent with

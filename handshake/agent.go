@@ -2,8 +2,8 @@ package handshake
 
 import "slices"
 
-// Agent is the satellite board's side: it serves. It is not safe for concurrent use. The zero value is not usable; see
-// [NewAgent].
+// Agent is the machine of the satellite board, which serves. It is not safe for concurrent use. The zero value is not
+// usable; see [NewAgent].
 type Agent struct {
 	config AgentConfig
 	state  State

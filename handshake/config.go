@@ -24,7 +24,7 @@ type Dialects uint8
 const (
 	// OnlyLegacy neither calls nor offers link_hello.
 	OnlyLegacy Dialects = iota
-	// AnyDialect speaks v2 with a peer that can, and legacy with any other.
+	// AnyDialect speaks v2 with a peer that speaks it, and legacy with any other.
 	AnyDialect
 	// OnlyV2 refuses a legacy peer.
 	OnlyV2
@@ -77,13 +77,13 @@ type ControllerConfig struct {
 	InitTimeout time.Duration
 	// CallTimeout limits a connection attempt, link_hello, i_am_here and i_am_ready, each on its own. Default 5 s.
 	CallTimeout time.Duration
-	// Retry is the pause after a refused connection, after a lost one during the start, and after the reply of a peer
-	// that is about to restart. Default 1 s.
+	// Retry is the pause before the next connection attempt, after a connection was refused or was lost during the
+	// start, or while the peer is about to restart. Default 1 s.
 	Retry time.Duration
 	// PollPause is the time between a reply and the next poll. Default 25 ms.
 	PollPause time.Duration
-	// KeepAlive replaces PollPause until the own board is ready, so that the agent does not take a slow start for a
-	// loss. It must be shorter than the agent's HeartbeatTimeout. Default 20 s.
+	// KeepAlive replaces PollPause until this board is ready, so that the agent does not take a slow start for a loss.
+	// It must be shorter than the agent's HeartbeatTimeout. Default 20 s.
 	KeepAlive time.Duration
 	// ReplyTimeout limits the wait for the reply of a poll. Default 30 s.
 	ReplyTimeout time.Duration
@@ -92,7 +92,7 @@ type ControllerConfig struct {
 	// ResetWindow is the time after a forwarded reset in which the controller expects to lose the link. Default 60 s.
 	ResetWindow time.Duration
 	// Absence is how long a board continues after an expected loss before the process exits with status 1. It must be
-	// longer than the own board may take to install firmware. Default 30 min.
+	// longer than this board may take to install firmware. Default 30 min.
 	Absence time.Duration
 }
 

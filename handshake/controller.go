@@ -2,8 +2,8 @@ package handshake
 
 import "time"
 
-// Controller is the main board's side: it connects and calls. It is not safe for concurrent use. The zero value is not
-// usable; see [NewController].
+// Controller is the machine of the main board, which connects and calls. It is not safe for concurrent use. The zero
+// value is not usable; see [NewController].
 type Controller struct {
 	config     ControllerConfig
 	state      State

@@ -6,8 +6,8 @@ import "time"
 // connections that its server accepts, from 1, and uses no number twice.
 type ConnID uint64
 
-// Event is the input of a machine. Only the types in this file are events. A machine ignores the events of the other
-// role.
+// Event is the input of a machine. Only the types in this file are events. Each comment names in parentheses the role
+// that uses the event. A machine ignores the events of the other role.
 type Event interface{ event() }
 
 // Start begins the protocol (both). The agent's shell first subscribes to everything that the agent collects, and then
@@ -17,7 +17,7 @@ type Start struct{}
 // Stop asks for an orderly end, for example after SIGTERM (both).
 type Stop struct{}
 
-// BoardReady reports that the own EVerest system is ready (both).
+// BoardReady reports that EVerest on this board is ready (both).
 type BoardReady struct{}
 
 // TimerFired reports that a timer expired (both).

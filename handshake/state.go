@@ -2,7 +2,8 @@ package handshake
 
 import "fmt"
 
-// State is the state of a machine. Both roles share the set; the comments name the role that uses a state.
+// State is the state of a machine. Both roles share the set. Each comment names in parentheses the role that uses the
+// state.
 type State uint8
 
 const (
@@ -21,11 +22,11 @@ const (
 	Agreeing
 	// Pausing: waiting before the next connection (controller).
 	Pausing
-	// Agreed: both sides have agreed and the module's init has ended, but the own board is not ready yet (both).
+	// Agreed: both sides have agreed and the module's init has ended, but this board is not ready yet (both).
 	Agreed
-	// Working: the own board is ready, and the link is watched (both).
+	// Working: this board is ready, and the machine watches the heartbeats of its peer (both).
 	Working
-	// Parted: the link ended as expected, and the own board is about to restart (controller).
+	// Parted: the link ended as expected, and this board is about to restart (controller).
 	Parted
 	// Leaving: exit has no reply yet (controller).
 	Leaving
@@ -92,7 +93,7 @@ const (
 	exitTimer
 	// resetWindowTimer ends the expectation that a forwarded reset ends the link (controller).
 	resetWindowTimer
-	// absenceTimer limits how long the own board continues without a peer whose absence is expected (controller).
+	// absenceTimer limits how long this board continues without a peer whose absence is expected (controller).
 	absenceTimer
 	// heartbeatTimer is restarted by each Retrieve or Events (agent).
 	heartbeatTimer
@@ -102,7 +103,7 @@ const (
 	initTimer
 	// resetDelayTimer is the pause between a reply and the reset after it (agent).
 	resetDelayTimer
-	// resetTimer limits the wait for a reset of the own board (agent).
+	// resetTimer limits the wait for a reset of this board (agent).
 	resetTimer
 )
 
@@ -127,7 +128,7 @@ const (
 	HeartbeatTimeout
 	// CallRefused: the reply of a poll was an error.
 	CallRefused
-	// PeerAbsent: the own board was not restarted within [ControllerConfig.Absence] after an expected loss, or the
+	// PeerAbsent: this board was not restarted within [ControllerConfig.Absence] after an expected loss, or the
 	// satellite did not come within [ControllerConfig.InitTimeout].
 	PeerAbsent
 	// PeerLeft: the controller called exit.
@@ -137,9 +138,9 @@ const (
 	PeerRestarted
 	// ResetRequested: the controller forwarded a reset.
 	ResetRequested
-	// JournalOverflow: no controller fetched the collected events.
+	// JournalOverflow: the journal was full, because no controller fetched its events.
 	JournalOverflow
-	// ResetFailed: the own board refused a reset or did not carry it out.
+	// ResetFailed: this board refused a reset or did not carry it out.
 	ResetFailed
 )
 

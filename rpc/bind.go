@@ -9,9 +9,9 @@ import (
 // Bind binds a Go function under a name, also while the server runs. The function may take a context.Context first,
 // then any arguments, and may be variadic. It returns nothing, a result, an error, or a result and an error.
 //
-// Arguments are decoded by the rules in the package's documentation. A wrong number or type of arguments gets rpclib's
-// error text as reply. Bind calls functions by reflection, except the most common ones, such as func(string) string. A
-// Handler needs no reflection: see Handle.
+// Arguments are decoded by the rules in the package's documentation. If the number or the type of the arguments is
+// wrong, the caller gets rpclib's error text. Bind calls functions by reflection, except the most common ones, such as
+// func(string) string. A Handler needs no reflection: see Handle.
 //
 // Bind fails if fn is not such a function. It fails with rpclib's text if the name is bound already.
 func (s *Server) Bind(name string, fn any, options ...HandlerOption) error {

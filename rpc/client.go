@@ -92,7 +92,7 @@ func Dial(ctx context.Context, addr string, config Config) (*Client, error) {
 	return newClient(conn, config), nil
 }
 
-// NewClient returns a client of a connection that is already up, of any kind: a TCP or Unix socket, TLS, net.Pipe. The
+// NewClient returns a client that uses an established connection of any kind: a TCP or Unix socket, TLS, net.Pipe. The
 // client owns the connection from then on.
 func NewClient(conn net.Conn, config Config) *Client {
 	return newClient(conn, config.withDefaults())
@@ -119,7 +119,7 @@ func newClient(conn net.Conn, config Config) *Client {
 //
 // Call fails with
 //   - a *RemoteError when the server sent an error,
-//   - ErrTimeout after Config.CallTimeout, and the cause of ctx when that ended first,
+//   - ErrTimeout after Config.CallTimeout, or the cause of ctx if ctx ended first,
 //   - ErrType when the result does not fit reply,
 //   - ErrFrameTooLarge or ErrTooDeep when the arguments exceed the limits,
 //   - ErrClosed when the connection is gone.

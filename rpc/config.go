@@ -104,8 +104,9 @@ type ServerConfig struct {
 	UserTimeout time.Duration
 	// Limits bound what each peer can make this server hold.
 	Limits Limits
-	// Admit is called for each accepted connection before anything is read from it or written to it. An error closes
-	// the connection without further notice. Nil admits all. It may be called concurrently and must not block.
+	// Admit is called for each accepted connection before anything is read from it or written to it. If it returns an
+	// error, the server closes the connection without a log line or a callback. Nil admits all. It may be called
+	// concurrently and must not block.
 	Admit func(remote net.Addr) error
 	// OnReject is called once for each admitted connection that the server closed before OnSession. The reason wraps
 	// ErrHandshake or ErrTooManyConnections. The server does not log the connection itself, so OnReject can keep

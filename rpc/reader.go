@@ -14,7 +14,7 @@ import (
 // failure every method returns its zero value, so a caller can read a whole message and check Err once.
 //
 // No count and no length that a Reader returns exceeds the number of bytes left. But an element may be a single byte,
-// so a caller that allocates memory for each element must set a lower limit.
+// so a caller that allocates memory for each element must check the count against a limit of its own.
 //
 // A Reader is for one goroutine at a time. The slices that it returns share the memory of the bytes given to NewReader.
 type Reader struct {
@@ -28,7 +28,7 @@ func NewReader(b []byte) Reader { return Reader{rest: b} }
 // Err returns the first failure, nil before one.
 func (r *Reader) Err() error { return r.err }
 
-// Rest returns the bytes behind the values read, nil after a failure.
+// Rest returns the bytes after the values read, nil after a failure.
 func (r *Reader) Rest() []byte { return r.rest }
 
 // Array reads the head of an array and returns how many elements follow.

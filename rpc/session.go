@@ -18,8 +18,8 @@ import (
 
 // Session is one connection of a client. A handler gets it with SessionFrom. All methods may be used concurrently.
 //
-// The goroutine of serve reads the calls. NonBlocking handlers may run on that goroutine, all others run on the
-// goroutines of queues:
+// One goroutine of a session reads the calls and may run NonBlocking handlers itself. Other goroutines take calls from
+// the queues and run the other handlers:
 //
 //	connection -> in (messageReader) -> queues -> handler -> out (messageWriter) -> connection
 type Session struct {

@@ -42,7 +42,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite ends one direction: the peer reads what was written and then io.EOF.
+// CloseWrite ends the direction from this end: the peer reads what was written and then io.EOF.
 func (c *Conn) CloseWrite() error {
 	c.out.finish(io.EOF, net.ErrClosed)
 	return nil

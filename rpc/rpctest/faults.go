@@ -21,8 +21,8 @@ type Delivery struct {
 
 var errCut = errors.New("connection cut")
 
-// SplitEvery delivers each Write in portions of n bytes. The first arrives the duration apart after the Write, and each
-// further one apart after the one before.
+// SplitEvery delivers each Write in portions of n bytes. The first portion arrives after the duration apart, and each
+// further portion after the same duration again.
 func SplitEvery(n int, apart time.Duration) Faults {
 	return func(written []byte) []Delivery {
 		var all []Delivery
@@ -35,8 +35,8 @@ func SplitEvery(n int, apart time.Duration) Faults {
 	}
 }
 
-// CutAfter breaks the connection at the first byte after n written ones. The peer may lose those of the n bytes that it
-// has not read yet.
+// CutAfter breaks the connection when more than n bytes are written. Of the first n bytes, the peer loses those that it
+// has not read by then.
 func CutAfter(n int) Faults {
 	return func(written []byte) []Delivery {
 		if n -= len(written); n >= 0 {
