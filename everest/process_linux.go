@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// parentDeathSignal is read while the package is initialised, because the kernel keeps it per thread and the first
-// thread, which alone has it, runs the initialisation; later this code might run on any thread.
+// parentDeathSignal is read while the package is initialised. The kernel keeps it for each thread, and only the first
+// thread has it, which runs the initialisation.
 var parentDeathSignal = readParentDeathSignal()
 
 func readParentDeathSignal() syscall.Signal {
@@ -20,12 +20,13 @@ func readParentDeathSignal() syscall.Signal {
 	return syscall.Signal(signal)
 }
 
-// spawnedByManager reports whether the process gets SIGTERM when its parent dies, which a manager arranges for its modules.
+// spawnedByManager reports whether the process gets SIGTERM when its parent dies. A manager arranges that for its
+// modules.
 func spawnedByManager() bool { return parentDeathSignal == syscall.SIGTERM }
 
 // keepDescriptorsFromChildren marks all open descriptors close-on-exec. A manager leaves its own broker connection open
-// in its modules; a child of a module that held it further would hide the manager's death from the broker. Go opens
-// everything with that mark itself, so nothing but inherited descriptors changes.
+// in its modules. A module's child that kept that connection would hide the manager's death from the broker. Go marks
+// the descriptors that it opens itself, so only inherited ones change.
 func keepDescriptorsFromChildren() error {
 	directory, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

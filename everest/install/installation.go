@@ -13,43 +13,39 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
-// Installation is what a module brings into an EVerest installation beside its
-// program.
+// Installation is what a module brings into an EVerest installation beside its program.
 type Installation struct {
 	// Module is the module's name, as `active_modules.<id>.module` refers to it.
 	Module string
 	// Manifest is the module's manifest.yaml, for an EVerest that has everything.
 	Manifest []byte
-	// Interfaces are the YAML definitions, by interface name, of the interfaces
-	// that EVerest itself does not have.
+	// Interfaces are the YAML definitions, by interface name, of the interfaces that EVerest itself does not have.
 	Interfaces map[string][]byte
 	// Options are what an installer may choose.
 	Options []Option
 }
 
-// Option is something that is chosen at the installation, because a
-// manifest must contain it.
+// Option is something that is chosen at the installation, because a manifest must contain it.
 type Option struct {
 	// Name is what the command line calls it, without dash.
 	Name string
 	// Usage explains the value in a few words.
 	Usage string
-	// Apply changes the manifest. given is false where nothing was chosen: what
-	// is installed already may count then.
+	// Apply changes the manifest. given is false where nothing was chosen: what is installed already may count then.
 	Apply func(edit *ManifestEdit, value string, given bool) error
 }
 
-// Install writes the module where a manager with the installation prefix looks for it: the program and its manifest below
-// libexec/everest/modules, interfaces below share/everest/interfaces. The program is copied from the file executable, such
-// as os.Executable names it. chosen has the values of Options by name. The report has a line for everything that was written
-// or left out, also beside an error.
+// Install writes the module where a manager with the installation prefix looks for it: the program and its manifest
+// below libexec/everest/modules, interfaces below share/everest/interfaces. The program is copied from the file
+// executable, such as os.Executable names it. chosen has the values of Options by name. The report has a line for
+// everything that was written or left out, also beside an error.
 //
-// Each file is replaced at once, and only where it differs. So a running program is not disturbed, and a second call changes
-// nothing.
+// Each file is replaced at once, and only where it differs. So a running program is not disturbed, and a second call
+// changes nothing.
 //
-// The manifest follows the EVerest at the prefix. Optional requirements and provided implementations are left out where that
-// EVerest lacks their interface, and so are the error lists in Interfaces that it lacks. A mandatory requirement that it
-// cannot fulfil is an error. Without an EVerest at the prefix everything is installed unchanged.
+// The manifest follows the EVerest at the prefix. Optional requirements and provided implementations are left out where
+// that EVerest lacks their interface, and so are the error lists in Interfaces that it lacks. A mandatory requirement
+// that it cannot fulfil is an error. Without an EVerest at the prefix everything is installed unchanged.
 func (i Installation) Install(prefix, executable string, chosen map[string]string) (report []string, err error) {
 	target, err := ReadTarget(prefix)
 	if err != nil {
@@ -110,14 +106,14 @@ func moduleDirectory(prefix, module string) string {
 
 func dataDirectory(prefix string) string { return filepath.Join(prefix, "share", "everest") }
 
-// InstalledManifest reads the manifest of a module as it is installed: what the
-// manager reads too. The error is fs.ErrNotExist where there is none.
+// InstalledManifest reads the manifest of a module as it is installed: what the manager reads too. The error is
+// fs.ErrNotExist where there is none.
 func InstalledManifest(prefix, module string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(moduleDirectory(prefix, module), manifestFileName))
 }
 
-// InstalledInterfaces reads interface definitions as they are installed: see
-// schema.LoadInterfaces. Without an installation at the prefix the set is empty.
+// InstalledInterfaces reads interface definitions as they are installed: see schema.LoadInterfaces. Without an
+// installation at the prefix the set is empty.
 func InstalledInterfaces(prefix string, names ...string) (*schema.Definitions, error) {
 	if prefix == "" {
 		return schema.Merge()

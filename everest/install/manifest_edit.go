@@ -48,8 +48,7 @@ func (i Installation) manifestFor(prefix string, target *Target, chosen map[stri
 	return edit, nil
 }
 
-// fit leaves out what the target does not have; own are interfaces that the module
-// brings along.
+// fit leaves out what the target does not have; own are interfaces that the module brings along.
 func (e *ManifestEdit) fit(own map[string][]byte) error {
 	for _, section := range []struct{ key, what string }{{"provides", "implementation"}, {"requires", "requirement"}} {
 		entries := e.document.at(section.key)
@@ -111,8 +110,7 @@ func (e *ManifestEdit) Require(id, interfaceName string, least, most int) error 
 	}{interfaceName, least, most})
 }
 
-// SetDefault gives a configuration parameter another default. Setting what it is
-// already changes nothing.
+// SetDefault gives a configuration parameter another default. Setting what it is already changes nothing.
 func (e *ManifestEdit) SetDefault(parameter, value string) error {
 	declared := e.document.at("config", parameter)
 	if declared == nil {
@@ -138,8 +136,7 @@ func (e *ManifestEdit) set(section, id string, value any) error {
 	return entries.set(id, value)
 }
 
-// content is the built-in file, byte by byte, where nothing had to be changed. What
-// a manager would refuse is an error.
+// content is the built-in file, byte by byte, where nothing had to be changed. What a manager would refuse is an error.
 func (e *ManifestEdit) content() ([]byte, error) {
 	if !e.changed {
 		return e.original, nil

@@ -10,15 +10,14 @@ import (
 	"syscall"
 )
 
-// Target is the EVerest of an installation, as far as a manifest has to follow it.
-// nil is none: it has everything.
+// Target is the EVerest of an installation, as far as a manifest has to follow it. nil is none: it has everything.
 type Target struct {
 	prefix             string
 	interfaces, errors map[string]bool
 }
 
-// ReadTarget looks for an EVerest at the installation prefix. It is nil where
-// there is none: interfaces, types and errors below share/everest belong to one.
+// ReadTarget looks for an EVerest at the installation prefix. It is nil where there is none: interfaces, types and
+// errors below share/everest belong to one.
 func ReadTarget(prefix string) (*Target, error) {
 	target := &Target{prefix: prefix}
 	for folder, names := range map[string]*map[string]bool{"interfaces": &target.interfaces, "errors": &target.errors, "types": nil} {
@@ -55,8 +54,7 @@ func yamlNames(directory string) (map[string]bool, error) {
 	return names, nil
 }
 
-// Has reports whether the EVerest has an interface. Without an EVerest
-// Has returns true.
+// Has reports whether the EVerest has an interface. Without an EVerest Has returns true.
 func (t *Target) Has(interfaceName string) bool { return t == nil || t.interfaces[interfaceName] }
 
 // String describes what was found.
@@ -67,8 +65,8 @@ func (t *Target) String() string {
 	return fmt.Sprintf("EVerest at %s has %d interfaces", t.prefix, len(t.interfaces))
 }
 
-// fitInterface leaves out of an interface definition the references to error
-// lists that the EVerest does not have: its manager would refuse the interface.
+// fitInterface leaves out of an interface definition the references to error lists that the EVerest does not have: its
+// manager would refuse the interface.
 func (t *Target) fitInterface(content []byte) (fitting []byte, notes []string, err error) {
 	if t == nil {
 		return content, nil, nil

@@ -6,8 +6,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// yamlNode is a mapping of a YAML file that is changed and written again, with its
-// order and comments.
+// yamlNode is a mapping of a YAML file that is changed and written again, with its order and comments.
 type yamlNode struct{ *yaml.Node }
 
 func parseYAML(content []byte) (yamlNode, error) {

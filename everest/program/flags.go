@@ -18,7 +18,8 @@ type Flag struct {
 	Usage string
 }
 
-// Flags returns what ParseOptions and Main read. A manager gives those of the upper part to every module that it starts.
+// Flags returns what ParseOptions and Main read. A manager gives those of the upper part to every module that it
+// starts.
 func Flags() []Flag {
 	return []Flag{
 		{"module", "ID", "EV_MODULE", "id of the module in the manager's configuration; required"},

@@ -16,8 +16,8 @@ var severityFilter = regexp.MustCompile(`^Filter\s*=\s*"?\s*%Severity%\s*>=\s*([
 //
 //	Filter="%Severity% >= INFO"
 //
-// of the section [Core]. A configuration without such a line, or with a more complex filter, gives the
-// level info, as an empty path does. Only a file that cannot be read is an error; the level is info then as well.
+// of the section [Core]. A configuration without such a line, or with a more complex filter, gives the level info, as
+// an empty path does. Only a file that cannot be read is an error; the level is info then as well.
 func logLevel(path string) (zapcore.Level, error) {
 	if path == "" {
 		return zapcore.InfoLevel, nil

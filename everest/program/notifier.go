@@ -14,8 +14,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// notifier sends the status of a service to systemd. Its methods are safe for concurrent use and wait a tenth of a second at most
-// for a systemd that is busy, Ready five seconds. A message that does not get out is logged.
+// notifier sends the status of a service to systemd. Its methods are safe for concurrent use and wait a tenth of a
+// second at most for a systemd that is busy, Ready five seconds. A message that does not get out is logged.
 type notifier struct {
 	log      *zap.Logger
 	socket   string
@@ -23,8 +23,8 @@ type notifier struct {
 	ready    atomic.Bool
 }
 
-// newNotifier returns nil when the process was not started by a systemd that asks for notifications. The watchdog counts only
-// when WATCHDOG_PID, if there is one, is this process.
+// newNotifier returns nil when the process was not started by a systemd that asks for notifications. The watchdog
+// counts only when WATCHDOG_PID, if there is one, is this process.
 func newNotifier(log *zap.Logger) (*notifier, error) {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	if socket == "" {
@@ -67,8 +67,8 @@ func (n *notifier) Stopping() { n.notify(daemon.SdNotifyStopping, maxSend) }
 // Interval is half of the watchdog's time, as sd_watchdog_enabled(3) recommends; 0 without a watchdog.
 func (n *notifier) Interval() time.Duration { return n.watchdog / 2 }
 
-// Only a socket whose queue is full takes any time; daemon.SdNotify would wait for room in it without end, in the loop that
-// the watchdog watches. maxSend is less than a link may be silent; maxReady is more, since Ready is said once.
+// Only a socket whose queue is full takes any time; daemon.SdNotify would wait for room in it without end, in the loop
+// that the watchdog watches. maxSend is less than a link may be silent; maxReady is more, since Ready is said once.
 const (
 	maxSend  = 100 * time.Millisecond
 	maxReady = 5 * time.Second

@@ -10,10 +10,10 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
-// ParseOptions reads the command line that a manager gives to a module, without the program's name. What is not there is
-// taken from the environment variables EV_MODULE, EV_PREFIX, EV_LOG_CONF_FILE, EV_MQTT_EVEREST_PREFIX,
-// EV_MQTT_EXTERNAL_PREFIX, EV_MQTT_BROKER_SOCKET_PATH, EV_MQTT_BROKER_HOST and EV_MQTT_BROKER_PORT, for modules that are
-// started by hand. MQTT_SERVER_ADDRESS and MQTT_SERVER_PORT override host and port, as for C++ modules. The flag
+// ParseOptions reads the command line that a manager gives to a module, without the program's name. What is not there
+// is taken from the environment variables EV_MODULE, EV_PREFIX, EV_LOG_CONF_FILE, EV_MQTT_EVEREST_PREFIX,
+// EV_MQTT_EXTERNAL_PREFIX, EV_MQTT_BROKER_SOCKET_PATH, EV_MQTT_BROKER_HOST and EV_MQTT_BROKER_PORT, for modules that
+// are started by hand. MQTT_SERVER_ADDRESS and MQTT_SERVER_PORT override host and port, as for C++ modules. The flag
 // --spawned true or --spawned=false overrides whether the process counts as started by a manager. Unknown flags are
 // ignored. getenv is usually os.Getenv; nil is an empty environment.
 func ParseOptions(args []string, getenv func(string) string) (everest.Options, error) {

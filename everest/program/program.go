@@ -18,14 +18,14 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/install"
 )
 
-// Main runs a module as a program and returns its exit status: 0, or 1 after an error, which Main has written to standard
-// error. arguments are the command line without the program's name.
+// Main runs a module as a program and returns its exit status: 0, or 1 after an error, which Main has written to
+// standard error. arguments are the command line without the program's name.
 //
-// With "-install PREFIX" the program installs itself and ends; options of the installation may follow, as in
-// "-install /usr -tunnel powermeter". "-help" and "-version" print and end. Otherwise Main calls run with the options of
-// the manager's command line. Their Logger writes to standard error, from the level on that EVerest's log configuration
-// asks for. Their Supervisor is systemd where systemd started the process and asks for notifications. The context ends with
-// SIGTERM or SIGINT.
+// With "-install PREFIX" the program installs itself and ends; options of the installation may follow, as in "-install
+// /usr -tunnel powermeter". "-help" and "-version" print and end. Otherwise Main calls run with the options of the
+// manager's command line. Their Logger writes to standard error, from the level on that EVerest's log configuration
+// asks for. Their Supervisor is systemd where systemd started the process and asks for notifications. The context ends
+// with SIGTERM or SIGINT.
 func Main(arguments []string, installation install.Installation, run func(context.Context, everest.Options) error) (status int) {
 	err := program{installation, run}.start(arguments)
 	if err != nil {

@@ -16,15 +16,15 @@ var (
 	errorTypes []byte
 )
 
-// BuiltIn parses the embedded definitions. Each call makes a new set, so keep the one you have: its compiled schemas are
-// in it.
+// BuiltIn parses the embedded definitions. Each call makes a new set, so keep the one you have: its compiled schemas
+// are in it.
 func BuiltIn() (*Definitions, error) {
 	return LoadJSON(interfaces, types, errorTypes)
 }
 
-// LoadJSON reads the JSON form of the definitions, as BuiltIn embeds it: one document
-// with all interfaces ({"interfaces":{...}}), one with all types ({"types":{"/file#/Name":{...}}}) and one with all
-// error declarations ({"error_types":{"generic":["generic/VendorError"]}}). types and errors may be nil.
+// LoadJSON reads the JSON form of the definitions, as BuiltIn embeds it: one document with all interfaces
+// ({"interfaces":{...}}), one with all types ({"types":{"/file#/Name":{...}}}) and one with all error declarations
+// ({"error_types":{"generic":["generic/VendorError"]}}). types and errors may be nil.
 func LoadJSON(interfaces, types, errors []byte) (*Definitions, error) {
 	loaded := newDefinitions()
 	if err := loaded.readErrorFacts(errors); err != nil {
@@ -41,14 +41,10 @@ func LoadJSON(interfaces, types, errors []byte) (*Definitions, error) {
 
 func (d *Definitions) readInterfaceFacts(document []byte) error {
 	var facts struct {
-		Meta       map[string]string          `json:"_meta"`
 		Interfaces map[string]json.RawMessage `json:"interfaces"`
 	}
 	if err := json.Unmarshal(document, &facts); err != nil {
 		return fmt.Errorf("everest: interface facts: %w", err)
-	}
-	if facts.Meta != nil {
-		d.meta = facts.Meta
 	}
 	for name, raw := range facts.Interfaces {
 		if err := d.addInterface(name, raw); err != nil {

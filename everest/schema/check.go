@@ -9,7 +9,8 @@ import (
 
 // Error names a value that does not fit its definition, and the reason. All checks return it.
 type Error struct {
-	// Message begins with the value: "argument connection_timeout of auth.set_connection_timeout: minimum: got 5, want 10".
+	// Message begins with the value: "argument connection_timeout of auth.set_connection_timeout: minimum: got 5, want
+	// 10".
 	Message string
 }
 
@@ -33,8 +34,8 @@ func (d *Definitions) CheckArguments(interfaceName, command string, arguments ma
 	return d.checkDeclared(interfaceName, declared, arguments)
 }
 
-// CheckReceivedArguments checks the arguments of a received command. It differs from CheckArguments in that arguments that
-// are not declared pass, as in EVerest's providers.
+// CheckReceivedArguments checks the arguments of a received command. It differs from CheckArguments in that arguments
+// that are not declared pass, as in EVerest's providers.
 func (d *Definitions) CheckReceivedArguments(interfaceName, command string, arguments map[string]json.RawMessage) error {
 	declared, err := d.command(interfaceName, command)
 	if declared == nil {
@@ -57,7 +58,8 @@ func (d *Definitions) checkDeclared(interfaceName string, declared *Command, arg
 	return nil
 }
 
-// CheckResult checks what a command returned; nil counts as null. An interface that the set does not have is not checked.
+// CheckResult checks what a command returned; nil counts as null. An interface that the set does not have is not
+// checked.
 func (d *Definitions) CheckResult(interfaceName, command string, result json.RawMessage) error {
 	declared, err := d.command(interfaceName, command)
 	if declared == nil {

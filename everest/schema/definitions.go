@@ -14,11 +14,10 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/yamljson"
 )
 
-// Definitions is a set of EVerest interface definitions with the types and error declarations that they refer to.
-// It is made by LoadJSON, LoadYAML or Merge, does not change afterwards and is safe
-// for concurrent use. A nil *Definitions is an empty set: it knows no interface and its checks pass.
+// Definitions is a set of EVerest interface definitions with the types and error declarations that they refer to. A set
+// does not change and is safe for concurrent use. A nil *Definitions is an empty set: it knows no interface and its
+// checks pass.
 type Definitions struct {
-	meta       map[string]string
 	interfaces map[string]*Interface
 	types      map[string]json.RawMessage
 	errors     map[string]*ErrorNamespace
@@ -27,14 +26,6 @@ type Definitions struct {
 	compiling sync.Mutex
 	compiler  *jsonschema.Compiler
 	compiled  sync.Map // schema location -> *jsonschema.Schema or error
-}
-
-// Meta returns the origin of the fact files ("source", "rev", "commit"); empty for YAML.
-func (d *Definitions) Meta() map[string]string {
-	if d == nil {
-		return nil
-	}
-	return maps.Clone(d.meta)
 }
 
 // Interface returns the interface of that name. The caller must not change it.
@@ -88,7 +79,8 @@ func (d *Definitions) ErrorNamespaces() []string {
 	return slices.Sorted(maps.Keys(d.errors))
 }
 
-// ErrorDescription returns the declared description of an error type ("generic/VendorError"), or "" where there is none.
+// ErrorDescription returns the declared description of an error type ("generic/VendorError"), or "" where there is
+// none.
 func (d *Definitions) ErrorDescription(errorType string) string {
 	namespace, name, _ := strings.Cut(errorType, "/")
 	declarations, ok := d.ErrorNamespace(namespace)
@@ -103,18 +95,13 @@ func (d *Definitions) ErrorDescription(errorType string) string {
 	return ""
 }
 
-// Merge puts several sets into a new one, for example EVerest's own and the interfaces of a vendor. The same
-// name with the same content may be in several sets; a later set that differs is an error.
+// Merge puts several sets into a new one, for example EVerest's own and the interfaces of a vendor. The same name with
+// the same content may be in several sets; a later set that differs is an error.
 func Merge(sets ...*Definitions) (*Definitions, error) {
 	merged := newDefinitions()
 	for _, set := range sets {
 		if set == nil {
 			continue
-		}
-		for key, value := range set.meta {
-			if _, taken := merged.meta[key]; !taken {
-				merged.meta[key] = value
-			}
 		}
 		if err := mergeInto(merged.interfaces, set.interfaces, "interface"); err != nil {
 			return nil, err
@@ -144,7 +131,6 @@ func mergeInto[V any](merged, set map[string]V, what string) error {
 
 func newDefinitions() *Definitions {
 	return &Definitions{
-		meta:       map[string]string{},
 		interfaces: map[string]*Interface{},
 		types:      map[string]json.RawMessage{},
 		errors:     map[string]*ErrorNamespace{},
@@ -163,8 +149,8 @@ func sameDefinition(a, b any) bool {
 	return reflect.DeepEqual(valueA, valueB)
 }
 
-// WithInterface returns a new set that has one more interface, read from its YAML definition: one that EVerest itself does
-// not have. The types and errors to which it refers must be in the set.
+// WithInterface returns a new set that has one more interface, read from its YAML definition: one that EVerest itself
+// does not have. The types and errors to which it refers must be in the set.
 func (d *Definitions) WithInterface(name string, content []byte) (*Definitions, error) {
 	extended, err := Merge(d)
 	if err != nil {
@@ -188,7 +174,6 @@ func (d *Definitions) Over(other *Definitions) *Definitions {
 		if set == nil {
 			continue
 		}
-		maps.Copy(united.meta, set.meta)
 		maps.Copy(united.interfaces, set.interfaces)
 		maps.Copy(united.types, set.types)
 		maps.Copy(united.errors, set.errors)

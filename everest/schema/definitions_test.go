@@ -177,7 +177,7 @@ func TestMerge(t *testing.T) {
 
 func TestNilDefinitions(t *testing.T) {
 	var none *schema.Definitions
-	if _, ok := none.Interface("lamp"); ok || none.InterfaceNames() != nil || none.TypeNames() != nil || none.Meta() != nil || none.ErrorNamespaces() != nil {
+	if _, ok := none.Interface("lamp"); ok || none.InterfaceNames() != nil || none.TypeNames() != nil || none.ErrorNamespaces() != nil {
 		t.Error("an empty set knows something")
 	}
 	if err := none.Compile(); err != nil {

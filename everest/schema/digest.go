@@ -8,10 +8,10 @@ import (
 )
 
 // Digest describes an interface in short: a digest for each member by the member's kind and name, as in "command
-// enforce_limits", "variable energy_flow_request" and "error generic/VendorError". The digests of two sets are equal where
-// both mean the same: descriptions do not count, nor do the keywords beside a $ref, nor in which order things are declared.
-// It is nil for an interface that the set does not hold. Two boards compare their digests to find out whether their
-// releases of EVerest differ.
+// enforce_limits", "variable energy_flow_request" and "error generic/VendorError". The digests of two sets are equal
+// where both mean the same: descriptions do not count, nor do the keywords beside a $ref, nor in which order things are
+// declared. It is nil for an interface that the set does not hold. Two boards compare their digests to find out whether
+// their releases of EVerest differ.
 func (d *Definitions) Digest(interfaceName string) map[string]string {
 	definition, known := d.Interface(interfaceName)
 	if !known {
@@ -45,7 +45,8 @@ func digestOf(value any) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// digester makes the digest of a schema from those of the schemas in it, so that a type has one however often it occurs.
+// digester makes the digest of a schema from those of the schemas in it, so that a type has one however often it
+// occurs.
 type digester struct {
 	definitions *Definitions
 	// types are the digests of types that do not contain themselves: of those it depends on where one begins.

@@ -19,7 +19,8 @@ type Interface struct {
 	Commands map[string]*Command
 	// Variables by name.
 	Variables map[string]*Variable
-	// ErrorReferences are the references as the interface file has them: "/errors/generic" or "/errors/generic#/VendorError".
+	// ErrorReferences are the references as the interface file has them: "/errors/generic" or
+	// "/errors/generic#/VendorError".
 	ErrorReferences []string
 	// ErrorTypes are the references expanded, in declared order: "generic/VendorError".
 	ErrorTypes []string

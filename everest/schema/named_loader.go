@@ -13,9 +13,9 @@ import (
 )
 
 // LoadInterfaces reads the named interfaces, and of the types and error declarations those that they reach, from
-// EVerest's definition files below dir: share/everest of an installation. The other files stay unread, for a module needs
-// few of many. A name for which there is no file is left out. What is wrong with an interface is joined into the error,
-// which names the file; the set holds the other interfaces all the same.
+// EVerest's definition files below dir: share/everest of an installation. The other files stay unread, for a module
+// needs few of many. A name for which there is no file is left out. What is wrong with an interface is joined into the
+// error, which names the file; the set holds the other interfaces all the same.
 func LoadInterfaces(dir fs.FS, names ...string) (*Definitions, error) {
 	loader := namedLoader{dir: dir, loaded: newDefinitions(), types: map[string]map[string]json.RawMessage{}}
 	var wrong []error

@@ -14,15 +14,15 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
-// Type files live under this base, so that an EVerest reference ("/authorization#/IdToken") resolves as the relative URL
-// that it is: file, then JSON pointer. Interfaces sit beside them under a name that no type file has.
+// Type files live under this base, so that an EVerest reference ("/authorization#/IdToken") resolves as the relative
+// URL that it is: file, then JSON pointer. Interfaces sit beside them under a name that no type file has.
 const (
 	schemaBase      = "everest://definitions"
 	interfaceFolder = "/!interfaces/"
 )
 
-// Compile compiles every schema of the set. The checks do that by themselves, one schema at its first use; Compile is for
-// callers that need to know beforehand that a set of definitions is complete.
+// Compile compiles every schema of the set. The checks do that by themselves, one schema at its first use; Compile is
+// for callers that need to know beforehand that a set of definitions is complete.
 func (d *Definitions) Compile() error {
 	for _, name := range d.InterfaceNames() {
 		definition := d.interfaces[name]
@@ -124,8 +124,8 @@ func validationDetail(err error) string {
 	return strings.Join(details, "; ")
 }
 
-// definitionLoader gives the schema compiler whole documents: a type file is the object of its types, an interface
-// file the object of its commands and variables.
+// definitionLoader gives the schema compiler whole documents: a type file is the object of its types, an interface file
+// the object of its commands and variables.
 type definitionLoader struct{ definitions *Definitions }
 
 // Load implements jsonschema.URLLoader.

@@ -268,7 +268,8 @@ func (m *envelopeReader) readResult(result *Result) {
 	}
 }
 
-// readFailure returns nil for null. It makes a failure of any other value, because an error must not be taken for success.
+// readFailure returns nil for null. It makes a failure of any other value, because an error must not be taken for
+// success.
 func readFailure(raw json.RawMessage) *Failure {
 	if rawjson.IsNull(raw) {
 		return nil

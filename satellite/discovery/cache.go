@@ -30,8 +30,8 @@ const (
 	maxText = 120
 )
 
-// cache is the record cache of a browser (RFC 6762 section 10), reduced to which boards announce which serial number. It
-// has no clock, and is not safe for concurrent use.
+// cache is the record cache of a browser (RFC 6762 section 10), reduced to which boards announce which serial number.
+// It has no clock, and is not safe for concurrent use.
 type cache struct {
 	interfaces map[string]*interfaceCache
 	// superseded are the ids of instances that a newer one at the same address has replaced, oldest first.
@@ -207,8 +207,9 @@ func (i *interfaceCache) expire(now time.Time) {
 	}
 }
 
-// supersede drops an instance when a newer one of the same serial number is at the same address: the older process ended
-// without a goodbye. A dropped instance that is received again belongs to another board, so it is kept from then on.
+// supersede drops an instance when a newer one of the same serial number is at the same address: the older process
+// ended without a goodbye. A dropped instance that is received again belongs to another board, so it is kept from then
+// on.
 func (c *cache) supersede(now time.Time, i *interfaceCache) {
 	for oldName, old := range i.instances {
 		for _, young := range i.instances {
@@ -265,8 +266,8 @@ func (c *cache) next(now time.Time) (time.Time, bool) {
 	return next, !next.IsZero()
 }
 
-// parseText reads the strings of a TXT record (RFC 6763 section 6.4): names are case-insensitive, and the first value of a
-// name counts.
+// parseText reads the strings of a TXT record (RFC 6763 section 6.4): names are case-insensitive, and the first value
+// of a name counts.
 func parseText(text []string) map[string]string {
 	fields := map[string]string{}
 	for _, entry := range text {

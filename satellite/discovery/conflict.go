@@ -9,8 +9,8 @@ const (
 	// responseTime is how long other boards with the same serial number get to respond to a query. Before that a single
 	// board does not count as the only one.
 	responseTime = 500 * time.Millisecond
-	// roundTime is how long one round of a conflict takes. All boards are queried several times in it. A board that has not
-	// responded at its end is dropped: it was switched off and left its records behind.
+	// roundTime is how long one round of a conflict takes. All boards are queried several times in it. A board that has
+	// not responded at its end is dropped: it was switched off and left its records behind.
 	roundTime = 4 * time.Second
 	// roundInterval is the time from one round to the next while a conflict lasts.
 	roundInterval = 10 * time.Second

@@ -92,7 +92,8 @@ func (c *cache) boards(now time.Time) map[string][]Satellite {
 	return boards
 }
 
-// board joins the instances of one board. Where they differ the youngest is right, and only addresses with its port count.
+// board joins the instances of one board. Where they differ the youngest is right, and only addresses with its port
+// count.
 func (c *cache) board(instances []located) Satellite {
 	youngest := slices.MaxFunc(instances, func(a, b located) int { return a.received().Compare(b.received()) })
 	board := Satellite{

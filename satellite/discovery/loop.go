@@ -18,7 +18,8 @@ const (
 
 // loop is what the goroutine that owns a network does.
 type loop struct {
-	// refresh is called when interfaces may have changed, receive for each packet, and onSignal for each value in signal.
+	// refresh is called when interfaces may have changed, receive for each packet, and onSignal for each value in
+	// signal.
 	refresh  func()
 	receive  func(packet)
 	signal   <-chan struct{}

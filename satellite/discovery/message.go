@@ -18,8 +18,8 @@ const (
 	metaName    = "_services._dns-sd._udp.local."
 )
 
-// topBit is the cache-flush bit of a record's class (RFC 6762 section 10.2), and the unicast-response bit of a question's
-// (section 5.4).
+// topBit is the cache-flush bit of a record's class (RFC 6762 section 10.2), and the unicast-response bit of a
+// question's (section 5.4).
 const topBit = 1 << 15
 
 // record is a resource record of one of the kinds that the package uses.

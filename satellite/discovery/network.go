@@ -34,8 +34,8 @@ type packet struct {
 	data  []byte
 }
 
-// network holds the sockets of multicast DNS, and the named interfaces that are up. All but packets and changes belongs to
-// one goroutine.
+// network holds the sockets of multicast DNS, and the named interfaces that are up. All but packets and changes belongs
+// to one goroutine.
 type network struct {
 	names      []string
 	log        *zap.Logger
@@ -109,8 +109,8 @@ func (n *network) close() {
 	n.readers.Wait()
 }
 
-// refresh reads the interfaces and joins the group on those that have come up. It returns the names of those that are new
-// or whose addresses changed, and of those that are gone.
+// refresh reads the interfaces and joins the group on those that have come up. It returns the names of those that are
+// new or whose addresses changed, and of those that are gone.
 func (n *network) refresh() (changed, gone []string) {
 	namesByIndex := map[int]string{}
 	for _, name := range n.names {
@@ -166,8 +166,8 @@ func readInterface(name string) (*networkInterface, error) {
 	return up, nil
 }
 
-// join joins the group on an interface that is not a member yet. Joining fails while the interface has no address of the
-// IP version, and is tried again at the next change.
+// join joins the group on an interface that is not a member yet. Joining fails while the interface has no address of
+// the IP version, and is tried again at the next change.
 func (n *network) join(name string, i *networkInterface) {
 	device := &net.Interface{Index: i.index, Name: name}
 	if n.v4 != nil && !i.joined4 && i.has(netip.Addr.Is4) {

@@ -18,8 +18,8 @@ const (
 	maxPointers = 16
 )
 
-// packetReader reads the parts of a packet in order (RFC 1035 section 4.1). Unlike x/net's parser it accepts labels with
-// dots, which names of instances may have (RFC 6763 section 4.3).
+// packetReader reads the parts of a packet in order (RFC 1035 section 4.1). Unlike x/net's parser it accepts labels
+// with dots, which names of instances may have (RFC 6763 section 4.3).
 type packetReader struct {
 	packet []byte
 	at     int

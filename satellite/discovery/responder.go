@@ -121,7 +121,8 @@ func (r *responder) receive(now time.Time, iface string, from netip.AddrPort, m 
 	return nil
 }
 
-// isAsked reports whether a query asks for a record of this board that it does not list as known (RFC 6762 section 7.1).
+// isAsked reports whether a query asks for a record of this board that it does not list as known (RFC 6762 section
+// 7.1).
 func (r *responder) isAsked(m message) bool {
 	for _, q := range m.questions {
 		var kinds []dnsmessage.Type
@@ -208,8 +209,8 @@ func (i *responderInterface) next() (time.Time, bool) {
 	return next, !next.IsZero()
 }
 
-// records returns all records of the board, since a querier of one needs the others too. The first record is shared with
-// other boards, so it has no cache-flush bit.
+// records returns all records of the board, since a querier of one needs the others too. The first record is shared
+// with other boards, so it has no cache-flush bit.
 func (r *responder) records(addresses []netip.Addr, ttl time.Duration, flush bool) []record {
 	records := []record{
 		{name: serviceName, kind: dnsmessage.TypePTR, ttl: ttl, target: r.instance},

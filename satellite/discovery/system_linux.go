@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// shareGroupPort shares the port with other programs, such as avahi. It switches off packets of groups that only they have
-// joined.
+// shareGroupPort shares the port with other programs, such as avahi. It switches off packets of groups that only they
+// have joined.
 func shareGroupPort(_, _ string, conn syscall.RawConn) error {
 	var failed error
 	err := conn.Control(func(descriptor uintptr) {
@@ -26,8 +26,8 @@ func shareGroupPort(_, _ string, conn syscall.RawConn) error {
 // isMember reports whether joining failed because the socket is a member already.
 func isMember(err error) bool { return errors.Is(err, unix.EADDRINUSE) }
 
-// watchInterfaces returns a channel that receives a value after a change of an interface or an address, and a function that
-// ends the reports.
+// watchInterfaces returns a channel that receives a value after a change of an interface or an address, and a function
+// that ends the reports.
 func watchInterfaces() (<-chan struct{}, func(), error) {
 	descriptor, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {

@@ -20,7 +20,8 @@ type WatchConfig struct {
 	Logger *zap.Logger
 }
 
-// Watcher follows one serial number. Run is called once. The other methods may be called at any time from any goroutine.
+// Watcher follows one serial number. Run is called once. The other methods may be called at any time from any
+// goroutine.
 type Watcher struct {
 	config  WatchConfig
 	log     *zap.Logger

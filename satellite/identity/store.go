@@ -16,8 +16,8 @@ import (
 
 // Options configures a Store. The zero value is usable.
 type Options struct {
-	// Logger takes the lines about changed files and expiring certificates; nil means none. Each line has the field event
-	// with a stable text: doc/logs.md.
+	// Logger takes the lines about changed files and expiring certificates; nil means none. Each line has the field
+	// event with a stable text: doc/logs.md.
 	Logger *zap.Logger
 	// WarnBefore is the time between the first warning and the expiry of a certificate. The default is 30 days.
 	WarnBefore time.Duration
@@ -114,8 +114,8 @@ func (s *Store) current() (Identity, Trust) {
 	return s.identity, s.trust
 }
 
-// changed reports whether a file was replaced or changed since it was read, and marks it as read. A file that is gone does
-// not count: it is being replaced, or was removed by mistake, so its content stays valid.
+// changed reports whether a file was replaced or changed since it was read, and marks it as read. A file that is gone
+// does not count: it is being replaced, or was removed by mistake, so its content stays valid.
 func (s *Store) changed(name string) bool {
 	info, err := os.Stat(filepath.Join(s.directory, name))
 	if err != nil {

@@ -112,8 +112,8 @@ func (t Trust) Verify(chain []*x509.Certificate, role Role, serial string, now, 
 	return peer, nil
 }
 
-// pinned reports whether a peer's key is pinned with its serial number. Otherwise it returns the serial numbers with which
-// the key is pinned.
+// pinned reports whether a peer's key is pinned with its serial number. Otherwise it returns the serial numbers with
+// which the key is pinned.
 func (t Trust) pinned(peer Peer) (found bool, others []string) {
 	for _, pin := range t.Peers {
 		if subtle.ConstantTimeCompare(pin.Fingerprint[:], peer.Fingerprint[:]) != 1 {
@@ -161,8 +161,8 @@ func (t Trust) signedBy(chain []*x509.Certificate, serial string, role Role, now
 	return "", failed
 }
 
-// latest returns now, or the newest beginning of a certificate if that is later. A peer could write any beginning into its
-// certificates, but the authority's signature is checked together with them.
+// latest returns now, or the newest beginning of a certificate if that is later. A peer could write any beginning into
+// its certificates, but the authority's signature is checked together with them.
 func latest(now, notBefore, authority time.Time, chain []*x509.Certificate) time.Time {
 	for _, begin := range []time.Time{notBefore, authority} {
 		if begin.After(now) {

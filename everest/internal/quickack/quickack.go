@@ -1,8 +1,8 @@
 // Package quickack makes TCP connections that acknowledge at once what they receive.
 //
-// A broker with Nagle's algorithm, the default of mosquitto, holds the second of two small packets back until the first is
-// acknowledged. A receiver that delays its acknowledgements so makes every QoS 1 or 2 exchange some 40 ms long. The option
-// of Linux against that is set again after every read. On other systems connections stay as they are.
+// A broker with Nagle's algorithm, the default of mosquitto, holds the second of two small packets back until the first
+// is acknowledged. A receiver that delays its acknowledgements so makes every QoS 1 or 2 exchange some 40 ms long. The
+// option of Linux against that is set again after every read. On other systems connections stay as they are.
 package quickack
 
 import (

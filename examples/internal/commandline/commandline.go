@@ -7,9 +7,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// TwoDashes returns the arguments with two dashes before each long flag that has one, so that users may write one dash, as
-// for the other programs of this repository. It leaves the arguments behind "--" as they are, and those behind the name of
-// a hidden command, which begins with two underlines.
+// TwoDashes returns the arguments with two dashes before each long flag that has one, so that users may write one dash,
+// as for the other programs of this repository. It leaves the arguments behind "--" as they are, and those behind the
+// name of a hidden command, which begins with two underlines.
 func TwoDashes(model *kong.Application, arguments []string) []string {
 	long := map[string]bool{}
 	// Visiting only fails where the function does.

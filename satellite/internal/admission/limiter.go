@@ -30,8 +30,8 @@ var (
 	errTooManyHandshakes = errors.New("satellite: too many handshakes are under way")
 )
 
-// limiter limits what strangers make the agent's board do while the link is protected. A TLS handshake costs milliseconds
-// of computing, a failed one also a line of the log.
+// limiter limits what strangers make the agent's board do while the link is protected. A TLS handshake costs
+// milliseconds of computing, a failed one also a line of the log.
 type limiter struct {
 	log *securityLog
 	// remedy returns fields that name what ends rejections for a reason.

@@ -1,5 +1,5 @@
-// Package admission decides which peers a board accepts: which connections the agent's port admits, and which satellite the
-// controller connects to. It also decides what an unauthenticated peer may do.
+// Package admission decides which peers a board accepts: which connections the agent's port admits, and which satellite
+// the controller connects to. It also decides what an unauthenticated peer may do.
 //
 //	connection accepted
 //	   |
@@ -15,13 +15,13 @@
 //
 // On a plain link the limiter and the lease are not used: no peer proves its identity there.
 //
-// The other side of the link is a [Dialer]: it connects to a satellite, verifies it, and closes a connection whose trust
-// was withdrawn.
+// The other side of the link is a [Dialer]: it connects to a satellite, verifies it, and closes a connection whose
+// trust was withdrawn.
 //
 // What the package promises:
 //   - A link that is configured as mutual-tls never becomes a plain one.
-//   - Failures and floods from other addresses do not keep the last controller out. Its address is limited only in how many
-//     handshakes it may have under way.
+//   - Failures and floods from other addresses do not keep the last controller out. Its address is limited only in how
+//     many handshakes it may have under way.
 //   - Memory and log lines are bounded: maxAddresses addresses, and rejectionBurst lines, then rejectionRate a second.
 //     Rejections beyond are counted.
 //   - Each decision is one line of the security log with a stable field event: doc/logs.md.
@@ -116,8 +116,8 @@ func (p *Policy) Admit(session *rpc.Session, agreed bool) bool {
 	return true
 }
 
-// Claim assigns the lease to the peer that announces itself on a connection, and closes the connections of other boards.
-// Where another board holds the lease it closes the connection and returns false.
+// Claim assigns the lease to the peer that announces itself on a connection, and closes the connections of other
+// boards. Where another board holds the lease it closes the connection and returns false.
 func (p *Policy) Claim(session *rpc.Session, agreed bool) bool {
 	others, ok := p.lease.claim(session, agreed)
 	if !ok {
@@ -184,8 +184,8 @@ func (p *Policy) RefusesPrivileged(session *rpc.Session, function string) bool {
 const minTimeout = 5 * time.Second
 
 // RefusesTakeover reports whether function is refused because it would restart this board while its controller lives on
-// another connection, which nobody has authenticated. It closes the session then. A controller that was restarted itself
-// is not heard any more, so it gets in after the timeout.
+// another connection, which nobody has authenticated. It closes the session then. A controller that was restarted
+// itself is not heard any more, so it gets in after the timeout.
 func (p *Policy) RefusesTakeover(session *rpc.Session, function string, agreed bool, timeout time.Duration) bool {
 	if p.protection.IsMutual() || !p.refuse || !agreed || !p.heartbeat.isElsewhere(session, max(minTimeout, timeout)) {
 		return false

@@ -23,8 +23,8 @@ func (e Extra) String() string {
 // the wire.
 var extraName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_-]*$`)
 
-// ParseExtras reads the configuration key tunnel, such as "powermeter,output_meter:powermeter". Its entries are names of
-// interfaces. An id with a colon precedes the name where the two differ.
+// ParseExtras reads the configuration key tunnel, such as "powermeter,output_meter:powermeter". Its entries are names
+// of interfaces. An id with a colon precedes the name where the two differ.
 func ParseExtras(key string) ([]Extra, error) {
 	var extras []Extra
 	for entry := range strings.SplitSeq(key, ",") {

@@ -16,8 +16,8 @@ const (
 	variableToken    = "provided_token"
 )
 
-// IsFailedUpdate reports whether the value of a variable ends a firmware update before the board goes down for it. After
-// that a lost peer is a fault again.
+// IsFailedUpdate reports whether the value of a variable ends a firmware update before the board goes down for it.
+// After that a lost peer is a fault again.
 func IsFailedUpdate(id, variable string, value json.RawMessage) bool {
 	if id != System || variable != variableFirmware {
 		return false
@@ -38,9 +38,9 @@ func IsFailedUpdate(id, variable string, value json.RawMessage) bool {
 // IsToken reports whether the values of a variable are tokens that a satellite's RFID reader provided.
 func IsToken(id, variable string) bool { return id == RFID && variable == variableToken }
 
-// WithConnectors adds the member connectors to a token, so that Auth on the main board knows the EVSE of the RFID reader.
-// The connector is the mapping's, or the EVSE where none is mapped. A token that has the member already, and every token
-// without a mapping, is returned unchanged. The rest of the token keeps its bytes.
+// WithConnectors adds the member connectors to a token, so that Auth on the main board knows the EVSE of the RFID
+// reader. The connector is the mapping's, or the EVSE where none is mapped. A token that has the member already, and
+// every token without a mapping, is returned unchanged. The rest of the token keeps its bytes.
 func WithConnectors(token json.RawMessage, mapping *everest.Mapping) (json.RawMessage, error) {
 	if mapping == nil {
 		return token, nil

@@ -1,8 +1,8 @@
 // Package route holds the route table: what is tunnelled between a satellite board and the main board, and how each
 // value of it travels.
 //
-// A [Route] is one EVerest interface. Its commands go from the main board to the satellite, its variables come back.
-// A [Push] is a variable that goes the other way.
+// A [Route] is one EVerest interface. Its commands go from the main board to the satellite, its variables come back. A
+// [Push] is a variable that goes the other way.
 //
 //	Standard()   the routes of the C++ modules: names of functions, kinds of arguments
 //	   |
@@ -38,7 +38,8 @@ import (
 
 // Route is one tunnelled interface.
 type Route struct {
-	// ID names the agent's requirement, the controller's implementation, and the field `interface` of events on the wire.
+	// ID names the agent's requirement, the controller's implementation, and the field `interface` of events on the
+	// wire.
 	ID        string
 	Interface string
 	Commands  []Command
@@ -60,14 +61,14 @@ type Command struct {
 	Unavailable json.RawMessage
 	// Privileged marks a command that resets or updates the satellite's board, or sends its logs away.
 	Privileged bool
-	// Repeated marks a command that its caller repeats before long with a newer value. It does not wait for a link to be
-	// resumed.
+	// Repeated marks a command that its caller repeats before long with a newer value. It does not wait for a link to
+	// be resumed.
 	Repeated bool
 	// Remembered marks a command whose last result is returned while the satellite is isolated.
 	Remembered bool
 	Effect     Effect
-	// Derived marks a command that comes from the interface's definition, not from Standard. Its arguments travel by name,
-	// as one JSON object, and its result as JSON.
+	// Derived marks a command that comes from the interface's definition, not from Standard. Its arguments travel by
+	// name, as one JSON object, and its result as JSON.
 	Derived bool
 	// Missing marks a command that this board's EVerest does not have.
 	Missing bool
@@ -120,8 +121,8 @@ func (c Command) AbsentResult() json.RawMessage {
 	return c.Absent
 }
 
-// UnavailableResult is the negative result for an isolated satellite: Unavailable, else Absent, else false of a
-// Boolean and null of a Null. It is nil where none of these is a result of the command.
+// UnavailableResult is the negative result for an isolated satellite: Unavailable, else Absent, else false of a Boolean
+// and null of a Null. It is nil where none of these is a result of the command.
 func (c Command) UnavailableResult() json.RawMessage {
 	switch {
 	case c.Unavailable != nil:

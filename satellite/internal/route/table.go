@@ -22,8 +22,8 @@ type Table struct {
 	reported    map[string]bool
 }
 
-// Resolve resolves the table against a board. interfaces are those of the manifest's requirements or implementations, by
-// id, and tunnel is the configuration key. The problems name the extras that are left out, and the remedy.
+// Resolve resolves the table against a board. interfaces are those of the manifest's requirements or implementations,
+// by id, and tunnel is the configuration key. The problems name the extras that are left out, and the remedy.
 func (t *Table) Resolve(interfaces map[string]string, definitions *schema.Definitions, tunnel string) (problems []string, err error) {
 	extras, err := ParseExtras(tunnel)
 	if err != nil {
@@ -117,8 +117,8 @@ func (t *Table) Peer() Summary {
 	return t.peer
 }
 
-// SetDifferences replaces the differences, and reports whether these are to be logged: there are some, and the same were
-// not reported before.
+// SetDifferences replaces the differences, and reports whether these are to be logged: there are some, and the same
+// were not reported before.
 func (t *Table) SetDifferences(differences []string) (first bool) {
 	t.mu.Lock()
 	t.differences = differences
