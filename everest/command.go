@@ -9,10 +9,11 @@ import (
 	"runtime/debug"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 	"github.com/remotechargeport/remotechargeport/everest/wire"
-	"go.uber.org/zap"
 )
 
 // The error types that a command's reply may carry. They are the framework's exact strings.
