@@ -1,5 +1,5 @@
-// Package aggregator is the EVerest module SystemAggregator. It makes the boards of a charging station, each with a
-// system module of its own, one system for OCPP.
+// Package aggregator is the EVerest module SystemAggregator. Each board of a charging station has a module with the
+// interface system. The aggregator combines these modules: OCPP sees the station as a single system.
 //
 //	OCPP backend                      OCPP module of the main board
 //	                                     | interface system
@@ -18,12 +18,15 @@
 //
 // # Promises
 //
-//   - One firmware update: the request goes to every board, the worst response is the station's, and the statuses
-//     follow OCPP's order. No board installs when one refuses or fails. An update survives the main board's own reboot.
-//   - One log file: every board uploads to a receiver in the module, to a location of that request alone. The backend
-//     gets one tar.gz with a folder for each board and a manifest.json that names what is missing.
-//   - One reset: every satellite, a pause, then the main board. The caller gets its reply at once.
-//   - A silent board never blocks the others: it counts as one that refuses, and is named in the log.
+//   - One firmware update. The module sends the request to every board and returns the worst of their responses. The
+//     station's statuses follow OCPP's order. No board installs when one refuses or fails. An update survives the main
+//     board's own reboot.
+//   - One log file. Every board uploads its file to a receiver in the module, at a URL that is valid for that request
+//     only. The backend gets one tar.gz with a folder for each board and a manifest.json that names what is missing.
+//   - One reset. The module resets every satellite, waits for a moment, and then resets the main board. The caller gets
+//     its reply at once.
+//   - A board that does not respond never blocks the others. The module treats it like a board that refuses, and logs
+//     its name.
 //   - No board and no backend can stop the module, fill its disk beyond the configured limits, or make it write outside
 //     of its directories. No credential is logged.
 //
@@ -37,7 +40,7 @@
 //
 // # Where things are decided
 //
-// The decisions are pure machines in internal/firmware, internal/logs and internal/reset. This package carries out
-// their actions: one goroutine, the loop, takes every step, and another, the outbox, sends what leaves the module in
-// order. Package transfer receives and uploads the files.
+// Pure state machines in internal/firmware, internal/logs and internal/reset make the decisions. This package carries
+// out their actions. One goroutine, the loop, passes all events to the machines. Another goroutine, the outbox,
+// publishes statuses and saves the state of an update, in order. Package transfer receives and uploads the files.
 package aggregator

@@ -19,7 +19,7 @@
 // The receiver promises:
 //
 //   - A client can store new files in its slot and nothing else. It needs the credentials, the path and an address of
-//     that slot; all of them end with the slot.
+//     that slot. They are no longer accepted once the slot is closed.
 //   - A file, all files together, their number, the free disk space and the connections are bounded.
 //   - [Slot.Files] returns a file as complete only if its sender saw the confirmation.
 //   - Close of a slot or the receiver ends every transfer, waits for it, and removes the files.
@@ -31,9 +31,9 @@
 //
 // The uploader promises:
 //
-//   - An attempt ends: with its context, when nothing moves for the stall timeout, or at the attempt timeout.
+//   - An attempt ends when its context ends, when no byte moves for StallTimeout, or after AttemptTimeout.
 //   - There is no fallback from TLS to plain text, and no SFTP without a pinned host key.
-//   - An error has OCPP's status, and never shows a location's credentials.
+//   - An [Error] has the status by which OCPP reports the failure. Its text never shows the credentials of a location.
 //
 // # Limits
 //

@@ -1,5 +1,5 @@
-// Package control has the status socket of a module: it shows people and programs on the same board what the module
-// does.
+// Package control serves and reads the status socket of a module. People and programs on the same board use the socket
+// to see what the module does.
 //
 // A module serves HTTP/1.1 on a UNIX socket of mode 0600, so every user that may open the file may send requests.
 //

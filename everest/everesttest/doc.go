@@ -1,5 +1,6 @@
 // Package everesttest runs an EVerest module in a test, without EVerest: with a broker, a manager and fakes of other
-// modules, in one process and within milliseconds. It is for package everest what net/http/httptest is for net/http.
+// modules, in one process and within milliseconds. It serves tests of modules as net/http/httptest serves tests of HTTP
+// handlers.
 //
 //	func TestDoorman(t *testing.T) {
 //		station := everesttest.NewStation(t, everesttest.StationConfig{Manifest: manifest}, runDoorman)
@@ -18,10 +19,10 @@
 //	[Proxy.Cut], [Proxy.Stall], [Proxy.Drop]      make its connection fail
 //	[Station.Poison]                              sends what no module should send, on each topic of the module
 //
-// At the end of the test the station ends, and each message that the module has published is checked: [CheckMessage].
-// The page doc/everesttest.md has a whole module with its test.
+// At the end of the test the station ends, and [CheckMessage] checks each message that the module has published. The
+// page doc/everesttest.md has a whole module with its test.
 //
-// Where a test needs several modules of one's own, it makes the parts itself:
+// A test that runs several real modules starts the manager itself and uses no Station:
 //
 //	manager := everesttest.NewManager(t, everesttest.ManagerConfig{Modules: modules})
 //	everesttest.RunModule(t, manager.Options("bell"), prepareBell)
@@ -29,15 +30,15 @@
 //	everesttest.WaitReady(t, manager)
 //
 // The broker is embedded. [ForEachBroker] runs a test on it and on mosquitto. [AddURLFlag] lets a person run the tests
-// on a broker that is there.
+// on an existing broker.
 //
 // StartBroker, StartMosquitto, StartManager, StartRecorder and StartProxy work outside of tests, too: each returns an
 // error and has a method Close.
 //
 // Limits:
-//   - Manager speaks the wire of EVerest 2026.02.0. It starts no process: the test runs its modules.
-//   - Manager, Recorder and Proxy do not use package everest for the wire, so that a mistake there cannot hide itself
-//     here.
-//   - Helpers wait up to [Patience] for what has to come. A test that expects the absence of a message must first await
-//     another one that comes later.
+//   - Manager sends and expects the messages of EVerest 2026.02.0. It starts no process: the test runs its modules.
+//   - Manager, Recorder and Proxy do not encode or decode messages with package everest. If they did, a test would not
+//     notice a mistake in that package.
+//   - Helpers wait up to [Patience] for what they expect. To show that a message is absent, a test must first wait for
+//     another message that comes later.
 package everesttest
