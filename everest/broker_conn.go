@@ -10,14 +10,14 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/quickack"
 )
 
-// writeLimit bounds one write to the broker: a connection that takes nothing for that long is lost.
+// writeLimit bounds one write to the broker. A connection that accepts no data for that long is lost.
 const writeLimit = 10 * time.Second
 
 const readBuffer = 16 << 10
 
-// brokerConn is a connection to a broker. It reads ahead, for the MQTT client reads a packet's header byte by byte, and
-// asks the kernel to acknowledge at once: a broker that leaves Nagle's algorithm on, as mosquitto does, otherwise holds
-// its next small packet back until the delayed acknowledgement, 44 ms in each exchange.
+// brokerConn is a connection to a broker. It reads ahead, because the MQTT client reads a packet's header byte by byte.
+// It also makes the kernel acknowledge at once. A broker with Nagle's algorithm, such as mosquitto, otherwise delays
+// its next small packet until the delayed acknowledgement, by 44 ms in each exchange.
 type brokerConn struct {
 	net.Conn
 	buffered *bufio.Reader
@@ -36,7 +36,7 @@ func (c *brokerConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// SetWriteDeadline does nothing: Write sets one each time, for the client forgets it for some packets.
+// SetWriteDeadline does nothing. Write sets a deadline each time, because the client sets none for some packets.
 func (c *brokerConn) SetWriteDeadline(time.Time) error { return nil }
 
 func dialBroker(ctx context.Context, broker Broker) (net.Conn, error) {

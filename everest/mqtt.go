@@ -23,7 +23,8 @@ const (
 	mqttQuiesce      = 250 // milliseconds that a DISCONNECT may take
 )
 
-// mqttTransport is the Transport over MQTT 3.1.1. Its client never connects again: a new connection is a new transport.
+// mqttTransport is the Transport over MQTT 3.1.1. Its client never connects again; each connection has its own
+// transport.
 type mqttTransport struct {
 	client mqtt.Client
 	broker Broker
@@ -48,7 +49,7 @@ type mqttOutput struct {
 	delivery Delivery
 }
 
-// openMQTT is the Transport that modules have by default.
+// openMQTT opens the default Transport.
 func openMQTT(ctx context.Context, config TransportConfig) (Transport, error) {
 	return openMQTTOver(ctx, config, dialBroker)
 }
@@ -231,7 +232,7 @@ func (t *mqttTransport) ask(ctx context.Context, request func() mqtt.Token) (mqt
 	}
 }
 
-// start does nothing once Close waits for the tasks.
+// start does nothing when Close already waits for the tasks.
 func (t *mqttTransport) start(task func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -240,7 +241,7 @@ func (t *mqttTransport) start(task func()) {
 	}
 }
 
-// Flush takes the whole window and gives it back.
+// Flush fills the whole window, which is possible only when no message is unacknowledged, and frees it again.
 func (t *mqttTransport) Flush(ctx context.Context) error {
 	select {
 	case t.flush <- struct{}{}:
@@ -285,7 +286,7 @@ func qos(delivery Delivery) byte {
 	return 2
 }
 
-// mqttDial opens the connection for the client, whose interface has no contexts.
+// mqttDial opens the connection for the client, because the client's interface has no contexts.
 type mqttDial struct {
 	mu      sync.Mutex
 	conn    net.Conn

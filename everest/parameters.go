@@ -11,7 +11,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
-// Parameter is one configuration parameter as the manager's config service gives it.
+// Parameter is one configuration parameter, read from the manager's config service.
 type Parameter struct {
 	Name  string
 	Value json.RawMessage
@@ -44,8 +44,8 @@ func (p *Parameter) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Decode stores the value in what dst points to: a string, bool, integer or float of a fitting kind, or anything else
-// that encoding/json can fill.
+// Decode stores the value in the variable that dst points to. A whole number such as 4.0 fits an integer variable. Any
+// other variable is filled as encoding/json does.
 func (p Parameter) Decode(dst any) error {
 	target := reflect.ValueOf(dst)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
@@ -57,8 +57,8 @@ func (p Parameter) Decode(dst any) error {
 	return nil
 }
 
-// decodeParameters fills the fields of a struct that carry the tag everest:"name". A parameter that is missing is an
-// error, unless the tag ends in ",optional": then the field keeps what it holds.
+// decodeParameters fills the fields of a struct that have the tag everest:"name". A missing parameter is an error,
+// unless the tag ends in ",optional"; the field then keeps its value.
 func decodeParameters(where string, parameters []Parameter, dst any) error {
 	target := reflect.ValueOf(dst)
 	if target.Kind() != reflect.Pointer || target.IsNil() || target.Elem().Kind() != reflect.Struct {
@@ -131,7 +131,7 @@ func setParameter(target reflect.Value, value json.RawMessage) error {
 	return nil
 }
 
-// wholeNumber also takes 4.0, as the manager writes the value of a "number".
+// wholeNumber also accepts 4.0, because the manager writes the value of a "number" in that form.
 func wholeNumber(value json.RawMessage) (int64, error) {
 	var number int64
 	if json.Unmarshal(value, &number) == nil && !rawjson.IsNull(value) {

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// parentDeathSignal is read while the package is initialised. The kernel keeps it for each thread, and only the first
-// thread has it, which runs the initialisation.
+// parentDeathSignal is read while the package is initialised. The kernel keeps the signal per thread, and only the
+// first thread has it. The initialisation runs on the first thread; later code may run on any thread.
 var parentDeathSignal = readParentDeathSignal()
 
 func readParentDeathSignal() syscall.Signal {
@@ -24,9 +24,9 @@ func readParentDeathSignal() syscall.Signal {
 // modules.
 func spawnedByManager() bool { return parentDeathSignal == syscall.SIGTERM }
 
-// keepDescriptorsFromChildren marks all open descriptors close-on-exec. A manager leaves its own broker connection open
-// in its modules. A module's child that kept that connection would hide the manager's death from the broker. Go marks
-// the descriptors that it opens itself, so only inherited ones change.
+// keepDescriptorsFromChildren marks all open descriptors close-on-exec. A module inherits the manager's open broker
+// connection. A child process that kept this connection open would hide the manager's death from the broker. Go marks
+// the files that it opens itself, so only inherited descriptors change.
 func keepDescriptorsFromChildren() error {
 	directory, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

@@ -35,7 +35,8 @@ func (m *Module) newProvided(id, interfaceName string) *Provided {
 	}
 }
 
-// buildProvided makes the implementations of the manifest, or else of the configuration, which has an entry for each.
+// buildProvided makes the implementations that the manifest declares. Without a manifest it takes their ids from the
+// configuration, which has an entry for each.
 func (m *Module) buildProvided() {
 	if m.manifest != nil {
 		for id, declared := range m.manifest.Provides {
@@ -50,8 +51,8 @@ func (m *Module) buildProvided() {
 	}
 }
 
-// Provides returns the implementation of that id. For one that the module does not have, Run and all uses of the result
-// fail with an error that names the implementation.
+// Provides returns the implementation with that id. For an unknown id, Run and the methods of the result fail with an
+// error that names the id.
 func (m *Module) Provides(implementation string) *Provided {
 	if provided, known := m.provided[implementation]; known {
 		return provided
@@ -66,13 +67,14 @@ func (m *Module) Provides(implementation string) *Provided {
 // ID returns the implementation's id.
 func (p *Provided) ID() string { return p.id }
 
-// Interface returns the name of its interface, empty without a manifest.
+// Interface returns the name of the implementation's interface. It is empty without a manifest.
 func (p *Provided) Interface() string { return p.interfaceName }
 
-// Mapping returns what it is mapped to; nil is the whole charging station.
+// Mapping returns the part of the charging station to which the implementation is mapped. A nil Mapping means the whole
+// station.
 func (p *Provided) Mapping() *Mapping { return p.module.MappingOf(p.id) }
 
-// Handle sets the handler of a command. Calls of a command without a handler get an error.
+// Handle sets the handler of a command. Calls of a command without a handler get an error reply.
 func (p *Provided) Handle(command string, handler CommandHandler) {
 	if p.mistake != nil {
 		return
@@ -101,14 +103,14 @@ func (p *Provided) Handle(command string, handler CommandHandler) {
 	p.listen(command)
 }
 
-// handler is nil where the command has none.
+// handler returns nil for a command without a handler.
 func (p *Provided) handler(command string) CommandHandler {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.handlers[command]
 }
 
-// listen subscribes a command once, whether or not it has a handler by now.
+// listen subscribes a command once, even when the command has no handler yet.
 func (p *Provided) listen(command string) {
 	p.mu.Lock()
 	already := p.listening[command]
@@ -125,8 +127,8 @@ func (p *Provided) listen(command string) {
 	p.module.registered()
 }
 
-// listenToAll subscribes the commands of the interfaces that have no handler as well. Their callers get an error at once
-// instead of waiting for their timeout.
+// listenToAll also subscribes the commands of the interfaces that have no handler. Their callers get an error at once
+// instead of waiting for their time-out.
 func (m *Module) listenToAll() {
 	for _, p := range m.provided {
 		definition, known := m.options.Definitions.Interface(p.interfaceName)
@@ -157,9 +159,10 @@ func (m *Module) warnUnhandled() {
 	}
 }
 
-// Publish publishes a value of a variable. It blocks while too many messages are unacknowledged and returns when this one
-// is on its way. The value is encoded as JSON, a json.RawMessage passes unchanged. It is checked against the interface
-// only where the manager's settings ask for that. Values published before the global ready may not reach every subscriber.
+// Publish publishes a value of a variable. It blocks while too many messages are unacknowledged, and returns before
+// this message is acknowledged. The value is encoded as JSON; the bytes of a json.RawMessage are sent unchanged.
+// Publish checks the value against the interface only when the manager's settings ask for validation. Values published
+// before the global ready may not reach every subscriber.
 func (p *Provided) Publish(ctx context.Context, variable string, value any) error {
 	if p.mistake != nil {
 		return p.mistake

@@ -9,7 +9,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// Queue holds messages for handlers. They are handled one after the other, in the order in which the broker delivered them. Every subscription has one of its own unless OnQueue gives it one made by Module.NewQueue.
+// Queue holds the messages that wait for handlers. It runs the handlers one after the other, in the order in which the
+// broker delivered the messages. A subscription has its own queue unless it was made with OnQueue.
 type Queue struct {
 	name   string
 	owner  *dispatcher
@@ -37,12 +38,12 @@ type subscription struct {
 	queue  *Queue
 	handle func(ctx context.Context, message Message, arrived time.Time)
 
-	// newestOnly keeps one waiting message, which a newer one replaces. newest is guarded by the queue's lock.
+	// newestOnly keeps only one waiting message, which a newer message replaces. The queue's mu guards newest.
 	newestOnly bool
 	waiting    bool
 	newest     Message
 
-	// reset is called in the queue when everything known about other modules is void. May be nil.
+	// reset is called in the queue when everything known about other modules has become invalid. It may be nil.
 	reset func(ctx context.Context)
 }
 
@@ -79,7 +80,8 @@ func (d *dispatcher) start(drain func()) bool {
 	return true
 }
 
-// stop is called when the context has ended. It waits for running handlers and reports whether all had ended within the time.
+// stop is called when the context has ended. It waits for running handlers and reports whether all of them ended in
+// time.
 func (d *dispatcher) stop(within time.Duration) bool {
 	d.mu.Lock()
 	d.stopped = true
@@ -87,7 +89,7 @@ func (d *dispatcher) stop(within time.Duration) bool {
 	return waitFor(&d.running, within)
 }
 
-// busy names the queues whose handlers run.
+// busy returns the names of the queues whose handlers run.
 func (d *dispatcher) busy() []string {
 	var names []string
 	for _, stats := range d.stats(time.Now()) {
@@ -159,7 +161,8 @@ func (q *Queue) push(ctx context.Context, s *subscription, message Message) {
 	q.active = q.owner.start(func() { q.drain(ctx) })
 }
 
-// reportSlow looks at the age of the oldest waiting message when another one arrives, so that nothing has to poll.
+// reportSlow checks the age of the oldest waiting message whenever another message arrives, so that nothing has to
+// poll.
 func (q *Queue) reportSlow(now time.Time) {
 	oldest, ok := q.items.front()
 	if !ok || q.slow || now.Sub(oldest.arrived) < q.owner.slowAfter {
@@ -219,15 +222,16 @@ func (q *Queue) pushReset(ctx context.Context, s *subscription) {
 	}
 }
 
-// QueueStats is what waits in front of the handlers of one queue.
+// QueueStats describes one queue: the messages that wait in it, and its running handler.
 type QueueStats struct {
-	// Name given to NewQueue, or the topic.
+	// Name is the name given to NewQueue, or the subscription's topic.
 	Name string
-	// Depth is the number of waiting messages, Bytes the size of their payloads.
+	// Depth is the number of waiting messages. Bytes is the size of their payloads.
 	Depth, Bytes int
-	// Oldest is the age of the message that waits longest, Running that of the handler that runs now; 0 if there is none.
+	// Oldest is the age of the oldest waiting message. Running is how long the current handler has run. Both are 0 when
+	// there is none.
 	Oldest, Running time.Duration
-	// Handled counts the messages whose handler has returned, Replaced those that NewestOnly skipped.
+	// Handled counts the messages whose handler has returned. Replaced counts the messages that NewestOnly skipped.
 	Handled, Replaced uint64
 }
 
@@ -244,7 +248,7 @@ func (q *Queue) stats(now time.Time) QueueStats {
 	return stats
 }
 
-// fifo is a growing ring. It releases its memory when it becomes empty after having been large.
+// fifo is a growing ring. When it becomes empty it releases its memory, unless the ring is small.
 type fifo[T any] struct {
 	ring  []T
 	head  int

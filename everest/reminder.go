@@ -2,9 +2,9 @@ package everest
 
 import "time"
 
-// reminder is the timer for saying ready again. A manager listens for the ready of its modules only after it has published all of
-// its start-up topics, but serves their configuration before: a module that it has not started itself can be too early, and
-// its ready is lost. Saying it once more harms nothing as long as no global ready has come.
+// reminder is the timer for sending ready again. A manager serves configurations before it has published its start-up
+// topics, but listens for ready only afterwards. So it can miss the ready of a module that it has not started itself. A
+// repeated ready does no harm before the global ready.
 type reminder struct {
 	first time.Duration
 	pause time.Duration
@@ -14,13 +14,13 @@ type reminder struct {
 // maxReminder is the longest pause.
 const maxReminder = 30 * time.Second
 
-// start begins anew, with the first pause.
+// start starts the timer with the first pause.
 func (r *reminder) start() {
 	r.pause = r.first
 	r.arm()
 }
 
-// again doubles the pause.
+// again starts the timer with twice the pause.
 func (r *reminder) again() {
 	r.pause = min(2*r.pause, max(maxReminder, r.first))
 	r.arm()
@@ -34,14 +34,14 @@ func (r *reminder) arm() {
 	r.timer.Reset(r.pause)
 }
 
-// stop is final until the next start.
+// stop stops the timer until start is called.
 func (r *reminder) stop() {
 	if r.timer != nil {
 		r.timer.Stop()
 	}
 }
 
-// due fires after each pause; nil before the first start.
+// due returns the timer's channel, or nil before the first start.
 func (r *reminder) due() <-chan time.Time {
 	if r.timer == nil {
 		return nil

@@ -14,11 +14,12 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
-// VariableHandler takes the values of a variable, one after the other. The context ends with the module. A panic is
-// reported and does not end the module.
+// VariableHandler handles the values of a variable, one after the other. The context ends when the module ends. A panic
+// is logged and does not end the module.
 type VariableHandler func(ctx context.Context, value json.RawMessage)
 
-// Required is one connection of a requirement: an implementation of another module. Its methods are safe for concurrent use.
+// Required is one connection of a requirement to an implementation of another module. Its methods are safe for
+// concurrent use.
 type Required struct {
 	module        *Module
 	requirement   string
@@ -32,7 +33,7 @@ type Required struct {
 	errors errorStore
 }
 
-// buildRequired resolves the requirements; a connection's place in the configuration is its index.
+// buildRequired makes a Required for each connection, in the order of the configuration.
 func (m *Module) buildRequired() {
 	for requirement, connections := range m.config.connections {
 		for _, to := range connections {
@@ -54,8 +55,8 @@ func (m *Module) buildRequired() {
 	}
 }
 
-// Requires returns the connections of a requirement in the order of the configuration; none for an optional requirement
-// that is not connected. A requirement that the manifest does not have makes Run fail with an error that names it.
+// Requires returns the connections of a requirement, in the order of the configuration. An optional requirement may
+// have none. For a requirement that is not in the manifest, Run fails with an error that names it.
 func (m *Module) Requires(requirement string) []*Required {
 	if m.manifest != nil {
 		if _, known := m.manifest.Requires[requirement]; !known {
@@ -75,13 +76,14 @@ func (r *Required) ModuleID() string { return r.to.ModuleID }
 // ImplementationID returns the id of the connected implementation.
 func (r *Required) ImplementationID() string { return r.to.ImplementationID }
 
-// Interface returns the name of the interface, empty without a manifest.
+// Interface returns the name of the interface. It is empty without a manifest.
 func (r *Required) Interface() string { return r.interfaceName }
 
-// Mapping returns what the connected implementation is mapped to; nil is the whole charging station.
+// Mapping returns the part of the charging station to which the connected implementation is mapped. A nil Mapping means
+// the whole station.
 func (r *Required) Mapping() *Mapping { return r.mapping.clone() }
 
-// String reads "requirement (module.implementation)".
+// String returns "requirement (module.implementation)".
 func (r *Required) String() string {
 	return r.requirement + " (" + r.to.ModuleID + "." + r.to.ImplementationID + ")"
 }
@@ -94,19 +96,20 @@ type subscribeOptions struct {
 	newestOnly bool
 }
 
-// OnQueue puts the subscription on a queue made by Module.NewQueue: everything on one queue is handled one after the
-// other, in the order in which the broker delivered it, whatever its topic.
+// OnQueue assigns the subscription to a queue made by Module.NewQueue. All messages of one queue are handled one after
+// the other, in the order in which the broker delivered them, even when their topics differ.
 func OnQueue(queue *Queue) SubscribeOption {
 	return func(options *subscribeOptions) { options.queue = queue }
 }
 
-// NewestOnly lets a waiting value be replaced by a newer one, in whose place it stays: for handlers that need the state
-// and not its history. It fits variables only; Run refuses it elsewhere.
+// NewestOnly lets a newer value replace a value that still waits. The newer value takes the place of the older in the
+// queue. NewestOnly suits handlers that need a variable's latest value and not every value. Run fails when it is used
+// for errors.
 func NewestOnly() SubscribeOption {
 	return func(options *subscribeOptions) { options.newestOnly = true }
 }
 
-// newSubscription applies the options; name is that of a queue of its own.
+// newSubscription applies the options. Without OnQueue the subscription gets its own queue, with the given name.
 func (m *Module) newSubscription(name string, options []SubscribeOption, handle func(context.Context, Message, time.Time)) *subscription {
 	var chosen subscribeOptions
 	for _, option := range options {
@@ -122,7 +125,7 @@ func (m *Module) newSubscription(name string, options []SubscribeOption, handle 
 	return &subscription{queue: chosen.queue, newestOnly: chosen.newestOnly, handle: m.guard(name, handle)}
 }
 
-// guard logs a handler's panic; the next message is handled.
+// guard logs a handler's panic and lets the queue continue with the next message.
 func (m *Module) guard(name string, handle func(context.Context, Message, time.Time)) func(context.Context, Message, time.Time) {
 	return func(ctx context.Context, message Message, arrived time.Time) {
 		defer func() {
@@ -134,7 +137,7 @@ func (m *Module) guard(name string, handle func(context.Context, Message, time.T
 	}
 }
 
-// Subscribe has the handler called with each value of a variable.
+// Subscribe subscribes a variable. The handler is called with each of its values.
 func (r *Required) Subscribe(variable string, handler VariableHandler, options ...SubscribeOption) {
 	m := r.module
 	if handler == nil || !wire.ValidLevel(variable) {
@@ -156,9 +159,10 @@ func (r *Required) Subscribe(variable string, handler VariableHandler, options .
 	m.registered()
 }
 
-// SubscribeErrors has the handler called with each error that the implementation raises or clears: once for each type,
-// sub type and origin until it is cleared, and not for a clear without a raise. When the manager, or the connection to
-// the broker, has come back, what was active is reported as cleared with the state ClearedByReboot.
+// SubscribeErrors subscribes the errors of the implementation. The handler is called when an error is raised or
+// cleared. It is not called for a repeated raise, nor for a clear without a raise; type, sub type and origin identify
+// the error. When the manager restarts or the connection to the broker is made again, all active errors are reported as
+// cleared, with the state ClearedByReboot.
 func (r *Required) SubscribeErrors(handler ErrorHandler, options ...SubscribeOption) {
 	if r.ignoreErrors {
 		r.module.mistake(fmt.Errorf("everest: subscribe errors of %s: the manifest says that they are ignored", r))
@@ -171,8 +175,8 @@ func (r *Required) SubscribeErrors(handler ErrorHandler, options ...SubscribeOpt
 	}
 }
 
-// SubscribeGlobalErrors has the handler called with the errors of all modules, this one included. The manifest must say
-// enable_global_errors.
+// SubscribeGlobalErrors subscribes the errors of all modules, including this one. The handler is called as with
+// Required.SubscribeErrors. The manifest must set enable_global_errors.
 func (m *Module) SubscribeGlobalErrors(handler ErrorHandler, options ...SubscribeOption) {
 	if m.manifest != nil && !m.manifest.EnableGlobalErrors {
 		m.mistake(fmt.Errorf("everest: module %s: subscribe global errors: set enable_global_errors in the manifest", m.options.ModuleID))
@@ -225,7 +229,7 @@ func (m *Module) errorSubscription(name string, handler ErrorHandler, options []
 	return s
 }
 
-// keepErrors follows what is active, for ActiveErrors.
+// keepErrors records the active errors for ActiveErrors.
 func (r *Required) keepErrors() {
 	queue := r.module.dispatcher.newQueue(r.base + "/error/# (what is active)")
 	s := &subscription{queue: queue}
@@ -247,8 +251,8 @@ func (r *Required) keepErrors() {
 	r.module.router.addErrors(r.base, s)
 }
 
-// ActiveErrors returns the errors of the implementation that are active, as far as the module has heard: those that were
-// raised before it subscribed are unknown. The oldest comes first.
+// ActiveErrors returns the active errors of the implementation, the oldest first. Errors that were raised before the
+// module subscribed are missing.
 func (r *Required) ActiveErrors() []Error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

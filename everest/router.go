@@ -9,7 +9,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
-// router finds the subscriptions of a topic and remembers what has to be subscribed at the broker.
+// router finds the subscriptions of a topic, and records the filters that must be subscribed at the broker.
 type router struct {
 	wire    wire.FamilyC
 	self    string // the module's id
@@ -47,7 +47,7 @@ func newRouter(w wire.FamilyC, self string) *router {
 	}
 }
 
-// want remembers a filter that the broker shall know.
+// want records a filter to subscribe at the broker.
 func (r *router) want(text string, delivery Delivery) {
 	wanted := filter{text, delivery}
 	if !slices.Contains(r.filters, wanted) {
@@ -70,7 +70,7 @@ func (r *router) addErrors(implementation string, s *subscription) {
 	r.want(r.wire.ErrorFilter(implementation), ExactlyOnce)
 }
 
-// addGlobalErrors leaves the filters to wantGlobalErrors, for they depend on the start-up data.
+// addGlobalErrors leaves the filters to wantGlobalErrors, because they depend on the start-up data.
 func (r *router) addGlobalErrors(s *subscription) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -130,8 +130,8 @@ func (r *router) wantAllAgain() {
 	r.pending = slices.Clone(r.filters)
 }
 
-// receive hands a message to the queues of its subscriptions. It is called for one message after the other and only
-// enqueues. It reports whether there was a subscription.
+// receive adds a message to the queues of its subscriptions, and reports whether there are any. It is called for one
+// message at a time and runs no handler.
 func (r *router) receive(ctx context.Context, message Message) bool {
 	var found [4]*subscription
 	subscriptions := r.find(found[:0], message.Topic)
@@ -169,7 +169,7 @@ func (r *router) find(found []*subscription, topic string) []*subscription {
 	return found
 }
 
-// withReset returns the subscriptions that keep something about other modules.
+// withReset returns the subscriptions that keep data about other modules.
 func (r *router) withReset() []*subscription {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

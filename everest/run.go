@@ -9,12 +9,15 @@ import (
 	"go.uber.org/zap"
 )
 
-// Run subscribes everything and awaits the acknowledgements. It calls the OnInit functions, sends ready, calls the OnReady
-// functions on the first global ready, and serves until something ends it. It returns nil when the manager asked its
-// modules to end, and otherwise the first cause: that of ctx, an error of an OnInit or OnReady function or given to Fail,
-// ErrBrokerLost for a module that a manager started. One that was started otherwise connects again and repeats the
-// handshake, without OnInit and OnReady; it ends with ErrConfigChanged when its configuration is another one then.
-// When Run has returned the module is closed; handlers that do not end within Options.StopTimeout are not waited for, and logged.
+// Run operates the module until it ends. It subscribes everything and waits for the acknowledgements, calls the OnInit
+// functions and sends ready. It calls the OnReady functions at the first global ready.
+//
+// Run returns nil when the manager asks its modules to end. Otherwise it returns the first cause: the end of ctx, an
+// error of an OnInit or OnReady function, an error passed to Fail, or ErrBrokerLost for a module that a manager
+// started. A standalone module connects again instead, and repeats the handshake without OnInit and OnReady. It ends
+// with ErrConfigChanged when its configuration has changed.
+//
+// The module is closed when Run returns. Handlers that still run after Options.StopTimeout are logged and left alone.
 func (m *Module) Run(ctx context.Context) error {
 	if err := m.begin(); err != nil {
 		return err
@@ -32,8 +35,8 @@ func (m *Module) Run(ctx context.Context) error {
 	return err
 }
 
-// endOf is the cause of a context's end and matches the context's own error as well, which a cause, such as the one of
-// signal.NotifyContext, does not do by itself.
+// endOf returns the cause of a context's end, joined with the context's own error. A cause such as that of
+// signal.NotifyContext does not match the context's own error by itself.
 func endOf(ctx context.Context) error {
 	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
 		return fmt.Errorf("%w: %w", ctx.Err(), cause)
@@ -65,7 +68,7 @@ type progress struct {
 	newManager  bool // seen before the own ready
 }
 
-// serve returns the reason to end, which counts unless there was one before.
+// serve returns the reason why the module ends, or nil when the context has ended.
 func (m *Module) serve(ctx context.Context) error {
 	if err := m.subscribeAll(ctx); err != nil {
 		if !m.lost() || m.spawned {
@@ -153,7 +156,8 @@ func (m *Module) reportProgress(reached progress) {
 	}
 }
 
-// firstReady says ready. A manager that has started meanwhile may have another configuration.
+// firstReady sends ready. When a manager has started meanwhile, its configuration may be a different one, so the
+// handshake is repeated.
 func (m *Module) firstReady(ctx context.Context, reached *progress) error {
 	if reached.newManager {
 		return m.greetManager(ctx)
@@ -189,7 +193,7 @@ func (m *Module) lost() bool {
 	}
 }
 
-// reason prefers the end of the connection to what followed from it.
+// reason returns the reason why the connection ended, or err when the connection is open.
 func (m *Module) reason(err error) error {
 	if m.lost() {
 		return m.link.Load().transport.Err()
@@ -197,7 +201,7 @@ func (m *Module) reason(err error) error {
 	return err
 }
 
-// subscribeAll subscribes what was registered before Run.
+// subscribeAll subscribes the topics that were registered before Run.
 func (m *Module) subscribeAll(ctx context.Context) error {
 	m.wantGlobalErrors()
 	m.listenToAll()
@@ -208,7 +212,7 @@ func (m *Module) subscribeAll(ctx context.Context) error {
 	return nil
 }
 
-// startInit runs the OnInit functions in a goroutine, so that the loop still watches the broker.
+// startInit runs the OnInit functions in a goroutine, so that the loop of serve still watches the broker.
 func (m *Module) startInit(ctx context.Context) chan error {
 	m.mu.Lock()
 	functions := m.onInit
@@ -247,14 +251,14 @@ func (m *Module) sayReady(ctx context.Context) error {
 	return m.send(ctx, m.wire.ModuleReadyTopic(m.options.ModuleID), m.wire.ModuleReady(), ExactlyOnce)
 }
 
-// startReminder does nothing for a module that its manager has started: the manager has listened for it before.
+// startReminder does nothing for a module that a manager started, because that manager already listened for ready.
 func (m *Module) startReminder(remind *reminder) {
 	if !m.spawned {
 		remind.start()
 	}
 }
 
-// publishMetadata publishes what the module provides. No part of EVerest depends on it.
+// publishMetadata publishes the list of provided implementations. No part of EVerest depends on it.
 func (m *Module) publishMetadata(ctx context.Context) {
 	type implementation struct {
 		Interface string `json:"interface"`
@@ -290,7 +294,8 @@ func (m *Module) greetManager(ctx context.Context) error {
 	return m.sayReady(ctx)
 }
 
-// reconnect makes a new connection and repeats the handshake as far as the module has got.
+// reconnect makes a new connection and repeats the handshake. It sends ready only when the module has been ready
+// before.
 func (m *Module) reconnect(ctx context.Context, ready bool) error {
 	delay := m.options.ReconnectDelay
 	for {
@@ -332,15 +337,16 @@ func (m *Module) reconnect(ctx context.Context, ready bool) error {
 	}
 }
 
-// forgetOthers makes errors of other modules inactive: they have started anew.
+// forgetOthers makes the errors of other modules inactive, because these modules have started anew.
 func (m *Module) forgetOthers(ctx context.Context) {
 	for _, subscription := range m.router.withReset() {
 		subscription.queue.pushReset(ctx, subscription)
 	}
 }
 
-// Close ends the module and returns when Run has, or at once when Run was not called. Messages that were handed over are
-// sent as far as possible. It may be called several times; a handler, which Run waits for, should call Fail instead.
+// Close ends the module, and sends published messages as far as possible. It waits until Run has returned, or returns
+// at once when Run was not called. Close may be called several times. A handler must call Fail instead, because Run
+// waits for the handler.
 func (m *Module) Close() error {
 	m.ending.end(ErrClosed)
 	m.mu.Lock()
@@ -357,7 +363,7 @@ func (m *Module) Close() error {
 	return m.shut(context.Background())
 }
 
-// shut ends everything that the module has started. It runs once, when serve does not run or will not.
+// shut ends everything that the module has started. It runs once, after serve or instead of it.
 func (m *Module) shut(ctx context.Context) error {
 	m.watchdog.stop()
 	if !m.dispatcher.stop(m.options.StopTimeout) {

@@ -13,7 +13,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
-// subscribeRuntime registers the topics by which the manager and the runtime talk.
+// subscribeRuntime registers the topics for the messages between the manager and the runtime.
 func (m *Module) subscribeRuntime() {
 	own := func(topic string, handle func(Message)) {
 		queue := m.dispatcher.newQueue(topic)
@@ -48,7 +48,7 @@ func (m *Module) takeGlobalReady(message Message) {
 	}
 }
 
-// takeShutdown reads the one message below the prefix that has no envelope.
+// takeShutdown reads the only message below the prefix that has no envelope.
 func (m *Module) takeShutdown(message Message) {
 	if strings.TrimSpace(string(message.Payload)) != "true" || message.Retained {
 		m.dropped.drop(message.Topic, fmt.Errorf("want the live text true, not %.40q", message.Payload))
@@ -112,8 +112,8 @@ func (s *startData) validate() bool {
 	return s.settings.ValidateSchema
 }
 
-// implementations lists all implementations of all modules as module id and implementation id; complete is whether
-// every module's manifest is known.
+// implementations returns the module id and implementation id of all known implementations. complete reports whether
+// the manifest of every module is known.
 func (s *startData) implementations() (list [][2]string, complete bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +128,7 @@ func (s *startData) implementations() (list [][2]string, complete bool) {
 	return list, complete
 }
 
-// wait returns when the settings, and if wanted all manifests, are there, or the time is over.
+// wait returns when the settings have arrived, with all manifests if these are wanted, or when the time is over.
 func (s *startData) wait(ctx context.Context, within time.Duration, manifests bool) {
 	timer := time.NewTimer(within)
 	defer timer.Stop()
@@ -150,7 +150,7 @@ func (s *startData) wait(ctx context.Context, within time.Duration, manifests bo
 	}
 }
 
-// startValue returns nil when the message clears the topic, or is unreadable.
+// startValue returns nil for an unreadable message, and for one that clears the topic.
 func (m *Module) startValue(message Message) json.RawMessage {
 	if len(message.Payload) == 0 {
 		return nil
@@ -176,7 +176,7 @@ func (m *Module) takeSettings(message Message) {
 	m.start.update(func() { m.start.settings = settings })
 }
 
-// takeModuleNames also detects the start of a manager, which publishes the topic live once, at its start.
+// takeModuleNames also detects the start of a manager. A manager publishes the topic live only when it starts.
 func (m *Module) takeModuleNames(message Message) {
 	data := m.startValue(message)
 	if data == nil {
@@ -215,8 +215,8 @@ func (m *Module) takeManifest(message Message) {
 	m.start.update(func() { m.start.provides[name] = provides })
 }
 
-// wantGlobalErrors asks the broker for the errors of everybody, where somebody wants them: of each implementation where
-// all are known, which includes the own ones, and otherwise by a wildcard.
+// wantGlobalErrors subscribes the errors of all modules if there is a handler for them. It uses one filter for each
+// implementation when all are known, and a wildcard otherwise.
 func (m *Module) wantGlobalErrors() {
 	if !m.router.hasGlobalErrors() {
 		return
@@ -237,10 +237,10 @@ func (m *Module) wantGlobalErrors() {
 	m.router.wantGlobalErrors(filters)
 }
 
-// Settings returns the manager's facts about its installation as received so far.
+// Settings returns the settings of the manager that have been received so far.
 func (m *Module) Settings() Settings { return m.start.snapshot() }
 
-// logDrop is the handlers' way to report what they could not read.
+// logDrop logs a message that a handler could not read.
 func (m *Module) logDrop(message Message, err error) {
 	m.dropped.drop(message.Topic, err)
 	m.log.Debug("dropped payload", zap.String("topic", message.Topic), zap.ByteString("payload", message.Payload[:min(len(message.Payload), 200)]))

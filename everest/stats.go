@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// Stats is what a module has done since Connect, and what waits now.
+// Stats counts the work of a module since Connect, and describes its queues.
 type Stats struct {
-	// Received counts all messages from the broker; Unwanted those that no subscription asked for, Dropped those that
+	// Received counts all messages from the broker. Unwanted counts those without a subscription, Dropped those that
 	// could not be read.
 	Received, Unwanted, Dropped uint64
-	// Published counts all messages handed over for sending.
+	// Published counts all messages that were passed to the transport.
 	Published uint64
-	// Commands counts the commands that came in and could be read, Calls those that went out.
+	// Commands counts the readable commands received. Calls counts the commands sent.
 	Commands, Calls uint64
-	// CallsWaiting is the number of calls that wait for their reply now.
+	// CallsWaiting is the number of calls that wait for their reply.
 	CallsWaiting int
-	// Queues in the order of their making.
+	// Queues lists the queues in the order in which they were made.
 	Queues []QueueStats
 }
 
-// Stats returns a snapshot.
+// Stats returns the current values.
 func (m *Module) Stats() Stats {
 	return Stats{
 		Received:     m.counters.received.Load(),
@@ -34,8 +34,9 @@ func (m *Module) Stats() Stats {
 	}
 }
 
-// Version is the version of the running program: that of its main module as `go version -m` shows it, for a build in a
-// checkout the revision, with "+dirty" when files were changed; "unknown" where the build has left both out.
+// Version returns the version of the running program, as `go version -m` shows it for the main module. For a build from
+// a checkout it is the first 12 digits of the revision, with "+dirty" when files were changed. It is "unknown" for a
+// build without either.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

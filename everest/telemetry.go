@@ -9,14 +9,14 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
-// TelemetryEnabled reports whether PublishTelemetry sends anything: the manager's settings and the configuration of the
-// module must both enable it.
+// TelemetryEnabled reports whether PublishTelemetry sends values. Both the manager's settings and the module's
+// configuration must enable telemetry.
 func (m *Module) TelemetryEnabled() bool {
 	return m.config.telemetryID != nil && m.start.snapshot().TelemetryEnabled
 }
 
-// PublishTelemetry publishes a value for the backend under a category and a sub category, as in ("livedata", "power"). It
-// does nothing unless TelemetryEnabled. The manifest must set enable_telemetry.
+// PublishTelemetry publishes a value for the backend under a category and a sub category, such as "livedata" and
+// "power". It does nothing when TelemetryEnabled returns false. The manifest must set enable_telemetry.
 func (m *Module) PublishTelemetry(ctx context.Context, category, subCategory string, value any) error {
 	if m.manifest != nil && !m.manifest.EnableTelemetry {
 		return fmt.Errorf("everest: module %s: telemetry: set enable_telemetry in the manifest", m.options.ModuleID)
@@ -49,8 +49,8 @@ type Paths struct {
 	Share string
 }
 
-// Paths returns the module's folders as the manager's settings have them. Without the settings, in a module that was
-// restarted alone, they are those that follow from Options.InstallPrefix.
+// Paths returns the module's folders from the manager's settings. A module that is restarted alone has no settings; its
+// folders follow from Options.InstallPrefix.
 func (m *Module) Paths() Paths {
 	settings := m.start.snapshot()
 	if !settings.Known {

@@ -6,49 +6,49 @@ import (
 	"go.uber.org/zap"
 )
 
-// Delivery is how surely a message arrives.
+// Delivery is the quality of service with which a message is sent.
 type Delivery int
 
 const (
-	// ExactlyOnce is MQTT's QoS 2: all of the framework's messages.
+	// ExactlyOnce is MQTT's QoS 2. All messages of the framework use it.
 	ExactlyOnce Delivery = iota
-	// AtMostOnce is MQTT's QoS 0: external topics.
+	// AtMostOnce is MQTT's QoS 0. External topics use it.
 	AtMostOnce
 )
 
-// Message is one received message. Nobody may change Payload.
+// Message is one received message. Receivers share the Payload and must not change it.
 type Message struct {
 	Topic   string
 	Payload []byte
-	// Retained is set for a message that the broker stored before the subscription was made.
+	// Retained is true when the broker stored the message before the subscription was made.
 	Retained bool
 }
 
-// Transport moves messages between modules. MQTT is the one implementation here; the type is the seam for another one.
-// All methods are safe for concurrent use.
+// Transport sends and receives messages. The package itself implements it over MQTT only; Options.OpenTransport may
+// supply another one. All methods are safe for concurrent use.
 type Transport interface {
-	// Publish hands a message over for sending. It blocks while too many messages are unacknowledged and returns before
-	// the delivery is complete; Done reports a connection that ends meanwhile. Messages handed over one after the
-	// other are sent in that order.
+	// Publish accepts a message for sending. It blocks while too many messages are unacknowledged, and returns before
+	// the broker has acknowledged this one. When the connection ends before that, Done is closed. Messages are sent in
+	// the order of the calls.
 	Publish(ctx context.Context, topic string, payload []byte, delivery Delivery) error
-	// Subscribe returns when the broker has acknowledged all filters; a refused one is an error.
+	// Subscribe returns when the broker has acknowledged all filters. A rejected filter is an error.
 	Subscribe(ctx context.Context, delivery Delivery, filters ...string) error
-	// Flush returns when everything handed over before is acknowledged.
+	// Flush returns when all messages accepted so far are acknowledged.
 	Flush(ctx context.Context) error
-	// Done is closed when the connection has ended, by Close or by itself.
+	// Done returns a channel that is closed when the connection has ended, also after Close.
 	Done() <-chan struct{}
-	// Err is nil before Done is closed, and then the reason.
+	// Err returns nil while the connection is open, and afterwards the reason why it ended.
 	Err() error
-	// Close ends the connection and returns when nothing of it runs any more.
+	// Close ends the connection and waits for the transport's goroutines.
 	Close() error
 }
 
-// TransportConfig is what a Transport is opened with.
+// TransportConfig configures a Transport.
 type TransportConfig struct {
 	Broker Broker
-	// ClientID is unique among the clients of the broker.
+	// ClientID identifies the client at the broker and must be unique there.
 	ClientID string
-	// Receive takes each message in the order of arrival. It never blocks.
+	// Receive is called with each message, in the order of arrival. It never blocks.
 	Receive func(Message)
 	Logger  *zap.Logger
 }

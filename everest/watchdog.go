@@ -7,40 +7,41 @@ import (
 	"go.uber.org/zap"
 )
 
-// Supervisor started a module that no EVerest manager started, and receives its status. Package
-// everest/program has the one for systemd. The methods may be called from several goroutines and must not wait
-// for long: the module's loops call them.
+// Supervisor receives the status of a standalone module from the module. Package everest/program has the implementation
+// for systemd. The methods may be called from several goroutines. They must return soon, because the module's loops
+// call them.
 type Supervisor interface {
-	// Ready is called once, when the module has said ready to its manager.
+	// Ready is called once, when the module has sent ready to its manager.
 	Ready()
-	// Status is a line for people about what the module is doing.
+	// Status is called with a new line of text for operators about the module's work.
 	Status(text string)
-	// Alive is called about once in an Interval as long as all loops of the module turn.
+	// Alive is called about once in an Interval while all loops of the module run.
 	Alive()
-	// Stopping is called when the module begins to end, for whatever reason.
+	// Stopping is called once, when the module begins to end.
 	Stopping()
-	// Interval is how often Alive is wanted; 0 is never.
+	// Interval returns how often Alive must be called. With 0 Alive is never called.
 	Interval() time.Duration
 }
 
-// OnWatchdog registers a part of the module that has a loop of its own. Once in the supervisor's interval the module
-// calls ask, which must not wait; the part then calls alive from its loop. A round in which a part does not call it is
-// not reported to the supervisor, nor is any later one until it does. Without a supervisor ask is never called. It is
-// to be called before Run.
+// OnWatchdog registers a part of the module that has its own loop. It must be called before Run. Once per Interval of
+// the supervisor the module calls ask, which must not block. The loop of the part must then call alive. Until every
+// part has called alive, the module neither calls Supervisor.Alive nor asks again. Without a supervisor ask is never
+// called.
 func (m *Module) OnWatchdog(part string, ask func(alive func())) {
 	m.watchdog.mu.Lock()
 	defer m.watchdog.mu.Unlock()
 	m.watchdog.parts = append(m.watchdog.parts, watchedPart{part, ask})
 }
 
-// ReportStatus sends the supervisor a text about the module's work, in addition to the progress of its start. Without a supervisor
-// it does nothing.
+// ReportStatus sends the supervisor a text about the module's work. The supervisor gets the text together with the
+// phase of the module, such as "running". Without a supervisor ReportStatus does nothing.
 func (m *Module) ReportStatus(text string) { m.watchdog.report(func(w *watchdog) { w.detail = text }) }
 
 func (m *Module) reportPhase(text string) { m.watchdog.report(func(w *watchdog) { w.phase = text }) }
 
-// watchdog asks the parts of a module for a sign of life, and notifies the supervisor when all have given one. The goroutine
-// of Connect and then of Run starts each round, so that no sign is sent where that goroutine hangs.
+// watchdog asks the parts of a module for a sign of life, and notifies the supervisor when all parts have given one.
+// The goroutine of Connect, and later that of Run, starts each round. So the supervisor gets no sign when that
+// goroutine hangs.
 type watchdog struct {
 	supervisor Supervisor // nil: none
 	log        *zap.Logger
@@ -80,7 +81,7 @@ func (w *watchdog) stop() {
 	}
 }
 
-// due fires when turn is to be called; nil without a supervisor.
+// due returns a channel that fires when turn must be called. It is nil without a supervisor.
 func (w *watchdog) due() <-chan time.Time {
 	if w.timer == nil {
 		return nil
@@ -88,7 +89,7 @@ func (w *watchdog) due() <-chan time.Time {
 	return w.timer.C
 }
 
-// passBy starts a round if it is due. A goroutine outside of the module's select calls it.
+// passBy starts a round if one is due. It is for goroutines that do not select on due.
 func (w *watchdog) passBy() {
 	select {
 	case <-w.due():
@@ -97,7 +98,7 @@ func (w *watchdog) passBy() {
 	}
 }
 
-// turn starts a round, unless the last one has not ended.
+// turn starts a round, unless the previous one has not ended.
 func (w *watchdog) turn() {
 	w.timer.Reset(w.supervisor.Interval())
 	w.mu.Lock()
@@ -132,7 +133,7 @@ func (w *watchdog) called(part string) {
 	}
 }
 
-// report sends the status after a change, unless it is the same as before.
+// report sends the status after a change, unless the text is the same as before.
 func (w *watchdog) report(change func(*watchdog)) {
 	if w.supervisor == nil {
 		return
