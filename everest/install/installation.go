@@ -13,39 +13,42 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
-// Installation is what a module brings into an EVerest installation beside its program.
+// Installation describes the parts of a module, besides its program, to install in EVerest.
 type Installation struct {
 	// Module is the module's name, as `active_modules.<id>.module` refers to it.
 	Module string
-	// Manifest is the module's manifest.yaml, for an EVerest that has everything.
+	// Manifest is the module's complete manifest.yaml. Install leaves out the optional parts that the installed EVerest
+	// lacks.
 	Manifest []byte
-	// Interfaces are the YAML definitions, by interface name, of the interfaces that EVerest itself does not have.
+	// Interfaces holds YAML definitions by interface name, for the interfaces that EVerest itself lacks.
 	Interfaces map[string][]byte
-	// Options are what an installer may choose.
+	// Options lists the choices that a person has at the installation.
 	Options []Option
 }
 
-// Option is something that is chosen at the installation, because a manifest must contain it.
+// Option is a choice that must be made at the installation, because it changes the manifest.
 type Option struct {
-	// Name is what the command line calls it, without dash.
+	// Name is the option's name on the command line, without a dash.
 	Name string
 	// Usage explains the value in a few words.
 	Usage string
-	// Apply changes the manifest. given is false where nothing was chosen: what is installed already may count then.
+	// Apply changes the manifest. given is false when the command line lacks the option. Apply may then keep the choice
+	// of the manifest that is already installed.
 	Apply func(edit *ManifestEdit, value string, given bool) error
 }
 
-// Install writes the module where a manager with the installation prefix looks for it: the program and its manifest
-// below libexec/everest/modules, interfaces below share/everest/interfaces. The program is copied from the file
-// executable, such as os.Executable names it. chosen has the values of Options by name. The report has a line for
-// everything that was written or left out, also beside an error.
+// Install writes the module into the EVerest installation at prefix. The program and the manifest go below
+// libexec/everest/modules, the interfaces below share/everest/interfaces. executable is the file to copy the program
+// from; os.Executable returns that of the running program. chosen has the values of Options by name. The report has a
+// line for each part that was written, left unchanged or left out. It is returned with an error too.
 //
-// Each file is replaced at once, and only where it differs. So a running program is not disturbed, and a second call
-// changes nothing.
+// Each file is replaced atomically, and only when its content or its mode differs. So a running program is not
+// disturbed, and a second call changes nothing.
 //
-// The manifest follows the EVerest at the prefix. Optional requirements and provided implementations are left out where
-// that EVerest lacks their interface, and so are the error lists in Interfaces that it lacks. A mandatory requirement
-// that it cannot fulfil is an error. Without an EVerest at the prefix everything is installed unchanged.
+// The manifest is adapted to the installed EVerest. Install leaves out optional requirements and provided
+// implementations whose interface EVerest lacks. In the module's own interfaces it leaves out references to error lists
+// that EVerest lacks. A mandatory requirement that EVerest cannot fulfil is an error. When there is no EVerest at
+// prefix, everything is installed unchanged.
 func (i Installation) Install(prefix, executable string, chosen map[string]string) (report []string, err error) {
 	target, err := ReadTarget(prefix)
 	if err != nil {
@@ -106,14 +109,14 @@ func moduleDirectory(prefix, module string) string {
 
 func dataDirectory(prefix string) string { return filepath.Join(prefix, "share", "everest") }
 
-// InstalledManifest reads the manifest of a module as it is installed: what the manager reads too. The error is
-// fs.ErrNotExist where there is none.
+// InstalledManifest returns the manifest of a module from the installation at prefix. The error matches fs.ErrNotExist
+// when the manifest is missing.
 func InstalledManifest(prefix, module string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(moduleDirectory(prefix, module), manifestFileName))
 }
 
-// InstalledInterfaces reads interface definitions as they are installed: see schema.LoadInterfaces. Without an
-// installation at the prefix the set is empty.
+// InstalledInterfaces reads the named interface definitions from the installation at prefix, as schema.LoadInterfaces
+// does. The set is empty when there is no installation.
 func InstalledInterfaces(prefix string, names ...string) (*schema.Definitions, error) {
 	if prefix == "" {
 		return schema.Merge()
@@ -121,7 +124,7 @@ func InstalledInterfaces(prefix string, names ...string) (*schema.Definitions, e
 	return schema.LoadInterfaces(os.DirFS(dataDirectory(prefix)), names...)
 }
 
-// replaceFile reports whether there was something to replace.
+// replaceFile reports whether it wrote the file. It does not write a file that has the mode and the content already.
 func replaceFile(path string, mode os.FileMode, content []byte) (changed bool, err error) {
 	defer func() {
 		if err != nil {

@@ -33,14 +33,14 @@ type Implementation struct {
 	Config      map[string]Parameter
 }
 
-// Requirement is one requirement: how many implementations of an interface the module is to be connected to.
+// Requirement declares an interface that the module needs, and how many implementations of it are connected.
 type Requirement struct {
 	Interface string
-	// MinConnections is 1 where the manifest has no value, 0 makes the requirement optional.
+	// MinConnections is 1 by default. With 0 the requirement is optional.
 	MinConnections int
-	// MaxConnections is 1 where the manifest has no value.
+	// MaxConnections is 1 by default.
 	MaxConnections int
-	// IgnoreErrors switches the subscription of the connected implementations' errors off.
+	// IgnoreErrors disables the subscription of the errors of connected implementations.
 	IgnoreErrors bool
 	// IgnoreVariables names variables that the module does not read.
 	IgnoreVariables []string
@@ -51,20 +51,21 @@ type Parameter struct {
 	Description string
 	// Type is "boolean", "integer", "number" or "string".
 	Type string
-	// Default is nil where the configuration file must give the value.
+	// Default is nil for a parameter whose value the configuration file must give.
 	Default json.RawMessage
 	// Mutability is "ReadOnly" (the default), "ReadWrite" or "WriteOnly".
 	Mutability string
-	// Unit of the value, empty where the manifest names none.
+	// Unit is the unit of the value. It is empty when the manifest does not give one.
 	Unit string
-	// Minimum and Maximum bound an integer or a number; nil where the manifest names none.
+	// Minimum and Maximum bound an integer or a number. A bound that the manifest does not give is nil.
 	Minimum, Maximum *float64
-	// Enum lists the allowed values; empty allows all of the type.
+	// Enum lists the allowed values. When it is empty, all values of the type are allowed.
 	Enum []json.RawMessage
 }
 
-// ParseManifest reads a manifest.yaml and refuses what EVerest's manager would refuse: an unknown key, a missing or too
-// short description, no licence or author, a requirement with impossible counts. The error names the place.
+// ParseManifest reads a manifest.yaml. It returns an error for a manifest that EVerest's manager rejects: one with an
+// unknown key, a missing or too short description, no licence, no author, or impossible connection counts. The error
+// names the place in the manifest.
 func ParseManifest(content []byte) (*Manifest, error) {
 	document, err := yamljson.Convert(content)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// ManifestEdit is a manifest on its way into an installation.
+// ManifestEdit changes a manifest before it is installed.
 type ManifestEdit struct {
 	document  yamlNode
 	original  []byte
@@ -17,7 +17,7 @@ type ManifestEdit struct {
 	notes     []string
 }
 
-// manifestFor fits the manifest to the target and applies the options.
+// manifestFor adapts the manifest to the target and applies the options.
 func (i Installation) manifestFor(prefix string, target *Target, chosen map[string]string) (*ManifestEdit, error) {
 	document, err := parseYAML(i.Manifest)
 	if err != nil {
@@ -48,7 +48,7 @@ func (i Installation) manifestFor(prefix string, target *Target, chosen map[stri
 	return edit, nil
 }
 
-// fit leaves out what the target does not have; own are interfaces that the module brings along.
+// fit removes the parts whose interface the target lacks. own holds the interfaces that the module itself installs.
 func (e *ManifestEdit) fit(own map[string][]byte) error {
 	for _, section := range []struct{ key, what string }{{"provides", "implementation"}, {"requires", "requirement"}} {
 		entries := e.document.at(section.key)
@@ -82,18 +82,18 @@ func (e *ManifestEdit) fit(own map[string][]byte) error {
 	return nil
 }
 
-// Installed is the manifest that is installed now, nil for none.
+// Installed returns the manifest that is installed now, or nil when there is none.
 func (e *ManifestEdit) Installed() *Manifest { return e.installed }
 
-// Target is the EVerest that the manifest is for, nil where it is not known.
+// Target returns the EVerest for which the manifest is edited, or nil when there is none at the prefix.
 func (e *ManifestEdit) Target() *Target { return e.target }
 
-// Note adds a line to the report.
+// Note adds a line to the report of Installation.Install.
 func (e *ManifestEdit) Note(format string, arguments ...any) {
 	e.notes = append(e.notes, fmt.Sprintf(format, arguments...))
 }
 
-// Provide adds a provided implementation.
+// Provide adds a provided implementation, or replaces the one with the same id.
 func (e *ManifestEdit) Provide(id, interfaceName, description string) error {
 	return e.set("provides", id, struct {
 		Interface   string `yaml:"interface"`
@@ -101,7 +101,7 @@ func (e *ManifestEdit) Provide(id, interfaceName, description string) error {
 	}{interfaceName, description})
 }
 
-// Require adds a requirement, or changes one.
+// Require adds a requirement, or replaces the one with the same id.
 func (e *ManifestEdit) Require(id, interfaceName string, least, most int) error {
 	return e.set("requires", id, struct {
 		Interface string `yaml:"interface"`
@@ -110,7 +110,7 @@ func (e *ManifestEdit) Require(id, interfaceName string, least, most int) error 
 	}{interfaceName, least, most})
 }
 
-// SetDefault gives a configuration parameter another default. Setting what it is already changes nothing.
+// SetDefault changes the default of a configuration parameter. It does nothing when the default has that value already.
 func (e *ManifestEdit) SetDefault(parameter, value string) error {
 	declared := e.document.at("config", parameter)
 	if declared == nil {
@@ -123,7 +123,7 @@ func (e *ManifestEdit) SetDefault(parameter, value string) error {
 	return yamlNode{declared}.set("default", value)
 }
 
-// set gives an entry of a section a value; the section is made where there is none.
+// set sets the value of an entry in a section. It adds the section when it is missing.
 func (e *ManifestEdit) set(section, id string, value any) error {
 	if e.document.at(section) == nil {
 		if err := e.document.set(section, map[string]any{}); err != nil {
@@ -136,7 +136,8 @@ func (e *ManifestEdit) set(section, id string, value any) error {
 	return entries.set(id, value)
 }
 
-// content is the built-in file, byte by byte, where nothing had to be changed. What a manager would refuse is an error.
+// content returns the bytes of the original file when nothing was changed. A changed manifest that a manager would
+// reject is an error.
 func (e *ManifestEdit) content() ([]byte, error) {
 	if !e.changed {
 		return e.original, nil

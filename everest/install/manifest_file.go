@@ -263,8 +263,8 @@ func manifestParameters(where string, files map[string]manifestParameterFile) (m
 	return parameters, nil
 }
 
-// CheckValue reports whether a configured value is of the parameter's type, within its bounds and one of its enumerated
-// values. An integer does for a number.
+// CheckValue returns an error unless the value has the parameter's type, is within its bounds and is one of its
+// enumerated values. An integer is also accepted for a parameter of type "number".
 func (p Parameter) CheckValue(value json.RawMessage) error {
 	var err error
 	switch p.Type {

@@ -10,14 +10,15 @@ import (
 	"syscall"
 )
 
-// Target is the EVerest of an installation, as far as a manifest has to follow it. nil is none: it has everything.
+// Target describes the EVerest at an installation prefix: its interfaces and error lists. A nil Target means that there
+// is no EVerest, and nothing is left out.
 type Target struct {
 	prefix             string
 	interfaces, errors map[string]bool
 }
 
-// ReadTarget looks for an EVerest at the installation prefix. It is nil where there is none: interfaces, types and
-// errors below share/everest belong to one.
+// ReadTarget reads the EVerest at the installation prefix. It returns nil unless share/everest has the folders
+// interfaces, types and errors.
 func ReadTarget(prefix string) (*Target, error) {
 	target := &Target{prefix: prefix}
 	for folder, names := range map[string]*map[string]bool{"interfaces": &target.interfaces, "errors": &target.errors, "types": nil} {
@@ -35,7 +36,7 @@ func ReadTarget(prefix string) (*Target, error) {
 	return target, nil
 }
 
-// notThere is also true where a file is in the place of a directory.
+// notThere reports whether a file or folder is missing. It is also true when a file has the place of a folder.
 func notThere(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
@@ -54,10 +55,10 @@ func yamlNames(directory string) (map[string]bool, error) {
 	return names, nil
 }
 
-// Has reports whether the EVerest has an interface. Without an EVerest Has returns true.
+// Has reports whether the EVerest has an interface. A nil Target has every interface.
 func (t *Target) Has(interfaceName string) bool { return t == nil || t.interfaces[interfaceName] }
 
-// String describes what was found.
+// String describes the Target in a line for the report.
 func (t *Target) String() string {
 	if t == nil {
 		return "no EVerest here: everything is installed as it is built in; install again once EVerest is there"
@@ -65,8 +66,8 @@ func (t *Target) String() string {
 	return fmt.Sprintf("EVerest at %s has %d interfaces", t.prefix, len(t.interfaces))
 }
 
-// fitInterface leaves out of an interface definition the references to error lists that the EVerest does not have: its
-// manager would refuse the interface.
+// fitInterface removes the references to error lists that the EVerest lacks, because its manager would reject the
+// interface.
 func (t *Target) fitInterface(content []byte) (fitting []byte, notes []string, err error) {
 	if t == nil {
 		return content, nil, nil

@@ -6,7 +6,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// yamlNode is a mapping of a YAML file that is changed and written again, with its order and comments.
+// yamlNode is a mapping in a YAML file. It is changed and written again with its order and comments.
 type yamlNode struct{ *yaml.Node }
 
 func parseYAML(content []byte) (yamlNode, error) {
@@ -30,7 +30,7 @@ func (n yamlNode) index(key string) int {
 	return -1
 }
 
-// at returns the value below a path of keys, nil where there is none.
+// at returns the value below a path of keys, or nil when there is none.
 func (n yamlNode) at(path ...string) *yaml.Node {
 	for _, key := range path {
 		if n.Node == nil || n.Kind != yaml.MappingNode {
@@ -51,7 +51,7 @@ func (n yamlNode) remove(key string) {
 	}
 }
 
-// set gives a key a value: at its place, or at the end.
+// set sets the value of a key. A new key is added at the end.
 func (n yamlNode) set(key string, value any) error {
 	var encoded yaml.Node
 	if err := encoded.Encode(value); err != nil {

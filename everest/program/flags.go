@@ -8,18 +8,18 @@ import (
 
 // Flag is one flag of a module's command line.
 type Flag struct {
-	// Name without dashes.
+	// Name is the flag's name without dashes.
 	Name string
-	// Value names the value of the flag; empty for a flag without value.
+	// Value names the flag's value in the help text. It is empty for a flag without a value.
 	Value string
-	// Variable is the environment variable that is read where the flag is absent; empty for none.
+	// Variable is the environment variable that is used when the flag is absent. It is empty when there is none.
 	Variable string
 	// Usage explains the flag in one line.
 	Usage string
 }
 
-// Flags returns what ParseOptions and Main read. A manager gives those of the upper part to every module that it
-// starts.
+// Flags returns the flags that ParseOptions and Main read. A manager passes those before "spawned" to every module that
+// it starts.
 func Flags() []Flag {
 	return []Flag{
 		{"module", "ID", "EV_MODULE", "id of the module in the manager's configuration; required"},
@@ -37,7 +37,7 @@ func Flags() []Flag {
 	}
 }
 
-// printHelp writes what the flags are.
+// printHelp writes a description of the flags.
 func (p program) printHelp(to io.Writer) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s is a module of EVerest, whose manager starts it.\n\n", p.installation.Module)
@@ -60,8 +60,8 @@ func (p program) printHelp(to io.Writer) error {
 // flagsWithoutValue are the flags of EVerest modules that are not followed by a value.
 var flagsWithoutValue = map[string]bool{"version": true, "help": true, "h": true, "dontvalidateschema": true}
 
-// readFlags reads --name value, --name=value and -m value. The value of a known flag may be empty or start with a dash;
-// an unknown flag takes the next argument only when that is not a flag itself.
+// readFlags reads flags of the forms --name value, --name=value and -m value. The value of a known flag may be empty or
+// start with a dash. An unknown flag takes the next argument only when that argument is not a flag.
 func readFlags(args []string) map[string]string {
 	flags := map[string]string{}
 	for i := 0; i < len(args); i++ {

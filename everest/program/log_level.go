@@ -12,12 +12,13 @@ import (
 
 var severityFilter = regexp.MustCompile(`^Filter\s*=\s*"?\s*%Severity%\s*>=\s*([A-Za-z]+)\s*"?\s*$`)
 
-// logLevel reads the level from the log configuration that a manager passes with --log_config: the line
+// logLevel reads the level from the log configuration that a manager passes with --log_config. The level is in this
+// line of the section [Core]:
 //
 //	Filter="%Severity% >= INFO"
 //
-// of the section [Core]. A configuration without such a line, or with a more complex filter, gives the level info, as
-// an empty path does. Only a file that cannot be read is an error; the level is info then as well.
+// The level is info for an empty path, and for a configuration without such a line or with a more complex filter. A
+// file that cannot be read is an error; the level is info then too.
 func logLevel(path string) (zapcore.Level, error) {
 	if path == "" {
 		return zapcore.InfoLevel, nil

@@ -14,8 +14,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// notifier sends the status of a service to systemd. Its methods are safe for concurrent use and wait a tenth of a
-// second at most for a systemd that is busy, Ready five seconds. A message that does not get out is logged.
+// notifier sends the status of a service to systemd. Its methods are safe for concurrent use. A busy systemd blocks
+// them for maxSend at most, and Ready for maxReady. A message that cannot be sent is logged.
 type notifier struct {
 	log      *zap.Logger
 	socket   string
@@ -23,8 +23,8 @@ type notifier struct {
 	ready    atomic.Bool
 }
 
-// newNotifier returns nil when the process was not started by a systemd that asks for notifications. The watchdog
-// counts only when WATCHDOG_PID, if there is one, is this process.
+// newNotifier returns nil unless systemd started the process and asks for notifications. The watchdog is used only when
+// WATCHDOG_PID is absent or names this process.
 func newNotifier(log *zap.Logger) (*notifier, error) {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	if socket == "" {
@@ -46,13 +46,13 @@ func (n *notifier) Ready() {
 	n.notify(daemon.SdNotifyReady, maxReady)
 }
 
-// Status is a line for `systemctl status`.
+// Status sends a line for `systemctl status`.
 func (n *notifier) Status(text string) {
 	n.notify("STATUS="+strings.ReplaceAll(text, "\n", " "), maxSend)
 }
 
-// Alive feeds the watchdog. systemd does not watch a service that has not said Ready; until then Alive puts off the end
-// of the time that the start may take, so that one that hangs is noticed there too.
+// Alive feeds the watchdog. Before Ready systemd does not run the watchdog. Until then Alive extends the time that
+// systemd allows for the start, so that systemd also notices a start that hangs.
 func (n *notifier) Alive() {
 	state := daemon.SdNotifyWatchdog
 	if !n.ready.Load() && n.watchdog > 0 {
@@ -64,11 +64,12 @@ func (n *notifier) Alive() {
 // Stopping reports that the service begins to end.
 func (n *notifier) Stopping() { n.notify(daemon.SdNotifyStopping, maxSend) }
 
-// Interval is half of the watchdog's time, as sd_watchdog_enabled(3) recommends; 0 without a watchdog.
+// Interval returns half of the watchdog's time, as sd_watchdog_enabled(3) recommends, or 0 without a watchdog.
 func (n *notifier) Interval() time.Duration { return n.watchdog / 2 }
 
-// Only a socket whose queue is full takes any time; daemon.SdNotify would wait for room in it without end, in the loop
-// that the watchdog watches. maxSend is less than a link may be silent; maxReady is more, since Ready is said once.
+// Sending blocks only while the socket's queue is full. daemon.SdNotify would then block without a bound, in the loop
+// that the watchdog watches. maxSend is shorter than the silence that a link tolerates. maxReady is longer, because
+// Ready is sent only once.
 const (
 	maxSend  = 100 * time.Millisecond
 	maxReady = 5 * time.Second
@@ -93,11 +94,11 @@ func (n *notifier) send(state string, longest time.Duration) error {
 	return err
 }
 
-// errListeners is a passed socket that is not the one listening stream socket that a program can take.
+// errListeners means that systemd passed something other than one listening stream socket.
 var errListeners = errors.New("systemd: the socket unit must pass one socket, ListenStream=")
 
-// Listener returns the socket that systemd has opened for this process, or nil when there is none. The first call takes
-// it: later ones return nil.
+// Listener returns the socket that systemd opened for this process, or nil when there is none. Only the first call
+// returns the socket.
 func Listener() (net.Listener, error) {
 	files := activation.Files(true)
 	if len(files) == 0 {

@@ -10,12 +10,13 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
-// ParseOptions reads the command line that a manager gives to a module, without the program's name. What is not there
-// is taken from the environment variables EV_MODULE, EV_PREFIX, EV_LOG_CONF_FILE, EV_MQTT_EVEREST_PREFIX,
-// EV_MQTT_EXTERNAL_PREFIX, EV_MQTT_BROKER_SOCKET_PATH, EV_MQTT_BROKER_HOST and EV_MQTT_BROKER_PORT, for modules that
-// are started by hand. MQTT_SERVER_ADDRESS and MQTT_SERVER_PORT override host and port, as for C++ modules. The flag
-// --spawned true or --spawned=false overrides whether the process counts as started by a manager. Unknown flags are
-// ignored. getenv is usually os.Getenv; nil is an empty environment.
+// ParseOptions reads the command line that a manager passes to a module. args does not include the program's name. An
+// absent flag is read from the environment, for modules that a person starts. The variables are EV_MODULE, EV_PREFIX,
+// EV_LOG_CONF_FILE, EV_MQTT_EVEREST_PREFIX, EV_MQTT_EXTERNAL_PREFIX, EV_MQTT_BROKER_SOCKET_PATH, EV_MQTT_BROKER_HOST
+// and EV_MQTT_BROKER_PORT. MQTT_SERVER_ADDRESS and MQTT_SERVER_PORT override host and port, as in C++ modules.
+//
+// The flag --spawned, with true or false, sets Options.Spawned. Unknown flags are ignored. getenv is usually os.Getenv;
+// nil means an empty environment.
 func ParseOptions(args []string, getenv func(string) string) (everest.Options, error) {
 	if getenv == nil {
 		getenv = func(string) string { return "" }

@@ -18,14 +18,15 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/install"
 )
 
-// Main runs a module as a program and returns its exit status: 0, or 1 after an error, which Main has written to
-// standard error. arguments are the command line without the program's name.
+// Main runs a module as a program and returns the exit status: 0, or 1 after an error. Main has written the error to
+// standard error. arguments is the command line without the program's name.
 //
-// With "-install PREFIX" the program installs itself and ends; options of the installation may follow, as in "-install
-// /usr -tunnel powermeter". "-help" and "-version" print and end. Otherwise Main calls run with the options of the
-// manager's command line. Their Logger writes to standard error, from the level on that EVerest's log configuration
-// asks for. Their Supervisor is systemd where systemd started the process and asks for notifications. The context ends
-// with SIGTERM or SIGINT.
+// With "-install PREFIX" Main installs the program and returns. Options of the installation may follow, as in "-install
+// /usr -tunnel powermeter". With "-help" or "-version" Main prints a text and returns.
+//
+// Otherwise Main reads the options from the manager's command line and calls run. The Logger in the options writes to
+// standard error, with the level of EVerest's log configuration. The Supervisor is systemd when systemd started the
+// process and asks for notifications. The context ends with SIGTERM or SIGINT.
 func Main(arguments []string, installation install.Installation, run func(context.Context, everest.Options) error) (status int) {
 	err := program{installation, run}.start(arguments)
 	if err != nil {
