@@ -16,15 +16,16 @@ var (
 	errorTypes []byte
 )
 
-// BuiltIn parses the embedded definitions. Each call makes a new set, so keep the one you have: its compiled schemas
-// are in it.
+// BuiltIn parses the embedded definitions of EVerest 2026.02.0. Each call returns a new set, which compiles its schemas
+// itself. So a program should call BuiltIn once and keep the set.
 func BuiltIn() (*Definitions, error) {
 	return LoadJSON(interfaces, types, errorTypes)
 }
 
-// LoadJSON reads the JSON form of the definitions, as BuiltIn embeds it: one document with all interfaces
-// ({"interfaces":{...}}), one with all types ({"types":{"/file#/Name":{...}}}) and one with all error declarations
-// ({"error_types":{"generic":["generic/VendorError"]}}). types and errors may be nil.
+// LoadJSON reads definitions from three JSON documents, the form in which the built-in definitions are embedded.
+// interfaces holds all interfaces ({"interfaces":{...}}). types holds all types ({"types":{"/file#/Name":{...}}}).
+// errors holds all error declarations ({"error_types":{"generic":["generic/VendorError"]}}). types and errors may be
+// nil.
 func LoadJSON(interfaces, types, errors []byte) (*Definitions, error) {
 	loaded := newDefinitions()
 	if err := loaded.readErrorFacts(errors); err != nil {

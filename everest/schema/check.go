@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// Error names a value that does not fit its definition, and the reason. All checks return it.
+// Error means that a value does not fit its definition. All checks return errors of this type.
 type Error struct {
-	// Message begins with the value: "argument connection_timeout of auth.set_connection_timeout: minimum: got 5, want
-	// 10".
+	// Message names the value and the reason, as in "argument connection_timeout of auth.set_connection_timeout:
+	// minimum: got 5, want 10".
 	Message string
 }
 
@@ -19,8 +19,8 @@ func (e *Error) Error() string { return e.Message }
 
 func errorf(format string, arguments ...any) error { return &Error{fmt.Sprintf(format, arguments...)} }
 
-// CheckArguments checks the arguments of a command to be sent: the interface must declare the command and exactly these
-// arguments, and each must fit its schema. An interface that the set does not have is not checked.
+// CheckArguments checks the arguments of a command before it is sent. The interface must declare the command and
+// exactly these arguments, and each argument must fit its schema. An interface that is not in the set is not checked.
 func (d *Definitions) CheckArguments(interfaceName, command string, arguments map[string]json.RawMessage) error {
 	declared, err := d.command(interfaceName, command)
 	if declared == nil {
@@ -34,8 +34,8 @@ func (d *Definitions) CheckArguments(interfaceName, command string, arguments ma
 	return d.checkDeclared(interfaceName, declared, arguments)
 }
 
-// CheckReceivedArguments checks the arguments of a received command. It differs from CheckArguments in that arguments
-// that are not declared pass, as in EVerest's providers.
+// CheckReceivedArguments checks the arguments of a received command as CheckArguments does, but accepts undeclared
+// arguments. EVerest's providers accept them too.
 func (d *Definitions) CheckReceivedArguments(interfaceName, command string, arguments map[string]json.RawMessage) error {
 	declared, err := d.command(interfaceName, command)
 	if declared == nil {
@@ -58,8 +58,8 @@ func (d *Definitions) checkDeclared(interfaceName string, declared *Command, arg
 	return nil
 }
 
-// CheckResult checks what a command returned; nil counts as null. An interface that the set does not have is not
-// checked.
+// CheckResult checks the result of a command. A nil result is checked as null. An interface that is not in the set is
+// not checked.
 func (d *Definitions) CheckResult(interfaceName, command string, result json.RawMessage) error {
 	declared, err := d.command(interfaceName, command)
 	if declared == nil {
@@ -71,7 +71,7 @@ func (d *Definitions) CheckResult(interfaceName, command string, result json.Raw
 	return d.check("result of "+interfaceName+"."+command, resultLocation(interfaceName, command), result)
 }
 
-// CheckVariable checks the value of a variable. An interface that the set does not have is not checked.
+// CheckVariable checks the value of a variable. An interface that is not in the set is not checked.
 func (d *Definitions) CheckVariable(interfaceName, variable string, value json.RawMessage) error {
 	definition, ok := d.Interface(interfaceName)
 	if !ok {
@@ -84,7 +84,7 @@ func (d *Definitions) CheckVariable(interfaceName, variable string, value json.R
 	return d.check(subject, variableLocation(interfaceName, variable), value)
 }
 
-// CheckType checks a value against a type by its reference, for example "/authorization#/IdToken".
+// CheckType checks a value against the type with the given reference, for example "/authorization#/IdToken".
 func (d *Definitions) CheckType(reference string, value json.RawMessage) error {
 	if _, known := d.Type(reference); !known {
 		return errorf("type %s: it is not defined", reference)
@@ -92,7 +92,7 @@ func (d *Definitions) CheckType(reference string, value json.RawMessage) error {
 	return d.check("type "+reference, schemaBase+reference, value)
 }
 
-// command returns nil without an error where the interface is unknown, and with one where only the command is.
+// command returns nil for an unknown interface, and an error for an unknown command of a known interface.
 func (d *Definitions) command(interfaceName, command string) (*Command, error) {
 	definition, ok := d.Interface(interfaceName)
 	if !ok {

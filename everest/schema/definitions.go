@@ -14,21 +14,21 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/yamljson"
 )
 
-// Definitions is a set of EVerest interface definitions with the types and error declarations that they refer to. A set
-// does not change and is safe for concurrent use. A nil *Definitions is an empty set: it knows no interface and its
-// checks pass.
+// Definitions is a set of EVerest interface definitions, with the types and error declarations that they refer to. A
+// set never changes and is safe for concurrent use. A nil *Definitions is an empty set; its checks pass, except for
+// CheckType.
 type Definitions struct {
 	interfaces map[string]*Interface
 	types      map[string]json.RawMessage
 	errors     map[string]*ErrorNamespace
 
-	// Schemas are compiled on first use, for a module touches few of those that a whole EVerest defines.
+	// Schemas are compiled at first use, because a module uses few of those that all of EVerest defines.
 	compiling sync.Mutex
 	compiler  *jsonschema.Compiler
 	compiled  sync.Map // schema location -> *jsonschema.Schema or error
 }
 
-// Interface returns the interface of that name. The caller must not change it.
+// Interface returns the interface with that name. The caller must not change it.
 func (d *Definitions) Interface(name string) (*Interface, bool) {
 	if d == nil {
 		return nil, false
@@ -45,7 +45,7 @@ func (d *Definitions) InterfaceNames() []string {
 	return slices.Sorted(maps.Keys(d.interfaces))
 }
 
-// Type returns the schema of a type by its reference, for example "/authorization#/IdToken".
+// Type returns the schema of the type with the given reference, for example "/authorization#/IdToken".
 func (d *Definitions) Type(reference string) (json.RawMessage, bool) {
 	if d == nil {
 		return nil, false
@@ -62,7 +62,7 @@ func (d *Definitions) TypeNames() []string {
 	return slices.Sorted(maps.Keys(d.types))
 }
 
-// ErrorNamespace returns an error declaration file by name. The caller must not change it.
+// ErrorNamespace returns the error declaration file with that name. The caller must not change it.
 func (d *Definitions) ErrorNamespace(name string) (*ErrorNamespace, bool) {
 	if d == nil {
 		return nil, false
@@ -79,7 +79,7 @@ func (d *Definitions) ErrorNamespaces() []string {
 	return slices.Sorted(maps.Keys(d.errors))
 }
 
-// ErrorDescription returns the declared description of an error type ("generic/VendorError"), or "" where there is
+// ErrorDescription returns the declared description of an error type such as "generic/VendorError", or "" when there is
 // none.
 func (d *Definitions) ErrorDescription(errorType string) string {
 	namespace, name, _ := strings.Cut(errorType, "/")
@@ -95,8 +95,8 @@ func (d *Definitions) ErrorDescription(errorType string) string {
 	return ""
 }
 
-// Merge puts several sets into a new one, for example EVerest's own and the interfaces of a vendor. The same name with
-// the same content may be in several sets; a later set that differs is an error.
+// Merge returns a set with the content of several sets, for example EVerest's own and a vendor's. A name that is
+// defined in several sets must be defined equally in all of them, or Merge returns an error.
 func Merge(sets ...*Definitions) (*Definitions, error) {
 	merged := newDefinitions()
 	for _, set := range sets {
@@ -149,8 +149,9 @@ func sameDefinition(a, b any) bool {
 	return reflect.DeepEqual(valueA, valueB)
 }
 
-// WithInterface returns a new set that has one more interface, read from its YAML definition: one that EVerest itself
-// does not have. The types and errors to which it refers must be in the set.
+// WithInterface returns a new set with one more interface, read from a YAML definition. It is for interfaces that
+// EVerest itself lacks. The set must hold all errors to which the interface refers. A missing type is an error of the
+// checks that need it.
 func (d *Definitions) WithInterface(name string, content []byte) (*Definitions, error) {
 	extended, err := Merge(d)
 	if err != nil {
@@ -166,8 +167,8 @@ func (d *Definitions) WithInterface(name string, content []byte) (*Definitions, 
 	return extended, nil
 }
 
-// Over returns a new set that has everything of this one, and of the other what this one does not have: an
-// installation's definitions, for example, before the built-in ones.
+// Over returns a new set with the content of both sets. Where both define a name, the definition of d is taken. So an
+// installation's definitions can replace the built-in ones.
 func (d *Definitions) Over(other *Definitions) *Definitions {
 	united := newDefinitions()
 	for _, set := range []*Definitions{other, d} {

@@ -7,11 +7,12 @@ import (
 	"slices"
 )
 
-// Digest describes an interface in short: a digest for each member by the member's kind and name, as in "command
-// enforce_limits", "variable energy_flow_request" and "error generic/VendorError". The digests of two sets are equal
-// where both mean the same: descriptions do not count, nor do the keywords beside a $ref, nor in which order things are
-// declared. It is nil for an interface that the set does not hold. Two boards compare their digests to find out whether
-// their releases of EVerest differ.
+// Digest returns a digest for each member of an interface. Its keys are "command enforce_limits", "variable
+// energy_flow_request" or "error generic/VendorError", for example. Two boards compare their digests to find out
+// whether their releases of EVerest differ.
+//
+// Definitions with equal meaning have equal digests. Descriptions, keywords beside a $ref and the order of declarations
+// make no difference. The result is nil for an interface that is not in the set.
 func (d *Definitions) Digest(interfaceName string) map[string]string {
 	definition, known := d.Interface(interfaceName)
 	if !known {
@@ -35,7 +36,7 @@ func (d *Definitions) Digest(interfaceName string) map[string]string {
 	return members
 }
 
-// digestOf is short: it distinguishes releases of one interface, and is no protection against forgery.
+// digestOf returns a short digest. It distinguishes releases of one interface and does not protect against forgery.
 func digestOf(value any) string {
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -45,13 +46,15 @@ func digestOf(value any) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// digester makes the digest of a schema from those of the schemas in it, so that a type has one however often it
-// occurs.
+// digester makes the digest of a schema from the digests of the schemas in it. It computes the digest of a type only
+// once, however many schemas refer to the type.
 type digester struct {
 	definitions *Definitions
-	// types are the digests of types that do not contain themselves: of those it depends on where one begins.
+	// types holds the digests of types that do not contain themselves. The digest of a recursive type depends on the
+	// type at which the digester started.
 	types map[string]string
-	// within are the types that are being looked at, recursive how often one of them occurred in itself.
+	// within lists the types whose schemas enclose the current one. recursive counts the references back to one of
+	// them.
 	within    []string
 	recursive int
 }
@@ -64,7 +67,7 @@ func (g *digester) schema(raw json.RawMessage) string {
 	return g.digest(value)
 }
 
-// digest leaves of a schema what a validator looks at.
+// digest reduces a schema to the keywords that a validator uses.
 func (g *digester) digest(schema any) string {
 	fields, ok := schema.(map[string]any)
 	if !ok {
@@ -124,7 +127,7 @@ func (g *digester) parts(value any) any {
 	return parts
 }
 
-// each digests schemas by name: a property may be called like a keyword.
+// each digests the schemas of an object by name, because a property may have the name of a keyword.
 func (g *digester) each(value any) any {
 	named, ok := value.(map[string]any)
 	if !ok {

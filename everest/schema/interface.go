@@ -13,26 +13,26 @@ import (
 type Interface struct {
 	// Name is the interface's name, for example "evse_manager".
 	Name string
-	// Description is empty where the source carries none.
+	// Description is empty when the definition has none.
 	Description string
-	// Commands by name.
+	// Commands holds the commands by name.
 	Commands map[string]*Command
-	// Variables by name.
+	// Variables holds the variables by name.
 	Variables map[string]*Variable
-	// ErrorReferences are the references as the interface file has them: "/errors/generic" or
+	// ErrorReferences lists the references in the form of the interface file: "/errors/generic" or
 	// "/errors/generic#/VendorError".
 	ErrorReferences []string
-	// ErrorTypes are the references expanded, in declared order: "generic/VendorError".
+	// ErrorTypes lists the error types that the references name, such as "generic/VendorError", in declared order.
 	ErrorTypes []string
 }
 
-// Command is one command of an interface. There are no optional arguments: every declared one travels in every call.
+// Command is one command of an interface. Every call must have all declared arguments; none is optional.
 type Command struct {
 	Name        string
 	Description string
-	// Arguments in declared order.
+	// Arguments lists the arguments in declared order.
 	Arguments []Argument
-	// Result is the draft-07 schema of the returned value, {"type":"null"} for a command without one.
+	// Result is the draft-07 schema of the returned value. It is {"type":"null"} for a command without a result.
 	Result json.RawMessage
 }
 
@@ -49,27 +49,28 @@ type Variable struct {
 	Description string
 	// Schema is the draft-07 schema of the published value.
 	Schema json.RawMessage
-	// QoS is the definition's "qos", 2 where it has none. EVerest publishes every variable with QoS 2 all the same.
+	// QoS is the "qos" of the definition, or 2 when the definition has none. EVerest ignores it and publishes every
+	// variable with QoS 2.
 	QoS int
 }
 
-// ErrorNamespace is one error declaration file: the errors whose types start with its name and a slash.
+// ErrorNamespace is one error declaration file. The types of its errors begin with its name and a slash.
 type ErrorNamespace struct {
 	Name        string
 	Description string
-	// Errors in declared order.
+	// Errors lists the errors in declared order.
 	Errors []ErrorDeclaration
 }
 
 // ErrorDeclaration declares one error.
 type ErrorDeclaration struct {
-	// Name without the namespace: "VendorError".
+	// Name is the error's name without the namespace, for example "VendorError".
 	Name string
-	// Description is empty where the source carries none.
+	// Description is empty when the definition has none.
 	Description string
 }
 
-// Argument returns the argument of that name.
+// Argument returns the argument with that name.
 func (c *Command) Argument(name string) (Argument, bool) {
 	for _, argument := range c.Arguments {
 		if argument.Name == name {
@@ -79,13 +80,13 @@ func (c *Command) Argument(name string) (Argument, bool) {
 	return Argument{}, false
 }
 
-// HasErrorType reports whether a provider of the interface may raise errors of the type ("generic/VendorError").
+// HasErrorType reports whether the interface lists an error type such as "generic/VendorError".
 func (i *Interface) HasErrorType(errorType string) bool {
 	return slices.Contains(i.ErrorTypes, errorType)
 }
 
-// interfaceDocument is an interface file: the YAML form (errors as objects), the facts form (errors as strings) and
-// what the manager publishes (errors expanded) differ only in their errors.
+// interfaceDocument is an interface in JSON. Its three forms differ only in the errors. The YAML files have objects,
+// the embedded definitions have strings, and the manager publishes the complete declarations.
 type interfaceDocument struct {
 	Description string                     `json:"description"`
 	Commands    json.RawMessage            `json:"cmds"`
@@ -194,7 +195,7 @@ func (d *Definitions) readErrorReferences(definition *Interface, raw json.RawMes
 	return nil
 }
 
-// readExpandedErrors reads namespace -> name -> declaration, which is how the manager publishes them.
+// readExpandedErrors reads the form that the manager publishes: namespace -> name -> declaration.
 func (d *Definitions) readExpandedErrors(definition *Interface, raw json.RawMessage) error {
 	namespaces, err := rawjson.Members(raw)
 	if err != nil {

@@ -12,10 +12,12 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/yamljson"
 )
 
-// LoadInterfaces reads the named interfaces, and of the types and error declarations those that they reach, from
-// EVerest's definition files below dir: share/everest of an installation. The other files stay unread, for a module
-// needs few of many. A name for which there is no file is left out. What is wrong with an interface is joined into the
-// error, which names the file; the set holds the other interfaces all the same.
+// LoadInterfaces reads the named interfaces from EVerest's definition files below dir, such as an installation's
+// share/everest. It reads only the type and error files that these interfaces need. An interface without a file is left
+// out.
+//
+// An interface that cannot be read is left out too, and the error names its file. The set with the other interfaces is
+// returned together with the error.
 func LoadInterfaces(dir fs.FS, names ...string) (*Definitions, error) {
 	loader := namedLoader{dir: dir, loaded: newDefinitions(), types: map[string]map[string]json.RawMessage{}}
 	var wrong []error
@@ -34,7 +36,7 @@ var errNoDefinition = errors.New("everest: no definition file")
 type namedLoader struct {
 	dir    fs.FS
 	loaded *Definitions
-	// types of the type files that were read, by file and name.
+	// types holds the types of the type files that were read, by file and name.
 	types map[string]map[string]json.RawMessage
 }
 
@@ -88,7 +90,7 @@ func (l *namedLoader) readErrors(namespace string) error {
 	return nil
 }
 
-// readTypesOf reads the types that a schema refers to, and those that they refer to.
+// readTypesOf reads the types that a schema refers to, and the types that these refer to.
 func (l *namedLoader) readTypesOf(schema json.RawMessage) error {
 	var value any
 	if err := json.Unmarshal(schema, &value); err != nil {
@@ -136,7 +138,7 @@ func (l *namedLoader) typeOf(reference string) (json.RawMessage, error) {
 	return declared, nil
 }
 
-// read returns the document of a YAML file that is named without extension, and the file's name.
+// read returns the content and the name of a YAML file. The argument name has no extension.
 func (l *namedLoader) read(name string) (json.RawMessage, string, error) {
 	for _, extension := range []string{".yaml", ".yml"} {
 		content, err := fs.ReadFile(l.dir, name+extension)

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/text/message"
 )
 
-// integerVocabulary makes "type": "integer" mean what EVerest's C++ side makes of it: the number's text has neither a
-// decimal point nor an exponent. Draft-07 alone lets 5.0 pass, a C++ peer with validation on drops it.
+// integerVocabulary gives "type": "integer" the meaning that it has in EVerest's C++ code: the number's text has
+// neither a decimal point nor an exponent. Draft-07 alone accepts 5.0, which a C++ peer with validation drops.
 func integerVocabulary() *jsonschema.Vocabulary {
 	return &jsonschema.Vocabulary{
 		URL: schemaBase + "/!vocabulary/integer",
@@ -43,7 +43,7 @@ func (f fractionalInteger) LocalizedString(*message.Printer) string {
 	return "an integer is written without fraction and exponent, not " + f.text
 }
 
-// checkURI is EVerest's own notion of the format: anything with "://" in it.
+// checkURI implements EVerest's definition of the format: any text with "://" in it.
 func checkURI(value any) error {
 	if text, ok := value.(string); ok && !strings.Contains(text, "://") {
 		return errors.New("a URI contains ://")

@@ -14,15 +14,15 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
-// Type files live under this base, so that an EVerest reference ("/authorization#/IdToken") resolves as the relative
-// URL that it is: file, then JSON pointer. Interfaces sit beside them under a name that no type file has.
+// Type files have URLs below this base. So an EVerest reference such as "/authorization#/IdToken" is a relative URL, of
+// a file and a JSON pointer. Interfaces are below a folder whose name no type file has.
 const (
 	schemaBase      = "everest://definitions"
 	interfaceFolder = "/!interfaces/"
 )
 
-// Compile compiles every schema of the set. The checks do that by themselves, one schema at its first use; Compile is
-// for callers that need to know beforehand that a set of definitions is complete.
+// Compile compiles every schema of the set, and returns an error for a schema that cannot be used. The checks compile
+// each schema at its first use, so Compile is only needed to test a whole set in advance.
 func (d *Definitions) Compile() error {
 	for _, name := range d.InterfaceNames() {
 		definition := d.interfaces[name]
@@ -57,7 +57,7 @@ func (d *Definitions) typesOrNone() map[string]json.RawMessage {
 	return d.types
 }
 
-// schema returns the compiled schema at the location; it compiles it when it is asked for the first time.
+// schema returns the compiled schema at the location. It compiles the schema at the first call.
 func (d *Definitions) schema(location string) (*jsonschema.Schema, error) {
 	if known, ok := d.compiled.Load(location); ok {
 		if err, failed := known.(error); failed {
@@ -124,8 +124,8 @@ func validationDetail(err error) string {
 	return strings.Join(details, "; ")
 }
 
-// definitionLoader gives the schema compiler whole documents: a type file is the object of its types, an interface file
-// the object of its commands and variables.
+// definitionLoader supplies the schema compiler with whole documents. The document of a type file holds its types by
+// name. The document of an interface holds its arguments, results and variables.
 type definitionLoader struct{ definitions *Definitions }
 
 // Load implements jsonschema.URLLoader.

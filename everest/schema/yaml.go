@@ -12,9 +12,9 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/yamljson"
 )
 
-// LoadYAML reads EVerest's own definition files below dir: interfaces/<name>.yaml, types/**/<file>.yaml and
-// errors/<namespace>.yaml, as an installation has them in share/everest and a source tree at its top. A folder that is
-// missing counts as empty. The error names the file.
+// LoadYAML reads EVerest's definition files below dir, such as an installation's share/everest or the root of a source
+// tree. The files are interfaces/<name>.yaml, types/**/<file>.yaml and errors/<namespace>.yaml. A missing folder counts
+// as empty. An error names the file.
 func LoadYAML(dir fs.FS) (*Definitions, error) {
 	loaded := newDefinitions()
 	if err := eachYAML(dir, "errors", loaded.readErrorFile); err != nil {
@@ -29,7 +29,7 @@ func LoadYAML(dir fs.FS) (*Definitions, error) {
 	return loaded, nil
 }
 
-// eachYAML calls read for every YAML file of the folder, with the file's path in it without extension.
+// eachYAML calls read for every YAML file of the folder. name is the file's path in the folder, without its extension.
 func eachYAML(dir fs.FS, folder string, read func(name string, document json.RawMessage) error) error {
 	err := fs.WalkDir(dir, folder, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {

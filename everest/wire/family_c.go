@@ -9,54 +9,54 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
-// FamilyC is the wire of the releases 2025.12 to 2026.02.1 and of main until August 2026: each message is an envelope
-// {"data":...,"msg_type":"..."}, and each command, variable and error type has a topic of its own.
+// FamilyC makes and reads the topics and messages of EVerest 2025.12 to 2026.02.1, and of main until August 2026. Each
+// message is an envelope {"data":...,"msg_type":"..."}. Each command, variable and error type has its own topic.
 type FamilyC struct {
-	// Prefix of all topics, with a slash at its end.
+	// Prefix is the prefix of all topics. It ends with a slash.
 	Prefix string
 }
 
 func (c FamilyC) module(id string) string { return c.Prefix + "modules/" + id }
 
-// ConfigRequestTopic is where a module asks the manager's config service.
+// ConfigRequestTopic is the topic of requests to the manager's config service.
 func (c FamilyC) ConfigRequestTopic() string { return c.Prefix + "config/request" }
 
-// ConfigResponseTopic is where the manager's config service replies to a module.
+// ConfigResponseTopic is the topic of the config service's responses to a module.
 func (c FamilyC) ConfigResponseTopic(module string) string { return c.module(module) + "/response" }
 
-// MetadataTopic is where a module publishes what it provides.
+// MetadataTopic is the topic of a module's Metadata.
 func (c FamilyC) MetadataTopic(module string) string { return c.module(module) + "/metadata" }
 
-// ModuleReadyTopic is where a module reports that it is ready.
+// ModuleReadyTopic is the topic on which a module reports that it is ready.
 func (c FamilyC) ModuleReadyTopic(module string) string { return c.module(module) + "/ready" }
 
-// GlobalReadyTopic is where the manager reports that all modules are ready.
+// GlobalReadyTopic is the topic on which the manager reports that all modules are ready.
 func (c FamilyC) GlobalReadyTopic() string { return c.Prefix + "ready" }
 
-// ShutdownTopic is where the manager asks its modules to end.
+// ShutdownTopic is the topic on which the manager asks its modules to end.
 func (c FamilyC) ShutdownTopic() string { return c.Prefix + "shutdown" }
 
-// SettingsTopic has the manager's settings, retained.
+// SettingsTopic is the retained topic of the manager's settings.
 func (c FamilyC) SettingsTopic() string { return c.Prefix + "settings" }
 
-// ModuleNamesTopic has the type of each module, retained.
+// ModuleNamesTopic is the retained topic of the list that gives each module's type.
 func (c FamilyC) ModuleNamesTopic() string { return c.Prefix + "module_names" }
 
-// ManifestTopic has the manifest of a type of module, retained; "+" makes a filter for all of them.
+// ManifestTopic is the retained topic of a module type's manifest. The name "+" makes a filter for all types.
 func (c FamilyC) ManifestTopic(name string) string { return c.Prefix + "manifests/" + name }
 
-// ManifestName returns the name in a ManifestTopic.
+// ManifestName returns the module type for which the topic is the ManifestTopic.
 func (c FamilyC) ManifestName(topic string) (name string, ok bool) {
 	return strings.CutPrefix(topic, c.ManifestTopic(""))
 }
 
-// Implementation returns the start of all topics of a provided implementation. "+" makes a filter of a name.
+// Implementation returns the start of all topics of an implementation. The name "+" makes a filter for all names.
 func (c FamilyC) Implementation(module, implementation string) string {
 	return c.module(module) + "/impl/" + implementation
 }
 
-// Split returns the start of the topics of the implementation that a topic belongs to, and the level after it: "cmd",
-// "var" or "error". Both are empty for any other topic.
+// Split splits the topic of a command, variable or error. It returns the part that Implementation returns, and the
+// level after it: "cmd", "var" or "error". Both are empty for any other topic.
 func (c FamilyC) Split(topic string) (implementation, kind string) {
 	module, ok := strings.CutPrefix(topic, c.Prefix)
 	if ok {
@@ -80,35 +80,35 @@ func (c FamilyC) Split(topic string) (implementation, kind string) {
 	return topic[:len(topic)-len(after)-1], kind
 }
 
-// CommandTopic is where an implementation takes the calls of a command.
+// CommandTopic is the topic of the calls of a command.
 func (FamilyC) CommandTopic(implementation, command string) string {
 	return implementation + "/cmd/" + command
 }
 
-// ResultTopic is where the result of a call goes, given the topic of the call.
+// ResultTopic returns the topic of the reply to a call. commandTopic is the topic of the call.
 func (FamilyC) ResultTopic(commandTopic, caller string) string {
 	return commandTopic + ResultSuffix(caller)
 }
 
-// ResultSuffix is the end of all topics with results for a caller.
+// ResultSuffix returns the end that all topics of replies to a caller have in common.
 func ResultSuffix(caller string) string { return "/response/" + caller }
 
-// ResultFilter covers the results of all commands of an implementation for a caller.
+// ResultFilter returns a filter for the replies to a caller, for all commands of an implementation.
 func (c FamilyC) ResultFilter(implementation, caller string) string {
 	return c.ResultTopic(c.CommandTopic(implementation, "+"), caller)
 }
 
-// VariableTopic is where an implementation publishes a variable.
+// VariableTopic is the topic of a variable's values.
 func (FamilyC) VariableTopic(implementation, variable string) string {
 	return implementation + "/var/" + variable
 }
 
-// ErrorTopic is where an implementation raises and clears errors of a type, "namespace/Name".
+// ErrorTopic is the topic on which an implementation raises and clears errors of a type "namespace/Name".
 func (FamilyC) ErrorTopic(implementation, errorType string) string {
 	return implementation + "/error/" + errorType
 }
 
-// ErrorFilter covers all errors of an implementation.
+// ErrorFilter returns a filter for all errors of an implementation.
 func (FamilyC) ErrorFilter(implementation string) string { return implementation + "/error/#" }
 
 // The values of msg_type.
@@ -169,7 +169,7 @@ func (FamilyC) Command(command Command) []byte {
 	return append(out, `},"msg_type":"Cmd"}`...)
 }
 
-// ReadCommand reads a call. A call without an id or an origin is an error, since no reply is possible.
+// ReadCommand reads a call. A call without an id or an origin is an error, because no reply is possible.
 func (FamilyC) ReadCommand(payload []byte) (Command, error) {
 	var command Command
 	m := openEnvelope(payload)
@@ -225,7 +225,7 @@ func (FamilyC) Result(result Result) []byte {
 	return append(out, `},"type":"result"},"msg_type":"CmdResult"}`...)
 }
 
-// ReadResult reads a reply. Its value is null where the message has none, its origin is not read.
+// ReadResult reads a reply, except for its origin. The value is null when the message has none.
 func (FamilyC) ReadResult(payload []byte) (Result, error) {
 	result := Result{Value: json.RawMessage("null")}
 	m := openEnvelope(payload)
@@ -268,8 +268,7 @@ func (m *envelopeReader) readResult(result *Result) {
 	}
 }
 
-// readFailure returns nil for null. It makes a failure of any other value, because an error must not be taken for
-// success.
+// readFailure returns nil for null. Any other value becomes a failure, because an error must not be taken for success.
 func readFailure(raw json.RawMessage) *Failure {
 	if rawjson.IsNull(raw) {
 		return nil
@@ -284,7 +283,7 @@ func readFailure(raw json.RawMessage) *Failure {
 	return &Failure{Type: fields.Type, Message: fields.Message}
 }
 
-// Error returns the message that raises or clears an error, given the error object.
+// Error returns the message that raises or clears an error. object is the error object.
 func (FamilyC) Error(raise bool, object json.RawMessage) []byte {
 	if raise {
 		return envelope(typeRaiseError, object)
@@ -292,8 +291,8 @@ func (FamilyC) Error(raise bool, object json.RawMessage) []byte {
 	return envelope(typeClearError, object)
 }
 
-// ReadError returns the error object in a message, and whether the message raises the error. A state in the object
-// overrules the message.
+// ReadError returns the error object in a message, and whether the message raises the error. A reader should prefer the
+// object's state, which ReadError does not check.
 func (FamilyC) ReadError(payload []byte) (object json.RawMessage, raise bool, err error) {
 	object, kind, err := readData(payload, typeRaiseError, typeClearError)
 	return object, kind == typeRaiseError, err
@@ -304,13 +303,13 @@ func (FamilyC) ConfigRequest(request json.RawMessage) []byte {
 	return envelope(typeConfigRequest, request)
 }
 
-// ReadConfig returns what the manager has sent in a response of the config service or in a retained topic.
+// ReadConfig returns the data of a config service's response, or of one of the manager's retained topics.
 func (FamilyC) ReadConfig(payload []byte) (json.RawMessage, error) {
 	data, _, err := readData(payload, typeConfigResponse)
 	return data, err
 }
 
-// Metadata returns the message with a module's description of itself.
+// Metadata returns the message in which a module describes itself and the implementations that it provides.
 func (FamilyC) Metadata(description json.RawMessage) []byte {
 	return envelope(typeConfigResponse, description)
 }
@@ -324,7 +323,7 @@ func (FamilyC) ReadGlobalReady(payload []byte) (bool, error) {
 	return string(data) == "true", err
 }
 
-// Telemetry returns the message with a value for the backend. Receivers get the JSON text in a string.
+// Telemetry returns the message with a value for the backend. Its data is a string that holds the value's JSON text.
 func (FamilyC) Telemetry(value json.RawMessage) []byte {
 	return envelope(typeExternal, rawjson.AppendString(nil, string(value)))
 }
@@ -381,7 +380,7 @@ func (m *envelopeReader) toData() bool {
 	}
 }
 
-// close returns the type of the message, or what is wrong with it.
+// close returns the type of the message, or an error for an invalid message.
 func (m *envelopeReader) close(wanted ...string) (kind string, err error) {
 	if err := m.Close(); err != nil {
 		return "", err

@@ -5,19 +5,20 @@ import (
 	"strings"
 )
 
-// Command is a call of a command.
+// Command is one call of a command.
 type Command struct {
-	// ID is repeated by the Result.
+	// ID identifies the call. The Result has the same ID.
 	ID string
 	// Origin is the id of the calling module.
 	Origin string
-	// Arguments is an object, or null for no arguments. It is nil where a message has none.
+	// Arguments is a JSON object, or null for no arguments. It is nil when a received message has no "args".
 	Arguments json.RawMessage
-	// Named are the members of Arguments. Reading a message sets them, nil where Arguments is not an object.
+	// Named holds the members of Arguments by name, in a command that was read from a message. It is nil when Arguments
+	// is not an object.
 	Named map[string]json.RawMessage
 }
 
-// Result is the reply to a Command: a failure, or else a value.
+// Result is the reply to a Command. It has a Failure or a Value.
 type Result struct {
 	ID string
 	// Origin is the id of the module that replies.
@@ -28,16 +29,16 @@ type Result struct {
 
 // Failure is the error of a command.
 type Failure struct {
-	// Type is a word of the framework, such as "HandlerException".
+	// Type is an error type of the framework, such as "HandlerException".
 	Type string
 	// Message is a text for people.
 	Message string
 }
 
-// DefaultPrefix is the prefix of EVerest's topics where nothing else is configured.
+// DefaultPrefix is the default prefix of EVerest's topics.
 const DefaultPrefix = "everest/"
 
-// NormalPrefix returns the prefix of EVerest's topics with a slash at its end, DefaultPrefix for an empty one.
+// NormalPrefix returns the prefix with a slash at its end. It returns DefaultPrefix for an empty prefix.
 func NormalPrefix(prefix string) string {
 	if prefix == "" {
 		return DefaultPrefix

@@ -2,18 +2,18 @@ package wire
 
 import "strings"
 
-// ValidLevel reports whether the text can be one level of a topic. A broker ends the connection of a client that
-// publishes to a topic with wildcards.
+// ValidLevel reports whether the text can be one level of a topic. A text with a wildcard cannot: a broker disconnects
+// a client that publishes to a topic with wildcards.
 func ValidLevel(text string) bool {
 	return text != "" && len(text) <= 256 && !strings.ContainsAny(text, "/+#\x00")
 }
 
-// ValidTopic is ValidLevel for several levels.
+// ValidTopic reports whether the text can be a topic of one or more levels, without wildcards.
 func ValidTopic(text string) bool {
 	return text != "" && len(text) <= 1024 && !strings.ContainsAny(text, "+#\x00")
 }
 
-// Matches reports whether a topic belongs to a filter with the wildcards + and #.
+// Matches reports whether a filter with the wildcards + and # includes the topic.
 func Matches(filter, topic string) bool {
 	if strings.HasPrefix(topic, "$") && !strings.HasPrefix(filter, "$") {
 		return false
@@ -37,7 +37,8 @@ func Matches(filter, topic string) bool {
 	}
 }
 
-// ValidFilter reports whether each wildcard is alone in its level, and # is the last level.
+// ValidFilter reports whether the text is a valid filter. Each wildcard must be alone in its level, and # must be in
+// the last level.
 func ValidFilter(filter string) bool {
 	if filter == "" || len(filter) > 1024 || strings.Contains(filter, "\x00") {
 		return false
