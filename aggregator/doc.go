@@ -8,7 +8,7 @@
 //	    system of board 0      system of board 1 ...    log files over FTP, HTTP
 //	    (the main board)       (through the link)
 //
-// A program that is this module needs no more than New and Run; its configuration keys come from EVerest's manager:
+// A program that runs this module calls New and Run. EVerest's manager gives the module its configuration keys:
 //
 //	module := aggregator.New(aggregator.Config{Everest: options, Logger: logger})
 //	err := module.Run(ctx) // until ctx ends
@@ -34,9 +34,9 @@
 //
 //   - While the main board is down no update, upload or reset of the station proceeds.
 //   - An update survives a reboot only with the key state_dir. A log upload does not survive one: its request is lost.
-//   - The receiver in the module takes files by FTP and HTTP without TLS. For another protocol a server of its own
+//   - The receiver in the module receives files by FTP and HTTP without TLS. For other protocols, install a server that
 //     writes into the directory of the key incoming_uploads_dir.
-//   - At most eight types of log are collected at a time; a request for one more is rejected.
+//   - At most eight types of log are collected at a time. A request for a ninth is rejected.
 //
 // # Where things are decided
 //

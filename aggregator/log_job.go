@@ -97,7 +97,7 @@ func (j *logJob) ask() {
 	})
 }
 
-// invitation is what came of asking a board for its file.
+// invitation is the result of asking a board for its file.
 type invitation struct {
 	box      inbox // nil where none could be made
 	response logs.Response

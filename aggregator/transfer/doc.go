@@ -1,8 +1,8 @@
-// Package transfer moves log files: a [Receiver] takes the files of the boards, an [Uploader] brings the station's
+// Package transfer moves log files: a [Receiver] receives the files of the boards, an [Uploader] uploads the station's
 // archive to the backend.
 //
-//	board  -- FTP, HTTP PUT -->  Receiver: one Slot a board and request
-//	                                 |  files on the own disk
+//	board  -- FTP, HTTP PUT -->  Receiver: one Slot for each board and request
+//	                                 |  files on the local disk
 //	                             Uploader  -- FTP, FTPS, SFTP, HTTP, HTTPS -->  backend
 //
 // # Receiver
@@ -20,7 +20,8 @@
 //
 //   - A client can store new files in its slot and nothing else. It needs the credentials, the path and an address of
 //     that slot. They are no longer accepted once the slot is closed.
-//   - A file, all files together, their number, the free disk space and the connections are bounded.
+//   - The size of a file, the size of all files, the files of a slot, and the connections are bounded. Some disk space
+//     always stays free.
 //   - [Slot.Files] returns a file as complete only if its sender saw the confirmation.
 //   - Close of a slot or the receiver ends every transfer, waits for it, and removes the files.
 //

@@ -24,7 +24,7 @@ const (
 	NotSupportedOperation Status = "NotSupportedOperation"
 )
 
-// Error is the failure of an upload.
+// Error reports why an upload failed, or why a location was rejected.
 type Error struct {
 	Status Status
 	// Permanent is true if another attempt would fail the same way.

@@ -50,7 +50,7 @@ func newFTPReceiver(receiver *Receiver, listener *limitedListener) (*ftpReceiver
 func (s *ftpReceiver) address() net.Addr { return s.listener.Addr() }
 
 func (s *ftpReceiver) serve() {
-	// It ends when the listener is closed, and its error says no more than that.
+	// Serve ends when the listener is closed, and its error only reports that.
 	_ = s.ftp.Serve()
 	s.running.Wait()
 }

@@ -38,7 +38,7 @@ func newHTTPReceiver(receiver *Receiver, listener net.Listener) *httpReceiver {
 func (s *httpReceiver) address() net.Addr { return s.listener.Addr() }
 
 func (s *httpReceiver) serve() {
-	// It ends after stop, and its error says no more than that.
+	// Serve ends after stop, and its error only reports that.
 	_ = s.http.Serve(s.listener)
 	s.running.Wait()
 }

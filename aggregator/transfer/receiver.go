@@ -30,7 +30,7 @@ type ReceiverConfig struct {
 	MaxFile, MaxTotal int64
 	// KeepFree is how many bytes of Directory's file system stay free. Default 64 MiB.
 	KeepFree int64
-	// MaxFiles bounds the files of one slot. Default 16.
+	// MaxFiles is how many files one slot may have. Default 16.
 	MaxFiles int
 	// StallTimeout is how long nothing may arrive on a connection before the receiver ends it. Default 60 s.
 	StallTimeout time.Duration

@@ -14,11 +14,11 @@ import (
 
 // UploaderConfig configures an [Uploader]. The zero value of a field means its default.
 type UploaderConfig struct {
-	// ConnectTimeout bounds making a connection. Default 30 s.
+	// ConnectTimeout is how long one connection may take to be established. Default 30 s.
 	ConnectTimeout time.Duration
 	// StallTimeout is how long no byte may move, in either direction, before the attempt fails. Default 60 s.
 	StallTimeout time.Duration
-	// AttemptTimeout bounds an attempt as a whole. Default 1 h.
+	// AttemptTimeout is how long a whole attempt may take. Default 1 h.
 	AttemptTimeout time.Duration
 	// TrustBundle is a file of PEM certificates that are trusted in addition to the system's.
 	TrustBundle string

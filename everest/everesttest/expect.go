@@ -136,7 +136,7 @@ func sameJSON(a, b []byte) bool {
 	return reflect.DeepEqual(decodeNumbers(a), decodeNumbers(b))
 }
 
-// decodeNumbers decodes JSON with exact numbers. It returns a text that is not JSON as it is.
+// decodeNumbers decodes JSON with exact numbers. It returns a text that is not JSON unchanged.
 func decodeNumbers(text []byte) any {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()

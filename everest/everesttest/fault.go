@@ -58,12 +58,12 @@ func (p *Proxy) fault(action action, times int, match func(Packet) bool) *Fault 
 	return fault
 }
 
-// FromClient returns a function that matches the messages from clients whose topic ends in topicSuffix.
+// FromClient returns a function that matches a message from a client if its topic ends in topicSuffix.
 func FromClient(topicSuffix string) func(Packet) bool {
 	return func(packet Packet) bool { return packet.FromClient && strings.HasSuffix(packet.Topic, topicSuffix) }
 }
 
-// ToClient returns a function that matches the messages to clients whose topic ends in topicSuffix.
+// ToClient returns a function that matches a message to a client if its topic ends in topicSuffix.
 func ToClient(topicSuffix string) func(Packet) bool {
 	return func(packet Packet) bool { return !packet.FromClient && strings.HasSuffix(packet.Topic, topicSuffix) }
 }

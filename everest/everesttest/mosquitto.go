@@ -24,8 +24,7 @@ import (
 type MosquittoConfig struct {
 	// SocketPath is a UNIX socket to listen on. The default is a free TCP port of the loopback interface.
 	SocketPath string
-	// Lines are added to the configuration, for example "set_tcp_nodelay true". The default are mosquitto's own
-	// defaults.
+	// Lines are added to the configuration, for example "set_tcp_nodelay true". The default is none.
 	Lines []string
 	// Program is the executable. The default is the one that FindMosquitto returns.
 	Program string
