@@ -23,7 +23,7 @@ func refusedEvents(t *testing.T, config ControllerConfig, rounds int) (passed ti
 			switch action := action.(type) {
 			case Connect:
 				connects++
-				queue = append(queue, Connected{action.Conn})
+				queue = append(queue, Connected(action))
 			case Call:
 				switch action.Function {
 				case Hello:
