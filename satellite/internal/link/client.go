@@ -18,9 +18,9 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// ClientConfig is what the controller's end of a link is made of.
+// ClientConfig configures a Client.
 type ClientConfig struct {
-	// Protocol has the times of the handshake, and what it speaks.
+	// Protocol configures the handshake: its times, dialects and loss policy.
 	Protocol handshake.ControllerConfig
 	// CommandTimeout bounds each command and push.
 	CommandTimeout time.Duration
@@ -30,32 +30,32 @@ type ClientConfig struct {
 	MainBoard
 }
 
-// MainBoard is what the controller's end of a link needs of its board.
+// MainBoard holds the functions of the main board that a Client calls.
 type MainBoard struct {
-	// Dial connects to the satellite, wherever it is.
+	// Dial connects to the satellite.
 	Dial func(context.Context) (*rpc.Client, error)
-	// Connected follows each connection that was made, and may close it.
+	// Connected is called with each new connection. It may close the connection.
 	Connected func(*rpc.Client)
-	// NotConnected follows an attempt that failed, or a connection that the agent closed before both sides had agreed.
+	// NotConnected is called after a failed attempt to connect, and when the agent closes a connection before both
+	// sides have agreed.
 	NotConnected func(error)
-	// Disconnected follows the end of a connection that this board did not close.
+	// Disconnected is called when a connection ends that this board did not close.
 	Disconnected func(error)
-	// Compare sends the agent what this board tunnels, before anything is relayed. exchange calls the agent's function
-	// for that.
+	// Compare compares the route tables of both boards before anything is relayed. exchange sends this board's summary
+	// and returns the agent's.
 	Compare func(ctx context.Context, dialect handshake.Dialect, exchange func(context.Context, string) (string, error))
-	// Publish publishes an event of the satellite. It is called for one event after the other, from the moment when the
-	// board is ready.
+	// Publish publishes one event of the satellite. It is called once this board is ready, with one event at a time.
 	Publish func(context.Context, Event)
-	// Unreadable follows an answer of which not everything can be published.
+	// Unreadable is called with the error of an answer that cannot be published in full.
 	Unreadable func(error)
-	// Established follows an agreement or a resumption, Isolated a port that goes out of service.
+	// Established is called after an agreement or a resumption. Isolated is called when the port goes out of service.
 	Established func(resumed bool)
 	Isolated    func(handshake.Reason)
-	// Changed follows each step of the handshake.
+	// Changed is called after each step of the handshake.
 	Changed func(ClientState)
 }
 
-// ClientState is where the controller's end of a link is after a step of the handshake.
+// ClientState is the state of a Client after a step of the handshake.
 type ClientState struct {
 	State   handshake.State
 	Dialect handshake.Dialect
@@ -64,21 +64,21 @@ type ClientState struct {
 	LastEnd error
 }
 
-// Client is the controller's end of a link: it connects, agrees with an agent, carries commands to it and queues its
+// Client is the controller's end of a link. It connects, agrees with an agent, forwards commands and queues the agent's
 // events. Its methods may be called from any goroutine.
 type Client struct {
 	config  ClientConfig
 	log     *zap.Logger
 	loop    *loop
 	keeper  keeper
-	queue   *Queue
+	queue   *queue
 	machine *handshake.Controller // stepped by the loop alone
-	// instanceID is this process's instance id, epoch the number of the agreement that v2 keeps or tries.
+	// instanceID is this process's instance id. epoch is the number of the v2 epoch that is kept or being agreed.
 	instanceID uint64
 	epoch      atomic.Uint64
 	// spoken is the handshake.Dialect of the newest connection, as far as it is known.
 	spoken atomic.Uint32
-	// agreed is closed when both sides have agreed, or the port is isolated; ready when this board is ready.
+	// agreed is closed when both sides have agreed or the port is isolated. ready is closed when this board is ready.
 	agreed, ready chan struct{}
 	readyOnce     sync.Once
 	running       sync.WaitGroup
@@ -90,20 +90,20 @@ type Client struct {
 // NewClient returns a client that Run starts.
 func NewClient(config ClientConfig) *Client {
 	c := &Client{
-		config: config, log: config.Logger, queue: NewQueue(), machine: handshake.NewController(config.Protocol),
+		config: config, log: config.Logger, queue: newQueue(), machine: handshake.NewController(config.Protocol),
 		instanceID: newInstanceID(), agreed: make(chan struct{}), ready: make(chan struct{}),
 	}
 	c.loop = newLoop(c.machine, c.perform, c.settled)
 	return c
 }
 
-// Run drives the link until the protocol ends this process, and returns how. When the context ends it calls exit at the
-// agent first. On return no goroutine of the link is left.
+// Run drives the link until the protocol ends, and returns how this process must exit. When the context ends, Run first
+// calls the agent's function exit. On return no goroutine of the link is left.
 func (c *Client) Run(ctx context.Context) (handshake.ExitProcess, error) {
 	c.running.Go(func() {
 		select {
 		case <-c.ready:
-			c.queue.Run(c.loop.ended, c.config.Publish)
+			c.queue.run(c.loop.ended, c.config.Publish)
 		case <-c.loop.ended:
 		}
 	})
@@ -114,26 +114,26 @@ func (c *Client) Run(ctx context.Context) (handshake.ExitProcess, error) {
 // Start begins the protocol, and waits until both sides have agreed or the port is isolated.
 func (c *Client) Start(ctx context.Context) error { return c.loop.start(ctx, c.agreed) }
 
-// Ask has alive called by the loop that drives the link.
+// Ask makes the loop that drives the link call alive. It does not wait for the call.
 func (c *Client) Ask(alive func()) { c.loop.ask(alive) }
 
-// Ended is closed when the protocol has ended.
+// Ended returns a channel that is closed when the protocol has ended.
 func (c *Client) Ended() <-chan struct{} { return c.loop.ended }
 
-// BoardReady begins publishing.
+// BoardReady reports that this board is ready: events are published from then on.
 func (c *Client) BoardReady() {
 	c.readyOnce.Do(func() { close(c.ready) })
 	c.loop.post(handshake.BoardReady{})
 }
 
-// FirmwareFailed ends the expectation that the satellite goes down for an update.
+// FirmwareFailed reports that a firmware update failed: a lost satellite counts as a fault again.
 func (c *Client) FirmwareFailed() { c.loop.post(handshake.FirmwareFailed{}) }
 
-// AddTask has something done between the events that wait to be published.
-func (c *Client) AddTask(task func(context.Context)) { c.queue.AddTask(task) }
+// AddTask queues a task behind the events that wait to be published.
+func (c *Client) AddTask(task func(context.Context)) { c.queue.addTask(task) }
 
-// Call has a command carried out on the satellite and returns its result. Besides the command's own error it fails with
-// ErrIsolated, ErrNotConnected or ErrNotTunnelled, and with net.ErrClosed where the reply was lost.
+// Call executes a command on the satellite and returns its result. Besides the command's own error it returns
+// ErrIsolated, ErrNotConnected or ErrNotTunnelled, and net.ErrClosed where the reply was lost.
 func (c *Client) Call(ctx context.Context, r route.Route, command route.Command, arguments everest.Args) (json.RawMessage, error) {
 	w := c.keeper.way()
 	switch {
@@ -173,7 +173,8 @@ func (c *Client) Push(ctx context.Context, push route.Push, value json.RawMessag
 	return w.dialect.push(ctx, push, value)
 }
 
-// Ping makes a round trip to the agent, or waits for one, and returns the function that it measured.
+// Ping measures a round trip to the agent, in the legacy dialect that of the next poll. It also returns the function
+// that was measured.
 func (c *Client) Ping(ctx context.Context) (took time.Duration, dialect handshake.Dialect, function string, err error) {
 	w := c.keeper.way()
 	if w.client == nil {
@@ -183,7 +184,7 @@ func (c *Client) Ping(ctx context.Context) (took time.Duration, dialect handshak
 	return took, w.dialect.name(), w.dialect.pingFunction(), err
 }
 
-// PeerStatus returns the agent's status as JSON. There is none in the legacy dialect.
+// PeerStatus returns the agent's status as JSON. The legacy dialect has no status: text is empty.
 func (c *Client) PeerStatus(ctx context.Context) (text string, dialect handshake.Dialect, err error) {
 	w := c.keeper.way()
 	switch {
@@ -200,11 +201,11 @@ type ClientStats struct {
 	State handshake.State
 	// Connected reports whether commands reach the satellite.
 	Connected bool
-	// Linked reports whether there is a link, or one that is being resumed, in Dialect.
+	// Linked reports whether there is a link, also while it is being resumed. Dialect is its dialect.
 	Linked  bool
 	Dialect handshake.Dialect
-	// Resumes, Isolations and Evicted count resumptions, isolations of the port, and the events that found no room on
-	// the satellite.
+	// Resumes counts resumptions, Isolations isolations of the port, and Evicted the events that the satellite's full
+	// journal evicted.
 	Resumes, Isolations, Evicted uint64
 	// Backlog is how many events wait to be published.
 	Backlog int
@@ -218,7 +219,7 @@ func (c *Client) Stats() ClientStats {
 	stats := ClientStats{
 		State:     handshake.State(c.state.Load()),
 		Connected: w.client != nil,
-		Resumes:   c.resumes.Load(), Isolations: c.isolations.Load(), Evicted: c.evicted.Load(), Backlog: c.queue.Len(),
+		Resumes:   c.resumes.Load(), Isolations: c.isolations.Load(), Evicted: c.evicted.Load(), Backlog: c.queue.len(),
 	}
 	if link := c.keeper.link(); link != nil {
 		stats.Linked, stats.Dialect = true, link.name()
@@ -229,10 +230,10 @@ func (c *Client) Stats() ClientStats {
 	return stats
 }
 
-// Conn returns the newest connection, whether there is a link or not, or nil.
+// Conn returns the newest connection, with or without a link, or nil.
 func (c *Client) Conn() *rpc.Client { return c.keeper.current() }
 
-// CanResume reports whether a link waits to be resumed, or may have to.
+// CanResume reports whether there is a link that a new connection can resume.
 func (c *Client) CanResume() bool {
 	link := c.keeper.link()
 	return link != nil && link.resumable()
@@ -283,7 +284,7 @@ func (c *Client) establish(id handshake.ConnID, spoken handshake.Dialect) {
 	c.proceed(id, link, false)
 }
 
-// proceed lets commands through on a connection, and in v2 the events.
+// proceed opens a link for commands. In v2 it also begins to fetch events.
 func (c *Client) proceed(id handshake.ConnID, link dialect, resumed bool) {
 	c.keeper.agree(link)
 	c.config.Established(resumed)
@@ -292,7 +293,7 @@ func (c *Client) proceed(id handshake.ConnID, link dialect, resumed bool) {
 	}
 }
 
-// settled follows each step of the handshake.
+// settled runs after each step of the handshake.
 func (c *Client) settled(state handshake.State) {
 	c.config.Changed(ClientState{
 		State: state, Dialect: c.machine.Dialect(), Reason: c.machine.Reason(), LastEnd: c.keeper.lastEnd(),
@@ -306,7 +307,7 @@ func (c *Client) settled(state handshake.State) {
 	}
 }
 
-// evict follows the agent's count of evicted events.
+// evict keeps the agent's count of evicted events, and logs that it grew.
 func (c *Client) evict(total uint64) {
 	if c.evicted.Swap(total) < total {
 		c.log.Warn("the satellite's journal was full: values were given up", zap.Uint64("given_up", total))
@@ -315,13 +316,13 @@ func (c *Client) evict(total uint64) {
 
 // publishUnique queues events that the agent has forgotten, and waits until they are published. Before this board is
 // ready it does not wait.
-func (c *Client) publishUnique(batch Batch) {
-	c.queue.AddUnique(batch)
-	if batch.Count == 0 || !closed(c.ready) {
+func (c *Client) publishUnique(batch eventBatch) {
+	c.queue.addUnique(batch)
+	if batch.count == 0 || !closed(c.ready) {
 		return
 	}
 	published := make(chan struct{})
-	c.queue.AddTask(func(context.Context) { close(published) })
+	c.queue.addTask(func(context.Context) { close(published) })
 	select {
 	case <-published:
 	case <-c.loop.ended:

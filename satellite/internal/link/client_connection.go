@@ -15,8 +15,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// connect makes a connection, carries out what is to be done on it, and waits for its end. It closes the connection
-// when it is abandoned.
+// connect makes a connection, executes the work queued for it, and waits for its end. It closes an abandoned
+// connection.
 func (c *Client) connect(ctx context.Context, conn *connection) {
 	defer conn.cancel()
 	client, err := c.config.Dial(ctx)
@@ -51,7 +51,7 @@ func (c *Client) connect(ctx context.Context, conn *connection) {
 	}
 }
 
-// disconnected follows a connection that the agent or the network has ended.
+// disconnected handles the end of a connection that the agent or the network has ended.
 func (c *Client) disconnected(conn *connection, err error) {
 	if linked := c.keeper.ended(conn, err); !linked {
 		c.config.NotConnected(err)
@@ -61,8 +61,8 @@ func (c *Client) disconnected(conn *connection, err error) {
 	c.loop.post(handshake.Disconnected{Conn: conn.id})
 }
 
-// call calls one of the handshake's functions on a connection. The handshake bounds its time: it abandons the
-// connection.
+// call calls one of the handshake's functions on a connection. It has no time limit of its own: the handshake abandons
+// the connection of a call that takes too long.
 func (c *Client) call(ctx context.Context, id handshake.ConnID, conn *rpc.Client, function handshake.Function) {
 	replied := handshake.Replied{Conn: id, Function: function}
 	var err error
@@ -99,10 +99,10 @@ func (c *Client) call(ctx context.Context, id handshake.ConnID, conn *rpc.Client
 	c.loop.post(replied)
 }
 
-// hello finds out whether the agent speaks v2.
+// hello calls link_hello. An agent without that function speaks the legacy dialect.
 func (c *Client) hello(ctx context.Context, id handshake.ConnID, conn *rpc.Client) {
 	protocol := c.config.Protocol
-	hello := newHello(c.instanceID, c.epoch.Load(), protocol.HeartbeatTimeout, protocol.ResumeWindow)
+	hello := newHelloCall(c.instanceID, c.epoch.Load(), protocol.HeartbeatTimeout, protocol.ResumeWindow)
 	var answer rpc.Raw
 	err := conn.Call(ctx, FunctionHello, &answer, hello.arguments()...)
 	if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
@@ -118,16 +118,16 @@ func (c *Client) hello(ctx context.Context, id handshake.ConnID, conn *rpc.Clien
 		c.loop.post(handshake.Disconnected{Conn: id})
 		return
 	}
-	welcome, err := readWelcome(answer)
+	welcome, err := readHelloAnswer(answer)
 	if err != nil {
 		c.log.Warn("the agent's answer cannot be read", zap.String("function", FunctionHello), zap.Error(err))
 		c.loop.post(handshake.Disconnected{Conn: id})
 		return
 	}
-	c.loop.post(handshake.HelloReplied{Conn: id, InstanceID: welcome.InstanceID, Known: welcome.Known})
+	c.loop.post(handshake.HelloReplied{Conn: id, InstanceID: welcome.instanceID, Known: welcome.known})
 }
 
-// newInstanceID draws the number that identifies a process.
+// newInstanceID returns a random instance id, never 0.
 func newInstanceID() uint64 {
 	var drawn [8]byte
 	for {

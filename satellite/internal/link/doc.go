@@ -9,7 +9,7 @@
 //	Client.Call -> dialect:  legacyClient -- rpc -> legacyServer -> work.execute -> Execute
 //	Client.Push              or v2Client            or v2Server     (executor)      Publish
 //
-//	Publish <- Queue <- dialect.events  <- rpc --   retrieve, events <- Journal <- Server.Record
+//	Publish <- queue <- dialect.events  <- rpc --   retrieve, events <- journal <- Server.Record
 //
 // There is one way for a command and one for an event. The two dialects differ only
 // where bytes are written and read: wire_legacy.go, wire_v2.go and wire_errors.go.
@@ -20,7 +20,7 @@
 // the handshake what follows. In v2 the executor does so once for each number.
 //
 // An event: Server.Record numbers it and keeps it in the journal. The dialect hands over
-// what the controller asks for. On the controller an answer stays encoded as a [Batch]
+// what the controller asks for. On the controller an answer stays encoded as a batch
 // in the queue until its events are published, one after the other.
 //
 // What the package promises, in both dialects where not said otherwise:

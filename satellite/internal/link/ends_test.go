@@ -78,8 +78,8 @@ func startFakeAgent(t *testing.T, functions map[string]rpc.Handler) *fakeAgent {
 		FunctionIAmReady: func(context.Context, *rpc.Request) (any, error) { return nil, nil },
 		FunctionExit:     func(context.Context, *rpc.Request) (any, error) { return nil, nil },
 		FunctionHello: func(_ context.Context, request *rpc.Request) (any, error) {
-			hello, err := readHello(request)
-			return Welcome{Version: hello.version(), InstanceID: 9, Known: known && hello.Epoch == 1}.answer(), err
+			hello, err := readHelloCall(request)
+			return helloAnswer{version: hello.version(), instanceID: 9, known: known && hello.epoch == 1}.answer(), err
 		},
 		FunctionEvents: func(ctx context.Context, _ *rpc.Request) (any, error) {
 			select {
@@ -244,15 +244,15 @@ func (s *testServer) dial(t *testing.T) *rpc.Client {
 }
 
 // hello makes a connection one of v2.
-func (s *testServer) hello(t *testing.T, conn *rpc.Client, versions ...uint64) Welcome {
+func (s *testServer) hello(t *testing.T, conn *rpc.Client, versions ...uint64) helloAnswer {
 	t.Helper()
-	hello := newHello(7, 1, 60*time.Second, 30*time.Second)
-	hello.Versions = versions
+	hello := newHelloCall(7, 1, 60*time.Second, 30*time.Second)
+	hello.versions = versions
 	var answer rpc.Raw
 	if err := conn.Call(t.Context(), FunctionHello, &answer, hello.arguments()...); err != nil {
 		t.Fatal(err)
 	}
-	welcome, err := readWelcome(answer)
+	welcome, err := readHelloAnswer(answer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func (s *testServer) call(ctx context.Context, dialect handshake.Dialect, number
 		return string(text), errors.Join(err, err2)
 	}
 	call := numbered{number: number, floor: 1, limit: patience}
-	err = s.conn.Call(ctx, CommandFunction(route.System, name), &result, call.arguments("{}")...)
+	err = s.conn.Call(ctx, commandFunction(route.System, name), &result, call.arguments("{}")...)
 	return result, err
 }
 
@@ -363,7 +363,7 @@ func TestAFullJournalAtAResume(t *testing.T) {
 	for range 100 { // more events than the loop has room for
 		posting.Go(s.BoardReady)
 	}
-	go s.dial(t).Call(ctx, FunctionHello, nil, newHello(7, 1, time.Minute, time.Minute).arguments()...)
+	go s.dial(t).Call(ctx, FunctionHello, nil, newHelloCall(7, 1, time.Minute, time.Minute).arguments()...)
 	if end := receive(t, s.ended, "the end of an agent that lost its controller"); end.err != nil || end.exit.Status != 1 {
 		t.Errorf("ended with %+v", end)
 	}
@@ -374,9 +374,9 @@ func TestTheAgentRefusesByCode(t *testing.T) {
 	s := startServer(t, handshake.V2, func(context.Context, route.Route, route.Command, everest.Args) (json.RawMessage, error) {
 		return json.RawMessage("true"), nil
 	})
-	refused := func(conn *rpc.Client, number, floor uint64) (Refusal, any) {
+	refused := func(conn *rpc.Client, number, floor uint64) (refusal, any) {
 		call := numbered{number: number, floor: floor, limit: patience}
-		err := conn.Call(t.Context(), CommandFunction("evse_manager", "pause_charging"), nil, call.arguments("{}")...)
+		err := conn.Call(t.Context(), commandFunction("evse_manager", "pause_charging"), nil, call.arguments("{}")...)
 		remote, ok := errors.AsType[*rpc.RemoteError](err)
 		if !ok {
 			t.Fatalf("call %d: %v, want a refusal", number, err)
@@ -386,10 +386,10 @@ func TestTheAgentRefusesByCode(t *testing.T) {
 	if err := s.conn.Call(t.Context(), FunctionCancel, nil, 5); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := refused(s.conn, 5, 1); got != Cancelled {
+	if got, _ := refused(s.conn, 5, 1); got != cancelled {
 		t.Errorf("a cancelled number: %q", string(got))
 	}
-	if got, _ := refused(s.conn, 1, 3); got != Forgotten {
+	if got, _ := refused(s.conn, 1, 3); got != forgotten {
 		t.Errorf("an acknowledged number: %q", string(got))
 	}
 	for _, test := range []struct {
@@ -399,15 +399,15 @@ func TestTheAgentRefusesByCode(t *testing.T) {
 		// Another controller's connection does not become the link.
 		conn := s.dial(t)
 		if test.versions != nil {
-			hello := newHello(8, 1, time.Second, time.Second)
-			hello.Versions = test.versions
+			hello := newHelloCall(8, 1, time.Second, time.Second)
+			hello.versions = test.versions
 			var answer rpc.Raw
 			if err := conn.Call(t.Context(), FunctionHello, &answer, hello.arguments()...); err != nil {
 				t.Fatal(err)
 			}
 		}
 		got, value := refused(conn, 1, 3)
-		if _, coded := value.(map[string]any); got != NotTheLink || coded != test.coded {
+		if _, coded := value.(map[string]any); got != notTheLink || coded != test.coded {
 			t.Errorf("a controller of versions %v is refused by %v", test.versions, value)
 		}
 	}
@@ -421,7 +421,7 @@ func TestARefusedConnectionIsReplaced(t *testing.T) {
 			var mu sync.Mutex
 			refused := false
 			agent := startFakeAgent(t, map[string]rpc.Handler{
-				CommandFunction("evse_manager", "pause_charging"): func(ctx context.Context, _ *rpc.Request) (any, error) {
+				commandFunction("evse_manager", "pause_charging"): func(ctx context.Context, _ *rpc.Request) (any, error) {
 					mu.Lock()
 					defer mu.Unlock()
 					if refused {
@@ -430,7 +430,7 @@ func TestARefusedConnectionIsReplaced(t *testing.T) {
 					refused = true
 					session := rpc.SessionFrom(ctx)
 					time.AfterFunc(50*time.Millisecond, func() { session.Close() })
-					return nil, NotTheLink.forVersion(version)
+					return nil, notTheLink.forVersion(version)
 				},
 			})
 			client, _, _ := startClient(t, agent, func(*ClientConfig) {})
@@ -452,7 +452,7 @@ func TestARefusedPollIsALostConnection(t *testing.T) {
 	var once sync.Once
 	client, _, ended := startClient(t, startFakeAgent(t, map[string]rpc.Handler{
 		FunctionEvents: func(ctx context.Context, _ *rpc.Request) (reply any, err error) {
-			once.Do(func() { err = NotTheLink })
+			once.Do(func() { err = notTheLink })
 			if err != nil {
 				return nil, err
 			}
@@ -548,7 +548,7 @@ func TestReadyDoesNotWaitForAPublish(t *testing.T) {
 		}
 	})
 	defer close(release)
-	client.queue.AddUnique(BatchOf(Event{Name: "a"}, Event{Name: "b"}))
+	client.queue.addUnique(batchOf(Event{Name: "a"}, Event{Name: "b"}))
 	receive(t, publishing, "a publish")
 	ready := make(chan struct{})
 	go func() {
@@ -565,7 +565,7 @@ func TestArgumentsAreWrittenForTheDialectSpoken(t *testing.T) {
 	for _, dialect := range []handshake.Dialect{handshake.Legacy, handshake.V2} {
 		got := make(chan string, 1)
 		functions := map[string]rpc.Handler{
-			CommandFunction("r", "n"): func(_ context.Context, request *rpc.Request) (any, error) {
+			commandFunction("r", "n"): func(_ context.Context, request *rpc.Request) (any, error) {
 				var text string
 				_, err := readNumbered(request, &text)
 				got <- text

@@ -16,7 +16,7 @@ const (
 	Raised
 	// Cleared is an error that was cleared.
 	Cleared
-	// Active is the set of errors that are active: it exists in v2 alone.
+	// Active is the set of active errors. Only v2 has it.
 	Active
 )
 
@@ -35,43 +35,20 @@ type Event struct {
 	Value json.RawMessage
 }
 
-// Size is what limits count of an event, in bytes.
-func (e Event) Size() int { return len(e.Interface) + len(e.Name) + len(e.Value) }
+// size returns the bytes of an event that Limits.Bytes counts.
+func (e Event) size() int { return len(e.Interface) + len(e.Name) + len(e.Value) }
 
-// IsError reports whether one error was raised or cleared.
-func (e Event) IsError() bool { return e.Kind == Raised || e.Kind == Cleared }
+// isError reports whether the event is one error that was raised or cleared.
+func (e Event) isError() bool { return e.Kind == Raised || e.Kind == Cleared }
 
-// Batch is the events of one answer. They stay encoded until they are published, so that an answer costs no more memory
-// than its bytes.
-type Batch struct {
-	// Count and Bytes are the number of events and their Size in total.
-	Count, Bytes int
-	// Last is the highest number of them, 0 where the dialect has no numbers.
-	Last uint64
-	// decode calls yield for each event in order until it returns false.
-	decode func(yield func(Event) bool)
-}
-
-// BatchOf returns a batch of events that are at hand.
-func BatchOf(events ...Event) Batch {
-	batch := Batch{Count: len(events), decode: func(yield func(Event) bool) {
-		for _, event := range events {
-			if !yield(event) {
-				return
-			}
-		}
-	}}
-	for _, event := range events {
-		batch.Bytes += event.Size()
-		batch.Last = max(batch.Last, event.Number)
-	}
-	return batch
-}
-
-// All returns the events in their order. Their values are parts of the answer.
-func (b Batch) All() iter.Seq[Event] {
-	if b.decode == nil {
-		return func(func(Event) bool) {}
-	}
-	return b.decode
+// eventBatch holds the events of one answer. They stay encoded until they are published, so that an answer costs no
+// more memory than its bytes.
+type eventBatch struct {
+	// count is the number of events. bytes is the sum of their sizes.
+	count, bytes int
+	// last is the highest number of an event, 0 where the dialect has no numbers.
+	last uint64
+	// all yields the events in order. Their values are slices of the answer. all is nil in the zero value, which has no
+	// events.
+	all iter.Seq[Event]
 }

@@ -11,21 +11,21 @@ import (
 	"github.com/remotechargeport/remotechargeport/handshake"
 )
 
-// Outcome is what became of a command or a push on the satellite.
-type Outcome struct {
-	Value json.RawMessage
-	Err   *everest.CommandError
-	// Resets: the board is about to go down, and the connection ends after the reply.
-	Resets bool
+// commandOutcome is the outcome of a command or a push on the satellite.
+type commandOutcome struct {
+	value json.RawMessage
+	err   *everest.CommandError
+	// resets marks a command that resets the board: the connection ends after the reply.
+	resets bool
 }
 
-// executor runs the commands of a satellite. Each ends at the latest when the executor is closed. In v2 a number is
-// executed once, and the execution outlives the connection on which it came. The zero value is ready.
+// executor executes the controller's commands. Closing it ends all of them. In v2 it executes each number once, and an
+// execution outlives the connection of its call. The zero value is ready.
 type executor struct {
 	mu      sync.Mutex
 	closed  bool
 	cancels map[*context.CancelFunc]struct{}
-	ledger  handshake.Ledger[Outcome]
+	ledger  handshake.Ledger[commandOutcome]
 	numbers map[uint64]*execution
 	running sync.WaitGroup
 }
@@ -35,19 +35,21 @@ type execution struct {
 	cancel context.CancelFunc
 	// done is closed when outcome is there.
 	done    chan struct{}
-	outcome Outcome
+	outcome commandOutcome
 }
 
 // run executes a command within a limit of time and returns its outcome.
-func (x *executor) run(ctx context.Context, limit time.Duration, do func(context.Context) Outcome) Outcome {
-	ctx, cancel := x.begin(ctx, limit)
+func (x *executor) run(ctx context.Context, limit time.Duration, do func(context.Context) commandOutcome) commandOutcome {
+	x.mu.Lock()
+	ctx, cancel := x.beginLocked(ctx, limit)
+	x.mu.Unlock()
 	defer x.end(cancel)
 	return do(ctx)
 }
 
-// runOnce executes a number if it comes for the first time, and waits for the outcome. The outcome of a number never
-// changes. The error is a Refusal, or that nobody waits for the outcome any more.
-func (x *executor) runOnce(ctx context.Context, call numbered, limit time.Duration, do func(context.Context) Outcome) (Outcome, error) {
+// runOnce executes a numbered call, unless it was executed before, and returns the outcome of that one execution. The
+// error is a refusal, net.ErrClosed after close, or the context's.
+func (x *executor) runOnce(ctx context.Context, call numbered, limit time.Duration, do func(context.Context) commandOutcome) (commandOutcome, error) {
 	started, outcome, err := x.start(call, limit, do)
 	if err != nil || started == nil {
 		return outcome, err
@@ -56,30 +58,30 @@ func (x *executor) runOnce(ctx context.Context, call numbered, limit time.Durati
 	case <-started.done:
 		return started.outcome, nil
 	case <-ctx.Done():
-		return Outcome{}, ctx.Err()
+		return commandOutcome{}, ctx.Err()
 	}
 }
 
 // start returns the execution of a number, or nil and its outcome.
-func (x *executor) start(call numbered, limit time.Duration, do func(context.Context) Outcome) (*execution, Outcome, error) {
+func (x *executor) start(call numbered, limit time.Duration, do func(context.Context) commandOutcome) (*execution, commandOutcome, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.closed {
-		return nil, Outcome{}, net.ErrClosed
+		return nil, commandOutcome{}, net.ErrClosed
 	}
 	x.ledger.Acknowledge(call.floor)
 	outcome, verdict := x.ledger.Begin(call.number)
 	switch verdict {
 	case handshake.Forgotten:
-		return nil, Outcome{}, Forgotten
+		return nil, commandOutcome{}, forgotten
 	case handshake.Cancelled:
-		return nil, Outcome{}, Cancelled
+		return nil, commandOutcome{}, cancelled
 	case handshake.Refused:
-		return nil, Outcome{}, TooMany
+		return nil, commandOutcome{}, tooMany
 	case handshake.Finished:
 		return nil, outcome, nil
 	case handshake.Running:
-		return x.numbers[call.number], Outcome{}, nil
+		return x.numbers[call.number], commandOutcome{}, nil
 	}
 	ctx, cancel := x.beginLocked(context.Background(), limit)
 	started := &execution{cancel: *cancel, done: make(chan struct{})}
@@ -92,18 +94,18 @@ func (x *executor) start(call numbered, limit time.Duration, do func(context.Con
 		started.outcome = do(ctx)
 		x.finish(call.number, started)
 	})
-	return started, Outcome{}, nil
+	return started, commandOutcome{}, nil
 }
 
 func (x *executor) finish(number uint64, ended *execution) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.ledger.Finish(number, ended.outcome, len(ended.outcome.Value)+64)
+	x.ledger.Finish(number, ended.outcome, len(ended.outcome.value)+64)
 	delete(x.numbers, number)
 	close(ended.done)
 }
 
-// cancel ends a numbered command, or keeps one that has not come from being executed.
+// cancel ends a numbered command. A command that has not come yet will not be executed.
 func (x *executor) cancel(number uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -114,20 +116,14 @@ func (x *executor) cancel(number uint64) {
 	}
 }
 
-// acknowledge forgets the outcomes below a number.
+// acknowledge forgets the outcomes of the numbers below floor.
 func (x *executor) acknowledge(floor uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.ledger.Acknowledge(floor)
 }
 
-// begin derives the context of a command, which ends with the executor. The caller must call end.
-func (x *executor) begin(ctx context.Context, limit time.Duration) (context.Context, *context.CancelFunc) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.beginLocked(ctx, limit)
-}
-
+// beginLocked returns the context of a command. Closing the executor ends the context. The caller must call end.
 func (x *executor) beginLocked(ctx context.Context, limit time.Duration) (context.Context, *context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	if x.closed {
@@ -140,7 +136,6 @@ func (x *executor) beginLocked(ctx context.Context, limit time.Duration) (contex
 	return ctx, &cancel
 }
 
-// end ends the context of a command.
 func (x *executor) end(cancel *context.CancelFunc) {
 	(*cancel)()
 	x.mu.Lock()
@@ -148,7 +143,6 @@ func (x *executor) end(cancel *context.CancelFunc) {
 	delete(x.cancels, cancel)
 }
 
-// isClosed reports whether the executor was closed.
 func (x *executor) isClosed() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()

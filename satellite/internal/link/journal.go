@@ -11,51 +11,51 @@ import (
 	"github.com/remotechargeport/remotechargeport/handshake"
 )
 
-// Journal keeps the satellite's events until the controller has them: towards a legacy controller until they are taken,
-// towards one that speaks v2 until it has acknowledged them. It also knows which errors are active. Its methods may be
-// called from any goroutine.
-type Journal struct {
+// journal keeps the satellite's events until the controller has them: until a legacy controller has fetched them, or a
+// v2 controller has acknowledged them. It also keeps the set of active errors. Its methods may be called from any
+// goroutine.
+type journal struct {
 	mu     sync.Mutex
 	buffer journalBuffer
 	active activeErrors
-	// legacy: the controller speaks legacy, and no value is evicted for a newer one.
+	// legacy is set where the controller speaks legacy. No value is then evicted for a newer one.
 	legacy bool
-	// delivered counts the events that were handed over, up to is the last of those in v2.
+	// delivered counts the events that were handed over. In v2 upTo is the number of the last of them.
 	delivered, upTo uint64
 	evicted         uint64
 	// appended is closed at the next event; nil while nobody waits for it.
 	appended chan struct{}
 }
 
-// NewJournal returns an empty journal.
-func NewJournal(limits Limits) *Journal {
-	return &Journal{buffer: newJournalBuffer(limits)}
+func newJournal(limits Limits) *journal {
+	return &journal{buffer: newJournalBuffer(limits)}
 }
 
-// Eviction is what an event cost that found the journal full.
-type Eviction struct {
-	// Superseded counts the evicted values that a newer one replaces, Oldest the evicted events that nothing replaces.
-	// FirstSuperseded and FirstOldest are set when nothing had been evicted before.
-	Superseded, Oldest           int
-	FirstSuperseded, FirstOldest bool
-	// Full is the limit that was reached, nil where the event found room.
-	Full error
-	// Overflow reports that superseded values made no room: the controller has been away for too long.
-	Overflow bool
+// eviction reports what was evicted to make room for one event.
+type eviction struct {
+	// superseded counts the evicted values that a newer value replaces. oldest counts the other evicted events.
+	// firstSuperseded and firstOldest are set where nothing had been evicted before.
+	superseded, oldest           int
+	firstSuperseded, firstOldest bool
+	// full names the limit that was reached. It is nil where there was room.
+	full error
+	// overflow reports that evicting superseded values did not make enough room: the controller has been away for too
+	// long.
+	overflow bool
 }
 
 // JournalStats is a snapshot of a journal.
 type JournalStats struct {
-	// Events and Bytes wait for the controller, at most MaxEvents and MaxBytes.
+	// Events and Bytes are what the journal keeps. MaxEvents and MaxBytes are its limits.
 	Events, Bytes, MaxEvents, MaxBytes int
-	// Collected counts all events, Evicted those without room, and Delivered those that were handed over.
+	// Collected counts all events, Evicted the events that were evicted, and Delivered the events that were handed
+	// over.
 	Collected, Evicted, Delivered uint64
 	ActiveErrors                  int
 }
 
-// SetDialect follows an agreement: a controller that speaks v2 acknowledges, and Limits.V2Events bounds the journal
-// from there on.
-func (j *Journal) SetDialect(dialect handshake.Dialect) {
+// setDialect sets the dialect of an agreement. For v2 the journal is bounded by Limits.V2Events from then on.
+func (j *journal) setDialect(dialect handshake.Dialect) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.legacy = dialect == handshake.Legacy
@@ -64,51 +64,51 @@ func (j *Journal) SetDialect(dialect handshake.Dialect) {
 	}
 }
 
-// Append keeps an event. Where there is no room it evicts values that a newer one replaces, unless the controller is a
-// legacy one, and then the oldest events: what is new describes the charge port better.
-func (j *Journal) Append(event Event) Eviction {
+// append keeps an event. A full journal first evicts values that a newer one replaces, unless the controller is a
+// legacy one. It then evicts the oldest events, because new events describe the charge port better.
+func (j *journal) append(event Event) eviction {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.appendLocked(event)
 }
 
-// AppendError keeps an error that was raised or cleared, and follows the set of active errors.
-func (j *Journal) AppendError(event everest.ErrorEvent) Eviction {
+// appendError keeps the event of an error, and updates the set of active errors.
+func (j *journal) appendError(event everest.ErrorEvent) eviction {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.active.apply(event)
 	return j.appendLocked(EventOf(event))
 }
 
-// AppendActive appends the set of active errors, so that the controller can clear those that it still has from an
-// earlier link. The set supersedes a waiting one.
-func (j *Journal) AppendActive() Eviction {
+// appendActive keeps the set of active errors as an event. The controller then clears the errors that it still has from
+// an earlier link. The set supersedes a waiting one.
+func (j *journal) appendActive() eviction {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.appendLocked(Event{Kind: Active, Value: j.active.encode(), NewestOnly: true})
 }
 
-func (j *Journal) appendLocked(event Event) (cost Eviction) {
+func (j *journal) appendLocked(event Event) (cost eviction) {
 	before := j.evicted
-	cost.Full = j.buffer.append(event)
-	full := cost.Full
+	cost.full = j.buffer.append(event)
+	full := cost.full
 	if full != nil && !j.legacy {
-		if cost.Superseded = j.buffer.evictSuperseded(); cost.Superseded > 0 {
+		if cost.superseded = j.buffer.evictSuperseded(); cost.superseded > 0 {
 			full = j.buffer.append(event)
 		}
 	}
-	cost.Overflow = full != nil
+	cost.overflow = full != nil
 	for full != nil {
-		cost.Oldest++
+		cost.oldest++
 		if j.buffer.len() == 0 {
 			break // the event alone is too large
 		}
 		j.buffer.evictOldest()
 		full = j.buffer.append(event)
 	}
-	j.evicted += uint64(cost.Superseded + cost.Oldest)
-	cost.FirstSuperseded = before == 0 && cost.Superseded > 0
-	cost.FirstOldest = before+uint64(cost.Superseded) == 0 && cost.Oldest > 0
+	j.evicted += uint64(cost.superseded + cost.oldest)
+	cost.firstSuperseded = before == 0 && cost.superseded > 0
+	cost.firstOldest = before+uint64(cost.superseded) == 0 && cost.oldest > 0
 	if j.appended != nil {
 		close(j.appended)
 		j.appended = nil
@@ -116,9 +116,9 @@ func (j *Journal) appendLocked(event Event) (cost Eviction) {
 	return cost
 }
 
-// Take removes and returns the oldest events for one legacy answer: variables, then errors, of at most maxBytes unless
-// one event alone is larger. keep decides which of them are handed over; the others are lost.
-func (j *Journal) Take(maxBytes int, keep func(Event) bool) []Event {
+// take removes and returns the oldest events for one legacy answer: variables, then errors. They have at most maxBytes,
+// unless one event alone is larger. An event for which keep returns false is lost.
+func (j *journal) take(maxBytes int, keep func(Event) bool) []Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	events := slices.DeleteFunc(j.buffer.take(maxBytes), func(e Event) bool { return !keep(e) })
@@ -127,16 +127,16 @@ func (j *Journal) Take(maxBytes int, keep func(Event) bool) []Event {
 }
 
 // Acknowledge forgets the events up to a number.
-func (j *Journal) Acknowledge(number uint64) {
+func (j *journal) acknowledge(number uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.buffer.acknowledge(number)
 }
 
-// Poll waits until there is an event above the number after, or until wait is over. It then hands write the oldest such
-// events, of at most maxBytes unless one event alone is larger, and the number of events evicted so far. With maxBytes
-// 0 write gets none. write must copy what it keeps, and must not call the journal. The error is the context's.
-func (j *Journal) Poll(ctx context.Context, after uint64, maxBytes int, wait time.Duration, write func(evicted uint64, events []Event)) error {
+// poll waits at most the time wait for an event with a number above after. It then calls write with the count of
+// evicted events and the oldest such events. These have at most maxBytes, unless one event alone is larger. With
+// maxBytes 0 there are none. write must copy what it keeps, and must not call the journal. The error is the context's.
+func (j *journal) poll(ctx context.Context, after uint64, maxBytes int, wait time.Duration, write func(evicted uint64, events []Event)) error {
 	var expired <-chan time.Time
 	for {
 		appended, done := j.handOver(after, maxBytes, wait > 0, write)
@@ -158,9 +158,9 @@ func (j *Journal) Poll(ctx context.Context, after uint64, maxBytes int, wait tim
 	}
 }
 
-// handOver calls write and reports true, or returns what to wait for: nil, which blocks for ever, where no event is
-// wanted.
-func (j *Journal) handOver(after uint64, maxBytes int, mayWait bool, write func(uint64, []Event)) (appended <-chan struct{}, done bool) {
+// handOver calls write and returns done, or returns a channel that is closed at the next event. The channel is nil,
+// which blocks for ever, where maxBytes is 0.
+func (j *journal) handOver(after uint64, maxBytes int, mayWait bool, write func(uint64, []Event)) (appended <-chan struct{}, done bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var waiting []Event
@@ -186,8 +186,7 @@ func (j *Journal) handOver(after uint64, maxBytes int, mayWait bool, write func(
 	return nil, true
 }
 
-// Stats returns a snapshot.
-func (j *Journal) Stats() JournalStats {
+func (j *journal) stats() JournalStats {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return JournalStats{
@@ -208,7 +207,7 @@ func (a *activeErrors) apply(event everest.ErrorEvent) {
 	}
 }
 
-// encode writes them as the value of an event.
+// encode returns the errors as a JSON array of error objects.
 func (a activeErrors) encode() json.RawMessage {
 	list := json.RawMessage("[")
 	for i, event := range a {

@@ -6,8 +6,8 @@ import (
 	"sort"
 )
 
-// ErrJournalFull is why an event found no room: the controller has not fetched the ones before it.
-var ErrJournalFull = errors.New("satellite: journal is full")
+// errJournalFull is the error of an event for which the journal has no room.
+var errJournalFull = errors.New("satellite: journal is full")
 
 // Limits bound a journal. Zero means the default.
 type Limits struct {
@@ -34,30 +34,30 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// removed marks the place of an event that was evicted from the middle.
+// removed is the kind that marks the place of an evicted event.
 const removed Kind = 0xff
 
-// journalBuffer is the pure part of a Journal: numbered events, oldest first, bounded. It has no lock and no clock.
+// journalBuffer is the pure part of a journal: numbered events, oldest first, bounded. It has no lock and no clock.
 type journalBuffer struct {
 	limits Limits
-	// events[:head] are gone; their place is reclaimed now and then. holes is how many of events[head:] are marked as
-	// removed.
+	// events[head:] are the events kept, and holes counts the places among them that are marked as removed. drop
+	// reclaims events[:head] now and then.
 	events      []Event
 	head, holes int
 	bytes       int
 	last        uint64
-	// superseded finds what may be evicted first. It is nil until the buffer is full for the first time, so that a
+	// superseded lists what may be evicted first. It is nil until the buffer is full for the first time, so that a
 	// journal with room does not pay for it.
 	superseded *superseded
 	// scratch is what after returns where holes are in between.
 	scratch []Event
 }
 
-// superseded knows the events that a newer value of their variable replaces.
+// superseded lists the events that a newer value of the same variable replaces.
 type superseded struct {
 	newest map[variable]uint64
-	// numbers are in the order in which the events were replaced. Those of events that have left the buffer meanwhile
-	// are skipped.
+	// numbers are those of the replaced events, in the order of their replacement. Numbers of events that have left the
+	// buffer are skipped.
 	numbers []uint64
 	head    int
 }
@@ -68,19 +68,18 @@ func newJournalBuffer(limits Limits) journalBuffer {
 	return journalBuffer{limits: limits.withDefaults()}
 }
 
-// append numbers the event and keeps it. Where a limit would be exceeded it keeps nothing and returns an error that is
-// ErrJournalFull.
+// append numbers the event and keeps it. Where a limit would be exceeded it keeps nothing and returns errJournalFull.
 func (b *journalBuffer) append(event Event) error {
 	if b.len()+1 > b.limits.Events {
-		return fmt.Errorf("%w: %d events wait for the controller", ErrJournalFull, b.len())
+		return fmt.Errorf("%w: %d events wait for the controller", errJournalFull, b.len())
 	}
-	if b.bytes+event.Size() > b.limits.Bytes {
-		return fmt.Errorf("%w: %d bytes wait for the controller", ErrJournalFull, b.bytes)
+	if b.bytes+event.size() > b.limits.Bytes {
+		return fmt.Errorf("%w: %d bytes wait for the controller", errJournalFull, b.bytes)
 	}
 	b.last++
 	event.Number = b.last
 	b.events = append(b.events, event)
-	b.bytes += event.Size()
+	b.bytes += event.size()
 	if b.superseded != nil {
 		b.superseded.add(event, b.first())
 	}
@@ -98,11 +97,11 @@ func (b *journalBuffer) take(maxBytes int) []Event {
 	places, size, errorSeen := 0, 0, false
 	for _, event := range b.events[b.head:] {
 		if event.Kind != removed {
-			if len(taken) > 0 && (size+event.Size() > maxBytes || errorSeen && !event.IsError()) {
+			if len(taken) > 0 && (size+event.size() > maxBytes || errorSeen && !event.isError()) {
 				break
 			}
-			errorSeen = errorSeen || event.IsError()
-			size += event.Size()
+			errorSeen = errorSeen || event.isError()
+			size += event.size()
 			taken = append(taken, event)
 		}
 		places++
@@ -117,8 +116,8 @@ func (b *journalBuffer) after(number uint64, maxBytes int) []Event {
 	waiting := b.events[b.head+b.place(number+1):]
 	end, size := 0, 0
 	for ; end < len(waiting); end++ {
-		size += waiting[end].Size()
-		if size > maxBytes && size > waiting[end].Size() {
+		size += waiting[end].size()
+		if size > maxBytes && size > waiting[end].size() {
 			break
 		}
 	}
@@ -161,7 +160,7 @@ func (b *journalBuffer) evictSuperseded() int {
 			break
 		}
 		event := &b.events[b.head+b.place(number)]
-		b.bytes -= event.Size()
+		b.bytes -= event.size()
 		*event = Event{Number: number, Kind: removed}
 		b.holes++
 		evicted++
@@ -172,7 +171,7 @@ func (b *journalBuffer) evictSuperseded() int {
 	return evicted
 }
 
-// evictOldest removes the oldest event; of an empty buffer nothing.
+// evictOldest removes the oldest event, if there is one.
 func (b *journalBuffer) evictOldest() {
 	for b.head < len(b.events) {
 		hole := b.events[b.head].Kind == removed
@@ -183,13 +182,13 @@ func (b *journalBuffer) evictOldest() {
 	}
 }
 
-// place is where in events[head:] the first event with at least that number is.
+// place returns the index in events[head:] of the first event with at least that number.
 func (b *journalBuffer) place(number uint64) int {
 	waiting := b.events[b.head:]
 	return sort.Search(len(waiting), func(i int) bool { return waiting[i].Number >= number })
 }
 
-// first is the oldest number that may still be in the buffer.
+// first returns the oldest number that may still be in the buffer.
 func (b *journalBuffer) first() uint64 {
 	if b.head == len(b.events) {
 		return b.last + 1
@@ -201,7 +200,7 @@ func (b *journalBuffer) first() uint64 {
 func (b *journalBuffer) drop(places int) {
 	dropped := b.events[b.head : b.head+places]
 	for _, event := range dropped {
-		b.bytes -= event.Size()
+		b.bytes -= event.size()
 		if event.Kind == removed {
 			b.holes--
 		}
@@ -229,7 +228,7 @@ func (b *journalBuffer) compact() {
 
 func (b *journalBuffer) len() int { return len(b.events) - b.head - b.holes }
 
-// add follows an event that was appended.
+// add takes note of an event that was appended.
 func (s *superseded) add(event Event, first uint64) {
 	if !event.NewestOnly {
 		return

@@ -10,15 +10,15 @@ import (
 
 // fullJournal is a journal of v2 without room. Every spread-th event is one that a
 // newer value replaces.
-func fullJournal(events, spread int) *Journal {
-	journal := NewJournal(Limits{V2Events: events})
-	journal.SetDialect(handshake.V2)
+func fullJournal(events, spread int) *journal {
+	journal := newJournal(Limits{V2Events: events})
+	journal.setDialect(handshake.V2)
 	for i := range events {
 		event := variableOf("session_event")
 		if i%spread == 0 {
 			event = telemetryOf("telemetry")
 		}
-		journal.Append(event)
+		journal.append(event)
 	}
 	return journal
 }
@@ -36,7 +36,7 @@ func BenchmarkFullJournal(b *testing.B) {
 				}
 				b.ReportAllocs()
 				for b.Loop() {
-					journal.Append(event)
+					journal.append(event)
 				}
 			})
 		}
@@ -50,10 +50,10 @@ func TestAFullJournalIsNotScanned(t *testing.T) {
 		best := time.Hour
 		for range 5 { // other load on the machine only slows
 			journal := fullJournal(events, spread)
-			journal.Append(event)
+			journal.append(event)
 			began := time.Now()
 			for range appends {
-				journal.Append(event)
+				journal.append(event)
 			}
 			best = min(best, time.Since(began))
 		}
@@ -79,11 +79,11 @@ func TestAFullJournalIsNotScanned(t *testing.T) {
 // and refilled meanwhile.
 func TestEvictionAfterAcknowledgement(t *testing.T) {
 	journal := fullJournal(160, 2)
-	journal.Append(telemetryOf("telemetry"))
-	journal.Acknowledge(100)
-	for journal.Append(telemetryOf("telemetry")).Full == nil {
+	journal.append(telemetryOf("telemetry"))
+	journal.acknowledge(100)
+	for journal.append(telemetryOf("telemetry")).full == nil {
 	}
-	stats := journal.Stats()
+	stats := journal.stats()
 	if stats.Events > stats.MaxEvents {
 		t.Errorf("%d events are kept, want at most %d", stats.Events, stats.MaxEvents)
 	}

@@ -28,7 +28,7 @@ func names(events []Event) string {
 	var texts []string
 	for _, event := range events {
 		name := event.Name
-		if event.IsError() {
+		if event.isError() {
 			name = strings.Trim(string(event.Value), `"`)
 		}
 		texts = append(texts, name)
@@ -79,7 +79,7 @@ func TestJournalRefusesBeyondItsLimits(t *testing.T) {
 		}
 	}
 	for _, journal := range []*journalBuffer{byCount, byBytes} {
-		if err := journal.append(variableOf("v")); !errors.Is(err, ErrJournalFull) {
+		if err := journal.append(variableOf("v")); !errors.Is(err, errJournalFull) {
 			t.Errorf("error %v, want ErrJournalFull", err)
 		}
 		if journal.len() != 2 || journal.last != 2 {
@@ -119,10 +119,10 @@ func TestJournalDeliversEverythingOnceInOrder(t *testing.T) {
 					if event.Number != want {
 						t.Fatalf("took event %d, want %d", event.Number, want)
 					}
-					if errorSeen && !event.IsError() {
+					if errorSeen && !event.isError() {
 						t.Fatal("a variable follows an error in one answer")
 					}
-					errorSeen = errorSeen || event.IsError()
+					errorSeen = errorSeen || event.isError()
 					want++
 				}
 			},

@@ -78,7 +78,7 @@ func TestJournalKeepsWhatIsNotAcknowledged(t *testing.T) {
 					last = event.Number
 				}
 				for number, event := range kept {
-					bytes += event.Size()
+					bytes += event.size()
 					if number > from {
 						count++
 					}

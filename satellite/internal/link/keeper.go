@@ -8,17 +8,16 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc"
 )
 
-// keeper keeps the controller's newest connection, of which at most one is open, and how the satellite can be reached.
-// The zero value has no connection.
+// keeper keeps the controller's newest connection and its link. At most one connection is open. The zero value has
+// none.
 type keeper struct {
 	mu     sync.Mutex
 	newest *connection
-	// dialect is what both sides agreed on, nil where they have not. One that can be resumed stays while there is no
-	// connection.
+	// dialect is the link, nil before an agreement. A link that can be resumed stays while there is no connection.
 	dialect  dialect
 	agreed   bool
 	isolated bool
-	// over: there will be no connection any more.
+	// over is set when no further connection will be made.
 	over bool
 	// end is why the newest connection ended, nil where this board ended it.
 	end error
@@ -26,19 +25,19 @@ type keeper struct {
 	changed chan struct{}
 }
 
-// connection is one connection, or the attempt to make it.
+// connection is one connection, or the attempt to make one.
 type connection struct {
 	id     handshake.ConnID
 	cancel context.CancelFunc
 	// abandoned is closed when the connection is not the newest any more.
 	abandoned chan struct{}
-	// work is carried out by the connection's goroutine. The handshake has at most one call of each function under way,
-	// so there is always room.
+	// work holds functions for the connection's goroutine. The handshake has at most one call of each function under
+	// way, so there is always room.
 	work   chan func(context.Context, *rpc.Client)
 	client *rpc.Client // nil until it is made
 }
 
-// open begins an attempt. The context ends with it.
+// open begins an attempt to connect. The context ends with the attempt or its connection.
 func (k *keeper) open(id handshake.ConnID) (context.Context, *connection) {
 	ctx, cancel := context.WithCancel(context.Background())
 	opened := &connection{
@@ -51,7 +50,7 @@ func (k *keeper) open(id handshake.ConnID) (context.Context, *connection) {
 	return ctx, opened
 }
 
-// abandon ends a connection or the attempt to make it.
+// abandon ends a connection or the attempt to make one.
 func (k *keeper) abandon(id handshake.ConnID) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -63,15 +62,15 @@ func (k *keeper) abandon(id handshake.ConnID) {
 	}
 }
 
-// connected follows an attempt that succeeded.
+// connected records an attempt that succeeded.
 func (k *keeper) connected(conn *connection, client *rpc.Client) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	conn.client, k.end = client, nil
 }
 
-// ended follows a connection that the peer or the network has ended. It reports whether work functions could be called
-// on it, or a link is to be resumed.
+// ended records that the peer or the network has ended a connection. It reports whether both sides had agreed on it, or
+// a link is to be resumed.
 func (k *keeper) ended(conn *connection, err error) (linked bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -81,7 +80,7 @@ func (k *keeper) ended(conn *connection, err error) (linked bool) {
 	return k.agreed || k.resumableLocked()
 }
 
-// do has a connection's goroutine carry something out, if there is still one.
+// do makes a connection's goroutine call work. It drops work where the connection is not the newest any more.
 func (k *keeper) do(id handshake.ConnID, work func(context.Context, *rpc.Client)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -94,7 +93,7 @@ func (k *keeper) do(id handshake.ConnID, work func(context.Context, *rpc.Client)
 	}
 }
 
-// agree follows an agreement, or the resumption of one, on the newest connection.
+// agree records an agreement, or the resumption of one, on the newest connection.
 func (k *keeper) agree(agreed dialect) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -102,7 +101,7 @@ func (k *keeper) agree(agreed dialect) {
 	k.notifyLocked()
 }
 
-// isolate ends the link: no call waits for it any more.
+// isolate ends the link, so that no call waits for its resumption.
 func (k *keeper) isolate() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -110,7 +109,7 @@ func (k *keeper) isolate() {
 	k.notifyLocked()
 }
 
-// finish follows a protocol that makes no connection any more.
+// finish records that no further connection will be made.
 func (k *keeper) finish() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -122,9 +121,10 @@ func (k *keeper) finish() {
 
 // way is how the satellite can be reached at the moment.
 type way struct {
-	// dialect is nil where there is no link, nor one that may be resumed.
+	// dialect is nil where there is no link, and none that may be resumed.
 	dialect dialect
-	// conn and client are nil while a link is being resumed. changed is then closed when that may have happened.
+	// conn and client are nil while a link is being resumed. changed is closed when the caller should look again.
+	// changed is nil where the link will not be resumed.
 	conn     *connection
 	client   *rpc.Client
 	changed  <-chan struct{}
@@ -151,7 +151,7 @@ func (k *keeper) way() way {
 	return w
 }
 
-// current returns the connection, whether there is a link or not, or nil.
+// current returns the newest connection, with or without a link, or nil.
 func (k *keeper) current() *rpc.Client {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -161,7 +161,7 @@ func (k *keeper) current() *rpc.Client {
 	return k.newest.client
 }
 
-// link returns the dialect of the link, also while it is being resumed, else nil.
+// link returns the link, also while it is being resumed, or nil.
 func (k *keeper) link() dialect {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -13,13 +13,13 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// legacyClient speaks the dialect of the C++ modules, on one connection.
+// legacyClient is a link in the dialect of the C++ modules. It ends with its connection.
 type legacyClient struct {
 	reporter
 	keeper *keeper
-	// publish returns when the events are published, or will be once this board is ready. unreadable gets what is wrong
-	// with an answer.
-	publish    func(Batch)
+	// publish queues events, and waits until they are published if this board is ready. unreadable is called with the
+	// error of an answer.
+	publish    func(eventBatch)
 	unreadable func(error)
 	trips      control.RoundTrips
 }
@@ -64,8 +64,8 @@ func (l *legacyClient) invoke(ctx context.Context, function string, reply any, a
 	return nil
 }
 
-// events polls once. It returns when what came is published, because the agent has forgotten it: a second answer must
-// not wait behind it.
+// events polls once, and returns when the events of the answer are published. The agent has forgotten those events, so
+// a second answer must not wait behind the first.
 func (l *legacyClient) events(ctx context.Context, id handshake.ConnID, conn *rpc.Client) {
 	var answer []byte
 	began := time.Now()

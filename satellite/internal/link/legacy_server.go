@@ -9,14 +9,14 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// maxRetrieved bounds one answer of retrieve_vars_and_errors well below the frame size that a peer may accept. What is
-// left goes with the next poll.
+// maxRetrieved bounds one answer of retrieve_vars_and_errors in bytes, well below the frame size that a peer may
+// accept. Further events go with the next poll.
 const maxRetrieved = 4 << 20
 
-// legacyServer speaks the dialect of the C++ modules with a controller.
+// legacyServer serves a controller in the dialect of the C++ modules.
 type legacyServer struct{ *work }
 
-// functions are those that exist once a controller has announced itself.
+// functions returns the functions that exist once a controller has announced itself.
 func (l legacyServer) functions() map[string]rpc.Handler {
 	functions := map[string]rpc.Handler{
 		FunctionPushVar:       l.push,
@@ -31,7 +31,7 @@ func (l legacyServer) functions() map[string]rpc.Handler {
 	return functions
 }
 
-// command serves one row of the route table.
+// command returns the handler of one command.
 func (l legacyServer) command(r route.Route, command route.Command) rpc.Handler {
 	return func(ctx context.Context, request *rpc.Request) (any, error) {
 		arguments, err := command.ReadArguments(request.Decode)
@@ -39,15 +39,15 @@ func (l legacyServer) command(r route.Route, command route.Command) rpc.Handler 
 			return nil, err
 		}
 		session := rpc.SessionFrom(ctx)
-		outcome := l.executor.run(ctx, l.config.CommandTimeout, func(ctx context.Context) Outcome {
+		outcome := l.executor.run(ctx, l.config.CommandTimeout, func(ctx context.Context) commandOutcome {
 			return l.execute(ctx, session, r, command, arguments)
 		})
-		if outcome.Err != nil {
-			return nil, toWireError(outcome.Err)
+		if outcome.err != nil {
+			return nil, toWireError(outcome.err)
 		}
-		answer, err := command.WriteResult(outcome.Value)
+		answer, err := command.WriteResult(outcome.value)
 		if err != nil {
-			return nil, toWireError(l.failed(r, command, fmt.Errorf("result of %s.%s: %w", r.Interface, command.Name, err)).Err)
+			return nil, toWireError(l.failed(r, command, fmt.Errorf("result of %s.%s: %w", r.Interface, command.Name, err)).err)
 		}
 		l.follow(session, outcome)
 		return answer, nil
@@ -67,7 +67,8 @@ func (l legacyServer) push(ctx context.Context, request *rpc.Request) (any, erro
 	return nil, l.config.Publish(ctx, pushed.Interface, pushed.Name, pushed.Value)
 }
 
-// retrieve hands the oldest events over. The journal forgets them: on this wire nobody acknowledges an answer.
+// retrieve serves retrieve_vars_and_errors. The journal forgets the events, because a legacy controller does not
+// acknowledge them.
 func (l legacyServer) retrieve(ctx context.Context, request *rpc.Request) (any, error) {
 	if err := request.Decode(); err != nil {
 		return nil, err
@@ -76,5 +77,5 @@ func (l legacyServer) retrieve(ctx context.Context, request *rpc.Request) (any, 
 	id, _ := l.conns.find(session)
 	l.config.Admission.Heard(session)
 	l.loop.post(handshake.Called{Conn: id, Function: handshake.Retrieve})
-	return encodeRetrieved(l.journal.Take(maxRetrieved, l.config.LegacyFilter()))
+	return encodeRetrieved(l.journal.take(maxRetrieved, l.config.LegacyFilter()))
 }

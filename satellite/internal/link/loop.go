@@ -24,7 +24,7 @@ type loop struct {
 	settled func(handshake.State)
 
 	events chan posted
-	// questions are the watchdog's: the loop calls them between two events.
+	// questions are the watchdog's functions, which the loop calls between two events.
 	questions chan func()
 	ended     chan struct{}
 	deadlines map[handshake.Timer]time.Time
@@ -52,7 +52,7 @@ func (l *loop) post(event handshake.Event) {
 	}
 }
 
-// ask has alive called by the loop, and does not wait for that. While a question is open further ones are dropped.
+// ask makes the loop call alive, and does not wait for the call. While one call waits, further ones are dropped.
 func (l *loop) ask(alive func()) {
 	select {
 	case l.questions <- alive:
@@ -74,10 +74,10 @@ func (l *loop) postAndWait(event handshake.Event) {
 	}
 }
 
-// ErrEnded ends an init that waits for a peer when the protocol has ended. The reason is what run returns.
+// ErrEnded is the error of start where the protocol ended before an agreement. run returns the reason.
 var ErrEnded = errors.New("satellite: the handshake has ended")
 
-// start begins the protocol and waits until both sides have agreed. A module's init does that.
+// start begins the protocol and waits until both sides have agreed.
 func (l *loop) start(ctx context.Context, agreed <-chan struct{}) error {
 	l.post(handshake.Start{})
 	select {
@@ -90,8 +90,8 @@ func (l *loop) start(ctx context.Context, agreed <-chan struct{}) error {
 	}
 }
 
-// run drives the machine until it ends its process, and returns how: the status is 0 or 1. When the context ends the
-// machine gets Stop, and may take its time to say good-bye. An error is one of perform.
+// run drives the machine until the machine ends the process, and returns that end with the status 0 or 1. When the
+// context ends, the machine gets Stop and may still call the peer. The error is one of perform.
 func (l *loop) run(ctx context.Context) (handshake.ExitProcess, error) {
 	defer close(l.ended)
 	stop := ctx.Done()
@@ -148,7 +148,7 @@ func (l *loop) carryOut(actions []handshake.Action) (*handshake.ExitProcess, err
 	return end, nil
 }
 
-// untilNext returns how long the earliest timer still runs, an hour when none does.
+// untilNext returns the time to the earliest deadline, at most an hour.
 func (l *loop) untilNext() time.Duration {
 	next := time.Hour
 	for _, deadline := range l.deadlines {

@@ -7,67 +7,65 @@ import (
 )
 
 const (
-	// maxBacklog is how many bytes of events the queue takes before they are published. Beyond it the controller asks
-	// the agent for none.
+	// maxBacklog is how many bytes of events may wait to be published. At this bound the controller asks the agent for
+	// no more.
 	maxBacklog = 4 << 20
-	// publishTimeout bounds publishing one event. A broker that takes longer is as good as gone.
+	// publishTimeout is how long publishing one event, or one task, may take before its context ends.
 	publishTimeout = 30 * time.Second
 )
 
-// Queue is where the satellite's events wait for the main board's broker, in their order, with other tasks between
-// them. So a slow broker delays neither the link nor the satellite. Its methods may be called from any goroutine.
-type Queue struct {
+// queue holds the satellite's events, and tasks between them, until the main board's broker takes them. A slow broker
+// so delays neither the link nor the satellite. Its methods may be called from any goroutine.
+type queue struct {
 	mu    sync.Mutex
 	items []queued
 	bytes int
-	// events counts those that are not published yet, with those under way.
+	// events counts the events that are not published yet, also one that is being published.
 	events int
-	// filled and emptied are signalled when something was added, and when there is room again.
+	// filled is signalled when an item was added, and emptied when there is room again.
 	filled, emptied chan struct{}
 }
 
 // queued is one batch or one task.
 type queued struct {
-	batch Batch
-	// published is called with each event's number; nil where nobody wants it.
+	batch eventBatch
+	// published is called with each published event's number, unless it is nil.
 	published func(number uint64)
-	// unique: the agent does not have the events any more.
+	// unique marks events that the agent has forgotten.
 	unique bool
 	task   func(context.Context)
 }
 
-// NewQueue returns an empty queue.
-func NewQueue() *Queue {
-	return &Queue{filled: make(chan struct{}, 1), emptied: make(chan struct{}, 1)}
+func newQueue() *queue {
+	return &queue{filled: make(chan struct{}, 1), emptied: make(chan struct{}, 1)}
 }
 
-// Add queues events that the agent keeps until they are acknowledged. published is called with the number of each event
-// once it is published.
-func (q *Queue) Add(batch Batch, published func(number uint64)) {
-	q.add(queued{batch: batch, published: published})
+// add queues events that the agent keeps until they are acknowledged. published is called with the number of each event
+// once that event is published.
+func (q *queue) add(batch eventBatch, published func(number uint64)) {
+	q.enqueue(queued{batch: batch, published: published})
 }
 
-// AddUnique queues events that the agent has forgotten. They are published even after the end of the protocol.
-func (q *Queue) AddUnique(batch Batch) { q.add(queued{batch: batch, unique: true}) }
+// addUnique queues events that the agent has forgotten. They are published even after the end of the protocol.
+func (q *queue) addUnique(batch eventBatch) { q.enqueue(queued{batch: batch, unique: true}) }
 
-// AddTask queues something else to do in its turn.
-func (q *Queue) AddTask(task func(context.Context)) { q.add(queued{task: task}) }
+func (q *queue) addTask(task func(context.Context)) { q.enqueue(queued{task: task}) }
 
-func (q *Queue) add(item queued) {
-	if item.task == nil && item.batch.Count == 0 {
+func (q *queue) enqueue(item queued) {
+	if item.task == nil && item.batch.count == 0 {
 		return
 	}
 	q.mu.Lock()
 	q.items = append(q.items, item)
-	q.bytes += item.batch.Bytes
-	q.events += item.batch.Count
+	q.bytes += item.batch.bytes
+	q.events += item.batch.count
 	q.mu.Unlock()
 	signal(q.filled)
 }
 
-// WaitForRoom waits until half of the backlog is published, or until the time is over. It returns how many bytes there
-// is room for.
-func (q *Queue) WaitForRoom(ctx context.Context, limit time.Duration) int {
+// waitForRoom returns how many bytes there is room for. Where there is none, it first waits until half of the backlog
+// is published, at most the time limit.
+func (q *queue) waitForRoom(ctx context.Context, limit time.Duration) int {
 	if room := q.room(); room > 0 {
 		return room
 	}
@@ -81,22 +79,22 @@ func (q *Queue) WaitForRoom(ctx context.Context, limit time.Duration) int {
 	return q.room()
 }
 
-func (q *Queue) room() int {
+func (q *queue) room() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return max(0, maxBacklog-q.bytes)
 }
 
-// Len returns how many events wait to be published.
-func (q *Queue) Len() int {
+// len returns how many events wait to be published.
+func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.events
 }
 
-// Run publishes events and carries out tasks one after the other, until ended is closed. It then publishes what only
-// this board still has.
-func (q *Queue) Run(ended <-chan struct{}, publish func(context.Context, Event)) {
+// run publishes events and executes tasks, one after the other, until ended is closed. It then publishes the queued
+// events that the agent has forgotten.
+func (q *queue) run(ended <-chan struct{}, publish func(context.Context, Event)) {
 	var items []queued
 	for {
 		items = q.take(items)
@@ -115,8 +113,8 @@ func (q *Queue) Run(ended <-chan struct{}, publish func(context.Context, Event))
 	}
 }
 
-// take returns everything that is queued.
-func (q *Queue) take(into []queued) []queued {
+// take returns the queued items. The array of into takes the next ones.
+func (q *queue) take(into []queued) []queued {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	taken := q.items
@@ -124,15 +122,15 @@ func (q *Queue) take(into []queued) []queued {
 	return taken
 }
 
-// carryOut handles one item. After the end it skips what need not be published.
-func (q *Queue) carryOut(item queued, ended <-chan struct{}, publish func(context.Context, Event)) {
+// carryOut handles one item. Once ended is closed it skips tasks, and events that the agent still has.
+func (q *queue) carryOut(item queued, ended <-chan struct{}, publish func(context.Context, Event)) {
 	if item.task != nil {
 		if !closed(ended) {
 			withTimeout(item.task)
 		}
 		return
 	}
-	for event := range item.batch.All() {
+	for event := range item.batch.all {
 		if !item.unique && closed(ended) {
 			return
 		}
@@ -140,7 +138,7 @@ func (q *Queue) carryOut(item queued, ended <-chan struct{}, publish func(contex
 		if item.published != nil {
 			item.published(event.Number)
 		}
-		q.publishedOne(event.Size())
+		q.publishedOne(event.size())
 	}
 }
 
@@ -151,7 +149,7 @@ func withTimeout(do func(context.Context)) {
 }
 
 // publishedOne frees the room of an event.
-func (q *Queue) publishedOne(bytes int) {
+func (q *queue) publishedOne(bytes int) {
 	q.mu.Lock()
 	before := q.bytes
 	q.bytes -= bytes

@@ -18,9 +18,9 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// ServerConfig is what the agent's end of a link is made of.
+// ServerConfig configures a Server.
 type ServerConfig struct {
-	// Protocol has the times of the handshake, and what it speaks.
+	// Protocol configures the handshake: its times and dialects.
 	Protocol handshake.AgentConfig
 	// CommandTimeout bounds each command.
 	CommandTimeout time.Duration
@@ -31,7 +31,7 @@ type ServerConfig struct {
 	SatelliteBoard
 }
 
-// Admission decides who may connect, and what a peer may do that nobody has authenticated. admission.Policy is one.
+// Admission decides which peers may connect, and what an unauthenticated peer may do. admission.Policy implements it.
 type Admission interface {
 	ProtectServer(*rpc.ServerConfig)
 	Admit(session *rpc.Session, agreed bool) bool
@@ -42,33 +42,33 @@ type Admission interface {
 	RefusesTakeover(session *rpc.Session, function string, agreed bool, timeout time.Duration) bool
 }
 
-// SatelliteBoard is what the agent's end of a link needs of its board.
+// SatelliteBoard holds the functions of the satellite board that a Server calls.
 type SatelliteBoard struct {
 	// Listen opens the agent's port.
 	Listen func() (net.Listener, error)
-	// Listening follows a port that is open.
+	// Listening is called once the port is open.
 	Listening func()
-	// Execute carries out a command, Publish publishes a variable of the main board.
+	// Execute executes a command. Publish publishes a variable of the main board.
 	Execute func(context.Context, route.Route, route.Command, everest.Args) (json.RawMessage, error)
 	Publish func(ctx context.Context, id, name string, value json.RawMessage) error
 	// Connected reports whether the requirement of a route is connected.
 	Connected func(id string) bool
-	// LegacyFilter is called for each poll of a legacy controller, and returns what reports whether that controller can
-	// publish an event.
+	// LegacyFilter is called for each poll of a legacy controller. The function that it returns reports whether that
+	// controller can publish an event.
 	LegacyFilter func() func(Event) bool
-	// Compare takes the main board's summary of its routes and returns this board's.
+	// Compare compares the main board's summary of its routes with this board's summary, and returns the latter.
 	Compare func(summary string) (string, error)
 	// Status returns the module's status as JSON.
 	Status func(context.Context) (string, error)
-	// Reset resets the board. It returns an error where that is refused.
+	// Reset resets the board. A reset that is refused is an error.
 	Reset func(context.Context) error
-	// Fail ends the module.
+	// Fail ends the module with an error.
 	Fail func(error)
-	// Changed follows each step of the handshake.
+	// Changed is called after each step of the handshake.
 	Changed func(ServerState)
 }
 
-// ServerState is where the agent's end of a link is after a step of the handshake.
+// ServerState is the state of a Server after a step of the handshake.
 type ServerState struct {
 	State   handshake.State
 	Dialect handshake.Dialect
@@ -77,15 +77,15 @@ type ServerState struct {
 	ResumeWindow time.Duration
 }
 
-// Server is the agent's end of a link: it serves one controller, carries out its commands and hands the events of the
-// journal over. Its methods may be called from any goroutine.
+// Server is the agent's end of a link. It serves one controller, executes the controller's commands and sends the
+// journal's events. Its methods may be called from any goroutine.
 type Server struct {
 	config  ServerConfig
 	log     *zap.Logger
 	work    work
 	v2      v2Server
 	conns   serverConns
-	journal *Journal
+	journal *journal
 	machine *handshake.Agent // stepped by the loop alone
 	// server is nil until the handshake opens the port.
 	server     *rpc.Server
@@ -102,7 +102,7 @@ type Server struct {
 // NewServer returns a server that Run starts.
 func NewServer(config ServerConfig) *Server {
 	s := &Server{
-		config: config, log: config.Logger, journal: NewJournal(config.Limits),
+		config: config, log: config.Logger, journal: newJournal(config.Limits),
 		machine: handshake.NewAgent(config.Protocol), instanceID: newInstanceID(), agreed: make(chan struct{}),
 	}
 	loop := newLoop(s.machine, s.perform, s.settled)
@@ -111,8 +111,8 @@ func NewServer(config ServerConfig) *Server {
 	return s
 }
 
-// Run drives the link until the protocol ends this process, and returns how. On return no goroutine of the link is
-// left.
+// Run drives the link until the protocol ends, and returns how this process must exit. On return no goroutine of the
+// link is left.
 func (s *Server) Run(ctx context.Context) (handshake.ExitProcess, error) {
 	end, err := s.work.loop.run(ctx)
 	s.work.executor.close()
@@ -123,41 +123,42 @@ func (s *Server) Run(ctx context.Context) (handshake.ExitProcess, error) {
 // Start begins the protocol, and waits until both sides have agreed.
 func (s *Server) Start(ctx context.Context) error { return s.work.loop.start(ctx, s.agreed) }
 
-// Ask has alive called by the loop that drives the link.
+// Ask makes the loop that drives the link call alive. It does not wait for the call.
 func (s *Server) Ask(alive func()) { s.work.loop.ask(alive) }
 
-// Ended is closed when the protocol has ended.
+// Ended returns a channel that is closed when the protocol has ended.
 func (s *Server) Ended() <-chan struct{} { return s.work.loop.ended }
 
-// BoardReady follows a board that is ready.
+// BoardReady reports that this board is ready.
 func (s *Server) BoardReady() { s.work.loop.post(handshake.BoardReady{}) }
 
-// FirmwareFailed ends the expectation that this board goes down for an update.
+// FirmwareFailed reports that a firmware update failed: this board is not expected to go down any more.
 func (s *Server) FirmwareFailed() { s.work.loop.post(handshake.FirmwareFailed{}) }
 
 // Record keeps an event for the controller.
-func (s *Server) Record(event Event) { s.evicted(s.journal.Append(event)) }
+func (s *Server) Record(event Event) { s.evicted(s.journal.append(event)) }
 
 // RecordError keeps an error that was raised or cleared for the controller.
-func (s *Server) RecordError(event everest.ErrorEvent) { s.evicted(s.journal.AppendError(event)) }
+func (s *Server) RecordError(event everest.ErrorEvent) { s.evicted(s.journal.appendError(event)) }
 
-// recordActive keeps the set of active errors for the controller. The loop calls it, which cannot wait for itself.
+// recordActive keeps the set of active errors for the controller. The loop calls it. evicted may wait for the loop, so
+// evicted runs on a goroutine of its own.
 func (s *Server) recordActive() {
-	if cost := s.journal.AppendActive(); cost.Full != nil {
+	if cost := s.journal.appendActive(); cost.full != nil {
 		s.running.Go(func() { s.evicted(cost) })
 	}
 }
 
-// evicted logs what a full journal lost, and posts that the controller counts as lost where that was more than values
-// which newer ones replace.
-func (s *Server) evicted(cost Eviction) {
-	if cost.FirstSuperseded {
-		s.log.Warn("the journal is full: of some variables only the newest value is kept from here on", zap.Error(cost.Full))
+// evicted logs what a full journal evicted. Where superseded values did not make enough room, it posts JournalFull: the
+// controller then counts as lost.
+func (s *Server) evicted(cost eviction) {
+	if cost.firstSuperseded {
+		s.log.Warn("the journal is full: of some variables only the newest value is kept from here on", zap.Error(cost.full))
 	}
-	if cost.FirstOldest {
-		s.log.Error("no controller takes the events: the oldest are given up from here on", zap.Error(cost.Full))
+	if cost.firstOldest {
+		s.log.Error("no controller takes the events: the oldest are given up from here on", zap.Error(cost.full))
 	}
-	if cost.Overflow {
+	if cost.overflow {
 		s.work.loop.post(handshake.JournalFull{})
 	}
 }
@@ -165,10 +166,10 @@ func (s *Server) evicted(cost Eviction) {
 // ServerStats is a snapshot of a Server.
 type ServerStats struct {
 	State handshake.State
-	// ListenAddress is that of the open port, Controller that of the last controller that announced itself, and Dialect
-	// what both sides agreed on; each is empty before.
+	// ListenAddress is the address of the open port. Controller is the address of the last controller that announced
+	// itself. Dialect is the dialect of the agreement. Each is empty before.
 	ListenAddress, Controller, Dialect string
-	// Resumes, Commands and CommandErrors count resumptions, commands, and those that failed.
+	// Resumes counts resumptions, Commands the commands, and CommandErrors those that failed.
 	Resumes, Commands, CommandErrors uint64
 	Journal                          JournalStats
 }
@@ -179,7 +180,7 @@ func (s *Server) Stats() ServerStats {
 		State:         handshake.State(s.state.Load()),
 		ListenAddress: text(&s.listenAddress), Controller: text(&s.controller), Dialect: text(&s.dialect),
 		Resumes: s.resumes.Load(), Commands: s.work.commands.Load(), CommandErrors: s.work.commandErrors.Load(),
-		Journal: s.journal.Stats(),
+		Journal: s.journal.stats(),
 	}
 }
 
@@ -221,18 +222,18 @@ func (s *Server) perform(action handshake.Action) error {
 	return nil
 }
 
-// agree follows the first agreement with a controller.
+// agree records the first agreement with a controller.
 func (s *Server) agree(dialect handshake.Dialect) {
 	name := dialect.Name()
 	s.dialect.Store(&name)
-	s.journal.SetDialect(dialect)
+	s.journal.setDialect(dialect)
 	if dialect == handshake.V2 {
 		s.recordActive()
 	}
 	close(s.agreed)
 }
 
-// settled follows each step of the handshake.
+// settled runs after each step of the handshake.
 func (s *Server) settled(state handshake.State) {
 	peer := s.machine.Peer()
 	s.config.Changed(ServerState{
@@ -243,7 +244,6 @@ func (s *Server) settled(state handshake.State) {
 	s.conns.release()
 }
 
-// open opens the port.
 func (s *Server) open() error {
 	listener, err := s.config.Listen()
 	if err != nil {
@@ -281,7 +281,7 @@ func (s *Server) open() error {
 	return nil
 }
 
-// stop lets replies that were given out first, but not for longer than a peer that does not read may take.
+// stop closes the server once its replies are sent, or after a second where a peer does not read them.
 func (s *Server) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -293,7 +293,7 @@ func (s *Server) stop() {
 // resetTimeout bounds the call that resets this board.
 const resetTimeout = 30 * time.Second
 
-// reset resets this board, and this process with it.
+// reset resets this board, which also ends this process.
 func (s *Server) reset() {
 	ctx, cancel := context.WithTimeout(context.Background(), resetTimeout)
 	defer cancel()

@@ -20,10 +20,9 @@ type serverConns struct {
 	replied []*heldCall
 }
 
-// serverConn is one connection.
 type serverConn struct {
 	id handshake.ConnID
-	// version is that of v2 which link_hello negotiated, 0 before it was called.
+	// version is the version of v2 that link_hello negotiated, 0 before.
 	version uint64
 }
 
@@ -56,7 +55,7 @@ func (c *serverConns) end(session *rpc.Session) handshake.ConnID {
 	return id
 }
 
-// find returns the number of a connection, and the version that it speaks.
+// find returns the number of a connection, and the version of v2 that was negotiated on it.
 func (c *serverConns) find(session *rpc.Session) (id handshake.ConnID, version uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,7 +74,7 @@ func (c *serverConns) speak(session *rpc.Session, version uint64) {
 	}
 }
 
-// hold posts a call to the handshake and waits for its reply, which for i_am_here and link_hello reports whether a
+// hold posts a call to the handshake and waits for the reply. For i_am_here and link_hello, known reports whether the
 // controller was known already. The error is rpc.NoReply where the connection or the protocol has ended.
 func (c *serverConns) hold(ctx context.Context, function handshake.Function, loop *loop, event func(handshake.ConnID) handshake.Event) (known bool, err error) {
 	call := &heldCall{session: rpc.SessionFrom(ctx), function: function, done: make(chan struct{})}
@@ -104,7 +103,7 @@ func (c *serverConns) forget(call *heldCall) {
 	c.held = slices.DeleteFunc(c.held, func(other *heldCall) bool { return other == call })
 }
 
-// reply gives the handshake's reply to the calls that wait for it. They return with release.
+// reply gives the handshake's reply to the calls that wait for it. These calls return after release.
 func (c *serverConns) reply(action handshake.Reply) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

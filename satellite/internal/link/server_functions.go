@@ -45,14 +45,15 @@ func (s *Server) register(functions map[string]rpc.Handler) error {
 	return nil
 }
 
-// hello serves link_hello. An agent that speaks none of the versions replies as if it did not have the function.
+// hello serves link_hello. An agent that speaks none of the controller's versions replies as if it did not have the
+// function.
 func (s *Server) hello(ctx context.Context, request *rpc.Request) (any, error) {
-	hello, err := readHello(request)
+	hello, err := readHelloCall(request)
 	if err != nil {
 		return nil, err
 	}
 	version := hello.version()
-	if version == 0 || hello.InstanceID == 0 {
+	if version == 0 || hello.instanceID == 0 {
 		return nil, rpc.ErrorValue{}
 	}
 	session := rpc.SessionFrom(ctx)
@@ -61,7 +62,7 @@ func (s *Server) hello(ctx context.Context, request *rpc.Request) (any, error) {
 	}
 	s.conns.speak(session, version)
 	peer := handshake.Peer{
-		InstanceID: hello.InstanceID, Epoch: hello.Epoch, HeartbeatTimeout: hello.HeartbeatTimeout, ResumeWindow: hello.ResumeWindow,
+		InstanceID: hello.instanceID, Epoch: hello.epoch, HeartbeatTimeout: hello.heartbeatTimeout, ResumeWindow: hello.resumeWindow,
 	}
 	known, err := s.conns.hold(ctx, handshake.Hello, s.work.loop, func(id handshake.ConnID) handshake.Event {
 		return handshake.HelloCalled{Conn: id, Peer: peer}
@@ -69,7 +70,7 @@ func (s *Server) hello(ctx context.Context, request *rpc.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Welcome{Version: version, InstanceID: s.instanceID, Known: known}.answer(), nil
+	return helloAnswer{version: version, instanceID: s.instanceID, known: known}.answer(), nil
 }
 
 // iAmHere serves i_am_here.
@@ -89,8 +90,8 @@ func (s *Server) iAmHere(ctx context.Context, request *rpc.Request) (any, error)
 	return s.conns.hold(ctx, handshake.IAmHere, s.work.loop, called(handshake.IAmHere))
 }
 
-// claim assigns the agent to the controller that announces itself on a session. It reports false where another one
-// holds the agent.
+// claim assigns the lease to the controller that announces itself on a session. It returns false where another
+// controller holds the lease.
 func (s *Server) claim(session *rpc.Session) bool {
 	if !s.config.Admission.Claim(session, closed(s.agreed)) {
 		return false
@@ -111,7 +112,7 @@ func (s *Server) synchronisation(function handshake.Function) rpc.Handler {
 	}
 }
 
-// exit serves exit. Where that is refused the controller's leaving is the end of a connection, no more.
+// exit serves exit. A refused exit only closes the connection after the reply.
 func (s *Server) exit(ctx context.Context, request *rpc.Request) (any, error) {
 	session := rpc.SessionFrom(ctx)
 	if s.config.Admission.RefusesPrivileged(session, FunctionExit) {

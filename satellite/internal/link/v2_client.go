@@ -18,19 +18,19 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// maxAnswer bounds one answer of link_events: large enough to carry much in one, small enough to be published while the
-// next is on its way.
+// maxAnswer bounds the events of one answer of link_events in bytes. One answer can so be published while the next is
+// on its way.
 const maxAnswer = 256 << 10
 
-// v2Client speaks v2. It is one epoch of a link, which outlives its connections: each event is published once and each
-// command executed once.
+// v2Client is one epoch of a v2 link, which outlives its connections. Each event is published once, and each command is
+// executed once.
 type v2Client struct {
 	reporter
 	keeper *keeper
-	queue  *Queue
-	// timeout is after how long without an answer the agent counts as gone.
+	queue  *queue
+	// timeout is how long the agent may not answer before it counts as lost.
 	timeout time.Duration
-	// evict follows the agent's count of evicted events.
+	// evict is called with the agent's count of evicted events.
 	evict func(total uint64)
 	trips control.RoundTrips
 
@@ -51,7 +51,7 @@ func (e *v2Client) call(ctx context.Context, r route.Route, command route.Comman
 	var result string
 	// A reset takes the link along, and a caller that repeats itself must not wait.
 	repeat := command.Effect != route.Resets && !command.Repeated
-	if err := e.invoke(ctx, repeat, CommandFunction(r.ID, command.Name), &result, string(text)); err != nil {
+	if err := e.invoke(ctx, repeat, commandFunction(r.ID, command.Name), &result, string(text)); err != nil {
 		return nil, fmt.Errorf("%s.%s: %w", r.ID, command.Name, err)
 	}
 	value, err := command.ParseResult(result)
@@ -65,8 +65,8 @@ func (e *v2Client) push(ctx context.Context, push route.Push, value json.RawMess
 	return e.invoke(ctx, true, FunctionPush, nil, push.ID, push.Variable, string(value))
 }
 
-// invoke calls a numbered function, with repeat until it is answered, on whatever connection the link has then. Without
-// repeat a connection that ends is net.ErrClosed. The context has a deadline.
+// invoke calls a numbered function. With repeat it calls again on the link's next connection when one ends. Without
+// repeat the error of a connection that ends is net.ErrClosed. The context must have a deadline.
 func (e *v2Client) invoke(ctx context.Context, repeat bool, function string, reply any, arguments ...any) error {
 	number := e.begin()
 	defer e.done(number)
@@ -92,7 +92,7 @@ func (e *v2Client) invoke(ctx context.Context, repeat bool, function string, rep
 		case ctx.Err() != nil:
 			e.cancel(w.client, number)
 			return err
-		case !closed(w.conn.abandoned) && !errors.Is(err, net.ErrClosed) && refusalOf(err) != NotTheLink:
+		case !closed(w.conn.abandoned) && !errors.Is(err, net.ErrClosed) && refusalOf(err) != notTheLink:
 			return err
 		case !repeat:
 			return fmt.Errorf("%s: %w", function, net.ErrClosed)
@@ -108,7 +108,7 @@ func (e *v2Client) invoke(ctx context.Context, repeat bool, function string, rep
 	}
 }
 
-// cancel cancels a command on the agent: nobody waits for its result any more.
+// cancel cancels a command on the agent, because nobody waits for its result any more.
 func (e *v2Client) cancel(conn *rpc.Client, number uint64) {
 	ctx, end := context.WithTimeout(context.Background(), time.Second)
 	defer end()
@@ -122,7 +122,7 @@ func (e *v2Client) events(ctx context.Context, id handshake.ConnID, conn *rpc.Cl
 	beat := e.timeout / 3
 	var reported time.Time
 	for ctx.Err() == nil {
-		query := e.query(min(e.queue.WaitForRoom(ctx, beat), maxAnswer), beat)
+		query := e.query(min(e.queue.waitForRoom(ctx, beat), maxAnswer), beat)
 		var answer rpc.Raw
 		began := time.Now()
 		err := conn.Call(ctx, FunctionEvents, &answer, query.arguments()...)
@@ -132,7 +132,7 @@ func (e *v2Client) events(ctx context.Context, id handshake.ConnID, conn *rpc.Cl
 		switch {
 		case errors.Is(err, net.ErrClosed), ctx.Err() != nil:
 			return // the connection's goroutine reports that
-		case refusalOf(err) == NotTheLink:
+		case refusalOf(err) == notTheLink:
 			// The agent has given the connection up, as one that ends does.
 			e.post(handshake.Disconnected{Conn: id})
 			return
@@ -165,15 +165,15 @@ func (e *v2Client) receive(query eventsQuery, answer rpc.Raw, took time.Duration
 	if err != nil {
 		return err
 	}
-	if read.Held >= 0 {
-		e.trips.Add(took - read.Held)
+	if read.held >= 0 {
+		e.trips.Add(took - read.held)
 	}
-	e.evict(read.Evicted)
+	e.evict(read.evicted)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	// After a resume a call on the other connection may have brought the same events.
-	if received, _ := e.inbox.Position(); received == query.after && e.inbox.Accept(read.Events.Last) {
-		e.queue.Add(read.Events, e.published)
+	if received, _ := e.inbox.Position(); received == query.after && e.inbox.Accept(read.events.last) {
+		e.queue.add(read.events, e.published)
 	}
 	return nil
 }

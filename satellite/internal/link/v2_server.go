@@ -12,28 +12,28 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// maxEvents bounds the events of one answer whatever the controller asks for.
+// maxEvents bounds the events of one answer in bytes, whatever the controller asks for.
 const maxEvents = 4 << 20
 
-// v2Server speaks v2 with a controller.
+// v2Server serves a controller in v2.
 type v2Server struct {
 	*work
-	// conn is the connection that is the link, 0 for none.
+	// conn is the id of the link's connection, 0 without one.
 	conn atomic.Uint64
-	// timeout is after how long without a call the controller counts as gone.
+	// timeout is how long the controller may not call before it counts as lost.
 	timeout atomic.Int64
 	// heard is when a call of link_events was last reported to the handshake, as the time since started.
 	started time.Time
 	heard   atomic.Int64
 }
 
-// settle follows each step of the handshake.
+// settle runs after each step of the handshake.
 func (v *v2Server) settle(conn handshake.ConnID, timeout time.Duration) {
 	v.conn.Store(uint64(conn))
 	v.timeout.Store(int64(timeout))
 }
 
-// functions are those that exist once a controller has announced itself.
+// functions returns the functions that exist once a controller has announced itself.
 func (v *v2Server) functions() map[string]rpc.Handler {
 	functions := map[string]rpc.Handler{
 		FunctionEvents:        v.events,
@@ -44,23 +44,23 @@ func (v *v2Server) functions() map[string]rpc.Handler {
 	}
 	for _, r := range v.config.Routes {
 		for _, command := range r.Commands {
-			functions[CommandFunction(r.ID, command.Name)] = v.command(r, command)
+			functions[commandFunction(r.ID, command.Name)] = v.command(r, command)
 		}
 	}
 	return functions
 }
 
-// check returns the number of a call's connection, or a refusal where that is not the link. The version decides how a
-// refusal crosses.
+// check returns the id of a call's connection, or a refusal where that connection is not the link's. The version
+// decides how a refusal is encoded.
 func (v *v2Server) check(ctx context.Context) (id handshake.ConnID, version uint64, err error) {
 	id, version = v.conns.find(rpc.SessionFrom(ctx))
 	if id == 0 || uint64(id) != v.conn.Load() {
-		return 0, version, NotTheLink.forVersion(version)
+		return 0, version, notTheLink.forVersion(version)
 	}
 	return id, version, nil
 }
 
-// command serves one row of the route table.
+// command returns the handler of one command.
 func (v *v2Server) command(r route.Route, command route.Command) rpc.Handler {
 	return func(ctx context.Context, request *rpc.Request) (any, error) {
 		var text string
@@ -73,14 +73,14 @@ func (v *v2Server) command(r route.Route, command route.Command) rpc.Handler {
 			return nil, err
 		}
 		session := rpc.SessionFrom(ctx)
-		outcome, err := v.once(ctx, call, func(ctx context.Context) Outcome {
+		outcome, err := v.once(ctx, call, func(ctx context.Context) commandOutcome {
 			return v.execute(ctx, session, r, command, arguments)
 		})
 		if err != nil {
 			return nil, err
 		}
 		v.follow(session, outcome)
-		return string(outcome.Value), nil
+		return string(outcome.value), nil
 	}
 }
 
@@ -95,30 +95,30 @@ func (v *v2Server) push(ctx context.Context, request *rpc.Request) (any, error) 
 	if !json.Valid(value) {
 		return nil, fmt.Errorf("value of %s.%s is not JSON: %s", id, name, route.Clip(value))
 	}
-	_, err = v.once(ctx, call, func(ctx context.Context) Outcome { return v.publish(ctx, id, name, value) })
+	_, err = v.once(ctx, call, func(ctx context.Context) commandOutcome { return v.publish(ctx, id, name, value) })
 	return nil, err
 }
 
-// once has a numbered call done if it comes for the first time. The error is what crosses the wire.
-func (v *v2Server) once(ctx context.Context, call numbered, do func(context.Context) Outcome) (Outcome, error) {
+// once executes a numbered call unless it was executed before. The error is the one that crosses the wire.
+func (v *v2Server) once(ctx context.Context, call numbered, do func(context.Context) commandOutcome) (commandOutcome, error) {
 	_, version, err := v.check(ctx)
 	if err != nil {
-		return Outcome{}, err
+		return commandOutcome{}, err
 	}
 	outcome, err := v.executor.runOnce(ctx, call, v.limit(call.limit), do)
-	if refusal, ok := err.(Refusal); ok {
-		return Outcome{}, refusal.forVersion(version)
+	if refusal, ok := err.(refusal); ok {
+		return commandOutcome{}, refusal.forVersion(version)
 	}
 	switch {
 	case err != nil:
-		return Outcome{}, rpc.NoReply
-	case outcome.Err != nil:
-		return Outcome{}, toWireError(outcome.Err)
+		return commandOutcome{}, rpc.NoReply
+	case outcome.err != nil:
+		return commandOutcome{}, toWireError(outcome.err)
 	}
 	return outcome, nil
 }
 
-// cancel serves link_cancel: nobody waits for a command any more.
+// cancel serves link_cancel.
 func (v *v2Server) cancel(ctx context.Context, request *rpc.Request) (any, error) {
 	var number uint64
 	if err := request.Decode(&number); err != nil {
@@ -131,8 +131,8 @@ func (v *v2Server) cancel(ctx context.Context, request *rpc.Request) (any, error
 	return nil, nil
 }
 
-// events serves link_events: at once where there is an event that the controller does not have, else when there is one
-// or when its time is over.
+// events serves link_events. It replies at once where there is an event that the controller does not have, else at the
+// next event or when the controller's time is over.
 func (v *v2Server) events(ctx context.Context, request *rpc.Request) (any, error) {
 	query, err := readEventsQuery(request)
 	if err != nil {
@@ -145,12 +145,12 @@ func (v *v2Server) events(ctx context.Context, request *rpc.Request) (any, error
 	v.reportHeartbeat(ctx, id)
 	began := time.Now()
 	v.executor.acknowledge(query.floor)
-	v.journal.Acknowledge(query.published)
+	v.journal.acknowledge(query.published)
 	var answer rpc.Raw
-	err = v.journal.Poll(ctx, query.after, int(min(query.maxBytes, maxEvents)), query.wait, func(evicted uint64, events []Event) {
+	err = v.journal.poll(ctx, query.after, int(min(query.maxBytes, maxEvents)), query.wait, func(evicted uint64, events []Event) {
 		size := 64
 		for _, event := range events {
-			size += event.Size() + 32
+			size += event.size() + 32
 		}
 		answer = appendEvents(make([]byte, 0, size), evicted, events)
 	})
@@ -160,7 +160,7 @@ func (v *v2Server) events(ctx context.Context, request *rpc.Request) (any, error
 	return appendHeld(answer, time.Since(began)), nil
 }
 
-// reportHeartbeat reports to the handshake, often enough, that the controller lives.
+// reportHeartbeat reports the controller's heartbeat to the handshake, at most eight times per timeout.
 func (v *v2Server) reportHeartbeat(ctx context.Context, id handshake.ConnID) {
 	v.config.Admission.Heard(rpc.SessionFrom(ctx))
 	now, heard := int64(time.Since(v.started)), v.heard.Load()

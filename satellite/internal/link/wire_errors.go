@@ -11,8 +11,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc"
 )
 
-// Keys of a failed command's error map, as EVerest has them in a reply: so the error's type crosses the boards in
-// either dialect.
+// Keys of a failed command's error map, as in EVerest's replies. They carry the error's type in both dialects.
 const (
 	keyErrorType    = "__everest__error_type"
 	keyErrorMessage = "__everest__error_msg"
@@ -20,11 +19,11 @@ const (
 
 // toWireError returns the RPC error for the failure of a command on the satellite.
 func toWireError(err error) error {
-	failed := AsCommandError(err)
+	failed := asCommandError(err)
 	return rpc.ErrorValue{Value: map[string]any{keyErrorType: failed.Type, keyErrorMessage: failed.Message}}
 }
 
-// FromWireError returns the error of a command's caller on the main board for the failure of an RPC call.
+// FromWireError returns the error for a command's caller on the main board, from the error of the RPC call.
 func FromWireError(err error) *everest.CommandError {
 	if remote, ok := errors.AsType[*rpc.RemoteError](err); ok {
 		if fields, ok := remote.Value.(map[string]any); ok {
@@ -36,11 +35,11 @@ func FromWireError(err error) *everest.CommandError {
 		}
 		return &everest.CommandError{Type: everest.HandlerException, Message: fmt.Sprint(remote.Value)}
 	}
-	return AsCommandError(err)
+	return asCommandError(err)
 }
 
-// AsCommandError returns the error itself if it is a command's, else one of the type that fits.
-func AsCommandError(err error) *everest.CommandError {
+// asCommandError returns err where it is a CommandError, else a CommandError of the type that fits.
+func asCommandError(err error) *everest.CommandError {
 	if failed, ok := errors.AsType[*everest.CommandError](err); ok {
 		return failed
 	}
@@ -56,30 +55,30 @@ func AsCommandError(err error) *everest.CommandError {
 	return &everest.CommandError{Type: everest.HandlerException, Message: err.Error()}
 }
 
-// Refusal is why an agent did not execute a call of v2. Its text is the code on the wire.
-type Refusal string
+// refusal is why an agent did not execute a call of v2. Its value is the code on the wire.
+type refusal string
 
 // The refusals.
 const (
-	// NotTheLink: the connection is not the link, or not any more.
-	NotTheLink Refusal = "not_the_link"
-	// Forgotten: the result of the number was acknowledged.
-	Forgotten Refusal = "forgotten"
-	// TooMany: the agent remembers as many results as it can.
-	TooMany Refusal = "too_many"
-	// Cancelled: the number was cancelled before it came.
-	Cancelled Refusal = "cancelled"
+	// notTheLink refuses a call on a connection that is not the link's, or not any more.
+	notTheLink refusal = "not_the_link"
+	// forgotten refuses a number whose result was acknowledged.
+	forgotten refusal = "forgotten"
+	// tooMany refuses a new number while the agent keeps as many results as it can.
+	tooMany refusal = "too_many"
+	// cancelled refuses a number that was cancelled before it came.
+	cancelled refusal = "cancelled"
 )
 
 // Error returns the sentence that crosses beside the code. A controller of an older release gets the sentence alone: it
 // must not change.
-func (r Refusal) Error() string {
+func (r refusal) Error() string {
 	switch r {
-	case NotTheLink:
+	case notTheLink:
 		return "satellite: this connection is not the link: greet with " + FunctionHello + " first"
-	case Forgotten, Cancelled:
+	case forgotten, cancelled:
 		return "satellite: the command was acknowledged or cancelled before"
-	case TooMany:
+	case tooMany:
 		return "satellite: too many results are not acknowledged"
 	}
 	return "satellite: the call was refused: " + string(r)
@@ -88,8 +87,8 @@ func (r Refusal) Error() string {
 // keyRefusal holds the code in an error map.
 const keyRefusal = "link_refusal"
 
-// forVersion returns the error that crosses to a controller of that version.
-func (r Refusal) forVersion(version uint64) error {
+// forVersion returns the error that is sent to a controller of that version.
+func (r refusal) forVersion(version uint64) error {
 	if version < versionCodes {
 		return r
 	}
@@ -98,8 +97,8 @@ func (r Refusal) forVersion(version uint64) error {
 	}}
 }
 
-// refusalOf returns the refusal that the agent answered, "" for another failure.
-func refusalOf(err error) Refusal {
+// refusalOf returns the refusal in the error of a call, "" for another failure.
+func refusalOf(err error) refusal {
 	remote, ok := errors.AsType[*rpc.RemoteError](err)
 	if !ok {
 		return ""
@@ -107,7 +106,7 @@ func refusalOf(err error) Refusal {
 	switch value := remote.Value.(type) {
 	case map[string]any:
 		code, _ := value[keyRefusal].(string)
-		return Refusal(code)
+		return refusal(code)
 	case string:
 		return olderRefusal(value)
 	}
@@ -116,8 +115,8 @@ func refusalOf(err error) Refusal {
 
 // olderRefusal recognises a refusal of version 2, which has no code. This is the one place where a peer's sentence is
 // read.
-func olderRefusal(text string) Refusal {
-	for _, refusal := range []Refusal{NotTheLink, Forgotten, TooMany} {
+func olderRefusal(text string) refusal {
+	for _, refusal := range []refusal{notTheLink, forgotten, tooMany} {
 		if strings.Contains(text, refusal.Error()) {
 			return refusal
 		}

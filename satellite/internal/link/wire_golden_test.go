@@ -95,19 +95,19 @@ func numberedCall(number, floor uint64, limit time.Duration, rest ...string) mes
 	})
 }
 
-func helloCall(versions ...uint64) message {
-	hello := newHello(0x0102030405060708, 3, 1500*time.Millisecond, 30*time.Second)
+func helloArguments(versions ...uint64) message {
+	hello := newHelloCall(0x0102030405060708, 3, 1500*time.Millisecond, 30*time.Second)
 	if versions != nil {
-		hello.Versions = versions
+		hello.versions = versions
 	}
-	return call(hello, Hello.arguments, readHello)
+	return call(hello, helloCall.arguments, readHelloCall)
 }
 
 func eventsQueried(query eventsQuery) message {
 	return call(query, eventsQuery.arguments, readEventsQuery)
 }
 
-// readAnswer is an EventsAnswer whose events are decoded.
+// readAnswer is an eventsAnswer whose events are decoded.
 type readAnswer struct {
 	Evicted uint64
 	Held    time.Duration
@@ -120,17 +120,17 @@ func eventsAnswered(evicted uint64, held time.Duration, events ...Event) message
 		write: func() (rpc.Raw, error) { return appendHeld(appendEvents(nil, evicted, events), held), nil },
 		read: func(raw rpc.Raw) (any, error) {
 			read, err := readEvents(raw, everything)
-			return readAnswer{read.Evicted, read.Held, decoded(read.Events)}, err
+			return readAnswer{read.evicted, read.held, decoded(read.events)}, err
 		},
 	}
 }
 
 func welcomed(version uint64, known bool) message {
-	welcome := Welcome{Version: version, InstanceID: 0xf102030405060708, Known: known}
+	welcome := helloAnswer{version: version, instanceID: 0xf102030405060708, known: known}
 	return message{
 		value: welcome,
 		write: func() (rpc.Raw, error) { return rpc.Encode(welcome.answer()) },
-		read:  func(raw rpc.Raw) (any, error) { return readWelcome(raw) },
+		read:  func(raw rpc.Raw) (any, error) { return readHelloAnswer(raw) },
 	}
 }
 
@@ -171,7 +171,7 @@ func answered(failure error) any {
 }
 
 // refused is the error value of a refusal.
-func refused(refusal Refusal, version uint64) message {
+func refused(refusal refusal, version uint64) message {
 	return message{
 		value: refusal,
 		write: func() (rpc.Raw, error) {
@@ -186,8 +186,8 @@ func refused(refusal Refusal, version uint64) message {
 }
 
 var messages = map[string]message{
-	"link_hello call":             helloCall(),
-	"link_hello call, version 2":  helloCall(versionTexts),
+	"link_hello call":             helloArguments(),
+	"link_hello call, version 2":  helloArguments(versionTexts),
 	"link_hello reply, unknown":   welcomed(versionCodes, false),
 	"link_hello reply, known":     welcomed(versionCodes, true),
 	"link_hello reply, version 2": welcomed(versionTexts, true),
@@ -211,13 +211,13 @@ var messages = map[string]message{
 	"link_status call":     plain([]any{}),
 	"link_status reply":    plain(`{"module":"SatelliteAgent"}`),
 
-	"refusal not_the_link":            refused(NotTheLink, versionCodes),
-	"refusal forgotten":               refused(Forgotten, versionCodes),
-	"refusal too_many":                refused(TooMany, versionCodes),
-	"refusal cancelled":               refused(Cancelled, versionCodes),
-	"refusal not_the_link, version 2": refused(NotTheLink, versionTexts),
-	"refusal forgotten, version 2":    refused(Forgotten, versionTexts),
-	"refusal too_many, version 2":     refused(TooMany, versionTexts),
+	"refusal not_the_link":            refused(notTheLink, versionCodes),
+	"refusal forgotten":               refused(forgotten, versionCodes),
+	"refusal too_many":                refused(tooMany, versionCodes),
+	"refusal cancelled":               refused(cancelled, versionCodes),
+	"refusal not_the_link, version 2": refused(notTheLink, versionTexts),
+	"refusal forgotten, version 2":    refused(forgotten, versionTexts),
+	"refusal too_many, version 2":     refused(tooMany, versionTexts),
 }
 
 // A board of any release in the field sends and reads these bytes: a change that
@@ -262,15 +262,15 @@ func TestLaterMembersAreSkipped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if read, err := readWelcome(welcome); err != nil || !read.Known {
+	if read, err := readHelloAnswer(welcome); err != nil || !read.known {
 		t.Errorf("link_hello: %+v, %v", read, err)
 	}
 	answer := append(appendHeld(appendEvents(nil, 0, nil), time.Second), "\xa5later"...)
 	answer[0]++
-	if read, err := readEvents(answer, everything); err != nil || read.Held != time.Second {
+	if read, err := readEvents(answer, everything); err != nil || read.held != time.Second {
 		t.Errorf("link_events: %+v, %v", read, err)
 	}
-	if version := (Hello{Versions: []uint64{2, 3, 99}}).version(); version != versionCodes {
+	if version := (helloCall{versions: []uint64{2, 3, 99}}).version(); version != versionCodes {
 		t.Errorf("version %d is chosen", version)
 	}
 }
@@ -278,7 +278,7 @@ func TestLaterMembersAreSkipped(t *testing.T) {
 func TestFunctionNamesStay(t *testing.T) {
 	for got, want := range map[string]string{
 		FunctionHello: "link_hello", FunctionEvents: "link_events", FunctionPush: "link_push", FunctionCancel: "link_cancel",
-		FunctionPing: "link_ping", FunctionStatus: "link_status", CommandFunction("evse_manager", "reserve"): "link_command:evse_manager.reserve",
+		FunctionPing: "link_ping", FunctionStatus: "link_status", commandFunction("evse_manager", "reserve"): "link_command:evse_manager.reserve",
 		FunctionIAmHere: "i_am_here", FunctionIAmReady: "i_am_ready", FunctionExit: "exit",
 		FunctionPushVar: "push_var", FunctionRetrieve: "retrieve_vars_and_errors",
 	} {

@@ -26,7 +26,7 @@ const (
 )
 
 // retrieved is the result of retrieve_vars_and_errors as JSON: two lists, each oldest first. The order between a
-// variable and an error is not on the wire. Journal.Take keeps it.
+// variable and an error is not on the wire. journal.take keeps it.
 type retrieved struct {
 	Errors []errorEntry    `json:"errors"`
 	Vars   []variableEntry `json:"vars"`
@@ -67,26 +67,26 @@ const maxReportedEntries = 10
 // readRetrieved reads such an answer without decoding the events: variables first, then errors. What is wrong with
 // single entries is joined into the error. The good entries are in the batch all the same, because the agent has
 // forgotten them.
-func readRetrieved(answer []byte) (Batch, error) {
+func readRetrieved(answer []byte) (eventBatch, error) {
 	var lists struct {
 		Errors json.RawMessage `json:"errors"`
 		Vars   json.RawMessage `json:"vars"`
 	}
 	if err := json.Unmarshal(answer, &lists); err != nil {
-		return Batch{}, fmt.Errorf("answer of %s is not the expected JSON: %w", FunctionRetrieve, err)
+		return eventBatch{}, fmt.Errorf("answer of %s is not the expected JSON: %w", FunctionRetrieve, err)
 	}
 	for _, list := range []json.RawMessage{lists.Vars, lists.Errors} {
 		if len(list) > 0 && list[0] != '[' && string(list) != "null" {
-			return Batch{}, fmt.Errorf("answer of %s is not the expected JSON: %s is not a list", FunctionRetrieve, route.Clip(list))
+			return eventBatch{}, fmt.Errorf("answer of %s is not the expected JSON: %s is not a list", FunctionRetrieve, route.Clip(list))
 		}
 	}
-	var batch Batch
+	var batch eventBatch
 	var wrong []error
 	bad := 0
 	count := func(event encodedEvent, err error) {
 		if err == nil {
-			batch.Count++
-			batch.Bytes += len(event.route) + len(event.name) + len(event.value)
+			batch.count++
+			batch.bytes += len(event.route) + len(event.name) + len(event.value)
 			return
 		}
 		if bad++; bad <= maxReportedEntries {
@@ -102,7 +102,7 @@ func readRetrieved(answer []byte) (Batch, error) {
 	if bad > maxReportedEntries {
 		wrong = append(wrong, fmt.Errorf("and %d more", bad-maxReportedEntries))
 	}
-	batch.decode = func(yield func(Event) bool) {
+	batch.all = func(yield func(Event) bool) {
 		for entry := range elements(lists.Vars) {
 			event, err := readVariable(entry, false)
 			if err == nil && !yield(Event{Interface: string(event.route), Name: string(event.name), Value: event.value}) {

@@ -64,7 +64,7 @@ func FuzzDecodeRetrieved(f *testing.F) {
 	f.Add(`{"vars":[` + strings.Repeat("0,", 20_000) + `0]}`)
 	f.Add(`{"vars":[{ "var" : "v" , "\u0069nterface":"\u0061", "value" : [ "]" , {} ] } , {"interface":"a\"b","var":"v","value":"}"}]}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		var batch Batch
+		var batch eventBatch
 		checkMemory(t, "fuzzed", len(text), allocated(func() { batch, _ = readRetrieved([]byte(text)) }))
 		events := decoded(batch)
 		again, err := encodeRetrieved(events)
@@ -72,8 +72,8 @@ func FuzzDecodeRetrieved(f *testing.F) {
 			t.Fatalf("what was decoded from %q does not encode: %v", text, err)
 		}
 		repeated, err := readRetrieved([]byte(again))
-		if err != nil || repeated.Count != len(events) || batch.Count != len(events) {
-			t.Fatalf("%d events became %d, %v", len(events), repeated.Count, err)
+		if err != nil || repeated.count != len(events) || batch.count != len(events) {
+			t.Fatalf("%d events became %d, %v", len(events), repeated.count, err)
 		}
 		for i, event := range decoded(repeated) {
 			if event.Kind != events[i].Kind || event.Interface != events[i].Interface || event.Name != events[i].Name {
@@ -97,7 +97,7 @@ func TestMemoryForRetrievedIsBounded(t *testing.T) {
 					if err == nil {
 						t.Error("a number is taken for an entry")
 					}
-					NewQueue().AddUnique(batch)
+					newQueue().addUnique(batch)
 				}))
 			}
 		}

@@ -24,8 +24,8 @@ const (
 	prefixCommand = "link_command:"
 )
 
-// CommandFunction returns the function that carries a command.
-func CommandFunction(route, command string) string { return prefixCommand + route + "." + command }
+// commandFunction returns the function that carries a command.
+func commandFunction(route, command string) string { return prefixCommand + route + "." + command }
 
 // Versions of v2 as link_hello negotiates them.
 const (
@@ -35,23 +35,22 @@ const (
 	versionCodes = 3
 )
 
-// Hello is the controller's call of link_hello.
-type Hello struct {
-	Versions []uint64
-	// InstanceID and Epoch identify the controller's side of the link.
-	InstanceID, Epoch uint64
-	// HeartbeatTimeout is after how long without a call or a reply either side takes the other for gone. ResumeWindow
-	// is how long the link may then be resumed.
-	HeartbeatTimeout, ResumeWindow time.Duration
+// helloCall is the controller's call of link_hello.
+type helloCall struct {
+	versions []uint64
+	// instanceID and epoch identify the controller's side of the link.
+	instanceID, epoch uint64
+	// heartbeatTimeout is how long either side waits for a call or a reply before the other counts as lost.
+	// resumeWindow is how long the link may then be resumed.
+	heartbeatTimeout, resumeWindow time.Duration
 }
 
-// newHello returns the call of this release.
-func newHello(instanceID, epoch uint64, timeout, window time.Duration) Hello {
-	return Hello{Versions: []uint64{versionTexts, versionCodes}, InstanceID: instanceID, Epoch: epoch, HeartbeatTimeout: timeout, ResumeWindow: window}
+func newHelloCall(instanceID, epoch uint64, timeout, window time.Duration) helloCall {
+	return helloCall{versions: []uint64{versionTexts, versionCodes}, instanceID: instanceID, epoch: epoch, heartbeatTimeout: timeout, resumeWindow: window}
 }
 
-func (h Hello) arguments() []any {
-	return []any{h.Versions, h.InstanceID, h.Epoch, h.HeartbeatTimeout.Milliseconds(), h.ResumeWindow.Milliseconds()}
+func (h helloCall) arguments() []any {
+	return []any{h.versions, h.instanceID, h.epoch, h.heartbeatTimeout.Milliseconds(), h.resumeWindow.Milliseconds()}
 }
 
 // Bounds of the times that a controller may ask for.
@@ -60,18 +59,18 @@ const (
 	minResumeWindow, maxResumeWindow         = time.Second, 10 * time.Minute
 )
 
-// readHello reads the call and brings its times within their bounds.
-func readHello(request *rpc.Request) (hello Hello, err error) {
+// readHelloCall reads the call and brings its times within their bounds.
+func readHelloCall(request *rpc.Request) (hello helloCall, err error) {
 	var timeout, window uint64
-	err = request.Decode(&hello.Versions, &hello.InstanceID, &hello.Epoch, &timeout, &window)
-	hello.HeartbeatTimeout = between(minHeartbeatTimeout, timeout, maxHeartbeatTimeout)
-	hello.ResumeWindow = between(minResumeWindow, window, maxResumeWindow)
+	err = request.Decode(&hello.versions, &hello.instanceID, &hello.epoch, &timeout, &window)
+	hello.heartbeatTimeout = between(minHeartbeatTimeout, timeout, maxHeartbeatTimeout)
+	hello.resumeWindow = between(minResumeWindow, window, maxResumeWindow)
 	return hello, err
 }
 
 // version returns the highest version that both sides speak, 0 for none.
-func (h Hello) version() (best uint64) {
-	for _, version := range h.Versions {
+func (h helloCall) version() (best uint64) {
+	for _, version := range h.versions {
 		if version == versionTexts || version == versionCodes {
 			best = max(best, version)
 		}
@@ -83,32 +82,32 @@ func between(least time.Duration, milliseconds uint64, most time.Duration) time.
 	return max(least, time.Duration(min(milliseconds, uint64(most/time.Millisecond)))*time.Millisecond)
 }
 
-// Welcome is the agent's answer to link_hello.
-type Welcome struct {
-	Version, InstanceID uint64
-	// Known reports whether the agent has met this controller's epoch already.
-	Known bool
+// helloAnswer is the agent's answer to link_hello.
+type helloAnswer struct {
+	version, instanceID uint64
+	// known reports whether the agent has met this controller's epoch already.
+	known bool
 }
 
-func (w Welcome) answer() []any { return []any{w.Version, w.InstanceID, w.Known} }
+func (w helloAnswer) answer() []any { return []any{w.version, w.instanceID, w.known} }
 
-// readWelcome skips members that a later version may add.
-func readWelcome(answer rpc.Raw) (Welcome, error) {
+// readHelloAnswer skips members that a later version may add.
+func readHelloAnswer(answer rpc.Raw) (helloAnswer, error) {
 	r := rpc.NewReader(answer)
 	if members := r.Array(); r.Err() == nil && members < 3 {
-		return Welcome{}, fmt.Errorf("satellite: %s answered %d members, want 3", FunctionHello, members)
+		return helloAnswer{}, fmt.Errorf("satellite: %s answered %d members, want 3", FunctionHello, members)
 	}
-	welcome := Welcome{Version: r.Uint(), InstanceID: r.Uint()}
+	welcome := helloAnswer{version: r.Uint(), instanceID: r.Uint()}
 	known := r.Skip()
 	switch {
 	case r.Err() != nil:
-		return Welcome{}, fmt.Errorf("satellite: answer of %s cannot be read: %w", FunctionHello, r.Err())
-	case welcome.Version != versionTexts && welcome.Version != versionCodes:
-		return Welcome{}, fmt.Errorf("satellite: %s answered version %d, want %d or %d", FunctionHello, welcome.Version, versionTexts, versionCodes)
-	case welcome.InstanceID == 0 || len(known) != 1 || known[0] != wireTrue && known[0] != wireFalse:
-		return Welcome{}, fmt.Errorf("satellite: %s answered the instance id %d and a known flag of % x", FunctionHello, welcome.InstanceID, []byte(known))
+		return helloAnswer{}, fmt.Errorf("satellite: answer of %s cannot be read: %w", FunctionHello, r.Err())
+	case welcome.version != versionTexts && welcome.version != versionCodes:
+		return helloAnswer{}, fmt.Errorf("satellite: %s answered version %d, want %d or %d", FunctionHello, welcome.version, versionTexts, versionCodes)
+	case welcome.instanceID == 0 || len(known) != 1 || known[0] != wireTrue && known[0] != wireFalse:
+		return helloAnswer{}, fmt.Errorf("satellite: %s answered the instance id %d and a known flag of % x", FunctionHello, welcome.instanceID, []byte(known))
 	}
-	welcome.Known = known[0] == wireTrue
+	welcome.known = known[0] == wireTrue
 	return welcome, nil
 }
 
@@ -136,10 +135,10 @@ const (
 
 // eventsQuery is the controller's call of link_events.
 type eventsQuery struct {
-	// after is the last event received, published the one up to which all have gone on, floor the lowest number of a
-	// command whose result is wanted.
+	// after is the number of the last event received. Every event up to published is published. floor is the lowest
+	// number of a command whose result is wanted.
 	after, published, floor uint64
-	// maxBytes bounds the events of the answer, wait the time until it.
+	// maxBytes bounds the events of the answer. wait bounds the time until the answer.
 	maxBytes uint64
 	wait     time.Duration
 }
@@ -210,60 +209,60 @@ var (
 	errEventsTooLarge   = errors.New("satellite: answer of " + FunctionEvents + " holds more than was asked for")
 )
 
-// EventsAnswer is the agent's answer to link_events.
-type EventsAnswer struct {
-	// Evicted counts the events that found no room on the agent since its start.
-	Evicted uint64
-	Events  Batch
-	// Held is how long the agent kept the call open, negative where it does not report that.
-	Held time.Duration
+// eventsAnswer is the agent's answer to link_events.
+type eventsAnswer struct {
+	// evicted counts the events that the agent's journal has evicted since its start.
+	evicted uint64
+	events  eventBatch
+	// held is how long the agent kept the call open, negative where the agent does not report that.
+	held time.Duration
 }
 
 // readEvents reads the answer to a query without decoding the events. It skips members behind those that it knows. An
 // answer of more than one event that exceeds the query's bytes is an error.
-func readEvents(answer rpc.Raw, query eventsQuery) (EventsAnswer, error) {
+func readEvents(answer rpc.Raw, query eventsQuery) (eventsAnswer, error) {
 	r := rpc.NewReader(answer)
 	members := r.Array()
-	read := EventsAnswer{Evicted: r.Uint(), Held: -1}
+	read := eventsAnswer{evicted: r.Uint(), held: -1}
 	encoded := r.Bytes()
 	if r.Err() != nil || members < 2 {
-		return EventsAnswer{}, errEventsUnreadable
+		return eventsAnswer{}, errEventsUnreadable
 	}
 	if members > 2 {
 		held := r.Uint()
 		if r.Err() != nil {
-			return EventsAnswer{}, errEventsUnreadable
+			return eventsAnswer{}, errEventsUnreadable
 		}
-		read.Held = time.Duration(min(held, uint64(time.Hour/time.Microsecond))) * time.Microsecond
+		read.held = time.Duration(min(held, uint64(time.Hour/time.Microsecond))) * time.Microsecond
 	}
-	batch, count, bytes := Batch{Last: query.after}, 0, 0
+	batch, count, bytes := eventBatch{last: query.after}, 0, 0
 	events := rpc.NewReader(encoded)
 	for range events.Array() {
 		event, err := readEvent(&events)
 		if err != nil {
-			return EventsAnswer{}, err
+			return eventsAnswer{}, err
 		}
 		size := len(event.route) + len(event.name) + len(event.value)
 		count++
 		bytes += size
-		if event.number > batch.Last {
-			batch.Count++
-			batch.Bytes += size
-			batch.Last = event.number
+		if event.number > batch.last {
+			batch.count++
+			batch.bytes += size
+			batch.last = event.number
 		}
 	}
 	if events.Err() != nil {
-		return EventsAnswer{}, errEventsUnreadable
+		return eventsAnswer{}, errEventsUnreadable
 	}
 	if count > 1 && uint64(bytes) > query.maxBytes || count > 0 && query.maxBytes == 0 {
-		return EventsAnswer{}, fmt.Errorf("%w: %d events of %d bytes, asked for %d bytes", errEventsTooLarge, count, bytes, query.maxBytes)
+		return eventsAnswer{}, fmt.Errorf("%w: %d events of %d bytes, asked for %d bytes", errEventsTooLarge, count, bytes, query.maxBytes)
 	}
-	batch.decode = func(yield func(Event) bool) { decodeEvents(encoded, query.after, yield) }
-	read.Events = batch
+	batch.all = func(yield func(Event) bool) { decodeEvents(encoded, query.after, yield) }
+	read.events = batch
 	return read, nil
 }
 
-// decodeEvents decodes events that readEvents has read, but not those that the controller has already.
+// decodeEvents decodes events that readEvents has read. It skips events that the controller already has.
 func decodeEvents(encoded []byte, after uint64, yield func(Event) bool) {
 	r := rpc.NewReader(encoded)
 	for range r.Array() {
@@ -281,7 +280,7 @@ func decodeEvents(encoded []byte, after uint64, yield func(Event) bool) {
 	}
 }
 
-// encodedEvent is an event whose members are parts of the answer.
+// encodedEvent is an event whose members are slices of the answer.
 type encodedEvent struct {
 	number             uint64
 	kind               Kind
@@ -316,7 +315,7 @@ func readEvent(r *rpc.Reader) (event encodedEvent, err error) {
 // numbered is what precedes the arguments of a command or a push.
 type numbered struct {
 	number, floor uint64
-	// limit is what is left of the caller's time.
+	// limit is how much longer the caller waits.
 	limit time.Duration
 }
 

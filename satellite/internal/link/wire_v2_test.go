@@ -30,16 +30,21 @@ func answerOf(evicted uint64, events []Event) rpc.Raw {
 }
 
 // decoded returns the events of a batch.
-func decoded(batch Batch) []Event { return slices.Collect(batch.All()) }
+func decoded(batch eventBatch) []Event {
+	if batch.all == nil {
+		return nil
+	}
+	return slices.Collect(batch.all)
+}
 
 func TestEventsCrossTheWire(t *testing.T) {
 	for _, events := range [][]Event{nil, someEvents[:1], someEvents} {
 		raw := answerOf(7, events)
 		read, err := readEvents(raw, everything)
-		if err != nil || read.Evicted != 7 || read.Events.Count != len(events) {
+		if err != nil || read.evicted != 7 || read.events.count != len(events) {
 			t.Fatalf("read %+v, %v", read, err)
 		}
-		if diff := cmp.Diff(events, decoded(read.Events)); diff != "" {
+		if diff := cmp.Diff(events, decoded(read.events)); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 		// Anybody's MessagePack must read it, and be read.
@@ -51,7 +56,7 @@ func TestEventsCrossTheWire(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if read, err := readEvents(again, everything); err != nil || len(decoded(read.Events)) != len(events) {
+		if read, err := readEvents(again, everything); err != nil || len(decoded(read.events)) != len(events) {
 			t.Errorf("encoded by another hand: %+v, %v", read, err)
 		}
 	}
@@ -61,7 +66,7 @@ func TestNewestOnlyStaysOnTheSatellite(t *testing.T) {
 	event := telemetryOf("telemetry")
 	event.Number = 1
 	read, err := readEvents(answerOf(0, []Event{event}), everything)
-	if err != nil || decoded(read.Events)[0].NewestOnly {
+	if err != nil || decoded(read.events)[0].NewestOnly {
 		t.Errorf("%+v, %v", read, err)
 	}
 }
@@ -72,10 +77,10 @@ func TestOnlyNewEventsAreRead(t *testing.T) {
 	query := everything
 	query.after = 4
 	read, err := readEvents(answerOf(0, events), query)
-	if err != nil || read.Events.Count != 2 || read.Events.Bytes != len("six")+len("nine") || read.Events.Last != 9 {
+	if err != nil || read.events.count != 2 || read.events.bytes != len("six")+len("nine") || read.events.last != 9 {
 		t.Errorf("read %+v, %v", read, err)
 	}
-	if got := names(decoded(read.Events)); got != "six nine" {
+	if got := names(decoded(read.events)); got != "six nine" {
 		t.Errorf("decoded %q", got)
 	}
 }
@@ -136,7 +141,7 @@ func TestMemoryForEventsIsBounded(t *testing.T) {
 			answer := hugeAnswer(size, element)
 			checkMemory(t, name, len(answer), allocated(func() {
 				if read, err := readEvents(answer, everything); err == nil {
-					NewQueue().Add(read.Events, nil)
+					newQueue().add(read.events, nil)
 				}
 			}))
 		}
@@ -149,7 +154,7 @@ func FuzzReadEvents(f *testing.F) {
 	f.Add([]byte{0x92, 0x00, 0xc4, 0x07, 0x91, 0x95, 0x01, 0x09, 0xa0, 0xa0, 0xa0})
 	f.Add([]byte(hugeAnswer(1<<16, "\x95\x01\x00\xa0\xa0\xa0")))
 	f.Fuzz(func(t *testing.T, answer []byte) {
-		var read EventsAnswer
+		var read eventsAnswer
 		var err error
 		checkMemory(t, "fuzzed", len(answer), allocated(func() { read, err = readEvents(answer, everything) }))
 		if err != nil {
@@ -158,12 +163,12 @@ func FuzzReadEvents(f *testing.F) {
 			}
 			return
 		}
-		events := decoded(read.Events)
-		if len(events) != read.Events.Count {
-			t.Errorf("%d events were counted and %d decoded", read.Events.Count, len(events))
+		events := decoded(read.events)
+		if len(events) != read.events.count {
+			t.Errorf("%d events were counted and %d decoded", read.events.count, len(events))
 		}
-		again, err := readEvents(answerOf(read.Evicted, events), everything)
-		if err != nil || again.Evicted != read.Evicted || again.Events.Count != len(events) {
+		again, err := readEvents(answerOf(read.evicted, events), everything)
+		if err != nil || again.evicted != read.evicted || again.events.count != len(events) {
 			t.Errorf("does not survive being written: %v", err)
 		}
 	})
@@ -174,15 +179,15 @@ func FuzzReadEvents(f *testing.F) {
 func TestHeldTimeCrossesTheWire(t *testing.T) {
 	older := appendEvents(nil, 7, someEvents)
 	older[0] = wireArrayOf2
-	if read, err := readEvents(older, everything); err != nil || read.Held >= 0 {
-		t.Errorf("an older agent's answer: %v, %v", read.Held, err)
+	if read, err := readEvents(older, everything); err != nil || read.held >= 0 {
+		t.Errorf("an older agent's answer: %v, %v", read.held, err)
 	}
 	for _, held := range []time.Duration{0, 127 * time.Microsecond, 500 * time.Millisecond, -time.Second} {
 		read, err := readEvents(appendHeld(appendEvents(nil, 7, someEvents), held), everything)
-		if err != nil || read.Held != max(held, 0) {
-			t.Errorf("held %v arrives as %v, %v", held, read.Held, err)
+		if err != nil || read.held != max(held, 0) {
+			t.Errorf("held %v arrives as %v, %v", held, read.held, err)
 		}
-		if read.Evicted != 7 || len(decoded(read.Events)) != len(someEvents) {
+		if read.evicted != 7 || len(decoded(read.events)) != len(someEvents) {
 			t.Errorf("the events of such an answer: %+v", read)
 		}
 	}
@@ -194,7 +199,7 @@ func TestHeldTimeCrossesTheWire(t *testing.T) {
 // A refusal crosses as a code to a controller that knows codes, and as the sentence
 // that older ones recognise to any other.
 func TestRefusalsCrossTheWire(t *testing.T) {
-	for _, refusal := range []Refusal{NotTheLink, Forgotten, TooMany, Cancelled} {
+	for _, refusal := range []refusal{notTheLink, forgotten, tooMany, cancelled} {
 		coded, ok := refusal.forVersion(versionCodes).(rpc.ErrorValue)
 		if !ok {
 			t.Fatalf("%s crosses as %T", string(refusal), refusal.forVersion(versionCodes))
@@ -210,15 +215,15 @@ func TestRefusalsCrossTheWire(t *testing.T) {
 			t.Errorf("an older controller gets %v", text)
 		}
 		want := refusal
-		if refusal == Cancelled {
-			want = Forgotten // older agents have one sentence for both
+		if refusal == cancelled {
+			want = forgotten // older agents have one sentence for both
 		}
 		older := &rpc.RemoteError{Value: "rpclib: function 'x' (called with 4 arg(s)) threw an exception. The exception contained this information: " + refusal.Error() + "."}
 		if got := refusalOf(older); got != want {
 			t.Errorf("an older agent's %s arrives as %q", string(refusal), string(got))
 		}
 	}
-	for _, other := range []error{&rpc.RemoteError{Value: "no"}, &rpc.RemoteError{Value: map[string]any{}}, errors.New(NotTheLink.Error())} {
+	for _, other := range []error{&rpc.RemoteError{Value: "no"}, &rpc.RemoteError{Value: map[string]any{}}, errors.New(notTheLink.Error())} {
 		if got := refusalOf(other); got != "" {
 			t.Errorf("%v is taken for %q", other, string(got))
 		}

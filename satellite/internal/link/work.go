@@ -16,24 +16,24 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// work is what a satellite does for its controller, the same in both dialects: legacyServer and v2Server decode calls,
-// have work do them, and encode replies.
+// work executes the controller's calls, the same way in both dialects. legacyServer and v2Server decode the calls and
+// encode the replies.
 type work struct {
 	config   *ServerConfig
 	log      *zap.Logger
 	loop     *loop
 	conns    *serverConns
-	journal  *Journal
+	journal  *journal
 	executor executor
 
 	commands, commandErrors atomic.Uint64
 }
 
-// execute carries out one command: it asks the policy, has the board do it, and posts to the handshake what follows.
-func (w *work) execute(ctx context.Context, session *rpc.Session, r route.Route, command route.Command, arguments everest.Args) Outcome {
+// execute executes one command. It asks the policy, calls the board, and posts the consequences to the handshake.
+func (w *work) execute(ctx context.Context, session *rpc.Session, r route.Route, command route.Command, arguments everest.Args) commandOutcome {
 	w.commands.Add(1)
 	if command.Privileged && w.config.Admission.RefusesPrivileged(session, command.Function) {
-		return Outcome{Value: command.UnavailableResult()}
+		return commandOutcome{value: command.UnavailableResult()}
 	}
 	value, err := w.config.Execute(ctx, r, command, arguments)
 	resets := command.Effect == route.Resets && !command.Missing && w.config.Connected(r.ID)
@@ -49,20 +49,20 @@ func (w *work) execute(ctx context.Context, session *rpc.Session, r route.Route,
 	if command.AcceptsUpdate(value) {
 		w.loop.postAndWait(handshake.FirmwareAccepted{})
 	}
-	return Outcome{Value: value, Resets: resets}
+	return commandOutcome{value: value, resets: resets}
 }
 
-func (w *work) failed(r route.Route, command route.Command, err error) Outcome {
+func (w *work) failed(r route.Route, command route.Command, err error) commandOutcome {
 	w.commandErrors.Add(1)
 	if !errors.Is(err, ErrNotTunnelled) { // logged once, by the board
 		w.log.Warn("command failed", zap.String("interface", r.ID), zap.String("command", command.Name), zap.Error(err))
 	}
-	return Outcome{Err: AsCommandError(err)}
+	return commandOutcome{err: asCommandError(err)}
 }
 
 // follow ends the connection after the reply to a command that resets the board.
-func (w *work) follow(session *rpc.Session, outcome Outcome) {
-	if !outcome.Resets {
+func (w *work) follow(session *rpc.Session, outcome commandOutcome) {
+	if !outcome.resets {
 		return
 	}
 	session.CloseAfterReply()
@@ -71,14 +71,14 @@ func (w *work) follow(session *rpc.Session, outcome Outcome) {
 }
 
 // publish publishes a variable of the main board on this board.
-func (w *work) publish(ctx context.Context, id, name string, value json.RawMessage) Outcome {
+func (w *work) publish(ctx context.Context, id, name string, value json.RawMessage) commandOutcome {
 	if err := w.config.Publish(ctx, id, name, value); err != nil {
-		return Outcome{Err: AsCommandError(err)}
+		return commandOutcome{err: asCommandError(err)}
 	}
-	return Outcome{}
+	return commandOutcome{}
 }
 
-// compare exchanges what both boards tunnel.
+// compare serves the exchange of both boards' summaries.
 func (w *work) compare(_ context.Context, request *rpc.Request) (any, error) {
 	var text string
 	if err := request.Decode(&text); err != nil {
@@ -87,7 +87,7 @@ func (w *work) compare(_ context.Context, request *rpc.Request) (any, error) {
 	return w.config.Compare(text)
 }
 
-// limit is how long a command may take whose caller waits for so long.
+// limit returns how long a command may take whose caller waits for wanted.
 func (w *work) limit(wanted time.Duration) time.Duration {
 	return min(max(0, wanted), w.config.CommandTimeout)
 }
