@@ -16,7 +16,7 @@ type ManagerConfig struct {
 	Broker everest.Broker
 	// EverestPrefix goes before all topics. A missing slash is appended. The default is "everest/".
 	EverestPrefix string
-	// ExternalPrefix is what modules put before external topics. The default is empty.
+	// ExternalPrefix is the prefix of external topics. The default is empty.
 	ExternalPrefix string
 	// Modules are the modules by module id.
 	Modules  map[string]ModuleConfig
@@ -68,8 +68,8 @@ type ModuleMapping struct {
 	Implementations map[string]everest.Mapping `json:"implementations,omitempty"`
 }
 
-// Access is which parameters of other modules a module may read and write. A module may always read and write its own
-// parameters.
+// Access is the right of a module to read and write the parameters of other modules. A module may always read and write
+// its own parameters.
 type Access struct {
 	GlobalRead, GlobalWrite bool
 	// SetReadOnly makes read-only parameters appear as ReadWrite when the module requests all parameters. It does not
@@ -78,7 +78,7 @@ type Access struct {
 	Modules     map[string]ModuleAccess
 }
 
-// ModuleAccess is the access to one other module.
+// ModuleAccess is the right to read and write the parameters of one other module.
 type ModuleAccess struct {
 	Read, Write, SetReadOnly bool
 }
