@@ -60,7 +60,7 @@ func (e *CommandError) Is(target error) bool {
 // schema.Error, and HandlerException for any other error.
 type CommandHandler func(ctx context.Context, arguments Args) (any, error)
 
-// Args holds the arguments of a command by name, each with the bytes that were received.
+// Args holds the arguments of a command by name. The values are the bytes that were received.
 type Args map[string]json.RawMessage
 
 // Decode decodes the named argument into the variable that v points to. Its error is a *CommandError of type
@@ -186,7 +186,7 @@ func (p *Provided) handle(ctx context.Context, command string, message Message, 
 		return
 	}
 	m.counters.commands.Add(1)
-	// A caller gives up after CallTimeout; a later reply meets a C++ caller whose memory for it is gone.
+	// A caller gives up after CallTimeout, and a C++ caller then frees its memory for the reply.
 	deadline := arrived.Add(m.options.CallTimeout)
 	if !time.Now().Before(deadline) {
 		m.logDrop(message, errors.New("the command waited until its caller gave up"))
@@ -201,7 +201,7 @@ func (p *Provided) handle(ctx context.Context, command string, message Message, 
 	}
 	topic := m.wire.ResultTopic(message.Topic, request.Origin)
 	result := wire.Result{ID: request.ID, Origin: m.options.ModuleID, Value: value, Failure: (*wire.Failure)(failure)}
-	// A module that ends still replies. Closing the connection ends the wait.
+	// A module still sends a reply while it ends. The wait ends when the connection is closed.
 	err = m.send(context.Background(), topic, m.wire.Result(result), ExactlyOnce)
 	if errors.Is(err, ErrTooLarge) {
 		result.Failure = &wire.Failure{Type: HandlerException, Message: "the result is too large for EVerest: " + err.Error()}

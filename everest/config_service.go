@@ -69,7 +69,7 @@ func (m *Module) ask(ctx context.Context, request any, fits func(configAnswer) b
 	if err != nil {
 		return configAnswer{}, err
 	}
-	for len(m.service.answers) > 0 { // of an earlier request that was given up
+	for len(m.service.answers) > 0 { // responses to an earlier request that timed out
 		<-m.service.answers
 	}
 	link := m.link.Load()
@@ -274,7 +274,7 @@ const (
 func (m *Module) SetConfig(ctx context.Context, id ConfigID, value string) (SetResult, error) {
 	what := "set " + id.String()
 	if id.Implementation == "" {
-		// A manager that keeps its configuration in a database does not store a parameter without it.
+		// A manager with a configuration database does not store a parameter without an implementation id.
 		id.Implementation = ownParameters
 	}
 	request := configRequest{Type: "Set", Origin: m.options.ModuleID, Request: configQuery{Identifier: &id, Value: &value}}

@@ -59,7 +59,7 @@ func (c *limitedCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	if left > 0 {
 		fields = append(slices.Clip(fields), zap.Uint64("repeats", left))
 	}
-	// The wrapped core may have levels of its own, as a tee of two outputs has.
+	// The wrapped core may have its own levels, for example a tee of two outputs.
 	if checked := c.Core.Check(entry, nil); checked != nil {
 		checked.Write(fields...)
 	}

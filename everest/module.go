@@ -85,7 +85,7 @@ func Connect(ctx context.Context, options Options) (*Module, error) {
 			m.log.Warn("inherited descriptors stay open in child processes", zap.Error(err))
 		}
 	}
-	// Handlers run until the module ends, not until Connect does.
+	// Handlers run until the module ends, so the end of ctx must not end them.
 	handling, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	m.ending.add(cancel)
 	if err := m.connect(ctx, handling); err != nil {

@@ -15,7 +15,7 @@ import (
 // moduleConfig is the module's configuration as the manager returns it.
 type moduleConfig struct {
 	name        string
-	parameters  map[string][]Parameter // by implementation id, own ones under "!module"
+	parameters  map[string][]Parameter // by implementation id; the module's own under "!module"
 	connections map[string][]connection
 	mappings    map[string]moduleMapping
 	mapping     moduleMapping

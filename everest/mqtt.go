@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// mqttWindow bounds the unacknowledged messages: mosquitto stalls for good when a client has more than 20.
+	// mqttWindow bounds the unacknowledged messages. mosquitto stalls for good when a client has more than 20.
 	mqttWindow = 16
-	// mqttKeepAlive is that of EVerest's own client.
+	// mqttKeepAlive is the keep-alive interval of EVerest's own client.
 	mqttKeepAlive    = 20 * time.Second
 	mqttPingTimeout  = 10 * time.Second
 	mqttConnectLimit = 10 * time.Second
@@ -30,7 +30,7 @@ type mqttTransport struct {
 	broker Broker
 
 	window chan struct{}   // one element for each unacknowledged message
-	outbox chan mqttOutput // as long as the window, so that handing over never blocks
+	outbox chan mqttOutput // as long as the window, so that Publish never blocks on it
 	acks   chan mqtt.Token
 	flush  chan struct{} // full during a Flush
 
@@ -39,7 +39,7 @@ type mqttTransport struct {
 	err    error // written before done is closed
 
 	mu     sync.Mutex
-	closed bool // no task starts any more
+	closed bool // no further task may start
 	tasks  sync.WaitGroup
 }
 

@@ -18,8 +18,8 @@ type Provided struct {
 	module        *Module
 	id            string
 	interfaceName string
-	base          string // of its topics
-	mistake       error  // an implementation that the module does not have
+	base          string // the start of the implementation's topics
+	mistake       error  // not nil: the module does not have this implementation
 
 	mu        sync.Mutex
 	handlers  map[string]CommandHandler

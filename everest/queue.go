@@ -19,7 +19,7 @@ type Queue struct {
 	bytes  int
 	active bool // a dispatcher goroutine runs
 	full   bool
-	slow   bool // reported, since it was empty the last time
+	slow   bool // reported since the queue was empty
 
 	handled  uint64
 	replaced uint64

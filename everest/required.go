@@ -25,7 +25,7 @@ type Required struct {
 	requirement   string
 	interfaceName string
 	to            connection
-	base          string // of the implementation's topics
+	base          string // the start of the implementation's topics
 	mapping       *Mapping
 	ignoreErrors  bool
 

@@ -17,8 +17,8 @@ type router struct {
 
 	mu       sync.RWMutex
 	exact    map[string][]*subscription
-	errors   map[string][]*subscription // by what the implementation's topics start with
-	global   []*subscription            // errors of everybody
+	errors   map[string][]*subscription // by the start of the implementation's topics
+	global   []*subscription            // errors of all modules
 	manifest *subscription
 	reply    *subscription
 	external []externalRoute
@@ -159,7 +159,7 @@ func (r *router) find(found []*subscription, topic string) []*subscription {
 				found = append(found, r.manifest)
 			}
 		}
-		return found // what lies below the prefix is never external
+		return found // a topic below the prefix is never external
 	}
 	for _, route := range r.external {
 		if wire.Matches(route.filter, topic) {

@@ -62,10 +62,10 @@ func (m *Module) begin() error {
 
 // progress is how far a module has got; only serve's goroutine knows it.
 type progress struct {
-	ready       bool // said to the manager
-	globalReady bool // heard, once
-	again       bool // connected again, and not heard the global ready since
-	newManager  bool // seen before the own ready
+	ready       bool // sent to the manager
+	globalReady bool // received at least once
+	again       bool // the handshake was repeated, and no global ready has arrived since
+	newManager  bool // a manager started before the module was ready
 }
 
 // serve returns the reason why the module ends, or nil when the context has ended.
@@ -166,7 +166,7 @@ func (m *Module) firstReady(ctx context.Context, reached *progress) error {
 }
 
 func (m *Module) hearGlobalReady(ctx context.Context, reached *progress) error {
-	// One that comes before the own ready belongs to the restart of another module.
+	// A global ready before the module's own ready belongs to the restart of another module.
 	if !reached.ready {
 		return nil
 	}

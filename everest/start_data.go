@@ -65,8 +65,8 @@ func notify(event chan struct{}) {
 	}
 }
 
-// Settings are the manager's facts about its installation. A module that is restarted alone does not get them; Known is
-// false then.
+// Settings holds the facts about the EVerest installation that the manager publishes at its start. A module that is
+// restarted alone does not receive them; its Known is false.
 type Settings struct {
 	Known            bool   `json:"-"`
 	Prefix           string `json:"prefix"`
@@ -78,8 +78,8 @@ type Settings struct {
 	TelemetryPrefix  string `json:"telemetry_prefix"`
 }
 
-// startData is what the manager's start-up topics have said so far. They come as retained messages, later as live ones,
-// or not at all.
+// startData holds the content of the manager's start-up topics. It arrives as retained messages, later as live ones, or
+// not at all.
 type startData struct {
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced at each change

@@ -84,7 +84,7 @@ func (i Installation) Install(prefix, executable string, chosen map[string]strin
 		}
 		return nil
 	}
-	// The manifest comes last: with it the manager takes the module for installed.
+	// The manifest is written last, because the manager treats a module with a manifest as installed.
 	if err := write(filepath.Join(directory, i.Module), 0o755, program, nil); err != nil {
 		return report, err
 	}

@@ -14,11 +14,11 @@ type Manifest struct {
 	Description string
 	License     string
 	Authors     []string
-	// Config parameters of the module by name.
+	// Config holds the parameters of the module by name.
 	Config map[string]Parameter
-	// Provides by implementation id.
+	// Provides holds the provided implementations by id.
 	Provides map[string]Implementation
-	// Requires by requirement id.
+	// Requires holds the requirements by id.
 	Requires map[string]Requirement
 
 	EnableExternalMQTT bool

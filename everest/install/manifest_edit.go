@@ -26,7 +26,7 @@ func (i Installation) manifestFor(prefix string, target *Target, chosen map[stri
 	edit := &ManifestEdit{document: document, original: i.Manifest, target: target}
 	content, err := InstalledManifest(prefix, i.Module)
 	if err == nil {
-		// One that cannot be read is replaced, and does not count.
+		// An installed manifest that cannot be read is ignored and replaced.
 		edit.installed, _ = ParseManifest(content)
 	} else if !notThere(err) {
 		return nil, fmt.Errorf("everest: cannot read the installation: %w", err)

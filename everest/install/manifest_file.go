@@ -12,7 +12,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 )
 
-// manifestFile is a manifest as it is in the file.
+// manifestFile has the structure of a manifest.yaml.
 type manifestFile struct {
 	Description string                            `json:"description"`
 	Metadata    *manifestMetadata                 `json:"metadata"`
@@ -46,7 +46,7 @@ type manifestImplementation struct {
 	Interface   string
 	Description string
 	Config      map[string]manifestParameterFile
-	// others are keys of the module author's own.
+	// others holds the keys that the module's author added.
 	others map[string]json.RawMessage
 }
 
@@ -62,19 +62,19 @@ type manifestIgnore struct {
 	Errors    bool
 }
 
-// UnmarshalJSON takes any key beside the known ones, as the manager does.
+// UnmarshalJSON accepts unknown keys, as the manager does.
 func (m *manifestMetadata) UnmarshalJSON(text []byte) error {
 	type lenient manifestMetadata
 	return json.Unmarshal(text, (*lenient)(m))
 }
 
-// UnmarshalJSON takes any key beside the known ones: a parameter is declared by a JSON schema, with whatever keywords.
+// UnmarshalJSON accepts unknown keys, because a parameter is declared by a JSON schema with any keywords.
 func (p *manifestParameterFile) UnmarshalJSON(text []byte) error {
 	type lenient manifestParameterFile
 	return json.Unmarshal(text, (*lenient)(p))
 }
 
-// UnmarshalJSON keeps the keys beside the known ones.
+// UnmarshalJSON keeps unknown keys in others.
 func (i *manifestImplementation) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &i.others); err != nil {
 		return err
@@ -90,7 +90,7 @@ func (i *manifestImplementation) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// UnmarshalJSON takes a single variable's name in the place of a list, and any key beside the known ones.
+// UnmarshalJSON accepts unknown keys, and a single variable's name instead of a list.
 func (i *manifestIgnore) UnmarshalJSON(text []byte) error {
 	var fields struct {
 		Variables json.RawMessage `json:"vars"`
@@ -110,7 +110,7 @@ func (i *manifestIgnore) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(fields.Variables, &i.Variables)
 }
 
-// manifestName is what the manager takes for the name of a parameter, an implementation, a requirement or an interface.
+// manifestName matches the names that the manager accepts for parameters, implementations, requirements and interfaces.
 var manifestName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]*$`)
 
 func checkName(where, name string) error {
@@ -130,7 +130,7 @@ func checkInterface(where, name string) error {
 	return checkName(where+".interface", name)
 }
 
-// checkOthers refuses a key of the module author's own that the manager refuses.
+// checkOthers returns an error for a key in others that the manager rejects.
 func (i manifestImplementation) checkOthers(where string) error {
 	for _, name := range slices.Sorted(maps.Keys(i.others)) {
 		reserved := name == "vars" || strings.HasPrefix(name, "interface") || strings.HasPrefix(name, "config") || strings.HasPrefix(name, "cmds")
@@ -308,7 +308,7 @@ func asByteSlices(values []json.RawMessage) [][]byte {
 	return converted
 }
 
-// EVerest's manager refuses shorter descriptions, so a manifest that passes here must not fail there.
+// EVerest's manager rejects shorter descriptions.
 func checkDescription(where, text string) error {
 	if len(text) < 2 {
 		return fmt.Errorf("%s must have at least 2 characters", where)

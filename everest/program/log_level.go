@@ -55,7 +55,7 @@ func severityLevel(name string) zapcore.Level {
 	case "ERRO":
 		return zapcore.ErrorLevel
 	case "CRIT":
-		return zapcore.DPanicLevel // the one above error, and not one that ends the process
+		return zapcore.DPanicLevel // the level above error that does not end the process
 	}
 	return zapcore.InfoLevel
 }

@@ -72,7 +72,7 @@ func pickBroker(pick func(variable string, names ...string) string, getenv func(
 	if address != "" {
 		broker.Host = address
 	}
-	// EVerest ignores a MQTT_SERVER_PORT that is no number.
+	// EVerest ignores a MQTT_SERVER_PORT that is not a number.
 	if port, err := parsePort(portText); err == nil {
 		broker.Port = port
 	}

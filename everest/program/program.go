@@ -68,10 +68,10 @@ func (p program) start(arguments []string) error {
 		options.Supervisor = notifier
 	}
 	if os.Getenv("GOGC") == "" {
-		// A board has less memory to spare than a module needs time for collecting garbage.
+		// Collecting garbage twice as often costs a module little time and saves memory, which is scarce on a board.
 		debug.SetGCPercent(50)
 	}
-	// The start leaves more garbage than hours of service.
+	// The start of a module leaves more garbage than hours of its service.
 	options.Started = debug.FreeOSMemory
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -40,7 +40,7 @@ func (d *Definitions) Digest(interfaceName string) map[string]string {
 func digestOf(value any) string {
 	text, err := json.Marshal(value)
 	if err != nil {
-		text = []byte(err.Error()) // what was decoded from JSON encodes again
+		text = []byte(err.Error()) // cannot happen: a value decoded from JSON can be encoded
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])

@@ -2,9 +2,9 @@ package rawjson
 
 import "encoding/json"
 
-// Complete returns the object with a member for each of defaults: one that is absent is added, and one that is null gets
-// the default's value. replace is called with each other member. Where it returns a value, that value replaces the
-// member's. All other bytes stay as they are.
+// Complete returns the object with all members of defaults. It adds absent members, and replaces null by the default
+// value. It calls replace with each other member of the object. A value that replace returns replaces the member's
+// value. All other bytes stay as they are.
 func Complete(object json.RawMessage, defaults []Member, replace func(Member) json.RawMessage) (json.RawMessage, error) {
 	var out []byte // starts after the opening brace
 	copied := skipSpace(object, 0) + 1

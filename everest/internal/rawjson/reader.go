@@ -22,7 +22,7 @@ import (
 type Reader struct {
 	text []byte
 	at   int
-	// first is set in an object of which no member was read.
+	// first is true in an object until its first member is read.
 	first bool
 	err   error
 }
@@ -46,8 +46,8 @@ func (r *Reader) Object() {
 	}
 }
 
-// Next returns the name of the next member of the innermost object, without quotes. Its value must be read or entered
-// before the next call. After the last member Next leaves the object, and ok is false.
+// Next returns the name, without quotes, of the next member of the innermost object. The member's value must be read or
+// entered before the next call. After the last member Next leaves the object and returns false.
 func (r *Reader) Next() (name []byte, ok bool) {
 	if r.err != nil {
 		return nil, false
@@ -91,7 +91,8 @@ func (r *Reader) Value() json.RawMessage {
 	return json.RawMessage(r.text[start:r.at:r.at])
 }
 
-// Members returns the next value and, where it is an object, its members by name. Of a repeated name the last one counts.
+// Members returns the next value. When the value is an object, Members also returns its members by name. When a name is
+// repeated, its last member is returned.
 func (r *Reader) Members() (value json.RawMessage, members map[string]json.RawMessage) {
 	if !r.IsObject() {
 		return r.Value(), nil
@@ -111,7 +112,7 @@ func (r *Reader) Members() (value json.RawMessage, members map[string]json.RawMe
 	return json.RawMessage(r.text[start:r.at:r.at]), members
 }
 
-// Close returns the first error, or an error where the text has not ended.
+// Close returns the first error. Without one, it returns an error if the text has not ended.
 func (r *Reader) Close() error {
 	if r.err != nil {
 		return r.err
@@ -122,7 +123,7 @@ func (r *Reader) Close() error {
 	return nil
 }
 
-// unquoteName takes a name with its quotes, and possibly the colon after them.
+// unquoteName removes the quotes of a name, and a colon after them.
 func unquoteName(quoted []byte) []byte {
 	end := len(quoted) - 1
 	for quoted[end] != '"' {

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds the nesting of what is read or sent; EVerest's deepest type has a dozen levels.
+// maxDepth bounds the nesting of values that are read or sent. EVerest's deepest type has a dozen levels.
 const maxDepth = 512
 
 var (
@@ -24,16 +24,16 @@ func syntaxError(text []byte, at int) error {
 	return fmt.Errorf("not JSON: unexpected %q at byte %d", text[at], at)
 }
 
-// scanValue returns the index behind the JSON value that starts at or, after white space, behind the given index. It
-// checks what it passes, the encoding of strings included, so that a slice it delimits can be handed on as it is.
-// encoding/json reads a value several times on its way into a json.RawMessage; this reads it once.
+// scanValue returns the index after the next JSON value. The value starts at the given index, or after white space
+// there. scanValue checks every byte, including the encoding of strings, so that the slice of the value can be sent
+// unchanged. It reads a value once; encoding/json reads it several times to make a json.RawMessage.
 func scanValue(text []byte, at int) (int, error) {
 	var objects [maxDepth / 64]uint64 // one bit for each open level: an object, or else an array
 	depth := 0
 	inObject := func() bool { return objects[(depth-1)/64]>>((depth-1)%64)&1 == 1 }
 	var err error
 	for {
-		// A value stands here.
+		// A value starts here.
 		if at = skipSpace(text, at); at == len(text) {
 			return at, errEnd
 		}
@@ -112,7 +112,7 @@ func skipSpace(text []byte, at int) int {
 	return at
 }
 
-// scanKey passes a member's name and the colon behind it.
+// scanKey scans a member's name and the colon after it.
 func scanKey(text []byte, at int) (int, error) {
 	if at == len(text) {
 		return at, errEnd
@@ -168,7 +168,7 @@ func scanString(text []byte, at int) (int, error) {
 }
 
 // plain reports whether eight bytes of a string are all ASCII without quotes, backslashes and control characters. Most
-// are, and a payload is read several times on its way, so this is what the speed of the package hangs on.
+// bytes are. A payload is scanned several times, so the speed of the package depends on plain.
 func plain(bytes uint64) bool {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	quotes, backslashes := bytes^ones*'"', bytes^ones*'\\'

@@ -10,7 +10,7 @@ func IsNull(raw json.RawMessage) bool {
 	return len(raw) == 0 || string(raw) == "null"
 }
 
-// String returns the text of a JSON string, empty for any other value.
+// String returns the text of a JSON string. It returns an empty text for any other value.
 func String(raw json.RawMessage) string {
 	if len(raw) < 2 || raw[0] != '"' {
 		return ""
@@ -34,8 +34,8 @@ func AppendString(out []byte, text string) []byte {
 	return append(out, '"')
 }
 
-// Decode decodes JSON into maps, slices, strings, bools, nil and json.Number, as schema checks need it. A json.Decoder does
-// the same with a buffer of its own and more allocations.
+// Decode decodes JSON into maps, slices, strings, bools, nil and json.Number, as schema checks need it. A json.Decoder
+// does the same, but allocates more and has a buffer.
 func Decode(text []byte) (any, error) {
 	value, end, err := decodeAt(text, skipSpace(text, 0), 0)
 	if err != nil {
@@ -115,7 +115,8 @@ func decodeArray(text []byte, at, depth int) (any, int, error) {
 	}
 }
 
-// afterElement passes a comma and returns the index of the next element, or passes the closing bracket.
+// afterElement scans a comma or the closing bracket. It returns the index of the next element, or the index after the
+// bracket.
 func afterElement(text []byte, at int, closing byte) (next int, more bool, err error) {
 	if at = skipSpace(text, at); at == len(text) {
 		return at, false, errEnd

@@ -19,7 +19,8 @@ const (
 	maxSize  = 16 << 20
 )
 
-// Convert turns one YAML document into JSON with its keys in the same order. Dates stay texts, an empty file is {}.
+// Convert converts one YAML document to JSON with its keys in the same order. Dates stay texts, and an empty file
+// becomes {}.
 func Convert(content []byte) (json.RawMessage, error) {
 	var document yaml.Node
 	err := yaml.NewDecoder(bytes.NewReader(content)).Decode(&document)
@@ -121,7 +122,7 @@ func writeScalar(out *bytes.Buffer, node *yaml.Node) error {
 		if math.IsInf(number, 0) || math.IsNaN(number) {
 			return fmt.Errorf("line %d: JSON has no %s", node.Line, node.Value)
 		}
-		// A number written as JSON writes it keeps its text, so that 4.0 stays a number and does not become an integer.
+		// A number that is written as in JSON keeps its text, so that 4.0 does not become an integer.
 		value = number
 		if json.Valid([]byte(node.Value)) {
 			value = json.RawMessage(node.Value)
