@@ -77,7 +77,7 @@ const (
 
 func (n *notifier) notify(state string, longest time.Duration) {
 	if err := n.send(state, longest); err != nil {
-		n.log.Warn("systemd was not told", zap.String("state", state), zap.Error(err))
+		n.log.Warn("cannot notify systemd", zap.String("state", state), zap.Error(err))
 	}
 }
 

@@ -74,7 +74,7 @@ func CreateAuthority(directory string, options AuthorityOptions) (*Authority, er
 // LoadAuthority reads an authority. It fails with ErrMissing where there is none.
 func LoadAuthority(directory string) (*Authority, error) {
 	path := filepath.Join(directory, authorityFile)
-	content, _, err := readPrivate(path)
+	content, err := readPrivate(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %w", ErrMissing, err)
 	}

@@ -45,30 +45,30 @@ func checkDirectory(directory string) error {
 }
 
 // readPrivate reads a file that only its owner can access.
-func readPrivate(path string) ([]byte, fs.FileInfo, error) {
+func readPrivate(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, info, fmt.Errorf("identity: %s is not a regular file", path)
+		return nil, fmt.Errorf("identity: %s is not a regular file", path)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, info, fmt.Errorf("%w: %s has mode %04o: chmod 0600 %s", errPermissions, path, info.Mode().Perm(), path)
+		return nil, fmt.Errorf("%w: %s has mode %04o: chmod 0600 %s", errPermissions, path, info.Mode().Perm(), path)
 	}
 	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
-		return nil, info, err
+		return nil, err
 	}
 	if len(content) > maxFile {
-		return nil, info, fmt.Errorf("identity: %s is longer than %d bytes", path, maxFile)
+		return nil, fmt.Errorf("identity: %s is longer than %d bytes", path, maxFile)
 	}
-	return content, info, nil
+	return content, nil
 }
 
 // replacePrivate replaces a file whole. A reader gets the old or the new content, also after a loss of power.

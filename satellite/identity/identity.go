@@ -195,7 +195,7 @@ func store(directory, name string, present Identity, chain []*x509.Certificate) 
 }
 
 func loadFile(path string) (Identity, error) {
-	content, _, err := readPrivate(path)
+	content, err := readPrivate(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Identity{}, fmt.Errorf("%w: %w", ErrMissing, err)
 	}

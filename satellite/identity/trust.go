@@ -184,7 +184,7 @@ func LoadTrust(directory string) (Trust, error) {
 	var content []byte
 	err := checkDirectory(directory)
 	if err == nil {
-		content, _, err = readPrivate(path)
+		content, err = readPrivate(path)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return Trust{}, nil

@@ -96,10 +96,7 @@ func differences(own, peer Summary, name string) []string {
 }
 
 func keysOfBoth[V any](one, two map[string]V) []string {
-	both := maps.Clone(one)
-	if both == nil {
-		both = make(map[string]V, len(two))
-	}
-	maps.Copy(both, two)
-	return slices.Sorted(maps.Keys(both))
+	keys := slices.AppendSeq(slices.Collect(maps.Keys(one)), maps.Keys(two))
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
