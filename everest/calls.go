@@ -66,10 +66,10 @@ func (m *Module) takeReply(message Message) {
 // the command declares. The returned value is decoded into result. A nil result discards the value, and a
 // *json.RawMessage receives its bytes unchanged.
 //
-// A *CommandError is the provider's error reply, or has the type CmdTimeout when no reply arrived in time. A
-// *CommandError of type SchemaValidationError may also mean that the arguments do not fit the interface; the command
-// was not sent then. ErrBrokerLost means that the connection ended before the reply arrived. When ctx ends first, Call
-// returns the cause; the provider may still carry out the command.
+// The error wraps a *CommandError when the provider replied with an error. When no reply arrived in time, the type of
+// the CommandError is CmdTimeout. When the arguments do not fit the interface, its type is SchemaValidationError, and
+// the command was not sent. ErrBrokerLost means that the connection ended before the reply arrived. When ctx ends
+// first, the error wraps the cause of its end; the provider may still carry out the command.
 func (r *Required) Call(ctx context.Context, command string, arguments, result any) error {
 	value, err := r.call(ctx, command, arguments)
 	if err == nil && result != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
-// Severity of an error.
+// Severity is how severe an error is.
 type Severity string
 
 // The severities that EVerest knows.
@@ -20,7 +20,7 @@ const (
 	SeverityHigh   Severity = "High"
 )
 
-// State of an error.
+// State is whether an error is active, or how it was cleared.
 type State string
 
 // The states that EVerest knows.

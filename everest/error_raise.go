@@ -16,8 +16,8 @@ import (
 // provided" as Message, the Description of the interface definition, Severity Low, VendorID "everest", a new UUID, and
 // the current time. The origin is always this implementation, with its mapping.
 //
-// Raising an error that is active already does nothing; type and sub type decide that. Raise returns
-// ErrUnknownErrorType for a type that the interface definition does not list.
+// Raise does nothing when an error with the same type and sub type is active already. It returns ErrUnknownErrorType
+// for a type that the interface definition does not list.
 func (p *Provided) Raise(ctx context.Context, e Error) error {
 	m := p.module
 	if definition, known := m.options.Definitions.Interface(p.interfaceName); known && !definition.HasErrorType(e.Type) {

@@ -36,11 +36,11 @@ type Options struct {
 	ExternalPrefix string
 	// LogConfig is the path of the framework's log configuration, which package program reads.
 	LogConfig string
-	// Broker is where the MQTT broker listens.
+	// Broker is the address of the MQTT broker.
 	Broker Broker
-	// Spawned is true for a module that a manager started and false for a standalone module. A nil Spawned makes
-	// Connect find out: a manager has the kernel send its modules SIGTERM when the manager dies. When the broker is
-	// lost, a spawned module ends and a standalone module connects again.
+	// Spawned is true for a module that a manager started, and false for a standalone module. When the broker is lost,
+	// a spawned module ends and a standalone module connects again. With nil, Connect asks the kernel whether the
+	// process gets SIGTERM when its parent dies, because a manager arranges that for its modules.
 	Spawned *bool
 	// Manifest is the module's own manifest.yaml. When it is set, Connect checks the configuration against it.
 	Manifest []byte
@@ -142,10 +142,10 @@ func BrokerFromURL(text string) (Broker, error) {
 	return broker, nil
 }
 
-// Installed returns the options with Manifest and Definitions set, and the parsed manifest. Values that are set already
-// are kept. The others are read from the installation at InstallPrefix, because the manager uses the files there. An
-// installation may have an adapted manifest, and definitions of another release or a vendor. The built-in manifest or
-// definitions replace what the installation lacks, or what cannot be read there; the latter is logged.
+// Installed sets Manifest and Definitions where they are nil, and returns the options and the parsed manifest. It reads
+// both from the installation at InstallPrefix, because the manager reads the files there. They may have been adapted to
+// another release of EVerest, or to a vendor's interfaces. Installed takes the built-in manifest or definitions when
+// the installation lacks them. It does so too when they cannot be read, and logs the error.
 func (o Options) Installed(module string, builtInManifest []byte, builtInDefinitions func() (*schema.Definitions, error)) (Options, *install.Manifest, error) {
 	log := o.Logger
 	if log == nil {

@@ -228,8 +228,8 @@ type QueueStats struct {
 	Name string
 	// Depth is the number of waiting messages. Bytes is the size of their payloads.
 	Depth, Bytes int
-	// Oldest is the age of the oldest waiting message. Running is how long the current handler has run. Both are 0 when
-	// there is none.
+	// Oldest is the age of the oldest waiting message, or 0 when no message waits. Running is how long the current
+	// handler has run, or 0 when no handler runs.
 	Oldest, Running time.Duration
 	// Handled counts the messages whose handler has returned. Replaced counts the messages that NewestOnly skipped.
 	Handled, Replaced uint64

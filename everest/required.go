@@ -56,7 +56,7 @@ func (m *Module) buildRequired() {
 }
 
 // Requires returns the connections of a requirement, in the order of the configuration. An optional requirement may
-// have none. For a requirement that is not in the manifest, Run fails with an error that names it.
+// have none. For a requirement that is not in the manifest, Run fails with an error that names the requirement.
 func (m *Module) Requires(requirement string) []*Required {
 	if m.manifest != nil {
 		if _, known := m.manifest.Requires[requirement]; !known {
@@ -102,9 +102,8 @@ func OnQueue(queue *Queue) SubscribeOption {
 	return func(options *subscribeOptions) { options.queue = queue }
 }
 
-// NewestOnly lets a newer value replace a value that still waits. The newer value takes the place of the older in the
-// queue. NewestOnly suits handlers that need a variable's latest value and not every value. Run fails when it is used
-// for errors.
+// NewestOnly lets a newer value replace a value that still waits, at the same place in the queue. It suits handlers
+// that need a variable's latest value and not every value. Run fails when NewestOnly is used for errors.
 func NewestOnly() SubscribeOption {
 	return func(options *subscribeOptions) { options.newestOnly = true }
 }
@@ -160,9 +159,9 @@ func (r *Required) Subscribe(variable string, handler VariableHandler, options .
 }
 
 // SubscribeErrors subscribes the errors of the implementation. The handler is called when an error is raised or
-// cleared. It is not called for a repeated raise, nor for a clear without a raise; type, sub type and origin identify
-// the error. When the manager restarts or the connection to the broker is made again, all active errors are reported as
-// cleared, with the state ClearedByReboot.
+// cleared; the ErrorID identifies the error. The handler is not called for a repeated raise, nor for a clear without a
+// raise. When the manager has restarted, or the module has connected to the broker again, all active errors are
+// reported as cleared. Their state is ClearedByReboot.
 func (r *Required) SubscribeErrors(handler ErrorHandler, options ...SubscribeOption) {
 	if r.ignoreErrors {
 		r.module.mistake(fmt.Errorf("everest: subscribe errors of %s: the manifest says that they are ignored", r))

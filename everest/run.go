@@ -13,9 +13,9 @@ import (
 // functions and sends ready. It calls the OnReady functions at the first global ready.
 //
 // Run returns nil when the manager asks its modules to end. Otherwise it returns the first cause: the end of ctx, an
-// error of an OnInit or OnReady function, an error passed to Fail, or ErrBrokerLost for a module that a manager
-// started. A standalone module connects again instead, and repeats the handshake without OnInit and OnReady. It ends
-// with ErrConfigChanged when its configuration has changed.
+// error of an OnInit or OnReady function, an error passed to Fail, or ErrBrokerLost. ErrBrokerLost ends only a module
+// that a manager started. A standalone module connects again and repeats the handshake, without OnInit and OnReady. It
+// ends with ErrConfigChanged when its configuration has changed.
 //
 // The module is closed when Run returns. Handlers that still run after Options.StopTimeout are logged and left alone.
 func (m *Module) Run(ctx context.Context) error {

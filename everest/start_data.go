@@ -65,8 +65,8 @@ func notify(event chan struct{}) {
 	}
 }
 
-// Settings holds the facts about the EVerest installation that the manager publishes at its start. A module that is
-// restarted alone does not receive them; its Known is false.
+// Settings holds the facts about the EVerest installation that the manager publishes at its start. Known is false when
+// the module has not received them, for example because it was restarted alone.
 type Settings struct {
 	Known            bool   `json:"-"`
 	Prefix           string `json:"prefix"`

@@ -7,8 +7,8 @@ import (
 
 // Stats counts the work of a module since Connect, and describes its queues.
 type Stats struct {
-	// Received counts all messages from the broker. Unwanted counts those without a subscription, Dropped those that
-	// could not be read.
+	// Received counts all messages from the broker. Unwanted counts the messages without a subscription. Dropped counts
+	// the messages that could not be read.
 	Received, Unwanted, Dropped uint64
 	// Published counts all messages that were passed to the transport.
 	Published uint64

@@ -63,9 +63,8 @@ type Parameter struct {
 	Enum []json.RawMessage
 }
 
-// ParseManifest reads a manifest.yaml. It returns an error for a manifest that EVerest's manager rejects: one with an
-// unknown key, a missing or too short description, no licence, no author, or impossible connection counts. The error
-// names the place in the manifest.
+// ParseManifest reads a manifest.yaml. It returns an error for a manifest that EVerest's manager rejects, for example
+// one with an unknown key, a too short description, no licence or no author. The error names the place in the manifest.
 func ParseManifest(content []byte) (*Manifest, error) {
 	document, err := yamljson.Convert(content)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/install"
 )
 
-// Main runs a module as a program and returns the exit status: 0, or 1 after an error. Main has written the error to
+// Main runs a module as a program and returns the exit status: 0, or 1 after an error. Main itself writes the error to
 // standard error. arguments is the command line without the program's name.
 //
 // With "-install PREFIX" Main installs the program and returns. Options of the installation may follow, as in "-install

@@ -291,8 +291,8 @@ func (FamilyC) Error(raise bool, object json.RawMessage) []byte {
 	return envelope(typeClearError, object)
 }
 
-// ReadError returns the error object in a message, and whether the message raises the error. A reader should prefer the
-// object's state, which ReadError does not check.
+// ReadError returns the error object in a message, and whether the message raises the error. When the object has a
+// state, the state takes precedence; ReadError does not read it.
 func (FamilyC) ReadError(payload []byte) (object json.RawMessage, raise bool, err error) {
 	object, kind, err := readData(payload, typeRaiseError, typeClearError)
 	return object, kind == typeRaiseError, err

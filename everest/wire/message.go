@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Command is one call of a command.
+// Command is one call of a command of an implementation.
 type Command struct {
 	// ID identifies the call. The Result has the same ID.
 	ID string
@@ -31,7 +31,7 @@ type Result struct {
 type Failure struct {
 	// Type is an error type of the framework, such as "HandlerException".
 	Type string
-	// Message is a text for people.
+	// Message explains the error to people.
 	Message string
 }
 

@@ -2,8 +2,8 @@ package wire
 
 import "strings"
 
-// ValidLevel reports whether the text can be one level of a topic. A text with a wildcard cannot: a broker disconnects
-// a client that publishes to a topic with wildcards.
+// ValidLevel reports whether the text can be one level of a topic. It rejects wildcards, because a broker disconnects a
+// client that publishes to a topic with wildcards.
 func ValidLevel(text string) bool {
 	return text != "" && len(text) <= 256 && !strings.ContainsAny(text, "/+#\x00")
 }
