@@ -11,19 +11,20 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
-// Dialer connects a controller to its satellite, and accepts nobody else for it.
+// Dialer connects a controller to its satellite. On a protected link it accepts no other board.
 type Dialer struct {
 	protection *Protection
-	// serial is that of the only satellite that is accepted, empty for every trusted one.
+	// serial is the serial number of the only satellite to accept. Where it is empty, every trusted satellite is
+	// accepted.
 	serial string
 	peer   atomic.Pointer[identity.Peer]
 }
 
-// NewDialer returns a dialer for a link that is protected so.
+// NewDialer returns a dialer for a link with this protection.
 func NewDialer(protection *Protection) *Dialer { return &Dialer{protection: protection} }
 
-// Configure reads the configuration keys hostname and satellite_serial. The serial number of the only satellite that is
-// accepted comes from either.
+// Configure reads the configuration keys hostname and satellite_serial. Either may name the serial number of the only
+// satellite to accept.
 func (d *Dialer) Configure(hostname, satelliteSerial, security string) error {
 	named, byName := strings.CutPrefix(hostname, "serial:")
 	switch {
@@ -41,12 +42,15 @@ func (d *Dialer) Configure(hostname, satelliteSerial, security string) error {
 	return identity.CheckSerial(d.serial)
 }
 
-// Dial connects to the satellite at an address with port. That the satellite accepts this board is known only with its
-// first reply.
+// Dial connects to the satellite at an address with a port. The satellite may still reject this board: only its first
+// reply shows that it does not.
 func (d *Dialer) Dial(ctx context.Context, address string) (*rpc.Client, error) {
-	var config rpc.Config // without a logger: the controller logs the end of a connection
+	store := d.protection.Store()
+	config := rpc.Config{InsecurePlaintext: store == nil} // without a logger: the controller logs the end of a connection
 	var peer identity.Peer
-	d.protect(&config, func(proven identity.Peer) { peer = proven })
+	if store != nil {
+		config.TLS = store.ClientTLS(d.serial, func(proven identity.Peer) { peer = proven })
+	}
 	client, err := rpc.Dial(ctx, address, config)
 	switch {
 	case errors.Is(err, rpc.ErrHandshake) && ctx.Err() == nil:
@@ -54,19 +58,10 @@ func (d *Dialer) Dial(ctx context.Context, address string) (*rpc.Client, error) 
 		return nil, err
 	case err != nil:
 		return nil, err
-	case d.protection.IsMutual():
+	case store != nil:
 		d.protection.log.accepted(client.RemoteAddr().String(), peer)
 	}
 	return client, nil
-}
-
-func (d *Dialer) protect(config *rpc.Config, accepted func(identity.Peer)) {
-	store := d.protection.Store()
-	if store == nil {
-		config.InsecurePlaintext = true
-		return
-	}
-	config.TLS = store.ClientTLS(d.serial, accepted)
 }
 
 // Recognise keeps the satellite at the other end of a connection as the peer. It closes the connection where that board
@@ -88,7 +83,7 @@ func (d *Dialer) Recognise(client *rpc.Client) {
 	client.Close()
 }
 
-// LogEnd logs the end of a connection that the satellite closed because it does not know this board.
+// LogEnd logs the end of a connection where the satellite rejected this board.
 func (d *Dialer) LogEnd(satellite string, err error) {
 	if !d.protection.IsMutual() || err == nil || identity.ReasonOf(err) != identity.RefusedUs {
 		return
@@ -96,8 +91,8 @@ func (d *Dialer) LogEnd(satellite string, err error) {
 	d.protection.log.rejected(satellite, identity.RefusedUs, err, d.protection.remedy(identity.RefusedUs, "satellite")...)
 }
 
-// Explain adds the usual cause to a connection that was closed before the boards had agreed: only one of them protects
-// the link. Neither board can know for sure, since neither reads what the other one sends.
+// Explain adds the usual cause to the error of a connection that was closed before the boards had agreed: only one of
+// the boards protects the link. Neither board can know for sure, because neither reads what the other one sends.
 func (d *Dialer) Explain(err error) error {
 	switch {
 	case identity.ReasonOf(err) != identity.Closed:

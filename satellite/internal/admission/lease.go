@@ -62,7 +62,7 @@ func (l *lease) claim(session *rpc.Session, agreed bool) (others []*rpc.Session,
 	defer l.mu.Unlock()
 	peer, known := l.peers[session]
 	if !known {
-		return nil, true // the link is plain: nobody has proven anything
+		return nil, true // the link is plain: no peer has proven its identity
 	}
 	if l.isHeldLocked(peer.Serial, agreed) {
 		return nil, false

@@ -30,11 +30,11 @@ var (
 	errTooManyHandshakes = errors.New("satellite: too many handshakes are under way")
 )
 
-// limiter limits what strangers make the agent's board do while the link is protected. A TLS handshake costs
-// milliseconds of computing, a failed one also a line of the log.
+// limiter limits the handshakes of strangers on a protected link. A TLS handshake costs milliseconds of computing, and
+// a failed one also a line of the log.
 type limiter struct {
 	log *securityLog
-	// remedy returns fields that name what ends rejections for a reason.
+	// remedy returns log fields with the command that ends rejections for a reason.
 	remedy func(identity.Reason) []zap.Field
 
 	mu      sync.Mutex
@@ -46,7 +46,7 @@ type limiter struct {
 	seen *list.List
 }
 
-// address is what is remembered of one address.
+// address is the record of one address.
 type address struct {
 	host     string
 	pending  int
@@ -60,8 +60,8 @@ func newLimiter(log *securityLog, remedy func(identity.Reason) []zap.Field) *lim
 	return &limiter{log: log, remedy: remedy, addresses: make(map[string]*list.Element), seen: list.New()}
 }
 
-// admit decides about a connection that was accepted, before anything is read from it. Each admitted connection is
-// followed by a call of accept or reject.
+// admit returns an error where a connection is refused, before anything is read from the connection. Each admitted
+// connection must be followed by a call of accept or reject.
 func (l *limiter) admit(remote net.Addr) error {
 	first, err := l.decide(hostOf(remote))
 	switch {
@@ -74,7 +74,7 @@ func (l *limiter) admit(remote net.Addr) error {
 	return err
 }
 
-// decide also reports whether the address was not refused the time before.
+// decide decides about a connection from a host. first reports that the host's connection before was not refused.
 func (l *limiter) decide(host string) (first bool, err error) {
 	now := l.log.now()
 	l.mu.Lock()
@@ -99,7 +99,7 @@ func (l *limiter) decide(host string) (first bool, err error) {
 }
 
 // accept ends a handshake in which the peer has proven its identity. isController is false for a trusted board that is
-// rejected afterwards, because another one holds the lease.
+// rejected because another board holds the lease.
 func (l *limiter) accept(remote net.Addr, isController bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -40,18 +40,18 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
-// Policy decides about the connections of the agent's port, and about what they may do.
+// Policy decides which connections the agent's port admits, and what their peers may do.
 type Policy struct {
 	protection *Protection
 	log        *securityLog
 	limiter    *limiter
 	lease      lease
-	// refuse is the configuration key unauthenticated_control: privileged commands are refused on a plain link.
+	// refuse is set where the configuration key unauthenticated_control refuses privileged commands on a plain link.
 	refuse    bool
 	heartbeat heartbeat
 }
 
-// NewPolicy returns the policy of an agent whose link is protected so.
+// NewPolicy returns the policy of an agent whose link has this protection.
 func NewPolicy(protection *Protection) *Policy {
 	remedy := func(reason identity.Reason) []zap.Field { return protection.remedy(reason, "main board") }
 	return &Policy{
@@ -76,7 +76,7 @@ func (p *Policy) Configure(unauthenticatedControl string) error {
 // handshakeTimeout bounds a TLS handshake at the agent's port. The peer is on the same network and needs a fraction.
 const handshakeTimeout = 5 * time.Second
 
-// ProtectServer sets what protects the agent's port.
+// ProtectServer configures the protection of the agent's port.
 func (p *Policy) ProtectServer(config *rpc.ServerConfig) {
 	store := p.protection.Store()
 	if store == nil {
@@ -99,7 +99,7 @@ func (p *Policy) Admit(session *rpc.Session, agreed bool) bool {
 	peer, err := p.verify(session)
 	switch {
 	case err != nil:
-		// The trust was withdrawn since the handshake.
+		// The trust was withdrawn after the handshake.
 		p.limiter.reject(remote, err)
 		session.Close()
 		return false
@@ -111,7 +111,7 @@ func (p *Policy) Admit(session *rpc.Session, agreed bool) bool {
 	}
 	p.limiter.accept(remote, true)
 	p.log.accepted(remote.String(), peer)
-	// Trust that was withdrawn before the connection was known has not found it.
+	// A withdrawal of trust just before the lease had the connection did not close it.
 	p.TrustChanged()
 	return true
 }
@@ -179,13 +179,13 @@ func (p *Policy) RefusesPrivileged(session *rpc.Session, function string) bool {
 	return false
 }
 
-// minTimeout is how long after its last call a controller counts as connected, unless it has asked for longer. In the
-// legacy dialect a controller polls every 25 ms.
+// minTimeout is how long a controller counts as connected after its last call, unless it has asked for longer. A legacy
+// controller polls every 25 ms.
 const minTimeout = 5 * time.Second
 
-// RefusesTakeover reports whether function is refused because it would restart this board while its controller lives on
-// another connection, which nobody has authenticated. It closes the session then. A controller that was restarted
-// itself is not heard any more, so it gets in after the timeout.
+// RefusesTakeover reports whether function is refused because it would restart this board while the controller uses
+// another connection. It refuses only where unauthenticated_control is refuse and the link is plain. It closes a
+// refused session. A controller that was restarted is admitted once its old connection has been silent for the timeout.
 func (p *Policy) RefusesTakeover(session *rpc.Session, function string, agreed bool, timeout time.Duration) bool {
 	if p.protection.IsMutual() || !p.refuse || !agreed || !p.heartbeat.isElsewhere(session, max(minTimeout, timeout)) {
 		return false
@@ -198,11 +198,11 @@ func (p *Policy) RefusesTakeover(session *rpc.Session, function string, agreed b
 // Heard records a heartbeat of the controller.
 func (p *Policy) Heard(session *rpc.Session) { p.heartbeat.record(session) }
 
-// heartbeat is when the controller was heard last, and on which connection.
+// heartbeat is when, and on which connection, the controller called last.
 type heartbeat struct {
 	started time.Time
 	session atomic.Pointer[rpc.Session]
-	// at is the time since started: the monotonic clock, since that of a board without a battery is set later.
+	// at is the time since started. It does not jump when a board without a battery sets its clock.
 	at atomic.Int64
 }
 

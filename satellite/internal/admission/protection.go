@@ -32,8 +32,8 @@ func NewProtection(logger *zap.Logger) *Protection {
 	return &Protection{log: newSecurityLog(logger.Named("security"))}
 }
 
-// Configure reads the configuration keys security and identity_directory. What is missing for a protected link is an
-// error.
+// Configure reads the configuration keys security and identity_directory. It returns an error where a protected link
+// lacks something.
 func (p *Protection) Configure(security, directory string) error {
 	p.configured.Store(true)
 	switch security {
@@ -58,13 +58,13 @@ func (p *Protection) Configure(security, directory string) error {
 	return nil
 }
 
-// Store returns the board's identity, nil on a plain link.
+// Store returns the board's identity and trust, nil on a plain link.
 func (p *Protection) Store() *identity.Store { return p.store.Load() }
 
 // IsMutual reports whether both boards prove their identity.
 func (p *Protection) IsMutual() bool { return p.Store() != nil }
 
-// LogStart logs at the start of the module how the link is protected. danger and remedy are for a plain one.
+// LogStart logs how the link is protected. danger and remedy are logged for a plain link.
 func (p *Protection) LogStart(danger, remedy string) {
 	if !p.IsMutual() {
 		p.log.logger.Warn("the link is neither encrypted nor authenticated: set security to mutual-tls on both boards, which satkeys pairs (see doc/security.md)",
@@ -80,7 +80,8 @@ func (p *Protection) LogStart(danger, remedy string) {
 	}
 }
 
-// Follow reads changed files again until ended is closed, and calls changed then. On a plain link it returns at once.
+// Follow reads changed files until ended is closed. It calls changed after the identity or the trust has changed. On a
+// plain link it returns at once.
 func (p *Protection) Follow(ended <-chan struct{}, changed func()) {
 	if !p.IsMutual() {
 		return
@@ -93,7 +94,8 @@ func (p *Protection) Follow(ended <-chan struct{}, changed func()) {
 	following.Wait()
 }
 
-// remedy names what ends rejections for a reason: the command that the other board has to run.
+// remedy returns a log field with the command that the other board has to run, or nil where no command ends rejections
+// for that reason.
 func (p *Protection) remedy(reason identity.Reason, other string) []zap.Field {
 	if reason != identity.RefusedUs {
 		return nil
@@ -109,7 +111,8 @@ type Status struct {
 	// PeerSerial and PeerFingerprint are those of the last peer that proved its identity.
 	PeerSerial, PeerFingerprint string
 	// Expires is the end of this board's certificate, zero on a plain link.
-	Expires  time.Time
+	Expires time.Time
+	// Rejected counts the rejected peers.
 	Rejected uint64
 }
 
@@ -127,7 +130,7 @@ func (p *Protection) status(peer *identity.Peer) Status {
 	return status
 }
 
-// Fill fills in the status socket's reply.
+// Fill copies the status into the status socket's reply.
 func (s Status) Fill(link *control.Link) {
 	link.Security, link.PeerSerial, link.PeerFingerprint, link.PeersRejected = s.Security, s.PeerSerial, s.PeerFingerprint, s.Rejected
 	if !s.Expires.IsZero() {

@@ -79,7 +79,7 @@ func (l *securityLog) rejected(peer string, reason identity.Reason, err error, f
 		zap.String("event", eventPeerRejected), zap.String("reason", string(reason)), zap.String("address", peer), zap.Error(err))
 }
 
-// take reports whether a line may be written, and returns how many before it were not.
+// take reports whether a line may be written. suppressed counts the lines since the last one that were not.
 func (l *securityLog) take() (suppressed uint64, write bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -101,7 +101,7 @@ func (l *securityLog) dropped(address string, peer identity.Peer, err error) {
 		zap.String("address", address), zap.String("serial", peer.Serial), zap.Stringer("fingerprint", peer.Fingerprint), zap.Error(err))
 }
 
-// reasonOf is identity.ReasonOf with the reasons of this package.
+// reasonOf returns the reason of a rejection: one of this package, else the one of package identity.
 func reasonOf(err error) identity.Reason {
 	switch {
 	case errors.Is(err, errTooManyHandshakes), errors.Is(err, rpc.ErrTooManyConnections):

@@ -11,7 +11,7 @@ import (
 // implementation.
 type Extra struct{ ID, Interface string }
 
-// String is the form of the configuration key.
+// String returns the entry of the configuration key.
 func (e Extra) String() string {
 	if e.ID == e.Interface {
 		return e.ID
@@ -19,8 +19,8 @@ func (e Extra) String() string {
 	return e.ID + ":" + e.Interface
 }
 
-// extraName matches what EVerest takes for the name of an interface or an id, without the dot, which separates names on
-// the wire.
+// extraName matches the ids and names of interfaces that EVerest accepts, except those with a dot: it separates names
+// on the wire.
 var extraName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_-]*$`)
 
 // ParseExtras reads the configuration key tunnel, such as "powermeter,output_meter:powermeter". Its entries are names

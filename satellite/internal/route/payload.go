@@ -10,14 +10,14 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// Names of variables whose values the tunnel looks into.
+// Names of the variables whose values the tunnel reads.
 const (
 	variableFirmware = "firmware_update_status"
 	variableToken    = "provided_token"
 )
 
-// IsFailedUpdate reports whether the value of a variable ends a firmware update before the board goes down for it.
-// After that a lost peer is a fault again.
+// IsFailedUpdate reports whether a variable's value ends a firmware update before the board goes down for it. A lost
+// peer is a fault again from then on.
 func IsFailedUpdate(id, variable string, value json.RawMessage) bool {
 	if id != System || variable != variableFirmware {
 		return false

@@ -9,12 +9,12 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
-// prefixDerived precedes "<id>.<command>" in the legacy dialect's name of a derived command. No function of the C++
-// modules begins with it: their process would end on arguments that it does not expect.
+// prefixDerived precedes "<id>.<command>" in the legacy function name of a derived command. No function of the C++
+// modules begins with it, because their process ends on arguments that it does not expect.
 const prefixDerived = "tunnel:"
 
-// resolve resolves the standard routes and the extras against one board. interfaces are those of what the board's
-// manifest offers to the tunnel, by id. The problems name what cannot be tunnelled, and the remedy.
+// resolve resolves the standard routes and the extras against one board. interfaces are those of the board's manifest,
+// by id. The problems name the extras that cannot be tunnelled, and the remedy.
 func resolve(interfaces map[string]string, definitions *schema.Definitions, extras []Extra) (routes []Route, problems []string) {
 	for _, route := range Standard() {
 		if _, offered := interfaces[route.ID]; !offered {
@@ -49,8 +49,9 @@ func resolve(interfaces map[string]string, definitions *schema.Definitions, extr
 	return routes, problems
 }
 
-// resolve removes what the board's definition of the interface lacks, and adds what it has beyond the route. Commands
-// that it lacks stay, marked as missing: the peer may call them.
+// resolve adapts the route to the board's definition of the interface. Variables that the definition lacks are removed.
+// Commands that it lacks stay, marked as missing, because the peer may call them. Members that only the definition has
+// are added.
 func (route *Route) resolve(declared *schema.Interface, definitions *schema.Definitions) {
 	known := make(map[string]bool)
 	for i, command := range route.Commands {
@@ -70,7 +71,7 @@ func (route *Route) resolve(declared *schema.Interface, definitions *schema.Defi
 	}
 }
 
-// derive returns the route of a command from its definition.
+// derive returns a command that only the interface's definition has.
 func derive(id string, declared *schema.Command, definitions *schema.Definitions) Command {
 	command := Command{Name: declared.Name, Function: prefixDerived + id + "." + declared.Name, Result: JSON, Derived: true}
 	types := typesOf(declared.Result, definitions)
@@ -89,7 +90,7 @@ func derive(id string, declared *schema.Command, definitions *schema.Definitions
 
 // typesOf returns the types that a schema allows, nil where it names none.
 func typesOf(raw json.RawMessage, definitions *schema.Definitions) []string {
-	// A reference leads to another reference at most a few times; the bound ends a circle.
+	// The bound ends a circle of references. Definitions nest only a few.
 	for range 8 {
 		var schema struct {
 			Reference string          `json:"$ref"`

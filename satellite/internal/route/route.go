@@ -61,7 +61,7 @@ type Command struct {
 	Unavailable json.RawMessage
 	// Privileged marks a command that resets or updates the satellite's board, or sends its logs away.
 	Privileged bool
-	// Repeated marks a command that its caller repeats before long with a newer value. It does not wait for a link to
+	// Repeated marks a command that its caller soon repeats with a newer value. The command does not wait for a link to
 	// be resumed.
 	Repeated bool
 	// Remembered marks a command whose last result is returned while the satellite is isolated.
@@ -99,10 +99,9 @@ type Push struct {
 type Effect int
 
 const (
-	NoEffect Effect = iota
-	// Resets: the board goes down, perhaps before it has replied.
-	Resets
-	// UpdatesFirmware: the board goes down some time later, if the update was accepted.
+	// Resets is the effect of a command that takes the board down, perhaps before the reply.
+	Resets Effect = iota + 1
+	// UpdatesFirmware is the effect of a command that takes the board down later, if the update was accepted.
 	UpdatesFirmware
 )
 
@@ -113,7 +112,7 @@ func (c Command) AcceptsUpdate(result json.RawMessage) bool {
 		(status == "Accepted" || status == "AcceptedCanceled")
 }
 
-// AbsentResult is the result of a satellite that does not have the interface.
+// AbsentResult returns the result where the satellite's requirement is not connected.
 func (c Command) AbsentResult() json.RawMessage {
 	if c.Absent == nil {
 		return json.RawMessage("null")
@@ -121,8 +120,8 @@ func (c Command) AbsentResult() json.RawMessage {
 	return c.Absent
 }
 
-// UnavailableResult is the negative result for an isolated satellite: Unavailable, else Absent, else false of a Boolean
-// and null of a Null. It is nil where none of these is a result of the command.
+// UnavailableResult returns the negative result for an isolated satellite: Unavailable, else Absent, else false of a
+// Boolean and null of a Null. It is nil where none of these is a result of the command.
 func (c Command) UnavailableResult() json.RawMessage {
 	switch {
 	case c.Unavailable != nil:
@@ -231,7 +230,7 @@ func (c Command) ParseResult(text string) (json.RawMessage, error) {
 	return result, check(c.Result, result)
 }
 
-// wireResult is how the result travels in the legacy dialect.
+// wireResult returns how the result travels in the legacy dialect.
 func (c Command) wireResult() Kind {
 	if c.Derived {
 		return JSON

@@ -5,7 +5,6 @@ import "encoding/json"
 // IDs of routes, which are also the ids of the modules' requirements and implementations.
 const (
 	Auth      = "auth"
-	EVSE      = "evse_manager"
 	RFID      = "rfid_token_provider"
 	Satellite = "satellite"
 	System    = "system"
@@ -24,7 +23,7 @@ func Standard() []Route {
 			},
 			Variables: []Variable{{Name: "energy_flow_request", NewestOnly: true}}},
 
-		{ID: EVSE, Interface: "evse_manager",
+		{ID: "evse_manager", Interface: "evse_manager",
 			Commands: []Command{
 				{Name: "get_evse", Function: "evse_manager_get_evse", Result: JSON, Remembered: true},
 				{Name: "enable_disable", Function: "evse_manager_enable_disable", Arguments: []Argument{{"connector_id", Integer}, {"cmd_source", JSON}}, Result: Boolean},

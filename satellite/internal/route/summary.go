@@ -53,7 +53,7 @@ func ParseSummary(text string) (Summary, error) {
 const maxDifferences = 40
 
 // differences lists in words what two boards tunnel differently. Members are compared where both boards know the
-// interface's definition. name is the peer's in the texts.
+// interface's definition. name is the peer's name in the texts.
 func differences(own, peer Summary, name string) []string {
 	var found []string
 	more := 0

@@ -9,8 +9,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
-// Table is the route table of one board, and what is known of the peer's. The zero value tunnels nothing. All methods
-// may be called from any goroutine.
+// Table is the route table of one board, with the peer's summary once that is known. The zero value tunnels nothing.
+// All methods may be called from any goroutine.
 type Table struct {
 	mu          sync.Mutex
 	routes      []Route
@@ -62,7 +62,8 @@ func (t *Table) Extras() []string {
 	return t.extras
 }
 
-// HasInterface reports whether the board's manifest has the route. It lacks those that its EVerest does not define.
+// HasInterface reports whether the board's manifest has the route. A manifest lacks the interfaces that the board's
+// EVerest does not define.
 func (t *Table) HasInterface(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,7 +78,7 @@ func (t *Table) HasVariable(id, name string) bool {
 	return t.variables[id][name]
 }
 
-// Connect sets what an extra is connected to on the satellite. It is for the agent.
+// Connect records what an extra is connected to on the satellite. Only the agent calls it.
 func (t *Table) Connect(id, module, implementation string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -95,7 +96,8 @@ func (t *Table) Summary() (string, error) {
 	return string(text), err
 }
 
-// Compare keeps the peer's summary and returns what the boards tunnel differently. name is the peer's in the texts.
+// Compare keeps the peer's summary and returns what the boards tunnel differently. name is the peer's name in the
+// texts.
 func (t *Table) Compare(peer Summary, name string) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -103,7 +105,7 @@ func (t *Table) Compare(peer Summary, name string) []string {
 	return differences(t.own, peer, name)
 }
 
-// Forget forgets the peer's summary: the peer has none.
+// Forget drops the peer's summary, because the peer sends none.
 func (t *Table) Forget() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -117,8 +119,8 @@ func (t *Table) Peer() Summary {
 	return t.peer
 }
 
-// SetDifferences replaces the differences, and reports whether these are to be logged: there are some, and the same
-// were not reported before.
+// SetDifferences replaces the differences. It reports whether these should be logged: there are some, and the same were
+// not reported before.
 func (t *Table) SetDifferences(differences []string) (first bool) {
 	t.mu.Lock()
 	t.differences = differences
@@ -136,7 +138,7 @@ func (t *Table) Differences() []string {
 // maxReported is how many texts First remembers. Further ones are not reported: a peer must not fill the memory.
 const maxReported = 256
 
-// First reports whether a text is to be logged, as it was not before.
+// First reports whether a text should be logged, because it was not reported before.
 func (t *Table) First(text string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -24,8 +24,8 @@ const (
 	Boolean
 )
 
-// toWire converts one JSON value of this board into what the RPC function takes. It checks the value whole, because a
-// C++ agent ends with its board on a wrong one.
+// toWire converts one JSON value of this board into what the RPC function takes. It checks the whole value, because a
+// C++ agent, and its board with it, goes down on a wrong one.
 func toWire(kind Kind, value json.RawMessage) (any, error) {
 	value = bytes.TrimSpace(value)
 	switch kind {
