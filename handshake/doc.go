@@ -2,8 +2,9 @@
 // each other. It is two pure state machines: [Agent] runs on the satellite board and serves, [Controller] runs on the
 // main board and calls.
 //
-// A machine is a value without goroutine, clock, socket or logger. Its shell owns those, passes each event to Step, and
-// carries out the actions in order:
+// A machine is a value without goroutine, clock, socket or logger. The code around a machine is called its shell and
+// owns all of these. The shell passes each event to Step and carries out the returned actions in order. The machines go
+// through these states:
 //
 //	controller            the link             agent
 //	Connecting        ---- connect ----------> Waiting
@@ -18,14 +19,16 @@
 // The pair promises, whatever the network does and whichever board crashes:
 //
 //   - No work function is called before both sides have agreed.
-//   - Both boards become ready, or neither. An agreement that only one side knows ends in a restart of both.
-//   - A process that restarted never joins a peer that did not: both restart.
-//   - Every state is left by the peer, by a timer or by the own board.
-//   - In v2, two living processes find each other again within the resume window. With [Ledger], [Sequence] and [Inbox]
-//     their shells lose and repeat no event and execute no command twice.
+//   - Both boards become ready, or neither, unless [IsolateOnLoss] lets the main board start alone. An agreement that
+//     only one side knows ends in a restart of both.
+//   - A link does not survive the restart of one process. Both boards restart, or under [IsolateOnLoss] the main board
+//     agrees anew with the restarted satellite.
+//   - No machine is ever stuck: an event of the peer, of a timer or of this board leads out of each state but [Ended].
+//   - In v2, two living processes find each other again within the resume window. Shells that use [Ledger], [Sequence]
+//     and [Inbox] lose no event, publish no event twice and execute no command twice.
 //
-// The limit: on a legacy link a lost connection restarts both boards. The explorer in this package's tests checks the
-// promises over every interleaving of both machines, a faulty link and crashes; testdata shows the protocol as
+// The limit: on a legacy link a lost connection restarts both boards. The tests of this package check the promises in
+// every interleaving of both machines, with a faulty link and crashes. The files in testdata show the protocol as
 // transcripts. The wire is described in doc/link.md and doc/link-v2.md of this repository.
 //
 // # Duties of a shell
@@ -41,8 +44,8 @@
 //	}
 //
 // One goroutine calls Step with one event at a time, and carries out all actions before the next event. The first event
-// is [Start]. [StartTimer] replaces a pending timer of the same kind; the expiry of a timer that was replaced or
-// stopped is never delivered. After [ExitProcess] every event is ignored. Events of an abandoned connection may be
-// delivered at any time: a machine ignores them by their number. A machine also ignores an event that its state does
-// not expect; Step never panics.
+// is [Start]. [StartTimer] replaces a pending timer of the same kind; [TimerFired] is never sent for a timer that was
+// replaced or stopped. After [ExitProcess] every event is ignored. The shell may send events of an abandoned connection
+// at any time. A machine recognises them by their connection's number and ignores them. A machine also ignores an event
+// that its state does not expect; Step never panics.
 package handshake

@@ -4,18 +4,19 @@
 //	Call("add", 2, 40)  -- [0, 1, "add", [2, 40]] -->  Bind("add", func(a, b int) int { ... })
 //	reply 42            <-- [1, 1, nil, 42] ---------
 //
-// A client is one connection, for any number of goroutines. A server runs the calls of a connection in order, or as
-// ServerConfig.Order has it. Package rpctest has a network in memory, with faults, for tests.
+// A client uses one connection, and any number of goroutines may use the client. A server runs the calls of a
+// connection in order, unless ServerConfig.Order has another value. Package rpctest has a network in memory, with
+// faults, for tests.
 //
 // # Promises
 //
-//   - The bytes on the wire, error texts included, are rpclib's: doc/wire-rpc.md describes them, and the tests replay
-//     471 recorded exchanges with the real library.
-//   - Every call ends: with a result, with the server's error, by its time-out, or at once when the connection is gone.
-//     A connection that is gone is net.ErrClosed to errors.Is. The end of an idle connection is noticed, too.
+//   - The bytes on the wire, error texts included, are the same as rpclib's. doc/wire-rpc.md describes them, and the
+//     tests replay 471 recorded exchanges with the real library.
+//   - Every call ends: with a result, with the server's error, at its timeout, or at once when the connection is gone.
+//     The error then wraps net.ErrClosed. A client also notices the end of an idle connection.
 //   - No peer can end the process, overflow a stack, or make the process hold more than Limits permit.
-//   - TCP without TLS must be asked for by name. With TLS, which is TLS 1.3, no client reaches a handler before it has
-//     proven its identity.
+//   - TCP without TLS works only with InsecurePlaintext. With TLS, which is TLS 1.3, no client reaches a handler before
+//     it has proven its identity, unless AnonymousClients is set.
 //   - When Client.Close and Server.Serve return, no goroutine of theirs runs any more.
 //
 // # Limits
@@ -30,11 +31,12 @@
 //
 //	_struct bool `codec:",toarray"`
 //
-// A Raw passes through as it is, an Extension is a MessagePack extension. What is received into an any becomes nil,
-// bool, int64 (uint64 above its range), float32, float64, string, []byte, []any, map[string]any (map[any]any when a key
-// is no text) or Extension.
+// A Raw passes through as it is, an Extension is a MessagePack extension. A value received into an any becomes nil,
+// bool, int64, float32, float64, string, []byte, []any, map[string]any or Extension. An integer above the range of
+// int64 becomes uint64, and a map with a key that is not text becomes map[any]any.
 //
-// What is received must fit its variable. Text goes into bytes and binary into a string, and an integer into a float. A
-// float does not go into an integer, nothing but a bool into a bool, and nil only into a pointer, an any or a Raw. What
-// does not fit is ErrType. Where decoding costs too much, a Reader takes a value apart.
+// A received value must fit its variable; otherwise decoding fails with ErrType. A []byte accepts text, a string
+// accepts binary, and a float accepts an integer. An integer does not accept a float, and a bool accepts only a bool.
+// Only a pointer, an any or a Raw accepts nil. Where decoding costs too much, a Reader reads the parts of a value one
+// by one.
 package rpc

@@ -39,6 +39,6 @@
 //
 // # Functions to call
 //
-// BindFunctions binds the functions that the exchanges with the real rpclib were recorded with, see testdata of package
-// rpc. Any other MessagePack-RPC client can be tried on them.
+// BindFunctions binds a set of test functions. A server of the real rpclib had the same functions when the exchanges in
+// the testdata of package rpc were recorded. Any other MessagePack-RPC client can be tried on them.
 package rpctest
