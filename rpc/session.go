@@ -103,8 +103,8 @@ func (s *Session) PeerCertificates() []*x509.Certificate {
 // CloseAfterReply is called by a handler and ends the session after that handler's reply is sent, as rpclib's post_exit
 // does. Later calls get no reply. The replies of other handlers that already run are still sent.
 //
-// The handler of a notification ends the session when it returns. A handler that returns NoReply does not end the
-// session. Both are as in rpclib.
+// As in rpclib, the handler of a notification ends the session when the handler returns, and a handler that returns
+// NoReply does not end it.
 func (s *Session) CloseAfterReply() { s.exit.Store(true) }
 
 // Close ends the session at once: replies under way are lost, and the handlers' contexts end. It does not wait and
