@@ -56,8 +56,8 @@ func (e *CommandError) Is(target error) bool {
 // parallel. The context ends when the module ends, and when Options.CallTimeout has passed since the call arrived.
 //
 // The result is encoded as JSON: nil becomes null, and the bytes of a json.RawMessage are sent unchanged. An error or a
-// panic becomes an error reply. The reply's type is that of the CommandError in the error, SchemaValidationError for a
-// schema.Error, and HandlerException for any other error.
+// panic becomes an error reply. If the error wraps a CommandError, the reply has the type of that CommandError. For a
+// schema.Error the type is SchemaValidationError, and for any other error HandlerException.
 type CommandHandler func(ctx context.Context, arguments Args) (any, error)
 
 // Args holds the arguments of a command by name. The values are the bytes that were received.

@@ -183,8 +183,8 @@ func (e *ConfigError) Is(target error) bool {
 	return target == ErrConfigRejected
 }
 
-// ConfigValue requests one parameter from the manager. A module may always read its own parameters. It needs an access
-// right for those of other modules.
+// ConfigValue requests one parameter from the manager. A module may always read its own parameters. To read a parameter
+// of another module, it needs an access right in the manager's configuration.
 func (m *Module) ConfigValue(ctx context.Context, id ConfigID) (Parameter, error) {
 	data, err := m.get(ctx, "value of "+id.String(), configQuery{Type: "Value", Identifier: &id})
 	if err != nil {
@@ -267,10 +267,10 @@ const (
 // SetConfig asks the manager to change a parameter. The value is text, as in a configuration file: "true", "9", "name".
 // The module that owns the parameter is not notified.
 //
-// The caller must check the value, because the manager of EVerest 2026.02.0 hardly does. The manager accepts any text
-// that begins with a fitting number. It also accepts changes of read-only parameters and values beyond the manifest's
-// bounds. A value out of bounds makes the manager's next start fail. For an unknown implementation the manager sends no
-// response, and SetConfig fails after Options.ConfigTimeout.
+// The caller must check the value, because the manager of EVerest 2026.02.0 lets many wrong values pass. The manager
+// accepts any text that begins with a fitting number. It also accepts changes of read-only parameters and values beyond
+// the manifest's bounds. A value out of bounds makes the manager's next start fail. For an unknown implementation the
+// manager sends no response, and SetConfig fails after Options.ConfigTimeout.
 func (m *Module) SetConfig(ctx context.Context, id ConfigID, value string) (SetResult, error) {
 	what := "set " + id.String()
 	if id.Implementation == "" {

@@ -1,13 +1,13 @@
-// Package everest makes a Go process an EVerest module. It speaks MQTT with the manager and the other modules as the
-// C++ framework does, in the wire family of the releases 2025.12 to 2026.02 (package everest/wire,
-// doc/wire-everest.md).
+// Package everest makes a Go process an EVerest module. The module exchanges the same MQTT messages with the manager
+// and other modules as a C++ module. These are the messages of EVerest 2025.12 to 2026.02; see package everest/wire and
+// doc/wire-everest.md.
 //
 //	m, err := everest.Connect(ctx, options)          // broker, manager's configuration, requirements
 //	m.Provides("main").Handle("ring", ring)          // commands of an implementation
 //	m.Requires("bell")[0].Subscribe("rung", heard)   // variables of another module
 //	err = m.Run(ctx)                                 // subscribes, is ready, serves until something ends it
 //
-// The life of a module, beside what its manager does:
+// The life of a module, with the messages between the module and its manager:
 //
 //	module                                       manager
 //	Connect   asks for its configuration   --->  config service
@@ -18,12 +18,12 @@
 //	          calls, publishes, handles
 //	          returns nil                  <---  shutdown
 //
-// [Handle], [Call] and [Subscribe] encode and decode Go types. The methods of the same name have the JSON text. Errors
-// are raised with [Provided.Raise], and heard with [Required.SubscribeErrors].
+// [Handle], [Call] and [Subscribe] encode and decode Go types. The methods with the same names leave the JSON to the
+// caller. [Provided.Raise] raises an error, and [Required.SubscribeErrors] receives the errors of another module.
 //
-// A module that a manager has started ends with ErrBrokerLost when its connection ends, because EVerest goes down with
-// its broker. One that a person or systemd has started connects again and repeats the handshake. It ends with
-// ErrConfigChanged where the manager has another configuration for it by then.
+// When the connection to the broker ends, Run of a module that the manager started returns ErrBrokerLost, because
+// EVerest ends with its broker. A module that a person or systemd started connects again and requests its
+// configuration. If that has changed, Run returns ErrConfigChanged.
 //
 // What it promises:
 //
@@ -31,15 +31,17 @@
 //     the first global ready.
 //   - Messages of one topic are handled in their order, different topics in parallel. A Queue handles the messages of
 //     several subscriptions in the order in which the broker delivered them.
-//   - Results of commands do not wait for handlers. A handler may call any module that is not itself waiting for that
-//     handler.
-//   - Payloads stay bytes: relayed values and errors keep their number forms, the order of keys and unknown keys.
-//   - Sent messages fit EVerest: exactly-once delivery with at most 16 unacknowledged messages, no packet above
-//     MaxPacketSize, no command whose arguments contradict a known definition, no incomplete error object.
-//   - Received messages that cannot be read are logged and dropped. Memory is bounded: a handler that does not return
-//     until its queue is full ends the module with an error that names the handler.
-//   - Nothing polls, and every goroutine ends before Run and Close return, as far as handlers allow it.
+//   - A handler may call commands, because replies are processed while handlers run. Two handlers must not wait for
+//     each other.
+//   - A relayed value or error keeps the number formats, the order of keys and the unknown keys of its JSON.
+//   - Messages are sent with exactly-once delivery, at most 16 of them unacknowledged. A packet above MaxPacketSize or
+//     a command whose arguments contradict its definition is not sent. Error objects are complete.
+//   - Received messages that cannot be read are logged and dropped. Queues are bounded. When one is full because its
+//     handler is too slow, the module ends with an error that names the handler.
+//   - No goroutine polls. Run and Close return after all goroutines have ended, except handlers and OnInit or OnReady
+//     functions that exceed [Options.StopTimeout].
 //
-// Packages beside it: schema has interface definitions and checks, install the manifest and the installation, program a
-// main function, control a status socket, everestgen typed bindings, everesttest a broker and a manager for tests.
+// Related packages: schema checks values against interface definitions. install writes a module into an installation.
+// program has a main function. control serves a status socket. everestgen generates typed bindings. everesttest runs a
+// module in a test.
 package everest

@@ -36,9 +36,10 @@ func (p *Provided) Raise(ctx context.Context, e Error) error {
 	return p.raise(ctx, e, object)
 }
 
-// RelayError publishes an error of another board as if it arose here: as raised, or else as cleared. object is the
-// error object as it was received; it must have a type and an origin. RelayError adds mandatory members that are absent
-// or null, and replaces a state that contradicts raised. All other bytes stay as they are.
+// RelayError publishes an error of another board as an error of this implementation. If raised is true, the error is
+// published as raised, otherwise as cleared. object is the error object as it was received; it must have a type and an
+// origin. RelayError adds mandatory members that are absent or null, and replaces a state that contradicts raised. All
+// other bytes stay as they are.
 //
 // The ErrorID identifies the error. Raising an active error does nothing, and neither does clearing an inactive one.
 // The type is not checked against the interface, because the other board may have a newer release.

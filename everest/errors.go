@@ -21,7 +21,7 @@ var (
 	ErrUnknownErrorType = errors.New("everest: error type not listed by the interface")
 	// ErrConfigChanged ends a standalone module when a restarted manager has another configuration for it.
 	ErrConfigChanged = errors.New("everest: configuration changed, restart the module")
-	// ErrShutdown is the cause with which the contexts of handlers end when the manager asks all modules to end. Run
+	// ErrShutdown is the cause of a handler's context that ended because the manager asked all modules to end. Run
 	// itself then returns nil.
 	ErrShutdown = errors.New("everest: the manager shuts down")
 	// ErrNotConnected means that a command was called before Run had subscribed its replies, or while a standalone

@@ -18,8 +18,9 @@ import (
 // Module is one EVerest module. Connect makes a module, and Run operates it until it ends. Its methods are safe for
 // concurrent use.
 //
-// Subscriptions made before Run, or by OnInit functions, are acknowledged before the module is ready. Later ones are
-// made as soon as possible; until then the module may miss messages.
+// Subscriptions made before Run, or by OnInit functions, are acknowledged before the module is ready. A later
+// subscription is sent to the broker as soon as possible. The module may miss messages that are published before the
+// broker has received it.
 type Module struct {
 	options  Options
 	wire     wire.FamilyC

@@ -44,8 +44,8 @@ func (p *Parameter) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Decode stores the value in the variable that dst points to. A whole number such as 4.0 fits an integer variable. Any
-// other variable is filled as encoding/json does.
+// Decode stores the value in the variable that dst points to. A whole number such as 4.0 fits an integer variable. A
+// variable of another type is filled as json.Unmarshal would fill it.
 func (p Parameter) Decode(dst any) error {
 	target := reflect.ValueOf(dst)
 	if target.Kind() != reflect.Pointer || target.IsNil() {

@@ -36,7 +36,7 @@ func (m *Module) Stats() Stats {
 
 // Version returns the version of the running program, as `go version -m` shows it for the main module. For a build from
 // a checkout it is the first 12 digits of the revision, with "+dirty" when files were changed. It is "unknown" for a
-// build without either.
+// build that has neither a version nor a revision.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -28,8 +28,8 @@ type Message struct {
 // supply another one. All methods are safe for concurrent use.
 type Transport interface {
 	// Publish accepts a message for sending. It blocks while too many messages are unacknowledged, and returns before
-	// the broker has acknowledged this one. When the connection ends before that, Done is closed. Messages are sent in
-	// the order of the calls.
+	// the broker has acknowledged this one. If the connection ends before this acknowledgement, the message may be
+	// lost, and the channel of Done is closed. Messages are sent in the order of the calls.
 	Publish(ctx context.Context, topic string, payload []byte, delivery Delivery) error
 	// Subscribe returns when the broker has acknowledged all filters. A rejected filter is an error.
 	Subscribe(ctx context.Context, delivery Delivery, filters ...string) error

@@ -148,8 +148,8 @@ func (c *Client) do(ctx context.Context, method, path string) (*http.Response, e
 }
 
 // Watch calls fn for every event until ctx ends or the module ends. It returns the error of ctx or ErrUnreachable. If
-// fn is slow, the module drops events for this watcher. An event of KindLost then replaces them and reports how many
-// they were.
+// fn is slow, the module drops events for this watcher. In their place fn receives one event of KindLost with the
+// number of dropped events.
 func (c *Client) Watch(ctx context.Context, fn func(Event)) error {
 	response, err := c.do(ctx, http.MethodGet, "/watch")
 	if err != nil {

@@ -27,8 +27,8 @@
 //	curl --unix-socket /run/remotechargeport/connector_2.sock http://module/status
 //
 // A request that fails gets {"error": "the reason, and what to do"}. The status is 501 where the module can never
-// fulfil the request, 503 where it cannot at the moment, 504 after a timeout. A function of the [Config] chooses 501
-// with a [Reason].
+// fulfil the request, 503 where it cannot at the moment, 504 after a timeout. A function of the [Config] that returns a
+// [Reason] with Never set causes a 501. Any other error causes a 503 or, after a timeout, a 504.
 //
 // [PathOf] makes the path from the configuration key control_socket, and [Sockets] lists the sockets of a directory.
 //
@@ -36,9 +36,9 @@
 //
 //   - A socket file belongs to a running module. Listen replaces the file of a process that is gone, and fails while
 //     another process serves the path. A module that ends removes only its own file.
-//   - A client never delays the module. A watcher that reads too slowly loses events, and learns how many. Without a
-//     watcher an event costs one atomic load.
-//   - The first event of a watch is the present state, so that a watcher knows where it begins.
+//   - A client never delays the module. When a watcher reads too slowly, the module drops events for this watcher and
+//     sends their number. Without a watcher an event costs one atomic load.
+//   - The first event of a watch is the module's current state. Later events of the state report only changes.
 //   - Connections, headers, queues and times are bounded. A request has no body.
 //   - When Serve returns, no function of the Config runs any more.
 //   - A module without a socket runs no goroutine of this package.

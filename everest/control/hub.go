@@ -30,9 +30,8 @@ type Event struct {
 	Time time.Time `json:"time"`
 	// ModuleID is the id of the module that serves the socket.
 	ModuleID string `json:"module_id"`
-	// Interface names what published the variable. For a satellite module it is an implementation id of the satellite,
-	// such as "evse_manager". For an aggregator it is a board, such as "1_system_2", or "system" for the station as a
-	// whole.
+	// Interface is the source of the variable. For a satellite module it is an implementation id of the satellite, such
+	// as "evse_manager". For an aggregator it is a board, such as "1_system_2", or "system" for the station as a whole.
 	Interface string          `json:"interface,omitempty"`
 	Variable  string          `json:"variable,omitempty"`
 	Value     json.RawMessage `json:"value,omitempty"`

@@ -13,8 +13,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// Config configures a Server. A request for a function that is nil gets a 501. The functions are called from several
-// goroutines, with a context that ends with the request, the timeout or the server.
+// Config configures a Server. A request for a function that is nil gets a 501. The server calls the functions from
+// several goroutines. Their context ends when the client leaves, the timeout has passed, or the server stops.
 type Config struct {
 	// Path is the path of the socket.
 	Path string

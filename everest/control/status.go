@@ -14,7 +14,7 @@ const (
 	Healthy Health = "ok"
 	// Starting means that the module has not yet worked, for example because the other board has not started.
 	Starting Health = "starting"
-	// Degraded means that the module has worked and cannot at the moment. Status.Problem has the reason.
+	// Degraded means that the module worked before, but cannot work at the moment. Status.Problem has the reason.
 	Degraded Health = "degraded"
 )
 
@@ -30,11 +30,11 @@ type Status struct {
 	// State is the name of the module's state: a handshake.State for a satellite module, "Starting" or "Ready" for an
 	// aggregator.
 	State string `json:"state"`
-	// Health rates State. Problem has the reason and the remedy, where Health is not "ok".
+	// Health is how well the module works in this State. If Health is not "ok", Problem has the reason and the remedy.
 	Health  Health `json:"health"`
 	Problem string `json:"problem,omitempty"`
-	// Started is when the module started. Taken is when this snapshot was made. UptimeSeconds is the time between the
-	// two.
+	// Started is when the module started. Taken is when this snapshot was made. UptimeSeconds is the time from Started
+	// to Taken.
 	Started       time.Time `json:"started"`
 	UptimeSeconds float64   `json:"uptime_s"`
 	Taken         time.Time `json:"taken"`
@@ -50,14 +50,15 @@ type Status struct {
 
 // Peer is the status of the module on the other board.
 type Peer struct {
-	// Status is the peer's own status, without its Peer. It is nil where Error is set.
+	// Status is the status that the peer reports of itself. Its own field Peer is nil. Status is nil if Error is set.
 	Status *Status `json:"status,omitempty"`
 	// Error is why Status is nil, for example because there is no link. In the legacy dialect a controller cannot
 	// request a status.
 	Error string `json:"error,omitempty"`
 }
 
-// Link is the link of a satellite module to the other board. Counters start with the module.
+// Link is the link of a satellite module to the other board. The counters are 0 when the module starts, and continue
+// when the link is lost and made again.
 type Link struct {
 	// Role is "agent" on the satellite board and "controller" on the main board.
 	Role string `json:"role"`
@@ -88,20 +89,21 @@ type Link struct {
 	Journal *Journal `json:"journal,omitempty"`
 	// Backlog is how many of the satellite's events a controller has not yet published.
 	Backlog int `json:"backlog"`
-	// Resumes counts how often a lost v2 link was resumed, Isolations how often the EVSE was taken out of service.
+	// Resumes is how often a lost v2 link was resumed. Isolations is how often the EVSE was taken out of service.
 	Resumes    uint64 `json:"resumes"`
 	Isolations uint64 `json:"isolations"`
 	// GivenUp counts the events that were lost because the agent's journal was full.
 	GivenUp uint64 `json:"given_up"`
 	// Variables and Errors count the satellite's variables and errors that a controller has published on the main
-	// board. Dropped counts those that it could not publish.
+	// board. Dropped counts the variables and errors that the controller could not publish.
 	Variables uint64 `json:"variables"`
 	Errors    uint64 `json:"errors"`
 	Dropped   uint64 `json:"dropped"`
-	// Collected counts the events of an agent's board, Delivered those that were sent to the controller.
+	// Collected counts the events that an agent received on its own board. Delivered counts the events that it sent to
+	// the controller.
 	Collected uint64 `json:"collected"`
 	Delivered uint64 `json:"delivered"`
-	// Commands counts the commands to the satellite, CommandErrors those that failed.
+	// Commands counts the commands to the satellite. CommandErrors counts the commands that failed.
 	Commands      uint64 `json:"commands"`
 	CommandErrors uint64 `json:"command_errors"`
 	// Pushed counts the variables of the main board that the satellite has received.
@@ -116,7 +118,8 @@ type Link struct {
 
 // Latency summarizes the last round trips.
 type Latency struct {
-	// Last is the newest round trip. Median and P99 are those of the last Samples round trips. All are in seconds.
+	// Last is the newest round trip. Median and P99 are the median and the 99th percentile of the last Samples round
+	// trips. All three are in seconds.
 	Last    float64 `json:"last_s"`
 	Median  float64 `json:"p50_s"`
 	P99     float64 `json:"p99_s"`
@@ -134,7 +137,8 @@ type Journal struct {
 
 // Station is what an aggregator knows of its boards.
 type Station struct {
-	// Boards are in the order of the connections of the aggregator's requirement system. The first is the main board.
+	// Boards lists the main board first. The order is that of the connections of the aggregator's requirement "system"
+	// in the manager's configuration.
 	Boards []Board `json:"boards"`
 	// Firmware is the running update, nil where there is none.
 	Firmware *FirmwareJob `json:"firmware,omitempty"`
@@ -172,7 +176,7 @@ type LogJob struct {
 	Type string `json:"type,omitempty"`
 	// Step is asking, collecting, packing, uploading or pausing.
 	Step string `json:"step"`
-	// Boards is how many boards send a file, Done how many of them have finished.
+	// Boards is how many boards send a file. Done is how many boards have sent their file or failed.
 	Boards int `json:"boards"`
 	Done   int `json:"done"`
 }
@@ -192,8 +196,8 @@ type Everest struct {
 // Queue is one queue of messages for a handler. Queues that never held a message are omitted.
 type Queue struct {
 	Name string `json:"name"`
-	// Depth is how many messages wait, and Bytes is their total size. Oldest is the age of the oldest of them in
-	// seconds.
+	// Depth is how many messages wait, and Bytes is their total size. Oldest is how many seconds the oldest waiting
+	// message has waited.
 	Depth  int     `json:"depth"`
 	Bytes  int     `json:"bytes"`
 	Oldest float64 `json:"oldest_s"`

@@ -25,11 +25,11 @@ type BrokerConfig struct {
 	SocketPath string
 }
 
-// Broker is an MQTT broker inside the process. If 65 535 messages wait for a subscriber, the broker silently drops
-// further ones; mosquitto's default is 1000.
+// Broker is an MQTT broker inside the process. While 65 535 messages wait for a subscriber, the broker drops further
+// messages to this subscriber without an error. Mosquitto's default is 1000 messages.
 //
-// Do not measure a station's timing with it. Up to 65 535 messages to a subscriber may be unacknowledged, where
-// mosquitto allows 20, and Nagle's algorithm is off.
+// Timings measured with this broker do not apply to mosquitto. This broker sends a subscriber up to 65 535 messages
+// before the first acknowledgement; mosquitto sends 20. This broker also turns Nagle's algorithm off.
 type Broker struct {
 	server  *mqtt.Server
 	address everest.Broker

@@ -54,8 +54,8 @@ func ForEachBroker(t *testing.T, test func(t *testing.T, broker everest.Broker))
 	t.Run("mosquitto", func(t *testing.T) { test(t, NewMosquitto(t, MosquittoConfig{})) })
 }
 
-// NewBroker starts an embedded broker that ends with the test, and returns its address. With -url, NewBroker starts
-// none and returns the address of that broker.
+// NewBroker starts an embedded broker that ends with the test, and returns its address. If the flag -url names a
+// broker, NewBroker starts no broker and returns the address of the named one.
 func NewBroker(t testing.TB) everest.Broker {
 	t.Helper()
 	if broker, given := givenBroker(t); given {

@@ -47,8 +47,8 @@ func (p placeInFile) mapping() everest.Mapping {
 }
 
 // ReadConfiguration reads a configuration file of EVerest's manager: the modules, their connections and mappings, and
-// the broker. manifest returns the manifest.yaml of a module by the module's name. Other parts, such as access rights,
-// are ignored.
+// the broker. ReadConfiguration calls manifest with the name of a module to get the content of its manifest.yaml. Other
+// parts, such as access rights, are ignored.
 func ReadConfiguration(file []byte, manifest func(module string) ([]byte, error)) (ManagerConfig, error) {
 	var read configurationFile
 	if err := yaml.Unmarshal(file, &read); err != nil {

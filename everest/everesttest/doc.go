@@ -17,7 +17,7 @@
 //	[Station.Expect]                              what the module has to do, in this order
 //	[Station.Restart]                             ends the module and starts it again
 //	[Proxy.Cut], [Proxy.Stall], [Proxy.Drop]      make its connection fail
-//	[Station.Poison]                              sends what no module should send, on each topic of the module
+//	[Station.Poison]                              sends wrong messages on each topic that the module subscribes to
 //
 // At the end of the test the station ends, and [CheckMessage] checks each message that the module has published. The
 // page doc/everesttest.md has a whole module with its test.

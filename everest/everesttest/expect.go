@@ -148,8 +148,8 @@ func decodeNumbers(text []byte) any {
 }
 
 // Expect waits until the module under test has performed all steps in this order. The module may do other things before
-// and between the steps. A call of Expect only considers actions after the last step of the previous call. A timeout
-// fails the test with a list of the actions seen instead.
+// and between the steps. The first step must come after the last step of the previous call of Expect. If a step does
+// not come within Patience, the test fails with a list of the module's actions.
 func (s *Station) Expect(steps ...Step) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)

@@ -84,9 +84,9 @@ func (f *Fake) Clear(errorType, subType string) {
 	f.do("clear "+errorType, func(ctx context.Context) error { return f.provided.Clear(ctx, errorType, subType) })
 }
 
-// Replay publishes the variables and errors of a recording in their order, as the fake's own. It does not matter which
-// module published them in the recording. Speed 1 keeps the times of the recording, 10 is ten times as fast, and 0
-// makes no pauses. A failure ends the test.
+// Replay publishes the variables and errors of a recording in their order. The fake is the sender of all of them,
+// whichever module published them in the recording. Speed 1 keeps the times of the recording, 10 is ten times as fast,
+// and 0 makes no pauses. A failure ends the test.
 func (f *Fake) Replay(rows []TraceRow, speed float64) {
 	f.station.t.Helper()
 	start := time.Now()

@@ -38,13 +38,13 @@ type heldMessage struct {
 func (p *Proxy) Drop(times int, match func(Packet) bool) *Fault { return p.fault(drop, times, match) }
 
 // Duplicate delivers the messages that match twice. The second copy has QoS 0, so that acknowledgements stay in order.
-// times is as for Drop.
+// times is how many messages are delivered twice. If times is 0, all that match are delivered twice.
 func (p *Proxy) Duplicate(times int, match func(Packet) bool) *Fault {
 	return p.fault(duplicate, times, match)
 }
 
 // Hold holds back the messages that match until Lift. Later messages overtake a held one. The sender of a held message
-// gets no acknowledgement before Lift. times is as for Drop.
+// gets no acknowledgement before Lift. times is how many messages are held. If times is 0, all that match are held.
 func (p *Proxy) Hold(times int, match func(Packet) bool) *Fault { return p.fault(hold, times, match) }
 
 func (p *Proxy) fault(action action, times int, match func(Packet) bool) *Fault {

@@ -30,8 +30,8 @@ var (
 // answerTimeout is how long the manager waits for the broker to take a message. After it the message is given up.
 const answerTimeout = 30 * time.Second
 
-// Manager stands in for EVerest's manager. It publishes the start-up topics, serves the configuration, waits until all
-// modules are ready and publishes that they are. It starts no process: the test starts the modules.
+// Manager stands in for EVerest's manager. It publishes the start-up topics and sends each module its configuration.
+// When all modules are ready, it publishes the global ready. It starts no process: the test starts the modules.
 type Manager struct {
 	config  ManagerConfig
 	prefix  string
@@ -193,8 +193,8 @@ func (m *Manager) missingLocked() []string {
 	return ids
 }
 
-// GlobalReadyCount returns how often the manager has published that all modules are ready: once, and once more for each
-// restarted module.
+// GlobalReadyCount returns how often the manager has published the global ready. The manager publishes it when all
+// modules are ready for the first time, and again after each restart of a module.
 func (m *Manager) GlobalReadyCount() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -204,7 +204,7 @@ func (m *Manager) GlobalReadyCount() int {
 // WaitReady waits until the manager has published that all modules are ready. The error names the missing modules.
 func (m *Manager) WaitReady(ctx context.Context) error { return m.WaitGlobalReady(ctx, 1) }
 
-// WaitGlobalReady waits until the manager has published count times that all modules are ready.
+// WaitGlobalReady waits until GlobalReadyCount is at least count. The error names the modules that are not ready.
 func (m *Manager) WaitGlobalReady(ctx context.Context, count int) error {
 	for {
 		m.mu.Lock()

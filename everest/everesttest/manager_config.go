@@ -23,7 +23,7 @@ type ManagerConfig struct {
 	Settings Settings
 	// RetainTopics leaves the start-up topics on the broker when all modules are ready.
 	RetainTopics bool
-	// Definitions has the interfaces. The default are EVerest's own; see package everest/schema.
+	// Definitions has the interface definitions. The default is the result of schema.BuiltIn.
 	Definitions *schema.Definitions
 	// Logger is the logger of the manager and, by Options, of its modules. By default nothing is logged.
 	Logger *zap.Logger

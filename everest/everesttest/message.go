@@ -47,7 +47,8 @@ const (
 // Subject is the meaning of a topic.
 type Subject struct {
 	Kind Kind
-	// ModuleID and ImplementationID are the provider's. They are empty for an unknown kind.
+	// ModuleID and ImplementationID are the ids of the provider of the variable, command or error. For KindReady
+	// ModuleID is the module that is ready. Both are empty for an unknown kind.
 	ModuleID         string
 	ImplementationID string
 	// Name is the name of the variable or command, or the type of the error ("generic/VendorError").

@@ -57,8 +57,8 @@ func (p *Proxy) Packets() []Packet {
 	return slices.Clone(p.recorded)
 }
 
-// Wait calls enough with all packets received so far, at once and after each further packet. It returns these packets
-// when enough returns true.
+// Wait waits until enough returns true for the packets received so far, and returns these packets. It calls enough at
+// once, and again after each further packet.
 func (p *Proxy) Wait(ctx context.Context, enough func([]Packet) bool) ([]Packet, error) {
 	for {
 		p.mu.Lock()

@@ -55,8 +55,8 @@ func (r *Recorder) Reset() {
 	r.messages = nil
 }
 
-// Wait calls enough with all recorded messages, at once and after each further message. It returns these messages when
-// enough returns true. The error of a timeout lists the topics of the last messages.
+// Wait waits until enough returns true for the messages recorded so far, and returns these messages. It calls enough at
+// once, and again after each further message. The error of a timeout lists the topics of the last messages.
 func (r *Recorder) Wait(ctx context.Context, enough func([]Message) bool) ([]Message, error) {
 	for {
 		r.mu.Lock()

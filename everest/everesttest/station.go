@@ -38,7 +38,7 @@ type StationConfig struct {
 	Mapping     *ModuleMapping
 	// Settings are the settings of the manager.
 	Settings Settings
-	// Definitions has the interfaces. The default are EVerest's own; see package everest/schema.
+	// Definitions has the interface definitions. The default is the result of schema.BuiltIn.
 	Definitions *schema.Definitions
 	// Broker is the broker to use. The default is an embedded one, or the broker of the flag -url.
 	Broker everest.Broker

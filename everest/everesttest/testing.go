@@ -90,9 +90,9 @@ type Process struct {
 	expect sync.Once
 }
 
-// Run calls run on a new goroutine. At the end of the test it ends the context and waits for run. An error other than
-// context.Canceled fails the test, unless Wait or Stop has returned the error. The test's failure message begins with
-// name.
+// Run calls run on a new goroutine. At the end of the test Run cancels the context of run and waits until run returns.
+// An error other than context.Canceled fails the test, unless Wait or Stop has returned the error. The test's failure
+// message begins with name.
 func Run(t testing.TB, name string, run func(context.Context) error) *Process {
 	t.Helper()
 	// The test's own context ends before all cleanups, so modules would lose their broker and manager in any order.

@@ -12,14 +12,14 @@ import (
 type TraceRow struct {
 	// Time is in milliseconds since the first row.
 	Time float64 `json:"t_ms"`
-	// ModuleID and ImplementationID are the provider's.
+	// ModuleID and ImplementationID are the ids of the provider of the variable, command or error.
 	ModuleID         string `json:"module"`
 	ImplementationID string `json:"impl"`
 	// Kind is KindVariable, KindCommand, KindReply or KindError.
 	Kind Kind   `json:"kind"`
 	Name string `json:"name"`
-	// Value is the value of a variable or the error object. For a command it is the object with id, origin and args,
-	// for a reply the object with id, origin, and retval or error.
+	// Value is the value of a variable or the error object. For a command Value is the object with id, origin and args.
+	// For a reply it is the object with id, origin, and retval or error.
 	Value json.RawMessage `json:"value"`
 	// MessageType is "RaiseError" or "ClearError" for an error.
 	MessageType string `json:"msg_type,omitempty"`

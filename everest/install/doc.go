@@ -1,6 +1,6 @@
 // Package install reads the manifest of a module, and writes a module into an EVerest installation.
 //
-//	PREFIX/libexec/everest/modules/Name/Name            the program, copied from itself
+//	PREFIX/libexec/everest/modules/Name/Name            a copy of the running program
 //	PREFIX/libexec/everest/modules/Name/manifest.yaml   adapted to the EVerest at the prefix
 //	PREFIX/share/everest/interfaces/own.yaml            the interfaces that the module brings
 //
@@ -15,7 +15,8 @@
 //		Interfaces: map[string][]byte{"doorbell": doorbell},
 //	}.Install("/usr", executable, nil)
 //
-// Package program does that for the flag -install. The report has a line for each file:
+// When a person starts a module with the flag -install, package program makes this call. The report has a line for each
+// file:
 //
 //	EVerest at /usr has 62 interfaces
 //	wrote     /usr/libexec/everest/modules/Doorbell/Doorbell
@@ -24,19 +25,21 @@
 //	          left out: requirement display (this EVerest has no interface display_message)
 //
 // [Installation.Install] adapts the manifest to the target. Optional parts whose interface the installed EVerest lacks
-// are left out. A mandatory requirement without its interface is an error. An [Option] lets a person change more at the
-// installation, through a [ManifestEdit]: the list of tunnelled interfaces, for instance.
+// are left out. A mandatory requirement without its interface is an error. A module may have an [Option], which a
+// person sets when installing. It changes the manifest further, through a [ManifestEdit]. One example is the list of
+// tunnelled interfaces.
 //
-// A module reads at run time what was installed: [InstalledManifest] is its own manifest, [InstalledInterfaces] has the
-// definitions of the interfaces that it names.
+// At run time a module reads the installed files. [InstalledManifest] returns its manifest, and [InstalledInterfaces]
+// returns interface definitions.
 //
 // What the package promises:
-//   - [ParseManifest] rejects what EVerest's manager rejects, so that a manifest that passes here does not fail on a
-//     board. The error names the place.
-//   - Files are replaced atomically and only where they differ: a running program is not disturbed, and a second
-//     installation changes nothing.
-//   - An installation that fails in between leaves each file either old or new, and the manifest is written last. With
-//     the manifest the manager takes the module for installed.
-//   - A manifest that needs no change is written byte by byte, a changed one keeps its order and its comments.
+//   - [ParseManifest] rejects every manifest that EVerest's manager would reject. The error names the place of the
+//     mistake.
+//   - A file is replaced atomically, and only if its content or mode differs. So a running program is not disturbed,
+//     and a second installation changes nothing.
+//   - After an installation that failed halfway, each file is either the old or the new one. The manifest is written
+//     last, because the manager finds a module by its manifest.
+//   - A manifest that needs no change is installed with the same bytes. A changed manifest keeps its order and
+//     comments.
 //   - Without an EVerest at the prefix everything is installed unchanged.
 package install

@@ -38,10 +38,10 @@ type Option struct {
 }
 
 // Install writes the module into the EVerest installation at prefix. The program and the manifest go below
-// libexec/everest/modules, the interfaces below share/everest/interfaces. The program is copied from the file
-// executable; os.Executable returns the path of the running program. chosen has the values of Options by name. The
-// report has a line for each part that was written, left unchanged or left out. When Install fails, it returns both the
-// report so far and the error.
+// libexec/everest/modules, the interfaces below share/everest/interfaces. executable is the path of the program to
+// copy. To install the running program, pass the path that os.Executable returns. chosen has the values of Options by
+// name. The report has a line for each part that was written, left unchanged or left out. When Install fails, it
+// returns both the report so far and the error.
 //
 // Each file is replaced atomically, and only when its content or its mode differs. So a running program is not
 // disturbed, and a second call changes nothing.

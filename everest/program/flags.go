@@ -18,8 +18,8 @@ type Flag struct {
 	Usage string
 }
 
-// Flags returns the flags that ParseOptions and Main read. A manager passes those before "spawned" to every module that
-// it starts.
+// Flags returns the flags that ParseOptions and Main read. The flags listed before "spawned" are the ones that a
+// manager passes to every module.
 func Flags() []Flag {
 	return []Flag{
 		{"module", "ID", "EV_MODULE", "id of the module in the manager's configuration; required"},

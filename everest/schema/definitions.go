@@ -150,8 +150,8 @@ func sameDefinition(a, b any) bool {
 }
 
 // WithInterface returns a new set with one more interface, read from a YAML definition. It is for interfaces that
-// EVerest itself lacks. The set must hold all errors to which the interface refers. A missing type is an error of the
-// checks that need it.
+// EVerest itself lacks. The set must hold all errors to which the interface refers. If a type is missing, WithInterface
+// succeeds, and each check that needs the type returns an error.
 func (d *Definitions) WithInterface(name string, content []byte) (*Definitions, error) {
 	extended, err := Merge(d)
 	if err != nil {

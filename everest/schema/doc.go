@@ -14,8 +14,8 @@
 //	definition.Commands["set_connection_timeout"].Arguments   // in declared order, each with its schema
 //	definition.HasErrorType("generic/VendorError")
 //
-// [Merge] joins sets whose definitions must agree. [Definitions.Over] prefers those of one set: an installation's
-// before the built-in ones.
+// [Merge] joins sets whose definitions must agree. [Definitions.Over] joins sets that may differ: a definition of the
+// first set replaces one of the same name in the second.
 //
 // What is checked:
 //
@@ -26,15 +26,16 @@
 //	CheckType               a value of a type, by its reference
 //
 // What the package promises:
-//   - Definitions are a value: each of these functions makes a new set, and a set does not change. It may be used from
-//     any goroutine. A nil set is empty, and its checks pass.
-//   - A set compiles a schema when it is first needed, so a program keeps the set that it has. [Definitions.Compile]
-//     compiles all of them, to find a mistake beforehand.
+//   - A set of definitions never changes: each of these functions returns a new set. A set may be used from any
+//     goroutine. A nil set is empty, and its checks pass.
+//   - A set compiles each schema at its first use and keeps the result. So a program should load a set once and reuse
+//     it. [Definitions.Compile] compiles all of them, to find a mistake beforehand.
 //   - An interface that a set does not have is not checked. A failed check is an [*Error] that names the value.
-//   - The checks follow EVerest's C++ side where that differs from draft-07: an integer has neither fraction nor
-//     exponent, the format "uri" is a text with "://", and keywords beside a $ref do not count.
-//   - [Definitions.Digest] reduces an interface to what a validator looks at, so that two boards can find out where
-//     their releases differ.
+//   - The checks follow JSON Schema draft-07 except in three points, in which they follow EVerest's C++ validator. An
+//     integer has neither fraction nor exponent. A text with "://" has the format "uri". Keywords beside a $ref are
+//     ignored.
+//   - [Definitions.Digest] returns a digest for each command, variable and error of an interface. Two boards compare
+//     these digests to find where their releases of EVerest differ.
 //
-// The package knows nothing of modules and their runtime. It reads files only through the fs.FS that it is given.
+// The package depends on neither package everest nor MQTT. It reads files only through the fs.FS that it is given.
 package schema

@@ -1,7 +1,8 @@
-// Package wire has what modules and manager of EVerest write on MQTT: topics and messages as pure values, without I/O.
+// Package wire makes and reads the MQTT topics and messages of EVerest's modules and manager. It does no I/O.
 //
-// EVerest's releases fall into families that a module cannot mix on one prefix. Each family is one type whose methods
-// make and read its topics and messages. [FamilyC] is the one of 2025.12 to 2026.02.1 and of main until August 2026:
+// Releases of EVerest with the same messages form a family. All modules on one topic prefix must use the same family.
+// Each family is one type whose methods make and read its topics and messages. [FamilyC] is the family of the releases
+// 2025.12 to 2026.02.1, and of EVerest's branch main until August 2026:
 //
 //	w := wire.FamilyC{Prefix: wire.DefaultPrefix}
 //	topic := w.VariableTopic(w.Implementation("meter_1", "main"), "powermeter")
@@ -21,22 +22,21 @@
 //	modules/meter_1/impl/main/var/powermeter             module   a value
 //	modules/meter_1/impl/main/error/generic/VendorError  module   an error that is raised or cleared
 //
-// A call and its reply belong together by their id:
+// A reply carries the id of the call that it belongs to:
 //
 //	call := w.Command(wire.Command{ID: id, Origin: "caller", Arguments: json.RawMessage(`{}`)})
 //	result, err := w.ReadResult(payload)
 //	if result.ID == id && result.Failure == nil { ... result.Value ... }
 //
-// [Command] and [Result] are the same values in every family. A further family is a type with the same methods. One
-// that differs in a few messages embeds the type that it resembles.
+// [Command] and [Result] are the same values in every family. A further family is another type with the same methods.
+// If it differs from a family in only a few messages, it embeds that family's type.
 //
 // What the package promises:
-//   - Payloads stay bytes. Readers return slices of the payload and check it in one scan, so that number forms, the
-//     order of keys and unknown keys survive. The caller must not change the payload while it uses a value.
+//   - Readers return JSON values as slices of the payload, so number formats, order of keys and unknown keys are kept.
+//     The caller must not change the payload while it uses a value.
 //   - Readers accept unknown keys in any place. They reject a payload that is not JSON, or is a message of another
 //     kind.
-//   - Writers do not check what they are given: arguments, results and values must be JSON, and names must pass
-//     [ValidLevel].
+//   - Writers do not check their arguments. The caller must pass valid JSON, and names that [ValidLevel] accepts.
 //
-// The package knows neither a broker nor the meaning of a value: see packages everest and everest/schema.
+// Package everest sends and receives these messages, and package everest/schema checks the values in them.
 package wire

@@ -45,7 +45,7 @@ func (c FamilyC) ModuleNamesTopic() string { return c.Prefix + "module_names" }
 // ManifestTopic is the retained topic of a module type's manifest. The name "+" makes a filter for all types.
 func (c FamilyC) ManifestTopic(name string) string { return c.Prefix + "manifests/" + name }
 
-// ManifestName returns the module type for which the topic is the ManifestTopic.
+// ManifestName returns the name that ManifestTopic put into a topic. ok is false for any other topic.
 func (c FamilyC) ManifestName(topic string) (name string, ok bool) {
 	return strings.CutPrefix(topic, c.ManifestTopic(""))
 }
@@ -55,8 +55,8 @@ func (c FamilyC) Implementation(module, implementation string) string {
 	return c.module(module) + "/impl/" + implementation
 }
 
-// Split splits the topic of a command, variable or error. It returns the part that Implementation returns, and the
-// level after it: "cmd", "var" or "error". Both are empty for any other topic.
+// Split splits the topic of a command, variable or error. implementation is the part that Implementation makes. kind is
+// the topic level after it: "cmd", "var" or "error". Both are empty for any other topic.
 func (c FamilyC) Split(topic string) (implementation, kind string) {
 	module, ok := strings.CutPrefix(topic, c.Prefix)
 	if ok {
@@ -90,7 +90,7 @@ func (FamilyC) ResultTopic(commandTopic, caller string) string {
 	return commandTopic + ResultSuffix(caller)
 }
 
-// ResultSuffix returns the end that all topics of replies to a caller have in common.
+// ResultSuffix returns the suffix of the topics of all replies to a caller.
 func ResultSuffix(caller string) string { return "/response/" + caller }
 
 // ResultFilter returns a filter for the replies to a caller, for all commands of an implementation.
