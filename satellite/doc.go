@@ -7,7 +7,7 @@
 //	main board                                     satellite board
 //	OCPP, Auth ... --> Controller  <--- link --->  Agent --> EvseManager, System ...
 //
-// Each can replace its C++ counterpart alone, with the configuration that is there. A
+// Either module can replace its C++ counterpart alone and keeps its configuration. A
 // program makes one of them and calls Run: see the examples.
 //
 // What the pair promises:
@@ -15,23 +15,23 @@
 //   - Every command of the route table reaches the satellite with its arguments
 //     unchanged, and its result comes back unchanged. Calls of one command keep their
 //     order. Different commands do not wait for each other.
-//   - The table is resolved against the board's manifest and EVerest. The configuration
-//     key tunnel adds interfaces that are carried by their definitions: doc/tunnel.md.
+//   - The route table follows the board's manifest and the interface definitions of its
+//     EVerest. The configuration key tunnel adds further interfaces: see doc/tunnel.md.
 //   - Every variable and error of the satellite is published on the main board once,
-//     unchanged, in the order in which MQTT delivered it on the satellite. Towards a C++
-//     module an error and a variable may change places.
-//   - Both boards become ready together or not at all. A peer that is lost ends the
-//     process with an [*EndError], so that both restart: package handshake has the
-//     rules, doc/link.md the functions on the wire.
+//     unchanged, in the order in which MQTT delivered it on the satellite. With a C++
+//     module on the other board an error may overtake a variable, or the reverse.
+//   - Both boards become ready together or not at all. A module that loses its peer
+//     ends with an [*EndError], so that both boards restart. Package handshake has the
+//     rules, and doc/link.md the functions on the wire.
 //   - Two modules of this package negotiate link v2, doc/link-v2.md. Events are then
 //     acknowledged, a command runs once, and a lost connection is resumed within the
-//     resume window. With on_loss: isolate the main board stays up without its
-//     satellite.
-//   - With security: mutual-tls both boards prove who they are before anything else,
-//     strangers are limited and logged, and one controller holds the agent:
-//     doc/security.md. Plain is the default, and logged as such at every start.
-//   - Every wait ends: a command after CommandTimeout, a journal at its [Limits].
+//     resume window. Where the configuration key on_loss is isolate, the main
+//     board stays up without its satellite.
+//   - Where the configuration key security is mutual-tls, both boards first prove their
+//     identity. Connections of strangers are limited and logged, and the agent serves
+//     one controller: see doc/security.md. The default is plain, which every start logs.
+//   - A command ends after CommandTimeout at the latest. [Limits] bound the journal.
 //
-// Behind it, internal/link has the two ends of the link, internal/route the route table,
-// and internal/admission who may connect and what a stranger may do.
+// Package internal/link has the two ends of the link, and internal/route the route
+// table. Package internal/admission decides who may connect, and what a stranger may do.
 package satellite

@@ -35,7 +35,7 @@
 //     be down, without an address, or missing. It is used as soon as it comes up, and a changed address is announced at
 //     once.
 //   - A satellite that restarts, moves to another address, or disappears without a goodbye is followed.
-//   - Two boards with one serial number are a conflict. The caller gets both and no choice is made: [Location].
+//   - Two boards with one serial number are a conflict. A [Location] lists both, and the caller decides.
 //   - A single board counts as the only one half a second after it was found, a conflict as real after four seconds:
 //     Location.Settled.
 //   - The port is shared with another resolver of the board, such as avahi. Linux reports changes of interfaces, on

@@ -11,7 +11,7 @@ import (
 // serialPrefix precedes the serial number in a certificate's URI.
 const serialPrefix = "urn:remotechargeport:serial:"
 
-// maxSerial is the length of a serial number.
+// maxSerial is how many characters a serial number may have.
 const maxSerial = 64
 
 // CheckSerial returns an error that names what is wrong with a serial number. A valid one has 1 to 64 letters of ASCII,
