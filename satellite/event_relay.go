@@ -14,7 +14,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
-// eventRelay publishes the satellite's events on the main board. It is called for one event after the other, in their order.
+// eventRelay publishes the satellite's events on the main board. It is called for one event after the other, in their
+// order.
 type eventRelay struct {
 	log   *zap.Logger
 	table *route.Table

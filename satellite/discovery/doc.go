@@ -31,9 +31,8 @@
 // one each second at first, one each 30 seconds later.
 //
 // What the package promises:
-//   - It uses only the named interfaces: it joins, queries, announces on and listens to no other one. An interface may
-//     be down, without an address, or missing. It is used as soon as it comes up, and a changed address is announced at
-//     once.
+//   - Nothing is sent or received on other interfaces than the named ones. An interface may be down, without an
+//     address, or missing. It is used as soon as it comes up, and a changed address is announced at once.
 //   - A satellite that restarts, moves to another address, or disappears without a goodbye is followed.
 //   - Two boards with one serial number are a conflict. A [Location] lists both, and the caller decides.
 //   - A single board counts as the only one half a second after it was found, a conflict as real after four seconds:

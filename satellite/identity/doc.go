@@ -37,11 +37,12 @@
 // What the package promises:
 //   - Both ends prove their key in a TLS 1.3 handshake. Each end checks the other one before a byte of the link is
 //     read.
-//   - A pinned peer is accepted for its key and its serial number. The dates of its certificate are not checked, because
-//     a board without a real-time clock boots in 1970 and still has to charge cars. Each board logs when its own
-//     certificate expires.
-//   - A certificate that an authority signed must be valid, and its extended key usage must name the peer's role. A clock
-//     behind the start of a certificate's validity must be wrong. The latest such start then counts as the present time.
+//   - A pinned peer is accepted for its key and its serial number. The dates of its certificate are not checked,
+//     because a board without a real-time clock boots in 1970 and still has to charge cars. Each board logs when its
+//     own certificate expires.
+//   - A certificate that an authority signed must be valid, and its extended key usage must name the peer's role. A
+//     clock behind the start of a certificate's validity must be wrong. The latest such start then counts as the
+//     present time.
 //   - Files are replaced whole, by a rename. A file that others than its owner can access is rejected.
 //   - A running module needs no restart for a new key or a changed trust. A file that cannot be read changes nothing,
 //     and is logged.
