@@ -37,8 +37,8 @@ type Progress struct {
 	Board int
 	// Name is the name of the board's file, or of the archive if Board is -1.
 	Name string
-	// Done is how many bytes have moved so far, Total how many will. Total is 0 for a board, because the size of its
-	// file is not known in advance.
+	// Done is how many bytes were transferred so far. Total is the size of the file in bytes. Total is 0 for a board,
+	// because the size of its file is not known in advance.
 	Done, Total int64
 }
 

@@ -13,8 +13,8 @@
 //	module := aggregator.New(aggregator.Config{Everest: options, Logger: logger})
 //	err := module.Run(ctx) // until ctx ends
 //
-// Installation returns the manifest and the interface that EVerest needs of the module. doc/aggregator.md has the
-// configuration and the table of OCPP's requirements.
+// Installation returns the module's files for an EVerest installation: a manifest and an interface. doc/aggregator.md
+// has the configuration and the table of OCPP's requirements.
 //
 // # Promises
 //
@@ -25,18 +25,19 @@
 //     only. The backend gets one tar.gz with a folder for each board and a manifest.json that names what is missing.
 //   - One reset. The module resets every satellite, waits for a moment, and then resets the main board. The caller gets
 //     its reply at once.
-//   - A board that does not respond never blocks the others. The module treats it like a board that refuses, and logs
-//     its name.
+//   - A board that does not respond never blocks the others. The module treats that board like one that refuses the
+//     request, and logs the board's name.
 //   - No board and no backend can stop the module, fill its disk beyond the configured limits, or make it write outside
 //     of its directories. No credential is logged.
 //
 // # Limits
 //
 //   - While the main board is down no update, upload or reset of the station proceeds.
-//   - An update survives a reboot only with the key state_dir. A log upload does not survive one: its request is lost.
+//   - An update survives a reboot only with the key state_dir. A reboot ends a log upload, and the request for the
+//     upload is lost.
 //   - The receiver in the module receives files by FTP and HTTP without TLS. For other protocols, install a server that
 //     writes into the directory of the key incoming_uploads_dir.
-//   - At most eight types of log are collected at a time. A request for a ninth is rejected.
+//   - At most eight types of log are collected at a time. A request for another type is rejected.
 //
 // # Where things are decided
 //

@@ -15,8 +15,9 @@ type StartTimer struct {
 // StopTimer stops a timer; it has no effect on one that does not run (both).
 type StopTimer struct{ Timer Timer }
 
-// InitDone ends the module's init (both). It comes when both sides have agreed, or after [Isolate] when no satellite
-// came in time. After an agreement the controller's shell may call work functions until [Disconnect].
+// InitDone ends the module's init (both). A machine returns InitDone once: when both sides have agreed, or after
+// [Isolate] if no satellite came within [ControllerConfig.InitTimeout]. After an agreement the controller's shell may
+// call work functions until [Disconnect].
 type InitDone struct{}
 
 // ExitProcess ends the module, and no action follows (both). With Status 0 Run returns nil. With another Status, Run
@@ -31,8 +32,8 @@ type ExitProcess struct {
 // [ConnectFailed].
 type Connect struct{ Conn ConnID }
 
-// Disconnect closes a connection, or abandons the attempt to make it, without waiting for the peer (controller). The
-// shell need not send an event for it.
+// Disconnect closes a connection, or abandons the attempt to make it, without waiting for the peer (controller). No
+// event has to follow this action.
 type Disconnect struct{ Conn ConnID }
 
 // Call calls a function (controller). The shell sends [Replied], [HelloReplied], [CallFailed] or [Disconnected]. At
@@ -43,9 +44,9 @@ type Call struct {
 }
 
 // Establish puts the port in service (controller): the shell may call work functions on the connection until
-// [Disconnect]. In v2 the shell starts from the first event and keeps one call of Events open. It sends [Replied] for
-// that function several times within [ControllerConfig.HeartbeatTimeout]. If init has not ended yet, [InitDone]
-// follows. The first agreement on a legacy link yields InitDone without Establish.
+// [Disconnect]. In v2 the shell asks for the agent's events from number 1, and keeps one call of Events open. It sends
+// [Replied] for Events several times within each [ControllerConfig.HeartbeatTimeout]. If init has not ended yet,
+// [InitDone] follows Establish on a v2 link, and replaces Establish on a legacy link.
 type Establish struct {
 	Conn    ConnID
 	Dialect Dialect
@@ -58,15 +59,15 @@ type Resume struct{ Conn ConnID }
 // [IsolateOnLoss] returns this action.
 type Isolate struct{ Reason Reason }
 
-// OpenServer opens the port with the functions i_am_here, i_am_ready and exit only, and link_hello where v2 is spoken
-// (agent).
+// OpenServer opens the port (agent). The port has the functions i_am_here, i_am_ready and exit. It also has link_hello
+// if [AgentConfig.Dialects] includes v2.
 type OpenServer struct{}
 
 // RegisterWork registers the work functions (agent). They must be callable before the next action is carried out.
 type RegisterWork struct{}
 
-// Reply replies to the calls of a function that wait on a connection (agent). Known is the reply to i_am_here and a
-// part of the reply to link_hello. The reply to any other function is nil.
+// Reply sends the reply to each call of Function that waits on Conn (agent). Known is the reply to i_am_here and a part
+// of the reply to link_hello. The reply to any other function is nil.
 type Reply struct {
 	Conn     ConnID
 	Function Function
@@ -80,7 +81,7 @@ type CloseAfterReply struct{ Conn ConnID }
 type CloseNow struct{ Conn ConnID }
 
 // StopServer closes the port and every connection, for good (agent). The shell first sends the replies of earlier
-// actions, within a limited time. It passes further events to Step meanwhile.
+// actions, within a limited time. The shell continues to pass events to Step while it does this.
 type StopServer struct{}
 
 // ResetSystem asks the board's own system for a soft, unscheduled reset (agent). Only an agent with

@@ -39,7 +39,8 @@ func (a *Agent) State() State {
 	return a.state
 }
 
-// Dialect returns the dialect of the controller whose i_am_here the agent accepted, and Legacy before that.
+// Dialect returns the dialect of the accepted controller. It returns Legacy until the agent has accepted a controller's
+// i_am_here.
 func (a *Agent) Dialect() Dialect { return a.dialect }
 
 // Conn returns the connection of a v2 link, or 0 while there is none. V2's work functions may be called only on this
@@ -51,11 +52,12 @@ func (a *Agent) Conn() ConnID {
 	return 0
 }
 
-// Peer returns the v2 controller whose i_am_here the agent accepted, or the zero Peer without one.
+// Peer returns the accepted v2 controller. It returns the zero Peer until the agent has accepted a v2 controller's
+// i_am_here.
 func (a *Agent) Peer() Peer { return a.peer }
 
-// Reason returns why the link was last lost, the board restarts or the process ends. It returns 0 before the first of
-// these.
+// Reason returns the latest reason for a lost link, a restart of the board or the end of the process. It returns 0 if
+// there was none.
 func (a *Agent) Reason() Reason { return a.reason }
 
 // Step takes one event and returns what the shell has to do, in order.

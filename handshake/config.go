@@ -41,7 +41,8 @@ const (
 	IsolateOnLoss
 )
 
-// AgentConfig configures an [Agent]. A duration of zero means the default: the legacy modules' value, if they have one.
+// AgentConfig configures an [Agent]. A duration of zero means the default. Where the legacy modules have the same
+// setting, its default is their value.
 type AgentConfig struct {
 	// Dialects is what the agent speaks. The default is [OnlyLegacy].
 	Dialects Dialects
@@ -58,8 +59,8 @@ type AgentConfig struct {
 	ResetTimeout time.Duration
 }
 
-// ControllerConfig configures a [Controller]. A duration of zero means the default: the legacy modules' value, if they
-// have one.
+// ControllerConfig configures a [Controller]. A duration of zero means the default. Where the legacy modules have the
+// same setting, its default is their value.
 type ControllerConfig struct {
 	// Dialects is what the controller speaks. The default is [OnlyLegacy].
 	Dialects Dialects
@@ -77,13 +78,13 @@ type ControllerConfig struct {
 	InitTimeout time.Duration
 	// CallTimeout limits a connection attempt, link_hello, i_am_here and i_am_ready, each on its own. Default 5 s.
 	CallTimeout time.Duration
-	// Retry is the pause before the next connection attempt, after a connection was refused or was lost during the
-	// start, or while the peer is about to restart. Default 1 s.
+	// Retry is the pause before the controller connects again. It applies after a refused connection, after a failure
+	// during the start, and when the agent is about to restart. Default 1 s.
 	Retry time.Duration
 	// PollPause is the time between a reply and the next poll. Default 25 ms.
 	PollPause time.Duration
-	// KeepAlive replaces PollPause until this board is ready, so that the agent does not take a slow start for a loss.
-	// It must be shorter than the agent's HeartbeatTimeout. Default 20 s.
+	// KeepAlive replaces PollPause until this board is ready. Such a poll shows the agent that a controller with a slow
+	// start is not lost. KeepAlive must be shorter than the agent's HeartbeatTimeout. Default 20 s.
 	KeepAlive time.Duration
 	// ReplyTimeout limits the wait for the reply of a poll. Default 30 s.
 	ReplyTimeout time.Duration

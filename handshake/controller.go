@@ -61,10 +61,11 @@ func (c *Controller) agreed() bool { return c.state == Agreed || c.state == Work
 // Dialect returns the dialect of the latest agent. It is Legacy until an agent has replied to link_hello.
 func (c *Controller) Dialect() Dialect { return c.dialect }
 
-// Epoch returns the epoch of the v2 link, or of the one that the controller tries to agree on.
+// Epoch returns the epoch of the v2 link. Without a link, it returns the epoch of the next agreement.
 func (c *Controller) Epoch() uint64 { return c.epoch }
 
-// Reason returns why the link was last lost or why the process ends. It returns 0 before the first of these.
+// Reason returns the latest reason for a lost link, an absent satellite or the end of the process. It returns 0 if
+// there was none.
 func (c *Controller) Reason() Reason { return c.reason }
 
 // lossExpected reports whether losing the agent is part of an update or a reset.

@@ -19,11 +19,12 @@
 // The pair promises, whatever the network does and whichever board crashes:
 //
 //   - No work function is called before both sides have agreed.
-//   - Both boards become ready, or neither, unless [IsolateOnLoss] lets the main board start alone. An agreement that
-//     only one side knows ends in a restart of both.
+//   - Both boards become ready, or neither, unless [IsolateOnLoss] lets the main board start alone. If only one board
+//     knows of the agreement, both boards restart.
 //   - A link does not survive the restart of one process. Both boards restart, or under [IsolateOnLoss] the main board
 //     agrees anew with the restarted satellite.
-//   - No machine is ever stuck: an event of the peer, of a timer or of this board leads out of each state but [Ended].
+//   - Only [Ended] is final. A machine leaves every other state at an event of the peer, of a timer or of its own
+//     board.
 //   - In v2, two living processes find each other again within the resume window. Shells that use [Ledger], [Sequence]
 //     and [Inbox] lose no event, publish no event twice and execute no command twice.
 //
@@ -44,8 +45,8 @@
 //	}
 //
 // One goroutine calls Step with one event at a time, and carries out all actions before the next event. The first event
-// is [Start]. [StartTimer] replaces a pending timer of the same kind; [TimerFired] is never sent for a timer that was
-// replaced or stopped. After [ExitProcess] every event is ignored. The shell may send events of an abandoned connection
-// at any time. A machine recognises them by their connection's number and ignores them. A machine also ignores an event
-// that its state does not expect; Step never panics.
+// is [Start]. [StartTimer] replaces a pending timer of the same kind. The shell never sends [TimerFired] for a timer
+// that was replaced or stopped. After [ExitProcess] every event is ignored. The shell may send events of an abandoned
+// connection at any time. A machine recognises them by their connection's number and ignores them. A machine also
+// ignores an event that its state does not expect; Step never panics.
 package handshake

@@ -33,8 +33,8 @@ type FirmwareAccepted struct{}
 type FirmwareFailed struct{}
 
 // ResetForwarded reports that a reset command goes to the satellite's board (both). The controller's shell sends this
-// event before the call, because the reply is often lost. The agent's shell sends it after it has called its system and
-// before it sends the reply. Only the agent uses Conn.
+// event before the call, because the reply is often lost. The agent's shell calls its board's system, then sends this
+// event, and then sends the reply. Only the agent uses Conn.
 type ResetForwarded struct{ Conn ConnID }
 
 // Connected reports that a connection is established (controller).
@@ -52,8 +52,8 @@ type Replied struct {
 	Known    bool
 }
 
-// HelloReplied reports the reply of link_hello (controller). InstanceID is the agent's. Known reports whether the agent
-// has already accepted this controller's instance id and epoch.
+// HelloReplied reports the reply of link_hello (controller). InstanceID identifies the process of the agent. Known
+// reports whether the agent has already accepted this controller's instance id and epoch.
 type HelloReplied struct {
 	Conn       ConnID
 	InstanceID uint64
@@ -71,22 +71,22 @@ type CallFailed struct {
 type Disconnected struct{ Conn ConnID }
 
 // Called reports a call by a controller (agent). The machine decides about the reply to IAmHere, IAmReady and Exit. The
-// shell holds such a call until [Reply] names it, or until its connection or the server ends. The shell itself replies
-// to Retrieve and Events. It need not report every call of Events, but must report several within
-// [Peer.HeartbeatTimeout].
+// shell sends no reply to these functions before a [Reply] for the same function and connection. A call without a Reply
+// ends with its connection. The shell itself replies to Retrieve and Events. Not every call of Events has to be
+// reported, but several within each [Peer.HeartbeatTimeout].
 type Called struct {
 	Conn     ConnID
 	Function Function
 }
 
-// HelloCalled reports a call of link_hello (agent). The shell holds the call until [Reply] names it, or until its
-// connection or the server ends.
+// HelloCalled reports a call of link_hello (agent). The shell sends no reply before a [Reply] for Hello on the same
+// connection. A call without a Reply ends with its connection.
 type HelloCalled struct {
 	Conn ConnID
 	Peer Peer
 }
 
-// Peer is a controller's process as it presents itself in link_hello.
+// Peer describes a controller's process. The controller sends these values in link_hello.
 type Peer struct {
 	// InstanceID is a random number that the process chose when it started, never 0.
 	InstanceID uint64

@@ -25,8 +25,8 @@ const (
 )
 
 // Ledger is the agent's record of numbered commands. Each command is executed once, however often it comes. The ledger
-// keeps its result until the controller acknowledges it. It is a pure value, not safe for concurrent use. The zero
-// value is empty.
+// keeps a command's result until the controller acknowledges the command. It is a pure value, not safe for concurrent
+// use. The zero value is empty.
 type Ledger[R any] struct {
 	floor   uint64
 	bytes   int
@@ -59,8 +59,8 @@ func (l *Ledger[R]) Begin(number uint64) (R, Verdict) {
 	return none, Execute
 }
 
-// Finish records the result of a command, of size bytes. If the controller has acknowledged the command meanwhile,
-// Finish drops the result.
+// Finish records the result of a command. size is the result's length in bytes. If the controller has acknowledged the
+// command meanwhile, Finish drops the result.
 func (l *Ledger[R]) Finish(number uint64, result R, size int) {
 	if entry, known := l.entries[number]; known && !entry.finished {
 		l.set(number, ledgerEntry[R]{finished: true, result: result, size: size})
@@ -96,8 +96,8 @@ func (l *Ledger[R]) set(number uint64, entry ledgerEntry[R]) {
 	l.entries[number] = entry
 }
 
-// Sequence numbers the controller's commands from 1 and records whose results are still wanted. It is a pure value, not
-// safe for concurrent use. The zero value is ready.
+// Sequence numbers the controller's commands from 1. It also records which commands still wait for a result. It is a
+// pure value, not safe for concurrent use. The zero value is ready.
 type Sequence struct {
 	last uint64
 	open map[uint64]bool

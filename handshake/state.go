@@ -2,8 +2,8 @@ package handshake
 
 import "fmt"
 
-// State is the state of a machine. Both roles share the set. Each comment names in parentheses the role that uses the
-// state.
+// State is the state of a machine. [Agent] and [Controller] use the same set of states. Each comment names in
+// parentheses the role that uses the state.
 type State uint8
 
 const (

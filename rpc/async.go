@@ -38,15 +38,15 @@ var ErrBusy = errors.New("rpc: too many calls or bytes under way")
 // with the error that Call would return. If Start returns an error, done is never called. Where Call would wait for the
 // limits of calls in flight or of queued bytes, Start fails with ErrBusy.
 //
-// done runs on a goroutine that other calls may need: often the one that reads the connection. So done must not wait
-// for anything, least of all for another call. If the connection breaks or ctx ends during Start, Start may call done
-// before it returns. So done must not lock a mutex that the caller of Start holds.
+// done often runs on the goroutine that reads the connection, so other calls get no reply while done runs. Therefore
+// done must not wait for anything, least of all for another call. If the connection breaks or ctx ends during Start,
+// Start may call done before it returns. So done must not lock a mutex that the caller of Start holds.
 //
 // done may begin other calls with Start. The client handles all replies that it has read, and then writes the new calls
 // together. This is the cheapest way to keep many calls under way.
 //
-// The arguments must not be changed, and reply not be used, before done is called. ctx and Config.CallTimeout bound the
-// call as they do with Call.
+// Until done is called, the caller must neither change the arguments nor use reply. ctx and Config.CallTimeout bound
+// the call as they do with Call.
 func (c *Client) Start(ctx context.Context, method string, reply any, done func(error), args ...any) error {
 	return c.start(ctx, method, reply, args, &async{done: done})
 }

@@ -13,7 +13,8 @@ import (
 // wrong, the caller gets rpclib's error text. Bind calls functions by reflection, except the most common ones, such as
 // func(string) string. A Handler needs no reflection: see Handle.
 //
-// Bind fails if fn is not such a function. It fails with rpclib's text if the name is bound already.
+// Bind fails if fn is not a function with such parameters and results. It fails with rpclib's text if the name is bound
+// already.
 func (s *Server) Bind(name string, fn any, options ...HandlerOption) error {
 	if value := reflect.ValueOf(fn); value.Kind() != reflect.Func || value.IsNil() {
 		return fmt.Errorf("rpc: binding %s: a %T is not a function", name, fn)

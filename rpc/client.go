@@ -18,7 +18,8 @@ import (
 // do not wait for one another: replies may come in any order. A client never reconnects; when Done is closed, dial
 // again.
 //
-// At most one goroutine at a time reads the connection: a caller or one of the client's own. See client_reader.go.
+// Only one goroutine reads the connection at a time. It is a caller's goroutine or one that the client has started. See
+// client_reader.go.
 type Client struct {
 	conn   net.Conn
 	config Config

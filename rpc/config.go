@@ -15,21 +15,21 @@ import (
 
 // Limits bound what one peer can make this process hold. A zero field means its default.
 type Limits struct {
-	// FrameSize is the longest message in bytes. A longer one is not sent; receiving it closes the connection. Default
-	// 8 MiB.
+	// FrameSize is the longest message in bytes. A sender rejects a longer message, and a receiver of a longer message
+	// closes the connection. Default 8 MiB.
 	FrameSize int
 	// Depth is how deep arrays and maps may be nested within an argument, result or error value. A deeper value is not
 	// sent; receiving it closes the connection. Default 32.
 	Depth int
-	// Elements is how many values one received message may have, map keys included. A message with more closes the
-	// connection. Each value decoded into an any takes up to a hundred bytes. Default 1 000 000.
+	// Elements is how many values one received message may have, map keys included. A receiver of a message with more
+	// values closes the connection. Each value decoded into an any takes up to a hundred bytes. Default 1 000 000.
 	Elements int
 	// InFlight is how many calls of one connection may be under way at once. At this limit a server stops reading, and
 	// a client's next call waits. Default 1024.
 	InFlight int
-	// QueuedBytes is how many bytes of one connection may be queued each way: received and not yet handled, or sent and
-	// not yet taken by the network. At this limit a server stops reading, and a sender waits. One message always fits.
-	// Default 1 MiB.
+	// QueuedBytes is how many bytes may be queued in each direction of a connection. Received bytes count until they
+	// are handled. Sent bytes count until the network has taken them. At this limit a server stops reading, and a
+	// sender waits. One message always fits. Default 1 MiB.
 	QueuedBytes int
 }
 
@@ -50,13 +50,14 @@ type Config struct {
 	// between probes. Default 10 s. A negative value turns the probes off.
 	KeepAlive time.Duration
 	// UserTimeout is how long sent data or probes may stay unacknowledged before TCP closes the connection. On Linux it
-	// is TCP_USER_TIMEOUT. Other systems ignore it, and only unanswered probes close the connection, after three
-	// KeepAlive intervals. Default 20 s. A negative value means the system's default, many minutes.
+	// is TCP_USER_TIMEOUT. Other systems ignore UserTimeout. On those, TCP closes the connection when the peer has not
+	// acknowledged a probe for three KeepAlive intervals. Default 20 s. A negative value means the system's default,
+	// many minutes.
 	UserTimeout time.Duration
 	// Limits bound what the peer can make this client hold.
 	Limits Limits
-	// Logger gets a line when the connection breaks while no call is under way. Otherwise the calls return the reason.
-	// Nil means no log.
+	// Logger gets a line when the connection breaks while no call is under way. If calls are under way, they return the
+	// reason instead. Nil means no log.
 	Logger *zap.Logger
 }
 
@@ -67,8 +68,8 @@ const (
 	// OrderPerConnection runs the calls of a connection one after the other, in the order received, as an rpclib server
 	// with one worker does. Other connections do not wait.
 	OrderPerConnection Order = iota
-	// OrderPerMethod runs the calls of one function of a connection one after the other, and different functions at
-	// once. A slow function only delays itself.
+	// OrderPerMethod runs calls of the same function on a connection one after the other. Calls of different functions
+	// run at once. A slow function only delays itself.
 	OrderPerMethod
 	// OrderNone runs all calls at once, as an rpclib server with many workers does.
 	OrderNone
@@ -77,7 +78,8 @@ const (
 // ServerConfig is what a server permits. The zero value plus InsecurePlaintext or TLS is a good start.
 type ServerConfig struct {
 	// TLS protects every connection. TLS 1.3 is the lowest version. Its ClientAuth must be RequireAndVerifyClientCert,
-	// or RequireAnyClientCert with VerifyConnection. Otherwise Serve fails, unless AnonymousClients is set.
+	// or RequireAnyClientCert with VerifyConnection. With any other ClientAuth, Serve fails unless AnonymousClients is
+	// set.
 	TLS *tls.Config
 	// AnonymousClients permits a TLS configuration that lets in clients without a proven identity.
 	AnonymousClients bool
@@ -109,8 +111,8 @@ type ServerConfig struct {
 	// concurrently and must not block.
 	Admit func(remote net.Addr) error
 	// OnReject is called once for each admitted connection that the server closed before OnSession. The reason wraps
-	// ErrHandshake or ErrTooManyConnections. The server does not log the connection itself, so OnReject can keep
-	// strangers from filling the log. It may be called concurrently.
+	// ErrHandshake or ErrTooManyConnections. If OnReject is set, the server does not log such connections, so OnReject
+	// decides how much strangers can log. It may be called concurrently.
 	OnReject func(remote net.Addr, reason error)
 	// OnSession is called when a connection was accepted and authenticated, before its first message is read.
 	OnSession func(*Session)

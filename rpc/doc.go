@@ -13,7 +13,7 @@
 //   - The bytes on the wire, error texts included, are the same as rpclib's. doc/wire-rpc.md describes them, and the
 //     tests replay 471 recorded exchanges with the real library.
 //   - Every call ends: with a result, with the server's error, at its timeout, or at once when the connection is gone.
-//     The error then wraps net.ErrClosed. A client also notices the end of an idle connection.
+//     The error of a lost connection wraps net.ErrClosed. A client also notices the end of an idle connection.
 //   - No peer can end the process, overflow a stack, or make the process hold more than Limits permit.
 //   - TCP without TLS works only with InsecurePlaintext. With TLS, which is TLS 1.3, no client reaches a handler before
 //     it has proven its identity, unless AnonymousClients is set.
@@ -27,16 +27,17 @@
 // # Values
 //
 // Integers, floats, bool, string, []byte, slices, arrays, maps, pointers and any are encoded as themselves. A struct is
-// a map of its exported fields under the names of their codec tags, or an array when it has a field
+// encoded as a map of its exported fields. A field's key is its name, or the name in its codec tag. A struct with the
+// following field is encoded as an array:
 //
 //	_struct bool `codec:",toarray"`
 //
-// A Raw passes through as it is, an Extension is a MessagePack extension. A value received into an any becomes nil,
-// bool, int64, float32, float64, string, []byte, []any, map[string]any or Extension. An integer above the range of
-// int64 becomes uint64, and a map with a key that is not text becomes map[any]any.
+// A Raw is sent and received unchanged. An Extension becomes a MessagePack extension. A value received into an any
+// becomes nil, bool, int64, float32, float64, string, []byte, []any, map[string]any or Extension. An integer above the
+// range of int64 becomes uint64, and a map with a key that is not text becomes map[any]any.
 //
 // A received value must fit its variable; otherwise decoding fails with ErrType. A []byte accepts text, a string
 // accepts binary, and a float accepts an integer. An integer does not accept a float, and a bool accepts only a bool.
-// Only a pointer, an any or a Raw accepts nil. Where decoding costs too much, a Reader reads the parts of a value one
-// by one.
+// Only a pointer, an any or a Raw accepts nil. A Reader reads the parts of a value one by one, and costs less than
+// decoding.
 package rpc

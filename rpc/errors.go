@@ -30,17 +30,18 @@ var (
 	// ErrType reports that a value does not fit the type or the range of its Go variable. A server replies as rpclib
 	// does after std::bad_cast.
 	ErrType = errors.New("rpc: value of another type")
-	// ErrMethodNotFound reports that the server has not bound the function. errors.Is finds it in a RemoteError that
-	// has rpclib's text for this.
+	// ErrMethodNotFound reports that the server has not bound the function. errors.Is also reports it for a RemoteError
+	// with rpclib's text for an unknown function.
 	ErrMethodNotFound = errors.New("rpc: no such function at the server")
 	// ErrPlaintext reports that TCP needs TLS, because InsecurePlaintext is not set in Config or ServerConfig.
 	ErrPlaintext = errors.New("rpc: TCP without TLS: set TLS, or InsecurePlaintext when the network is trusted")
 	// ErrPeerNotAuthenticated reports a TLS configuration that would accept peers without a proven identity.
 	ErrPeerNotAuthenticated = errors.New("rpc: TLS configuration authenticates no peer")
-	// ErrTooManyConnections reports that a server closed a connection because ServerConfig.Connections others were
-	// open.
+	// ErrTooManyConnections reports that a server closed a new connection, because as many as ServerConfig.Connections
+	// were already open.
 	ErrTooManyConnections = errors.New("rpc: too many connections")
-	// ErrHandshake reports that a TLS handshake failed, at either end. An error that wraps it also wraps the reason.
+	// ErrHandshake reports that a TLS handshake failed, at either end. The error that wraps ErrHandshake also wraps the
+	// reason.
 	ErrHandshake = errors.New("rpc: TLS handshake failed")
 	// NoReply is the error that a Handler returns to send no reply at all. The caller then waits until its timeout.
 	//
@@ -56,7 +57,7 @@ type RemoteError struct {
 	Value any
 }
 
-// Error returns the server's text, or its value in Go's notation, after the function's name.
+// Error returns the function's name and the server's error text. A value other than text is shown in Go's notation.
 func (e *RemoteError) Error() string {
 	return fmt.Sprintf("rpc: %s replied with the error: %v", e.Method, e.Value)
 }

@@ -6,11 +6,11 @@ import (
 )
 
 // Handler serves the calls of one function without reflection. Different connections call it concurrently.
-// ServerConfig.Order decides whether calls of one connection do, too.
+// ServerConfig.Order decides whether calls of the same connection also run concurrently.
 //
-// The value that a Handler returns is encoded as the result. An error is sent as rpclib sends an exception with the
-// same text, but ErrorValue sends its value and NoReply sends nothing. A panic is sent like an error and does not
-// affect other calls.
+// The value that a Handler returns is encoded as the result. An error has the same form on the wire as an exception of
+// rpclib with that text. For an ErrorValue, its value is sent. For NoReply, nothing is sent. A panic is sent like an
+// error and does not affect other calls.
 //
 // ctx ends when the client is gone or the server is closed. SessionFrom(ctx) is the client's session.
 type Handler func(ctx context.Context, request *Request) (any, error)
@@ -19,8 +19,8 @@ type Handler func(ctx context.Context, request *Request) (any, error)
 type HandlerOption func(*function)
 
 // NonBlocking declares that the function never waits and takes microseconds. It then runs on the goroutine that reads
-// the connection, which saves a switch of goroutines for each call. A function that waits nevertheless delays its whole
-// connection: until the function returns, not even the end of the connection is noticed.
+// the connection, which saves a switch of goroutines for each call. If the function waits nevertheless, it delays its
+// whole connection. Until the function returns, the server does not even notice the end of the connection.
 func NonBlocking() HandlerOption { return func(f *function) { f.nonBlocking = true } }
 
 // function is a bound function.

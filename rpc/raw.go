@@ -8,11 +8,11 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// Raw is one encoded MessagePack value. As an argument or result its bytes are sent as they are; an empty Raw is sent
+// Raw is one encoded MessagePack value. The bytes of a Raw argument or result are sent unchanged. An empty Raw is sent
 // as nil. A Raw that is not exactly one value within the limits is rejected before anything is sent.
 //
-// Receiving into a Raw copies the value's encoded bytes. They replace the Raw's old bytes in the same memory if it is
-// large enough, as with json.RawMessage.
+// Receiving into a Raw copies the value's encoded bytes. Like a json.RawMessage, the Raw reuses its memory if that is
+// large enough, so its old bytes are overwritten.
 type Raw []byte
 
 // Decode decodes the value into what dst points to, by the rules in the package's documentation. Nesting of more than
@@ -27,7 +27,8 @@ func (r Raw) Decode(dst any) error {
 	return nil
 }
 
-// Encode encodes a value as an argument or result is encoded. Nesting of more than 1000 levels is ErrTooDeep.
+// Encode returns the same encoding that v would have as an argument or result. Nesting of more than 1000 levels is
+// ErrTooDeep.
 func Encode(v any) (Raw, error) {
 	b, err := appendValue(nil, v, maxDepth)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
-// Reader reads encoded values one after the other, where decoding them into Go variables would cost too much. A Reader
-// copies nothing and allocates nothing. It accepts a number or a length in the shortest encoding and in any longer one.
+// Reader reads encoded values one by one. It costs less than decoding them into Go variables. A Reader copies nothing
+// and allocates nothing. It accepts a number or a length in the shortest encoding and in any longer one.
 //
 // A method fails with ErrType for a value of another type, and with ErrProtocol for an incomplete value. After a
 // failure every method returns its zero value, so a caller can read a whole message and check Err once.
@@ -25,7 +25,7 @@ type Reader struct {
 // NewReader returns a Reader of the values in b.
 func NewReader(b []byte) Reader { return Reader{rest: b} }
 
-// Err returns the first failure, nil before one.
+// Err returns the first failure, or nil if there was none.
 func (r *Reader) Err() error { return r.err }
 
 // Rest returns the bytes after the values read, nil after a failure.

@@ -222,8 +222,8 @@ func (s *Server) reject(remote net.Addr, reason error) {
 // Shutdown closes the listeners at once, lets every session finish the calls that it has received, and waits until the
 // sessions have ended. If ctx ends first, Shutdown closes the remaining sessions and returns the cause.
 //
-// A handler calls Shutdown with its own context. Then Shutdown does not wait, because the handler's session ends only
-// after the handler's reply is sent. Serve returns when all sessions have ended.
+// A handler that calls Shutdown must pass its own context. Shutdown then returns without waiting, because the handler's
+// session cannot end before the handler has returned. Serve returns when all sessions have ended.
 func (s *Server) Shutdown(ctx context.Context) error {
 	sessions := s.stop()
 	for _, session := range sessions {

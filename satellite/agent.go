@@ -26,8 +26,8 @@ type Limits = link.Limits
 
 // AgentConfig configures an Agent. Only Everest must be set. The comment of each field describes its zero value.
 type AgentConfig struct {
-	// Everest names the module and its broker. Where Manifest and Definitions are nil they come from the installation
-	// at InstallPrefix, or else are built in.
+	// Everest names the module and its broker. If Manifest and Definitions are nil, they are read from the installation
+	// at InstallPrefix. If the installation lacks them, built-in ones are used.
 	Everest everest.Options
 	// Logger receives the module's log. Where Logger is nil, Everest.Logger receives it. Where both are nil, nothing is
 	// logged.
@@ -37,11 +37,11 @@ type AgentConfig struct {
 	// Handshake sets the times of the handshake protocol. Run sets HasSystem and Dialects itself, from the module's
 	// connections and configuration.
 	Handshake handshake.AgentConfig
-	// Listener is a port that the caller has opened, as systemd's socket activation does. Run closes it. nil opens the
-	// port of the module's configuration.
+	// Listener is a port that is already open, for example from systemd's socket activation. Run closes it. If Listener
+	// is nil, Run opens the port in the module's configuration.
 	Listener net.Listener
-	// CommandTimeout limits how long a command of the main board may take on this board. The default is 290 s.
-	// EVerest's own callers wait 300 s, so a caller still gets the timeout's error.
+	// CommandTimeout limits how long a command of the main board may take on this board. The default is 290 s. Callers
+	// in EVerest wait 300 s, so they receive the error of this timeout before they give up.
 	CommandTimeout time.Duration
 }
 
@@ -82,9 +82,9 @@ func NewAgent(config AgentConfig) *Agent {
 }
 
 // Run runs the module. It connects to the broker, opens the port, delays the module's init until a controller has
-// agreed, and serves that controller. Run returns nil after the context has ended. Any other return is an error, and
-// the process must exit: an *EndError where both boards must restart, everest.ErrBrokerLost where the broker is lost,
-// else another failure of the module.
+// agreed, and serves that controller. Run returns nil after the context has ended. If Run returns an error, the process
+// must exit. An *EndError means that both boards must restart, and everest.ErrBrokerLost that the broker is lost. Any
+// other error is a failure of the module.
 func (a *Agent) Run(ctx context.Context) error {
 	if a.config.Listener != nil {
 		defer a.config.Listener.Close()

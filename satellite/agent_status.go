@@ -31,8 +31,8 @@ type AgentStatus struct {
 	ListenAddress string
 	// Controller is the address of the last controller that announced itself.
 	Controller string
-	// Journal is how many events the journal keeps: a v2 controller has not acknowledged them, or a legacy controller
-	// has not fetched them. JournalBytes is their size.
+	// Journal is how many events the journal keeps. Each event stays until a v2 controller has acknowledged it or a
+	// legacy controller has fetched it. JournalBytes is their size.
 	Journal, JournalBytes int
 	// Collected counts the events recorded since the start. GivenUp counts those that a full journal evicted.
 	Collected, GivenUp uint64
@@ -40,8 +40,8 @@ type AgentStatus struct {
 	Delivered uint64
 	// Commands counts the commands of the main board. CommandErrors counts those that failed.
 	Commands, CommandErrors uint64
-	// Tunnel lists the ids of the interfaces that the configuration key tunnel adds. Differences lists in words what
-	// the main board tunnels differently.
+	// Tunnel lists the ids of the interfaces that the configuration key tunnel adds. Differences describes what the two
+	// boards tunnel differently, one text for each difference.
 	Tunnel, Differences []string
 }
 

@@ -24,8 +24,8 @@ import (
 // ControllerConfig configures a Controller. Only Everest must be set. The comment of each field describes its zero
 // value.
 type ControllerConfig struct {
-	// Everest names the module and its broker. Where Manifest and Definitions are nil they come from the installation
-	// at InstallPrefix, or else are built in.
+	// Everest names the module and its broker. If Manifest and Definitions are nil, they are read from the installation
+	// at InstallPrefix. If the installation lacks them, built-in ones are used.
 	Everest everest.Options
 	// Logger receives the module's log. Where Logger is nil, Everest.Logger receives it. Where both are nil, nothing is
 	// logged.
@@ -33,8 +33,8 @@ type ControllerConfig struct {
 	// Handshake sets the times of the handshake protocol. Run sets Dialects and LossPolicy itself, from the module's
 	// configuration. A HeartbeatTimeout or ResumeWindow of 0 also comes from the configuration.
 	Handshake handshake.ControllerConfig
-	// CommandTimeout limits how long a command through the tunnel may take. The default is 290 s. EVerest's own callers
-	// wait 300 s, so a caller still gets the timeout's error.
+	// CommandTimeout limits how long a command through the tunnel may take. The default is 290 s. Callers in EVerest
+	// wait 300 s, so they receive the error of this timeout before they give up.
 	CommandTimeout time.Duration
 }
 
@@ -85,8 +85,8 @@ func NewController(config ControllerConfig) *Controller {
 
 // Run runs the module. It connects to the broker, delays the module's init until the agent has agreed, then forwards
 // commands and relays events. When the context ends, Run calls the function exit of a connected agent, and returns nil.
-// Any other return is an error, and the process must exit: an *EndError where both boards must restart,
-// everest.ErrBrokerLost where the broker is lost, else another failure of the module.
+// If Run returns an error, the process must exit. An *EndError means that both boards must restart, and
+// everest.ErrBrokerLost that the broker is lost. Any other error is a failure of the module.
 func (c *Controller) Run(ctx context.Context) error {
 	options, manifest, err := moduleOptions(c.config.Everest, controllerModule, controllerManifest, c.config.Logger)
 	if err != nil {

@@ -54,8 +54,8 @@ type ControllerStatus struct {
 	Commands, CommandErrors uint64
 	// Pushed counts the main board's variables that reached the satellite.
 	Pushed uint64
-	// Tunnel lists the ids of the interfaces that the configuration key tunnel adds. Differences lists in words what
-	// the satellite tunnels differently.
+	// Tunnel lists the ids of the interfaces that the configuration key tunnel adds. Differences describes what the two
+	// boards tunnel differently, one text for each difference.
 	Tunnel, Differences []string
 }
 

@@ -19,7 +19,7 @@
 // The receiver promises:
 //
 //   - A client can store new files in its slot and nothing else. It needs the credentials, the path and an address of
-//     that slot. They are no longer accepted once the slot is closed.
+//     that slot. Once the slot is closed, the receiver rejects its credentials and its path.
 //   - The size of a file, the size of all files, the files of a slot, and the connections are bounded. Some disk space
 //     always stays free.
 //   - [Slot.Files] returns a file as complete only if its sender saw the confirmation.

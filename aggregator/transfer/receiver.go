@@ -32,7 +32,7 @@ type ReceiverConfig struct {
 	KeepFree int64
 	// MaxFiles is how many files one slot may have. Default 16.
 	MaxFiles int
-	// StallTimeout is how long nothing may arrive on a connection before the receiver ends it. Default 60 s.
+	// StallTimeout is how long a connection may be silent before the receiver closes it. Default 60 s.
 	StallTimeout time.Duration
 	// AnyPeer accepts a slot's credentials from every address.
 	AnyPeer bool
@@ -41,8 +41,8 @@ type ReceiverConfig struct {
 }
 
 // Receiver receives the boards' files by HTTP PUT and by passive FTP, which curl -T uses. A client can only store a new
-// file in a slot that Open returned. For this it needs the slot's credentials, the slot's path, and one of the slot's
-// addresses. A Receiver is safe for concurrent use.
+// file in a slot that Open returned. The client needs that slot's credentials and path, and must connect from one of
+// that slot's addresses. A Receiver is safe for concurrent use.
 type Receiver struct {
 	config ReceiverConfig
 	logger *zap.Logger

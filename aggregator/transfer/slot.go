@@ -65,8 +65,8 @@ type slotFile struct {
 
 // ReceivedFile is a complete file of a board.
 type ReceivedFile struct {
-	// Name is the client's name for the file, and safe as a file name. Path is the file with the content. It exists
-	// until the slot is closed.
+	// Name is made from the client's name for the file, and is safe to use as a file name. Path is the stored file,
+	// which exists until the slot is closed.
 	Name, Path string
 	Size       int64
 	Received   time.Time
@@ -98,9 +98,9 @@ func (s *Slot) Location(base string) (string, error) {
 	return parsed.String(), nil
 }
 
-// Files returns the complete files and the names of the incomplete ones, both sorted by name. confirmed is true if the
-// board has reported Uploaded. The board's client has then seen the confirmation of each upload, so every stored file
-// is complete.
+// Files returns the complete files and the names of the incomplete ones, both sorted by name. Set confirmed if the
+// board has reported Uploaded. The report shows that every upload was confirmed to the board, so every stored file is
+// complete.
 func (s *Slot) Files(confirmed bool) (complete []ReceivedFile, incomplete []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

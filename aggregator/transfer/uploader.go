@@ -16,7 +16,7 @@ import (
 type UploaderConfig struct {
 	// ConnectTimeout is how long one connection may take to be established. Default 30 s.
 	ConnectTimeout time.Duration
-	// StallTimeout is how long no byte may move, in either direction, before the attempt fails. Default 60 s.
+	// StallTimeout is how long an attempt may neither send nor receive a byte before it fails. Default 60 s.
 	StallTimeout time.Duration
 	// AttemptTimeout is how long a whole attempt may take. Default 1 h.
 	AttemptTimeout time.Duration

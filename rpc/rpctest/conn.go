@@ -20,8 +20,8 @@ type Conn struct {
 }
 
 // Pipe returns the two ends of a connection in memory. Unlike a connection of net.Pipe, it holds up to 64 KiB of unread
-// bytes each way, and each way can be closed alone. forward are the faults of the bytes that near writes, backward
-// those of the bytes that far writes. Nil means no faults.
+// bytes each way, and each way can be closed alone. The faults in forward change what near writes, and those in
+// backward change what far writes. Nil means no faults.
 func Pipe(forward, backward Faults) (near, far *Conn) {
 	there, back := newDirection(forward), newDirection(backward)
 	near = &Conn{in: back, out: there, local: "client", remote: "server"}

@@ -23,15 +23,16 @@
 //	CutAfter(n)            breaks the connection after n bytes
 //	Random(source, odds)   splits, delays, stalls, repeats, changes and cuts by chance
 //
-// A function of one's own decides about each Write: it returns the bytes that arrive, when they do, and whether the
-// connection breaks.
+// A test can also write a function of type Faults. For each Write, this function returns which bytes arrive, when they
+// arrive, and whether the connection breaks.
 //
 // # Promises
 //
-//   - Time is that of the test. Under testing/synctest a delay of an hour takes no time.
+//   - Under testing/synctest, delays and deadlines use the fake clock: a delay of an hour takes no real time.
 //   - The same source of randomness and the same writes give the same faults.
-//   - A connection behaves as one of TCP: it holds 64 KiB each way, Write waits when it is full, and one way can be
-//     closed alone. A deadline ends a Read with os.ErrDeadlineExceeded and a cut ends it with ECONNRESET.
+//   - A connection behaves like a TCP connection. Each direction holds 64 KiB, Write waits when its direction is full,
+//     and each direction can be closed alone. A deadline ends a Read with os.ErrDeadlineExceeded and a cut ends it with
+//     ECONNRESET.
 //
 // # Limits
 //

@@ -12,7 +12,7 @@ type Faults func(written []byte) []Delivery
 
 // Delivery is one portion of bytes that arrives at the other end, or a cut of the connection.
 type Delivery struct {
-	// Data arrives after Delay, and after everything before it.
+	// Data arrives after Delay, but never before the data of earlier deliveries.
 	Data  []byte
 	Delay time.Duration
 	// Cut breaks the connection. Data and Delay are then ignored.
@@ -21,8 +21,8 @@ type Delivery struct {
 
 var errCut = errors.New("connection cut")
 
-// SplitEvery delivers each Write in portions of n bytes. The first portion arrives after the duration apart, and each
-// further portion after the same duration again.
+// SplitEvery delivers each Write in portions of n bytes. The duration apart passes before the first portion arrives,
+// and again before each further portion.
 func SplitEvery(n int, apart time.Duration) Faults {
 	return func(written []byte) []Delivery {
 		var all []Delivery
@@ -35,8 +35,8 @@ func SplitEvery(n int, apart time.Duration) Faults {
 	}
 }
 
-// CutAfter breaks the connection when more than n bytes are written. Of the first n bytes, the peer loses those that it
-// has not read by then.
+// CutAfter breaks the connection when more than n bytes are written. The peer then loses those of the first n bytes
+// that it has not read yet.
 func CutAfter(n int) Faults {
 	return func(written []byte) []Delivery {
 		if n -= len(written); n >= 0 {

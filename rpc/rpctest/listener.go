@@ -8,7 +8,7 @@ import (
 )
 
 // Listener is a net.Listener in memory. Its connections are made by Pipe, so that a test controls their faults. Under
-// testing/synctest the test controls their time, too.
+// testing/synctest, delays and deadlines use the fake clock.
 type Listener struct {
 	name   string
 	queue  chan net.Conn

@@ -94,9 +94,9 @@ func browse(ctx context.Context, n *network, restart <-chan struct{}, update fun
 	return nil
 }
 
-// Discover returns the satellites that announce themselves on the interfaces until the context ends: give it a time
-// limit of a few seconds. It returns an error only where no query could be sent at all. The boards are sorted by serial
-// number. Two boards with one serial number are two entries.
+// Discover collects the satellites that announce themselves on the interfaces, and returns them when the context ends.
+// A time limit of a few seconds is enough. Discover returns an error only where no query could be sent at all. The
+// boards are sorted by serial number. Two boards with one serial number are two entries.
 func Discover(ctx context.Context, interfaces []string) ([]Satellite, error) {
 	if err := checkInterfaces(interfaces); err != nil {
 		return nil, err

@@ -27,20 +27,20 @@
 //		<-changed // closed when the location is another one
 //	}
 //
-// A connection that fails is a reason to call [Watcher.Query]. It restarts the queries, which otherwise become rarer:
-// one each second at first, one each 30 seconds later.
+// Call [Watcher.Query] when a connection fails. A watcher sends queries one second apart at first, and later 30 seconds
+// apart. Query makes the watcher start again with one second.
 //
 // What the package promises:
-//   - Nothing is sent or received on other interfaces than the named ones. An interface may be down, without an
-//     address, or missing. It is used as soon as it comes up, and a changed address is announced at once.
-//   - A satellite that restarts, moves to another address, or disappears without a goodbye is followed.
+//   - The package sends and receives only on the named interfaces. An interface may be down, without an address, or
+//     missing. It is used as soon as it comes up, and a changed address is announced at once.
+//   - A [Watcher] notices when a satellite restarts, moves to another address, or disappears without a goodbye.
 //   - Two boards with one serial number are a conflict. A [Location] lists both, and the caller decides.
-//   - A single board counts as the only one half a second after it was found, a conflict as real after four seconds:
-//     Location.Settled.
-//   - The port is shared with another resolver of the board, such as avahi. Linux reports changes of interfaces, on
-//     other systems they are noticed within two seconds and the port is not shared.
+//   - Location.Settled reports whether the number of boards is reliable. It becomes true half a second after a single
+//     board was found, and four seconds after a conflict was found.
+//   - On Linux the port is shared with other resolvers on the board, such as avahi, and interface changes are noticed
+//     at once. On other systems the port is not shared, and interface changes are noticed within two seconds.
 //   - Each function holds sockets and goroutines only while it runs.
-//   - What is received is bounded in size and number. Nothing that is received makes a function fail.
+//   - The size and number of stored records are bounded. No received packet makes a function fail.
 //
 // Multicast DNS is not authenticated: any machine on the network can announce any serial number. The board that was
 // found has to prove its identity, or the network has to be trusted: doc/discovery.md.

@@ -29,7 +29,8 @@ type Location struct {
 	Settled bool
 }
 
-// Err returns nil where exactly one board announces the serial number. Where several do, the error is ErrAmbiguous.
+// Err returns nil where exactly one board announces the serial number. Where several boards announce it, the error
+// wraps ErrAmbiguous.
 func (l Location) Err() error {
 	switch len(l.Boards) {
 	case 0:

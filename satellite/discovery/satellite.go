@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// Satellite is one board as it announces itself.
+// Satellite is what one board announces.
 type Satellite struct {
-	// Serial is the board's serial number. ModuleID and Version are the agent's, empty where they are not announced.
+	// Serial is the board's serial number. ModuleID and Version describe the board's agent module. They are empty if
+	// the board does not announce them.
 	Serial, ModuleID, Version string
 	// Dialects are the dialects of the link that the agent speaks: legacy, v2.
 	Dialects []string

@@ -20,7 +20,7 @@ type Authority struct {
 
 // AuthorityOptions configures CreateAuthority.
 type AuthorityOptions struct {
-	// Name is for people, such as the station's serial number.
+	// Name becomes the common name in the authority's certificate. The station's serial number is a good choice.
 	Name string
 	// Algorithm is "ed25519", the default, or "p256".
 	Algorithm Algorithm
@@ -91,9 +91,9 @@ func LoadAuthority(directory string) (*Authority, error) {
 	return &Authority{Certificate: chain[0], key: key}, nil
 }
 
-// Sign returns a certificate for a board's key and serial number. board is the board's request: a certificate that the
-// board's key has signed itself, as a proof that the board has the key. The new certificate names the role. It expires
-// after lifetime, or after 20 years where lifetime is 0, but not later than the authority's certificate.
+// Sign returns a certificate for a board's key and serial number. The parameter board is a certificate from [Request],
+// signed with the board's own key. The signature proves that the board has the key. The new certificate names the role.
+// It expires after lifetime, or after 20 years where lifetime is 0, but not later than the authority's certificate.
 func (a *Authority) Sign(board *x509.Certificate, role Role, lifetime time.Duration, now time.Time) (*x509.Certificate, error) {
 	serial, err := SerialOf(board)
 	if err != nil {

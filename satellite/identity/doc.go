@@ -12,7 +12,7 @@
 //	_, err = trust.Pin(identity.Pin{Serial: "MAIN1", Fingerprint: other})
 //	err = trust.Save(directory)
 //
-// Every link from then on is TLS with the store's configuration:
+// Once the boards are paired, every link between them uses TLS, with a configuration from the store:
 //
 //	store, err := identity.Open(directory, identity.Options{Logger: logger})
 //	store.ServerTLS()             // the agent's side
@@ -44,13 +44,13 @@
 //     clock behind the start of a certificate's validity must be wrong. The latest such start then counts as the
 //     present time.
 //   - Files are replaced whole, by a rename. A file that others than its owner can access is rejected.
-//   - A running module needs no restart for a new key or a changed trust. A file that cannot be read changes nothing,
-//     and is logged.
+//   - A running module needs no restart for a new key or a changed trust. If a file cannot be read, the module logs
+//     that and keeps the previous key and trust.
 //   - [ReasonOf] names why a handshake failed. The texts of a [Reason] are stable.
 //
 // The serial number is a URI in the certificate's subject alternative name: urn:remotechargeport:serial:ABC123. It is
 // neither a host name nor an address. A [Fingerprint] is the first 160 bits of the SHA-256 of the certificate's
-// SubjectPublicKeyInfo. Another key with a given fingerprint takes 2^160 attempts to find.
+// SubjectPublicKeyInfo. Finding another key with the same fingerprint takes about 2^160 attempts.
 //
 // There are no revocation lists. A board withdraws its trust with [Trust.Remove].
 package identity

@@ -57,7 +57,7 @@ type PeerError struct {
 	// Serial and Fingerprint are those of the peer's certificate, if the peer sent one. They are not verified.
 	Serial      string
 	Fingerprint Fingerprint
-	// Err is the cause, nil where the reason is enough.
+	// Err is the underlying error, or nil if Reason is the only information.
 	Err error
 }
 

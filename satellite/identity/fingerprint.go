@@ -34,7 +34,8 @@ func (f Fingerprint) String() string {
 // digits replaces what people type for letters that look alike. None of these digits is in the alphabet of base32.
 var digits = strings.NewReplacer("-", "", " ", "", ":", "", "0", "O", "1", "I", "8", "B")
 
-// ParseFingerprint reads the form of String, in either case and with any grouping. It reads 0, 1 and 8 as O, I and B.
+// ParseFingerprint parses a text that String returned. Upper and lower case and any grouping are accepted. It reads 0,
+// 1 and 8 as O, I and B.
 func ParseFingerprint(text string) (Fingerprint, error) {
 	decoded, err := base32.StdEncoding.DecodeString(digits.Replace(strings.ToUpper(strings.TrimSpace(text))))
 	if err != nil || len(decoded) != len(Fingerprint{}) {

@@ -26,8 +26,8 @@ func (i Identity) Leaf() *x509.Certificate { return i.Certificate.Leaf }
 // Expires returns the end of the certificate's validity.
 func (i Identity) Expires() time.Time { return i.Leaf().NotAfter }
 
-// Chain returns the certificates that the board sends in a handshake: its own, then those between its own and the
-// authority's.
+// Chain returns the certificates that the board sends in a handshake. The board's own certificate is first, and any
+// intermediate certificates follow.
 func (i Identity) Chain() []*x509.Certificate {
 	chain := []*x509.Certificate{i.Leaf()}
 	for _, der := range i.Certificate.Certificate[1:] {
@@ -136,8 +136,8 @@ func Adopt(directory string, chain []*x509.Certificate) (Identity, error) {
 	return Identity{}, fmt.Errorf("identity: the certificate is for the key %s, which is not in %s", FingerprintOf(chain[0]), directory)
 }
 
-// Request returns a certificate that the board's key has signed itself, for [Authority.Sign]. The key is the one that
-// Rotate has created, or else the one in use.
+// Request returns a certificate signed with the board's own key. It is the input of [Authority.Sign]. The key is the
+// one that Rotate has created, or else the one in use.
 func Request(directory string, now time.Time) (*x509.Certificate, error) {
 	board, err := LoadNext(directory)
 	if errors.Is(err, ErrMissing) {

@@ -196,9 +196,9 @@ func (s *Store) ServerTLS() *tls.Config {
 }
 
 // ClientTLS returns the controller's TLS 1.3 configuration: it proves the board's identity, and accepts a satellite
-// that the board trusts. Where serial is not empty, only the satellite with that serial number is accepted. accepted,
-// if it is not nil, is called with the satellite before the handshake ends. Each handshake uses the identity and trust
-// of that moment.
+// that the board trusts. Where serial is not empty, only the satellite with that serial number is accepted. If the
+// function accepted is not nil, it is called with each accepted satellite before the handshake ends. Each handshake
+// uses the identity and trust of that moment.
 func (s *Store) ClientTLS(serial string, accepted func(Peer)) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,

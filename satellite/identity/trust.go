@@ -29,8 +29,8 @@ type Pin struct {
 	Added time.Time `json:"added,omitzero"`
 }
 
-// TrustedAuthority is an authority that a board trusts. Its certificates are accepted for the boards with these serial
-// numbers, or for every board where Serials is empty.
+// TrustedAuthority is an authority that a board trusts. Certificates that the authority signed are accepted for the
+// serial numbers in Serials. If Serials is empty, they are accepted for every serial number.
 type TrustedAuthority struct {
 	Certificate *x509.Certificate
 	Serials     []string
@@ -78,9 +78,9 @@ type Peer struct {
 // the peer's serial number. Any failure is a *PeerError.
 //
 // A pinned key is accepted even if its certificate has expired. A certificate that an authority signed must be valid.
-// Validity is checked at the latest of these times: now, notBefore, and the times from which the certificates are
-// valid. A clock behind one of these times must be wrong. notBefore is the time from which this board's own certificate
-// is valid.
+// If now is earlier than notBefore or than the start of a certificate's validity, the clock must be wrong. Validity is
+// then checked at the latest of these times instead of now. notBefore is the start of validity of this board's own
+// certificate.
 func (t Trust) Verify(chain []*x509.Certificate, role Role, serial string, now, notBefore time.Time) (Peer, error) {
 	if len(chain) == 0 {
 		return Peer{}, &PeerError{Reason: NoCertificate}
