@@ -14,7 +14,7 @@ type cable struct {
 	to       string
 	running  sync.WaitGroup
 
-	lock sync.Mutex
+	mu sync.Mutex
 	// out refuses connections; silent, when not nil, holds up every byte until
 	// it is closed.
 	out    bool
@@ -50,9 +50,9 @@ func (c *cable) accept() {
 		if err != nil {
 			return
 		}
-		c.lock.Lock()
+		c.mu.Lock()
 		out := c.out
-		c.lock.Unlock()
+		c.mu.Unlock()
 		far, err := net.Dial("tcp", c.to)
 		if err != nil || out {
 			near.Close()
@@ -61,9 +61,9 @@ func (c *cable) accept() {
 			}
 			continue
 		}
-		c.lock.Lock()
+		c.mu.Lock()
 		c.ends[near], c.ends[far] = true, true
-		c.lock.Unlock()
+		c.mu.Unlock()
 		c.running.Go(func() { c.forward(near, far, true) })
 		c.running.Go(func() { c.forward(far, near, false) })
 	}
@@ -73,25 +73,27 @@ func (c *cable) forward(from, to net.Conn, toAgent bool) {
 	defer func() {
 		from.Close()
 		to.Close()
-		c.lock.Lock()
+		c.mu.Lock()
 		delete(c.ends, from)
-		c.lock.Unlock()
+		c.mu.Unlock()
 	}()
 	chunk := make([]byte, 64<<10)
 	for {
 		count, err := from.Read(chunk)
-		if err != nil {
-			return
-		}
-		c.lock.Lock()
+		c.mu.Lock()
 		silent, heard := c.silent, c.heard
-		c.lock.Unlock()
-		if heard != nil {
+		c.mu.Unlock()
+		if heard != nil && count > 0 {
 			heard(toAgent, chunk[:count])
 		}
 		if silent != nil {
+			// What is held up is lost with its connection. The end of a connection is held up, too: a pulled cable
+			// carries no FIN.
 			<-silent
-			return // what was held up is lost with its connection
+			return
+		}
+		if err != nil {
+			return
 		}
 		if _, err := to.Write(chunk[:count]); err != nil {
 			return
@@ -101,8 +103,8 @@ func (c *cable) forward(from, to net.Conn, toAgent bool) {
 
 // cut ends every connection.
 func (c *cable) cut() {
-	c.lock.Lock()
-	defer c.lock.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for end := range c.ends {
 		end.Close()
 	}
@@ -111,8 +113,8 @@ func (c *cable) cut() {
 // pull lets nothing through any more and tells nobody; new connections are
 // taken and get no answer.
 func (c *cable) pull() {
-	c.lock.Lock()
-	defer c.lock.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.silent == nil {
 		c.silent = make(chan struct{})
 	}
@@ -120,15 +122,15 @@ func (c *cable) pull() {
 
 // takeOut refuses new connections and cuts those there are.
 func (c *cable) takeOut() {
-	c.lock.Lock()
+	c.mu.Lock()
 	c.out = true
-	c.lock.Unlock()
+	c.mu.Unlock()
 	c.cut()
 }
 
 func (c *cable) heal() {
-	c.lock.Lock()
-	defer c.lock.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.out = false
 	if c.silent != nil {
 		close(c.silent)

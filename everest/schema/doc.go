@@ -27,7 +27,7 @@
 //
 // What the package promises:
 //   - A set of definitions never changes: each of these functions returns a new set. A set may be used from any
-//     goroutine. A nil set is empty, and its checks pass.
+//     goroutine. A nil set is empty: it checks no interface.
 //   - A set compiles each schema at its first use and keeps the result. So a program should load a set once and reuse
 //     it. [Definitions.Compile] compiles all of them, to find a mistake beforehand.
 //   - An interface that a set does not have is not checked. A failed check is an [*Error] that names the value.
