@@ -24,6 +24,7 @@ func FuzzServer(f *testing.F) {
 		f.Add(bytes.Repeat([]byte(call), 2000))
 	}
 	f.Add([]byte("\x94\x00\x01\xa8echo_obj\x91\xdd\x00\x00\x20\x00"))
+	f.Add([]byte("\xc5\xff\x30")) // announces 65 328 bytes
 	f.Fuzz(func(t *testing.T, input []byte) {
 		server := rpc.NewServer(rpc.ServerConfig{Limits: rpc.Limits{FrameSize: 100_000, Elements: 10_000}})
 		must(t, rpctest.BindFunctions(server))
