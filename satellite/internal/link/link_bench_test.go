@@ -110,10 +110,12 @@ func (l *bareLink) put(value json.RawMessage) {
 }
 
 // BenchmarkLinkThroughput is the link alone: events of 500 bytes, as many as go.
-func BenchmarkLinkThroughput(b *testing.B) {
+func BenchmarkLinkThroughput(b *testing.B) { benchmarkThroughput(b, func(*bareLink) {}) }
+
+func benchmarkThroughput(b *testing.B, prepare func(*bareLink)) {
 	done := make(chan struct{})
 	arrived := 0
-	link := startBareLink(b, func(json.RawMessage) {
+	link := startBareLinkWith(b, prepare, func(json.RawMessage) {
 		if arrived++; arrived == b.N {
 			close(done)
 		}
@@ -134,9 +136,11 @@ func BenchmarkLinkThroughput(b *testing.B) {
 
 // BenchmarkLinkLatency is one event at a time, from the agent's journal to the
 // controller's publishing.
-func BenchmarkLinkLatency(b *testing.B) {
+func BenchmarkLinkLatency(b *testing.B) { benchmarkLatency(b, func(*bareLink) {}) }
+
+func benchmarkLatency(b *testing.B, prepare func(*bareLink)) {
 	arrived := make(chan struct{}, 1)
-	link := startBareLink(b, func(json.RawMessage) { arrived <- struct{}{} })
+	link := startBareLinkWith(b, prepare, func(json.RawMessage) { arrived <- struct{}{} })
 	value := json.RawMessage(`"` + strings.Repeat("x", 498) + `"`)
 	took := make([]time.Duration, 0, b.N)
 	b.ResetTimer()

@@ -3,10 +3,8 @@ package link
 import (
 	"encoding/json"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/admission"
@@ -52,49 +50,17 @@ func pairedDirectories(t testing.TB) (sat, main string) {
 	return sat, main
 }
 
-// BenchmarkProtectedThroughput is BenchmarkLinkThroughput on plain TCP and over
-// TLS.
+// BenchmarkProtectedThroughput is BenchmarkLinkThroughput on plain TCP and over TLS.
 func BenchmarkProtectedThroughput(b *testing.B) {
 	for _, protection := range protections {
-		b.Run(protection.name, func(b *testing.B) {
-			done := make(chan struct{})
-			arrived := 0
-			link := startBareLinkWith(b, protection.prepare(b), func(json.RawMessage) {
-				if arrived++; arrived == b.N {
-					close(done)
-				}
-			})
-			value := json.RawMessage(`"` + strings.Repeat("x", 498) + `"`)
-			b.SetBytes(int64(len(value)))
-			b.ResetTimer()
-			for range b.N {
-				link.put(value)
-			}
-			<-done
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
-		})
+		b.Run(protection.name, func(b *testing.B) { benchmarkThroughput(b, protection.prepare(b)) })
 	}
 }
 
 // BenchmarkProtectedLatency is BenchmarkLinkLatency on plain TCP and over TLS.
 func BenchmarkProtectedLatency(b *testing.B) {
 	for _, protection := range protections {
-		b.Run(protection.name, func(b *testing.B) {
-			arrived := make(chan struct{}, 1)
-			link := startBareLinkWith(b, protection.prepare(b), func(json.RawMessage) { arrived <- struct{}{} })
-			value := json.RawMessage(`"` + strings.Repeat("x", 498) + `"`)
-			took := make([]time.Duration, 0, b.N)
-			b.ResetTimer()
-			for range b.N {
-				start := time.Now()
-				link.put(value)
-				<-arrived
-				took = append(took, time.Since(start))
-			}
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1e3, "p50-µs")
-			b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds())/1e3, "p99-µs")
-		})
+		b.Run(protection.name, func(b *testing.B) { benchmarkLatency(b, protection.prepare(b)) })
 	}
 }
 
