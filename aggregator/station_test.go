@@ -292,7 +292,7 @@ func (s *testStation) startBoard(i int) *testBoard {
 	return b
 }
 
-// waitLogged waits until so many lines with the text are logged, and returns them.
+// waitLogged waits until count lines with the text are logged, and returns them.
 func (s *testStation) waitLogged(t testing.TB, text string, count int) []observer.LoggedEntry {
 	t.Helper()
 	limit := time.After(everesttest.Patience)

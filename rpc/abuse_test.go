@@ -155,7 +155,7 @@ func TestRefusedConnectionsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestCallsInFlightAreLimited wants a server to stop reading while so many calls are under way.
+// TestCallsInFlightAreLimited wants a server to stop reading at its limit of calls in flight.
 func TestCallsInFlightAreLimited(t *testing.T) {
 	for _, order := range []rpc.Order{rpc.OrderPerConnection, rpc.OrderPerMethod, rpc.OrderNone} {
 		synctest.Test(t, func(t *testing.T) {

@@ -58,7 +58,7 @@ func SafeName(name string) (string, error) {
 	return safe, nil
 }
 
-// RandomName returns an unguessable name of so many random bytes in hexadecimal.
+// RandomName returns an unguessable name: the given number of random bytes in hexadecimal.
 func RandomName(bytes int) string {
 	random := make([]byte, bytes)
 	rand.Read(random)

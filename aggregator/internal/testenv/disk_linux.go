@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// SmallDisk returns the directory of a file system of its own with so many MiB. It is unmounted when everything that
-// the test starts later has ended.
+// SmallDisk mounts a file system of the given size and returns its directory. The test unmounts it after everything
+// that it starts later has ended.
 func SmallDisk(t testing.TB, mebibytes int) string {
 	t.Helper()
 	if os.Getuid() != 0 {

@@ -77,7 +77,7 @@ func TestCampaignIsolating(t *testing.T) {
 	play(t, faults(3, KillAgent, KillController, StopAgent), faults(6, KillAgent, KillPortBroker, KillController, StopAgent), "-isolate")
 }
 
-// faults are the arguments for so many faults of some kinds.
+// faults returns the arguments for count faults of the given kinds.
 func faults(count int, kinds ...Kind) []string {
 	arguments := []string{"-faults", strconv.Itoa(count)}
 	for _, kind := range kinds {

@@ -49,8 +49,7 @@ type MainBoard struct {
 	pushing          sync.Mutex
 }
 
-// NewMainBoard returns the stand-ins of a main board with so many satellites, which
-// play at speed times the recorded pace.
+// NewMainBoard returns the stand-ins of a main board. Its satellites play at speed times the recorded pace.
 func NewMainBoard(known *schema.Definitions, account Account, satellites int, speed float64) (*MainBoard, error) {
 	session, err := recording.ChargingSession()
 	if err != nil {

@@ -179,5 +179,5 @@ func Histories(t *testing.T, play func(random *rand.Rand, tell func(string, ...a
 	}
 }
 
-// Enough reports whether so many histories are played that each kind of end must come up.
+// Enough reports whether enough histories are played for each kind of end to come up.
 func Enough() bool { return *histories >= 1000 }
