@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math/rand/v2"
-	"net"
 	"os"
 	"strings"
 	"sync"
@@ -213,7 +211,7 @@ type satelliteOptions struct {
 func startSatellite(t testing.TB, broker everest.Broker, options satelliteOptions) *satelliteBoard {
 	t.Helper()
 	if options.port == 0 {
-		options.port = freePort(t)
+		options.port = everesttest.FreePort(t)
 	}
 	connections := map[string][]everesttest.Connection{}
 	for _, r := range route.Standard() {
@@ -309,21 +307,6 @@ func startMainWith(t testing.TB, broker everest.Broker, port int, config satelli
 }
 
 func (m *mainBoard) required(id string) *everest.Required { return m.main.module.Requires(id)[0] }
-
-// freePort is below the ports that systems give to outgoing connections, so that
-// nobody takes it until the agent does.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 1000 {
-		port := 10_000 + rand.IntN(20_000)
-		if listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			listener.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
-}
 
 func receive[T any](t testing.TB, from <-chan T, what string) T {
 	t.Helper()

@@ -90,7 +90,7 @@ func runCampaign(t *testing.T, faults []linkFault, count int) {
 		t.Cleanup(func() { broker.Close() })
 		return broker.Address()
 	}
-	port := freePort(t)
+	port := everesttest.FreePort(t)
 	c.link = newCable(t, fmt.Sprintf("127.0.0.1:%d", port))
 	c.s = startStation(t, unixBroker(), satelliteOptions{
 		port: port, controllerPort: c.link.port(), mainBroker: unixBroker,
@@ -179,7 +179,7 @@ func TestCampaign(t *testing.T) { runCampaign(t, cableFaults, *campaignFaults) }
 
 // detection measures how long both sides take to notice that the link is down.
 func detection(t *testing.T, rounds int) []time.Duration {
-	port := freePort(t)
+	port := everesttest.FreePort(t)
 	unixBroker := func() everest.Broker {
 		broker, err := everesttest.StartBroker(everesttest.BrokerConfig{SocketPath: filepath.Join(t.TempDir(), "broker")})
 		if err != nil {

@@ -125,7 +125,7 @@ func startExtraStation(t *testing.T, options extraOptions) *extraStation {
 	if options.broker == (everest.Broker{}) {
 		options.broker = everesttest.NewBroker(t)
 	}
-	port := freePort(t)
+	port := everesttest.FreePort(t)
 
 	provided := map[string]string{"evse_manager": "evse_manager", "energy": "energy"}
 	connections := map[string][]everesttest.Connection{}

@@ -417,7 +417,7 @@ func TestExtrasOutOfService(t *testing.T) {
 func TestExtrasWithALegacyController(t *testing.T) {
 	t.Parallel()
 	side := extraSide{tunnel: "vendor_meter", definitions: definitions(t)}
-	port := freePort(t)
+	port := everesttest.FreePort(t)
 	implementations := map[string]string{"evse_manager": "evse_manager", "energy": "energy", "vendor_meter": "vendor_meter"}
 	connections := map[string][]everesttest.Connection{}
 	for id := range implementations {

@@ -75,7 +75,7 @@ func decodeMessages(t *testing.T, stream []byte) (messages [][]any) {
 func TestNothingButHeartbeatsOnAnIdleLink(t *testing.T) {
 	t.Parallel()
 	const silence, beats = 2400 * time.Millisecond, 12
-	port := freePort(t)
+	port := everesttest.FreePort(t)
 	cable := newCable(t, fmt.Sprintf("127.0.0.1:%d", port))
 	tap := new(wiretap)
 	cable.heard = tap.hear

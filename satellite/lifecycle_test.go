@@ -240,7 +240,7 @@ func TestAControllerThatStopsSaysGoodBye(t *testing.T) {
 
 func TestTheControllerWaitsForItsAgent(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := everesttest.FreePort(t)
 	main := startMain(t, everesttest.NewBroker(t), port, satellite.ControllerConfig{Handshake: handshake.ControllerConfig{Retry: 20 * time.Millisecond}}, nil)
 	waitUntil(t, "the controller has been refused", func() bool { return main.controller.Status().State == "Pausing" })
 	board := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{port: port})
@@ -299,7 +299,7 @@ func TestAPortInUseIsNamed(t *testing.T) {
 
 func TestABrokerThatIsNotThereIsNamed(t *testing.T) {
 	t.Parallel()
-	address := everest.Broker{Host: "127.0.0.1", Port: freePort(t)}
+	address := everest.Broker{Host: "127.0.0.1", Port: everesttest.FreePort(t)}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for name, run := range map[string]func(context.Context) error{

@@ -147,7 +147,7 @@ func TestRestartsAreLoggedWithTheirReason(t *testing.T) {
 func TestAnAbsentAgentIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	logger, logs := observed()
-	port := freePort(t)
+	port := everesttest.FreePort(t)
 	startMain(t, everesttest.NewBroker(t), port, satellite.ControllerConfig{
 		Logger: logger, Handshake: handshake.ControllerConfig{Retry: time.Millisecond},
 	}, nil)

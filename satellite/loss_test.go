@@ -22,7 +22,7 @@ func lossOf(logs *observer.ObservedLogs) int64 {
 // What an agent holds when it ends is counted.
 func TestAnAgentThatEndsTellsWhatIsLost(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := everesttest.FreePort(t)
 	cable := newCable(t, fmt.Sprintf("127.0.0.1:%d", port))
 	options := satelliteOptions{port: port, controllerPort: cable.port(), main: map[string]any{"link_timeout_ms": 200}}
 	logger, logs := observed()

@@ -32,7 +32,7 @@ func startStation(t testing.TB, broker everest.Broker, options satelliteOptions)
 	t.Helper()
 	s := &station{arrivals: make(chan arrival, 10_000)}
 	if options.port == 0 {
-		options.port = freePort(t)
+		options.port = everesttest.FreePort(t)
 	}
 	s.satellite = startSatellite(t, broker, options)
 	if options.controllerPort == 0 {
@@ -175,7 +175,7 @@ func TestPushedVariablesReachTheSatellite(t *testing.T) {
 	t.Parallel()
 	samples := sampler{t, definitions(t)}
 	s := &station{arrivals: make(chan arrival, 100)}
-	port := freePort(t)
+	port := everesttest.FreePort(t)
 	s.satellite = startSatellite(t, everesttest.NewBroker(t), satelliteOptions{port: port})
 	recorder, err := everesttest.StartRecorder(t.Context(), s.satellite.manager.Options(agentID).Broker, "everest/modules/"+agentID+"/impl/+/var/+")
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 // startCabled starts a station whose boards are connected by a cable.
 func startCabled(t *testing.T, options satelliteOptions) (*station, *cable) {
 	t.Helper()
-	options.port = freePort(t)
+	options.port = everesttest.FreePort(t)
 	cable := newCable(t, fmt.Sprintf("127.0.0.1:%d", options.port))
 	options.controllerPort = cable.port()
 	return startStation(t, everesttest.NewBroker(t), options), cable
@@ -258,7 +258,7 @@ func TestALostSatelliteIsIsolated(t *testing.T) {
 // An absent satellite does not hold a station that may isolate it.
 func TestAnAbsentSatelliteDoesNotHoldTheStation(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := everesttest.FreePort(t)
 	s := &station{arrivals: make(chan arrival, 100)}
 	config := satellite.ControllerConfig{Handshake: handshake.ControllerConfig{InitTimeout: 100 * time.Millisecond, Retry: 50 * time.Millisecond}}
 	s.main = startMainWith(t, everesttest.NewBroker(t), port, config, map[string]any{"on_loss": "isolate"}, s.listen)
@@ -279,7 +279,7 @@ func TestAnAbsentSatelliteDoesNotHoldTheStation(t *testing.T) {
 func TestIsolationNeedsV2(t *testing.T) {
 	t.Parallel()
 	keys := map[string]any{"on_loss": "isolate", "dialect": "legacy"}
-	main := startMainWith(t, everesttest.NewBroker(t), freePort(t), satellite.ControllerConfig{}, keys, nil)
+	main := startMainWith(t, everesttest.NewBroker(t), everesttest.FreePort(t), satellite.ControllerConfig{}, keys, nil)
 	if err := receive(t, main.process.ended, "the controller's end"); err == nil || !strings.Contains(err.Error(), "set dialect to auto or v2") {
 		t.Errorf("Run returned %v, want what to do", err)
 	}
