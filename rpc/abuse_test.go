@@ -129,7 +129,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 func TestRefusedConnectionsAreForgotten(t *testing.T) {
 	const count = 2000
 	var refused atomic.Int64
-	config := rpc.ServerConfig{Connections: 1, OnReject: func(net.Addr, error) { refused.Add(1) }}
+	config := rpc.ServerConfig{Connections: 1, OnReject: func(*rpc.Session, error) { refused.Add(1) }}
 	_, listener, stop := inMemory(t, config, nil)
 	defer stop()
 	only, _ := dial(t, listener, rpc.Config{})

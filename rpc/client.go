@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -69,7 +70,11 @@ func Dial(ctx context.Context, addr string, config Config) (*Client, error) {
 		return nil, fmt.Errorf("rpc: connecting to %s: %w", addr, ErrPlaintext)
 	}
 	// tune sets the keep-alive of the socket.
-	conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, network, address)
+	dialer := &net.Dialer{KeepAlive: -1}
+	if config.SegmentSize > 0 && network == "tcp" {
+		dialer.Control = func(_, _ string, raw syscall.RawConn) error { return limitSegments(raw, config.SegmentSize) }
+	}
+	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, fmt.Errorf("rpc: connecting to %s: %w", addr, err)
 	}
@@ -166,6 +171,36 @@ func (c *Client) LocalAddr() net.Addr { return c.conn.LocalAddr() }
 // RemoteAddr returns the address of the server.
 func (c *Client) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
 
+// Unacknowledged returns for how long the peer's host has acknowledged nothing, although bytes of this side wait for
+// that. It is 0 where none wait, on systems other than Linux, and on connections other than TCP. Calls that a host has
+// acknowledged may still be unanswered: the host is there, and its program is slow or hangs.
+func (c *Client) Unacknowledged() time.Duration {
+	if tcp := tcpOf(c.conn); tcp != nil {
+		return unacknowledged(tcp)
+	}
+	return 0
+}
+
+// Flow returns what the connection has moved.
+func (c *Client) Flow() Flow { return flowOf(c.conn) }
+
+// AllowFragments lets routers fragment further packets of the connection, also those that are sent again. It has no
+// effect over IPv6, and on systems other than Linux.
+func (c *Client) AllowFragments() {
+	if tcp := tcpOf(c.conn); tcp != nil {
+		allowFragments(tcp)
+	}
+}
+
+// tcpOf returns the TCP connection below, nil where there is none.
+func tcpOf(conn net.Conn) *net.TCPConn {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	tcp, _ := conn.(*net.TCPConn)
+	return tcp
+}
+
 // PeerCertificates returns the certificates with which the server proved its identity, the server's own first. It
 // returns nil without TLS.
 func (c *Client) PeerCertificates() []*x509.Certificate {
@@ -187,7 +222,8 @@ func (c *Client) Err() error {
 }
 
 // Close ends the connection, fails every call under way and waits for the client's goroutines. Notifications that the
-// network has not taken are lost. Close may be called more than once and always returns nil.
+// network has not taken are lost. What a host that is unreachable for a second has not acknowledged does not arrive
+// later. Close may be called more than once and always returns nil.
 func (c *Client) Close() error {
 	c.fail(errClosedHere)
 	c.out.stop()
@@ -196,6 +232,10 @@ func (c *Client) Close() error {
 	return nil
 }
 
+// unreachable is for how long a host acknowledges nothing before the end of its connection drops what it has not
+// acknowledged.
+const unreachable = time.Second
+
 var errClosedHere = errors.New("closed by this side")
 
 // fail ends the connection for a reason. Only the first reason counts.
@@ -203,6 +243,10 @@ func (c *Client) fail(reason error) {
 	calls, first := c.setError(fmt.Errorf("%w: %w", ErrClosed, reason))
 	if !first {
 		return
+	}
+	if tcp := tcpOf(c.conn); tcp != nil && unacknowledged(tcp) >= unreachable {
+		// Otherwise the system goes on sending after the close, and calls that have failed here arrive later.
+		_ = tcp.SetLinger(0)
 	}
 	c.conn.Close()
 	c.out.fail(errWriterStopped)

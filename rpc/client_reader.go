@@ -325,16 +325,46 @@ func (c *call) result(message responseMessage, in *messageReader) error {
 	if c.reply == nil {
 		return nil
 	}
-	if text, ok := c.reply.(*string); ok && len(message.result) >= bigMessage {
-		if head, err := msgpack.ReadHead(message.result); err == nil && isText(head) && in.handOver(len(message.result)) != nil {
-			*text = adopt(message.result[head.Size:][:head.Bits])
-			return nil
-		}
+	if len(message.result) >= bigMessage && c.adopt(message.result, in) {
+		return nil
 	}
 	if _, err := decode(message.result, c.reply); err != nil {
 		return fmt.Errorf("rpc: the result of %s: %w", c.method, err)
 	}
 	return nil
+}
+
+// adopt makes a big result the reply without copying it, where the reply is of a type that can keep the message's memory. It
+// reports whether that was so.
+func (c *call) adopt(result Raw, in *messageReader) bool {
+	if raw, ok := c.reply.(*Raw); ok {
+		size, err := msgpack.Skip(result)
+		if err != nil || in.handOver(len(result)) == nil {
+			return false
+		}
+		*raw = Raw(result[:size:size])
+		return true
+	}
+	head, err := msgpack.ReadHead(result)
+	if err != nil || !isText(head) {
+		return false
+	}
+	content := result[head.Size:][:head.Bits:head.Bits]
+	switch reply := c.reply.(type) {
+	case *string:
+		if in.handOver(len(result)) == nil {
+			return false
+		}
+		*reply = adopt(content)
+	case *[]byte:
+		if in.handOver(len(result)) == nil {
+			return false
+		}
+		*reply = content
+	default:
+		return false
+	}
+	return true
 }
 
 // adopt returns a text made of bytes without copying them. Nothing may change the bytes any more.

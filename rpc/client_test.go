@@ -329,3 +329,34 @@ func TestDeepRawValues(t *testing.T) {
 		t.Errorf("decoding 999 levels: %v", err)
 	}
 }
+
+// A large result keeps the memory of its message, whatever it is received into. What comes after it does not change it.
+func TestLargeResults(t *testing.T) {
+	t.Parallel()
+	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
+	must(t, server.Bind("text", func(size int, fill string) string { return strings.Repeat(fill, size) }))
+	client, err := rpc.Dial(t.Context(), serve(t, server), rpc.Config{InsecurePlaintext: true})
+	must(t, err)
+	t.Cleanup(func() { client.Close() })
+	const size = 300_000
+	var raw rpc.Raw
+	var bytes []byte
+	var text string
+	for fill, reply := range map[string]any{"a": &raw, "b": &bytes, "c": &text} {
+		if err := client.Call(t.Context(), "text", reply, size, fill); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		if err := client.Call(t.Context(), "text", nil, size, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var decoded string
+	if err := raw.Decode(&decoded); err != nil || decoded != strings.Repeat("a", size) {
+		t.Errorf("the Raw has %d bytes, %v", len(raw), err)
+	}
+	if string(bytes) != strings.Repeat("b", size) || text != strings.Repeat("c", size) {
+		t.Error("the bytes or the text have changed")
+	}
+}

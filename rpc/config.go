@@ -3,7 +3,6 @@ package rpc
 import (
 	"cmp"
 	"crypto/tls"
-	"net"
 	"os"
 	"time"
 
@@ -27,6 +26,11 @@ type Limits struct {
 	// InFlight is how many calls of one connection may be under way at once. At this limit a server stops reading, and
 	// a client's next call waits. Default 1024.
 	InFlight int
+	// UnfinishedBytes bounds the bytes that all sessions of a server hold in unfinished messages. When it is exceeded,
+	// sessions with an unfinished message are closed: first those that SetFrameSize has limited, among equals the one
+	// whose message began first. Messages in a buffer of up to 64 KiB do not count. One message always fits. Clients
+	// ignore UnfinishedBytes. Default 64 MiB.
+	UnfinishedBytes int
 	// QueuedBytes is how many bytes may be queued in each direction of a connection. Received bytes count until they
 	// are handled. Sent bytes count until the network has taken them. At this limit a server stops reading, and a
 	// sender waits. One message always fits. Default 1 MiB.
@@ -54,6 +58,9 @@ type Config struct {
 	// acknowledged a probe for three KeepAlive intervals. Default 20 s. A negative value means the system's default,
 	// many minutes.
 	UserTimeout time.Duration
+	// SegmentSize is the longest TCP segment in bytes, in both directions. A path may swallow larger packets without a
+	// word. 0 means the system's choice. Only Linux limits segments.
+	SegmentSize int
 	// Limits bound what the peer can make this client hold.
 	Limits Limits
 	// Logger gets a line when the connection breaks while no call is under way. If calls are under way, they return the
@@ -107,13 +114,13 @@ type ServerConfig struct {
 	// Limits bound what each peer can make this server hold.
 	Limits Limits
 	// Admit is called for each accepted connection before anything is read from it or written to it. If it returns an
-	// error, the server closes the connection without a log line or a callback. Nil admits all. It may be called
-	// concurrently and must not block.
-	Admit func(remote net.Addr) error
-	// OnReject is called once for each admitted connection that the server closed before OnSession. The reason wraps
-	// ErrHandshake or ErrTooManyConnections. If OnReject is set, the server does not log such connections, so OnReject
-	// decides how much strangers can log. It may be called concurrently.
-	OnReject func(remote net.Addr, reason error)
+	// error, the server resets the connection without a log line or a callback. Nil admits all. Admit may reset other
+	// sessions, for example to make room. It may be called concurrently and must not block.
+	Admit func(*Session) error
+	// OnReject is called once for each admitted session that ended before OnSession. The reason wraps ErrHandshake or
+	// ErrTooManyConnections. If OnReject is set, the server does not log such connections, so OnReject decides how much
+	// strangers can log. It may be called concurrently.
+	OnReject func(session *Session, reason error)
 	// OnSession is called when a connection was accepted and authenticated, before its first message is read.
 	OnSession func(*Session)
 	// OnSessionEnd is called once for each session after its last handler has returned. The error is nil after an
@@ -129,6 +136,7 @@ func (l Limits) withDefaults() Limits {
 	l.Depth = cmp.Or(l.Depth, 32)
 	l.Elements = cmp.Or(l.Elements, 1_000_000)
 	l.InFlight = cmp.Or(l.InFlight, 1024)
+	l.UnfinishedBytes = cmp.Or(l.UnfinishedBytes, 64<<20)
 	l.QueuedBytes = cmp.Or(l.QueuedBytes, 1<<20)
 	return l
 }

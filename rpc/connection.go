@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -24,6 +25,57 @@ func tune(conn net.Conn, keepAlive, userTimeout time.Duration) error {
 		err = errors.Join(err, setUserTimeout(tcp, userTimeout))
 	}
 	return errors.Join(err, tcp.SetNoDelay(true))
+}
+
+// Flow is what a connection has moved, as the system counts it. It is zero on systems other than Linux, and for a
+// connection other than TCP.
+type Flow struct {
+	// Received counts the bytes received without a gap before them. Acknowledged counts the bytes that the peer's host has
+	// acknowledged. Waiting reports that bytes of this side are not acknowledged.
+	Received, Acknowledged uint64
+	Waiting                bool
+	// Stuck reports that bytes were sent again after TCP's timeout, in vain so far. Swallowed reports that a packet of full
+	// length is among them, or that packets sent later have arrived: the path may take some packets, and others not.
+	Stuck, Swallowed bool
+}
+
+func flowOf(conn net.Conn) Flow {
+	if tcp := tcpOf(conn); tcp != nil {
+		return flow(tcp)
+	}
+	return Flow{}
+}
+
+// LimitSegments limits the TCP segments of the connections that listener accepts from now on, in bytes and in both
+// directions. It has no effect on systems other than Linux, and on listeners other than TCP. A listener that wraps others
+// implements [syscall.Conn].
+func LimitSegments(listener net.Listener, size int) error {
+	if listener == nil {
+		return nil
+	}
+	if _, tcp := listener.Addr().(*net.TCPAddr); !tcp {
+		return nil
+	}
+	socket, ok := listener.(syscall.Conn)
+	if !ok {
+		return fmt.Errorf("rpc: limiting the segments of %s: %T has no socket: %w", listener.Addr(), listener, errors.ErrUnsupported)
+	}
+	raw, err := socket.SyscallConn()
+	if err == nil {
+		err = limitSegments(raw, size)
+	}
+	if err != nil {
+		return fmt.Errorf("rpc: limiting the segments of %s to %d bytes: %w", listener.Addr(), size, err)
+	}
+	return nil
+}
+
+// resetConn closes a connection. TCP resets it, and keeps no state of it.
+func resetConn(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // it fails only for a closed connection
+	}
+	conn.Close()
 }
 
 // clientTLS returns a client's configuration for a connection to address: config with TLS 1.3 as the lowest version and

@@ -41,6 +41,8 @@ func appendValue(b []byte, v any, depth int) ([]byte, error) {
 		return msgpack.AppendInt(b, v), nil
 	case uint64:
 		return msgpack.AppendUint(b, v), nil
+	case float32:
+		return msgpack.AppendFloat32(b, v), nil
 	case float64:
 		return msgpack.AppendFloat64(b, v), nil
 	case []byte:

@@ -57,9 +57,20 @@ type RemoteError struct {
 	Value any
 }
 
-// Error returns the function's name and the server's error text. A value other than text is shown in Go's notation.
+// maxRemoteText is how many bytes of a server's error text Error returns.
+const maxRemoteText = 1 << 10
+
+// Error returns the function's name and the first KiB of the server's error text. A value other than text is shown in
+// Go's notation.
 func (e *RemoteError) Error() string {
-	return fmt.Sprintf("rpc: %s replied with the error: %v", e.Method, e.Value)
+	text, ok := e.Value.(string)
+	if !ok {
+		text = fmt.Sprint(e.Value)
+	}
+	if len(text) > maxRemoteText {
+		text = strings.ToValidUTF8(text[:maxRemoteText], "") + "..."
+	}
+	return fmt.Sprintf("rpc: %s replied with the error: %s", e.Method, text)
 }
 
 // Is reports whether target is ErrMethodNotFound and the value is rpclib's text for a function that is not bound.

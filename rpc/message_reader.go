@@ -11,7 +11,8 @@ const (
 	// minRead and maxRead bound, in bytes, how much of the connection one read asks for.
 	minRead = 4 << 10
 	maxRead = 512 << 10
-	// maxTrusted is the announced length, in bytes, up to which a buffer is made before the bytes are there.
+	// maxTrusted is the announced length, in bytes, up to which a server makes a buffer before the bytes are there. A client
+	// has one connection, so that a buffer of the longest message costs less than one that grows.
 	maxTrusted = 1<<20 + 4<<10
 	// calmReads is after how many reads in a row that used little of the buffer it is made smaller.
 	calmReads = 64
@@ -31,6 +32,11 @@ type messageReader struct {
 	pool *sync.Pool
 	// read is how many bytes a read asks for. calm counts the reads in a row that brought little of that.
 	read, calm int
+	// unfinished is the server's budget, nil for a client. charge is what the message at start costs of it, and cost is
+	// what the reader has charged last.
+	unfinished *unfinished
+	charge     charge
+	cost       int
 }
 
 func (r *messageReader) init(conn net.Conn, limits Limits) {
@@ -55,6 +61,7 @@ func (r *messageReader) next() ([]byte, error) {
 	}
 	r.scanner.Reset()
 	r.need = 1
+	r.uncharge()
 	message := r.buffer[r.start : r.start+size : r.start+size]
 	r.start += size
 	return message, nil
@@ -65,7 +72,9 @@ func (r *messageReader) partial() bool { return r.end > r.start }
 
 // fill reads once. It must only be called after next has returned nil.
 func (r *messageReader) fill() error {
-	r.makeRoom()
+	if err := r.makeRoom(); err != nil {
+		return err
+	}
 	window := r.buffer[r.end:]
 	if r.big() {
 		// A big message ends its buffer, so that handOver can give the buffer away with the message.
@@ -84,13 +93,16 @@ func (r *messageReader) fill() error {
 // big reports whether the message at start is a big one whose end is known.
 func (r *messageReader) big() bool { return r.need >= bigMessage && r.scanner.Ends() }
 
-// makeRoom makes room for a read behind end.
-func (r *messageReader) makeRoom() {
+// makeRoom makes room for a read behind end. It fails with errOverBudget.
+func (r *messageReader) makeRoom() error {
 	have := r.end - r.start
 	want := r.read
 	if r.need > want {
-		// Beyond what a peer's announcement may cost, the buffer grows only as fast as the bytes come.
-		want = min(r.need, max(maxTrusted, 2*have))
+		// Beyond what a peer's announcement may cost, the buffer of a server grows only as fast as the bytes come.
+		want = r.need
+		if r.unfinished != nil {
+			want = min(r.need, max(maxTrusted, 2*have))
+		}
 	}
 	oversized := len(r.buffer) > 2*want && r.calm >= calmReads
 	if len(r.buffer) >= want && !oversized {
@@ -101,7 +113,7 @@ func (r *messageReader) makeRoom() {
 			r.start, r.end = 0, have
 		}
 		if r.end < len(r.buffer) {
-			return
+			return r.charged(len(r.buffer))
 		}
 	}
 	// An array announces the number of its elements, not its length: the buffer grows with what has come.
@@ -112,9 +124,30 @@ func (r *messageReader) makeRoom() {
 			r.spare = r.buffer
 		}
 	}
+	if err := r.charged(want); err != nil {
+		return err
+	}
 	buffer := r.newBuffer(want)
 	copy(buffer, r.buffer[r.start:r.end])
 	r.buffer, r.start, r.end = buffer, 0, have
+	return nil
+}
+
+// charged charges a buffer of size bytes to the budget, where an unfinished message is in it.
+func (r *messageReader) charged(size int) error {
+	if r.unfinished == nil || size <= freeBuffer || !r.partial() || size == r.cost {
+		return nil
+	}
+	r.cost = size
+	return r.unfinished.set(&r.charge, size)
+}
+
+// uncharge ends the charge of the message at start.
+func (r *messageReader) uncharge() {
+	if r.cost > 0 {
+		r.cost = 0
+		r.unfinished.end(&r.charge)
+	}
 }
 
 // adapt doubles the size of the reads when one filled the buffer. It halves the size when many reads in a row brought

@@ -12,7 +12,8 @@ import (
 // as nil. A Raw that is not exactly one value within the limits is rejected before anything is sent.
 //
 // Receiving into a Raw copies the value's encoded bytes. Like a json.RawMessage, the Raw reuses its memory if that is
-// large enough, so its old bytes are overwritten.
+// large enough, so its old bytes are overwritten. The result of a call that is a large message is not copied: the Raw
+// gets the memory of the message.
 type Raw []byte
 
 // Decode decodes the value into what dst points to, by the rules in the package's documentation. Nesting of more than

@@ -27,7 +27,8 @@ type Server struct {
 	sessions  map[*Session]bool
 	stopped   bool
 
-	requests sync.Pool
+	requests   sync.Pool
+	unfinished *unfinished
 	// buffers are for short messages, big for big ones.
 	buffers *sync.Pool
 	big     sync.Pool
@@ -42,6 +43,7 @@ func NewServer(config ServerConfig) *Server {
 		buffers:   newBuffers(),
 		missing:   &function{nonBlocking: true, invoke: invokeMissing},
 	}
+	s.unfinished = newUnfinished(s.config.Limits.UnfinishedBytes)
 	s.functions.Store(&map[string]*function{})
 	s.requests.New = func() any { return &request{} }
 	return s
@@ -150,14 +152,14 @@ func (s *Server) accept(ctx context.Context, listener net.Listener, secure *tls.
 
 // begin begins the session of a connection, or closes the connection.
 func (s *Server) begin(ctx context.Context, listener net.Listener, conn net.Conn, secure *tls.Config, running *sync.WaitGroup) {
-	if s.config.Admit != nil && s.config.Admit(conn.RemoteAddr()) != nil {
-		conn.Close()
+	session, handlers := newSession(ctx, s, listener, conn)
+	if s.config.Admit != nil && s.config.Admit(session) != nil {
+		session.Reset()
 		return
 	}
-	session, handlers := newSession(ctx, s, listener, conn)
 	if !s.addSession(session) {
-		s.reject(conn.RemoteAddr(), fmt.Errorf("%w: the limit is %d", ErrTooManyConnections, s.config.Connections))
-		session.Close()
+		session.Reset()
+		s.reject(session, fmt.Errorf("%w: the limit is %d", ErrTooManyConnections, s.config.Connections))
 		return
 	}
 	running.Go(func() {
@@ -210,13 +212,13 @@ func (s *Server) endSession(session *Session) {
 	close(session.ended)
 }
 
-// reject reports a connection that became no session.
-func (s *Server) reject(remote net.Addr, reason error) {
+// reject reports a session that ended before OnSession.
+func (s *Server) reject(session *Session, reason error) {
 	if s.config.OnReject != nil {
-		s.config.OnReject(remote, reason)
+		s.config.OnReject(session, reason)
 		return
 	}
-	s.config.Logger.Warn("connection refused", zap.Stringer("address", remote), zap.Error(reason))
+	s.config.Logger.Warn("connection refused", zap.Stringer("address", session.RemoteAddr()), zap.Error(reason))
 }
 
 // Shutdown closes the listeners at once, lets every session finish the calls that it has received, and waits until the

@@ -46,6 +46,10 @@ type Session struct {
 	// inFlight counts the calls that were read and have no reply yet, received their bytes.
 	inFlight atomic.Int64
 	received atomic.Int64
+	// frameSize is what SetFrameSize has set, 0 where the server's limit holds. scanned is the frameSize that the
+	// reader applies.
+	frameSize atomic.Int64
+	scanned   int64
 
 	mu sync.Mutex
 	// ending is of type ending; it is changed with mu held.
@@ -91,6 +95,23 @@ func newSession(ctx context.Context, server *Server, listener net.Listener, conn
 // RemoteAddr returns the address of the client.
 func (s *Session) RemoteAddr() net.Addr { return s.socket.RemoteAddr() }
 
+// Silent reports whether the client has sent nothing yet. It looks at the socket, so it may be called before the first
+// read. Only TCP on Linux knows; elsewhere Silent returns false.
+func (s *Session) Silent() bool {
+	tcp, ok := s.socket.(*net.TCPConn)
+	return ok && silent(tcp)
+}
+
+// Flow returns what the connection has moved.
+func (s *Session) Flow() Flow { return flowOf(s.socket) }
+
+// AllowFragments is as for a Client.
+func (s *Session) AllowFragments() {
+	if tcp := tcpOf(s.socket); tcp != nil {
+		allowFragments(tcp)
+	}
+}
+
 // PeerCertificates returns the certificates with which the client proved its identity, the client's own first. It
 // returns nil without TLS.
 func (s *Session) PeerCertificates() []*x509.Certificate {
@@ -107,6 +128,24 @@ func (s *Session) PeerCertificates() []*x509.Certificate {
 // NoReply does not end it.
 func (s *Session) CloseAfterReply() { s.exit.Store(true) }
 
+// SetFrameSize sets the longest message in bytes that the session accepts, up to Limits.FrameSize. 0 means
+// Limits.FrameSize. A session with a lowered limit is the first to be closed where Limits.UnfinishedBytes is exceeded.
+// When OnSession or a handler calls SetFrameSize, the limit holds for each message that the client sends after it has
+// the reply.
+func (s *Session) SetFrameSize(size int) { s.frameSize.Store(int64(size)) }
+
+// isLowered reports whether the longest message is shorter than the server's limit.
+func (s *Session) isLowered() bool { return s.frameSize.Load() > 0 }
+
+// limits returns the limits of the session's messages.
+func (s *Session) limits() Limits {
+	limits := s.server.config.Limits
+	if size := int(s.frameSize.Load()); size > 0 {
+		limits.FrameSize = min(limits.FrameSize, size)
+	}
+	return limits
+}
+
 // Close ends the session at once: replies under way are lost, and the handlers' contexts end. It does not wait and
 // always returns nil.
 func (s *Session) Close() error {
@@ -114,6 +153,14 @@ func (s *Session) Close() error {
 	s.cancel()
 	s.socket.Close()
 	return nil
+}
+
+// Reset does what Close does and resets a TCP connection. Reads and writes of the client then fail with ECONNRESET, and
+// the system keeps nothing of the connection. It is for connections for which a server has no place.
+func (s *Session) Reset() {
+	s.finish(endNow)
+	resetConn(s.socket)
+	s.Close()
 }
 
 // finish makes the session end. It does not wait.
@@ -144,13 +191,14 @@ func (s *Session) serve(ctx context.Context, secure *tls.Config) {
 		s.halfClose()
 		// The session has failed already: how the rest ends does not matter.
 		_ = s.close(err)
-		s.server.reject(s.RemoteAddr(), err)
+		s.server.reject(s, err)
 		return
 	}
 	if config.OnSession != nil {
 		config.OnSession(s)
 	}
 	err := s.close(s.read(ctx))
+	s.in.uncharge()
 	if err != nil {
 		config.Logger.Warn("session broken", zap.Stringer("address", s.RemoteAddr()), zap.Error(err))
 	}
@@ -179,6 +227,7 @@ func (s *Session) open(ctx context.Context, secure *tls.Config) error {
 	s.out.init(s.conn, s.server.buffers, config.WriteTimeout, config.Limits.QueuedBytes, s.breakOff)
 	s.in.init(s.conn, config.Limits)
 	s.in.pool = &s.server.big
+	s.in.unfinished, s.in.charge.session = s.server.unfinished, s
 	return nil
 }
 

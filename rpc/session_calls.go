@@ -10,6 +10,10 @@ import (
 
 // takeAll takes the calls that were read. notified reports whether a notification was among them.
 func (s *Session) takeAll(ctx context.Context) (notified bool, err error) {
+	if size := s.frameSize.Load(); size != s.scanned {
+		s.scanned = size
+		s.in.scanner.SetLimits(s.limits().message())
+	}
 	for {
 		if s.full() {
 			s.queues.dispatch(ctx)

@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"runtime"
 	"syscall"
@@ -17,11 +18,14 @@ import (
 
 // TestPulledCable takes the network away under an idle connection, and under one with a call under way. Both ends must
 // notice after the configured time, without any traffic of their own.
-func TestPulledCable(t *testing.T) {
+func TestPulledCable(t *testing.T) { inOwnNetwork(t, pullCable) }
+
+// inOwnNetwork runs a test on a thread with a network of its own, which ends with the test.
+func inOwnNetwork(t *testing.T, run func(*testing.T)) {
+	t.Helper()
 	refused := make(chan error)
 	go func() {
 		defer close(refused)
-		// From now on the thread has a network of its own. It ends with the goroutine.
 		runtime.LockOSThread()
 		err := syscall.Unshare(syscall.CLONE_NEWNET)
 		if err == nil {
@@ -31,7 +35,7 @@ func TestPulledCable(t *testing.T) {
 			refused <- err
 			return
 		}
-		pullCable(t)
+		run(t)
 	}()
 	if err := <-refused; err != nil {
 		t.Skipf("needs the right to make a network namespace and to change it (CAP_SYS_ADMIN, CAP_NET_ADMIN): %v", err)
@@ -123,4 +127,111 @@ func setLoopback(up bool) error {
 	}
 	request.SetUint16(flags)
 	return unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, request)
+}
+
+// TestUnreachableHost tells a host that acknowledges from one that cannot be reached, whether or not its program
+// replies. What the latter has not acknowledged does not arrive after the end of the connection.
+func TestUnreachableHost(t *testing.T) { inOwnNetwork(t, loseHost) }
+
+func loseHost(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer listener.Close()
+	client, err := rpc.Dial(t.Context(), listener.Addr().String(), rpc.Config{InsecurePlaintext: true})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer client.Close()
+	peer, err := listener.Accept()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer peer.Close()
+	slow := client.Go(t.Context(), "slow", nil)
+	if _, err := peer.Read(make([]byte, 1)); err != nil {
+		t.Error(err)
+	}
+	waitFor(t, func() bool { return client.Unacknowledged() == 0 })
+
+	setUp(t, false)
+	late := client.Go(t.Context(), "late", nil)
+	waitFor(t, func() bool { return client.Unacknowledged() > time.Second })
+	client.Close()
+	for _, call := range []*rpc.Call{slow, late} {
+		if <-call.Done; !errors.Is(call.Error, rpc.ErrClosed) {
+			t.Errorf("%s ended with %v", call.Method, call.Error)
+		}
+	}
+	if silent := client.Unacknowledged(); silent != 0 {
+		t.Errorf("a closed connection is unacknowledged for %v", silent)
+	}
+
+	setUp(t, true)
+	// TCP would send again within two seconds.
+	if err := peer.SetReadDeadline(time.Now().Add(3 * time.Second)); err != nil {
+		t.Error(err)
+	}
+	received, _ := io.ReadAll(peer)
+	if rest := "\x00\x01\xa4slow\x90"; string(received) != rest {
+		t.Errorf("received %q, want the rest of the first request, %q", received, rest)
+	}
+}
+
+func setUp(t *testing.T, up bool) {
+	t.Helper()
+	if err := setLoopback(up); err != nil {
+		t.Error(err)
+	}
+}
+
+// waitFor waits for a condition of the kernel's, which tells nobody of it.
+func waitFor(t *testing.T, fulfilled func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !fulfilled(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Error("waited in vain")
+			return
+		}
+	}
+}
+
+func TestUnacknowledgedWithoutTCP(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	client := rpc.NewClient(near, rpc.Config{})
+	defer client.Close()
+	if silent := client.Unacknowledged(); silent != 0 {
+		t.Errorf("a pipe is unacknowledged for %v", silent)
+	}
+}
+
+// TestSilent wants a session to know whether its client has sent something, before that is read.
+func TestSilent(t *testing.T) {
+	sessions := make(chan *rpc.Session, 1)
+	begin := make(chan struct{})
+	server := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true, OnSession: func(s *rpc.Session) {
+		sessions <- s
+		<-begin // nothing is read until then
+	}})
+	defer close(begin)
+	conn, err := net.Dial("tcp", serve(t, server))
+	must(t, err)
+	defer conn.Close()
+	session := <-sessions
+	if !session.Silent() {
+		t.Error("a client that has sent nothing is not silent")
+	}
+	_, err = conn.Write([]byte{0})
+	must(t, err)
+	for deadline := time.Now().Add(time.Minute); session.Silent(); {
+		if time.Now().After(deadline) {
+			t.Fatal("a client that has sent a byte stays silent")
+		}
+		time.Sleep(time.Millisecond)
+	}
 }

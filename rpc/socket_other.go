@@ -4,13 +4,25 @@ package rpc
 
 import (
 	"net"
+	"syscall"
 	"time"
 )
 
-// Other systems lack what these do on Linux: dead peers are noticed by keep-alive only, a peer with Nagle's algorithm
-// may be slow, and every write is made by a goroutine that may wait.
+// Other systems lack what these do on Linux: dead peers are noticed by keep-alive only, and as alive until then, a peer
+// with Nagle's algorithm may be slow, no connection counts as silent or tells its flow, segments have the size that the
+// system chooses, and every write is made by a goroutine that may wait.
 
 func setUserTimeout(*net.TCPConn, time.Duration) error { return nil }
+
+func unacknowledged(*net.TCPConn) time.Duration { return 0 }
+
+func silent(*net.TCPConn) bool { return false }
+
+func flow(*net.TCPConn) Flow { return Flow{} }
+
+func allowFragments(*net.TCPConn) {}
+
+func limitSegments(syscall.RawConn, int) error { return nil }
 
 type acknowledger struct{}
 

@@ -49,6 +49,9 @@ func (s *Scanner) Init(limits Limits) {
 	s.Reset()
 }
 
+// SetLimits sets the limits, also in the middle of a value.
+func (s *Scanner) SetLimits(limits Limits) { s.limits = limits }
+
 // Reset makes the scanner ready for the next value, which then begins at the start of the buffer.
 func (s *Scanner) Reset() {
 	s.position = 0
