@@ -52,11 +52,13 @@ type Establish struct {
 	Dialect Dialect
 }
 
-// Resume continues a v2 link on a new connection (controller). The shell repeats the calls that have no reply.
+// Resume continues a v2 link on a new connection, and puts the port in service again if it was isolated (controller).
+// The shell repeats the calls that have no reply.
 type Resume struct{ Conn ConnID }
 
-// Isolate takes the port out of service until [Establish] (controller). Only a controller with the policy
-// [IsolateOnLoss] returns this action.
+// Isolate takes the port out of service until [Establish] or [Resume] (controller). The shell answers every call
+// negatively that waits for the link, and must not repeat it after Resume. The shell keeps the link's position in the
+// events for Resume. A controller with the policy [RestartOnLoss] returns this action only before [InitDone].
 type Isolate struct{ Reason Reason }
 
 // OpenServer opens the port (agent). The port has the functions i_am_here, i_am_ready and exit. It also has link_hello

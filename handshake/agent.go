@@ -13,8 +13,12 @@ type Agent struct {
 	boardReady bool
 	// firmware: an update was accepted, so losing the controller is expected.
 	firmware bool
+	// held is why the board is to be restarted when the update has ended, 0 for no such reason.
+	held Reason
 	// resetAsked: this agent has asked its system for the reset it waits for.
 	resetAsked bool
+	// draining: the controller is away, or came back so recently that a full journal is no sign of its loss.
+	draining bool
 	// reason is why the link was lost last, or why the board restarts.
 	reason Reason
 
@@ -84,14 +88,14 @@ func (a *Agent) Step(event Event) []Action {
 		}
 	case FirmwareAccepted:
 		a.firmware = true
-	case FirmwareFailed:
-		a.firmware = false
+	case FirmwareEnded:
+		return a.firmwareEnded()
 	case ResetForwarded:
 		if a.serving() && a.config.HasSystem {
 			return append(a.leave(e.Conn, ResetRequested), a.waitForReset())
 		}
 	case JournalFull:
-		if a.controllerKnown() && !a.firmware {
+		if a.controllerKnown() && !a.firmware && !a.draining {
 			return append([]Action{StopServer{}}, a.reset(JournalOverflow)...)
 		}
 	case ResetRefused:
@@ -130,6 +134,9 @@ func (a *Agent) called(e Called) []Action {
 			return []Action{a.awaitHeartbeat()}
 		}
 	case Exit:
+		if a.firmware {
+			return a.hold(Reply{Conn: e.Conn, Function: Exit}, PeerLeft)
+		}
 		actions := append([]Action{Reply{Conn: e.Conn, Function: Exit}}, a.leave(e.Conn, PeerLeft)...)
 		return append(actions, StartTimer{resetDelayTimer, a.config.ResetDelay})
 	}
@@ -139,15 +146,20 @@ func (a *Agent) called(e Called) []Action {
 // meet accepts the first controller. The work functions exist before the reply, hence no call of them can come too
 // early.
 func (a *Agent) meet(conn ConnID) []Action {
-	a.state = Met
+	a.state, a.held = Met, 0
 	if hello, ok := a.hello(conn); ok {
 		a.dialect, a.peer, a.conn = V2, hello.Peer, conn
 	}
 	actions := []Action{RegisterWork{}, Reply{Conn: conn, Function: IAmHere}}
+	return append(actions, a.agreeEarly()...)
+}
+
+// agreeEarly replies to the calls of i_am_ready that came first.
+func (a *Agent) agreeEarly() (actions []Action) {
 	early := a.early
 	a.early = nil
-	for _, c := range early {
-		actions = append(actions, a.agree(c)...)
+	for _, conn := range early {
+		actions = append(actions, a.agree(conn)...)
 	}
 	return actions
 }
@@ -157,7 +169,7 @@ func (a *Agent) agree(conn ConnID) []Action {
 	switch a.state {
 	case Waiting:
 		a.early = append(without(a.early, conn), conn)
-		return nil
+		return a.awaitIAmHere(conn)
 	case Met:
 		if a.dialect == V2 && !a.isPeer(conn) {
 			break // a stranger's call changes nothing
@@ -175,13 +187,31 @@ func (a *Agent) agree(conn ConnID) []Action {
 	return []Action{Reply{Conn: conn, Function: IAmReady}}
 }
 
+// awaitIAmHere gives the controller of a connection time for its i_am_here, unless that must come.
+func (a *Agent) awaitIAmHere(conn ConnID) []Action {
+	if _, v2 := a.hello(conn); v2 || a.config.Dialects == OnlyV2 {
+		return nil
+	}
+	return []Action{StartTimer{oneStepTimer, a.config.OneStepWait}}
+}
+
+// meetInOneStep accepts a controller that has called i_am_ready alone, as those of 2024.3 do.
+func (a *Agent) meetInOneStep() []Action {
+	if a.state != Waiting || len(a.early) == 0 {
+		return nil
+	}
+	a.state, a.held = Met, 0
+	return append([]Action{RegisterWork{}}, a.agreeEarly()...)
+}
+
 // knownAlready replies to a controller that this agent cannot serve: it started with another one, or with an earlier
 // process of this one. Only a restart of both makes them agree.
 func (a *Agent) knownAlready(conn ConnID) []Action {
-	actions := append([]Action{Reply{Conn: conn, Function: IAmHere, Known: true}}, a.leave(conn, PeerRestarted)...)
-	if !a.config.HasSystem {
-		return append(actions, a.waitForReset())
+	reply := Reply{Conn: conn, Function: IAmHere, Known: true}
+	if a.firmware {
+		return a.hold(reply, PeerRestarted)
 	}
+	actions := append([]Action{reply}, a.leave(conn, PeerRestarted)...)
 	return append(actions, StartTimer{resetDelayTimer, a.config.ResetDelay})
 }
 
@@ -199,7 +229,11 @@ func (a *Agent) fired(timer Timer) []Action {
 		}
 		return append([]Action{StopServer{}}, a.reset(HeartbeatTimeout)...)
 	case resumeTimer:
-		return a.resumeWindowOver()
+		return a.keptLongEnough()
+	case drainTimer:
+		a.draining = a.away()
+	case oneStepTimer:
+		return a.meetInOneStep()
 	case resetDelayTimer:
 		if a.state == Resetting && !a.resetAsked {
 			return a.reset(a.reason)
@@ -226,8 +260,13 @@ func (a *Agent) leave(conn ConnID, reason Reason) []Action {
 	return append(actions, CloseAfterReply{conn}, StopServer{})
 }
 
-// reset restarts the board by its system or, without one, by ending the process.
+// reset restarts the board by its system or, without one, by ending the process. A board that is being updated goes
+// down by itself, or is restarted when the update has ended.
 func (a *Agent) reset(reason Reason) []Action {
+	if a.firmware && a.config.HasSystem {
+		a.state, a.reason = Resetting, reason
+		return []Action{a.waitForReset()}
+	}
 	if !a.config.HasSystem {
 		return a.end(1, reason)
 	}

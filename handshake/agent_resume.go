@@ -2,7 +2,7 @@ package handshake
 
 import "slices"
 
-// This file is what an agent does for a v2 controller: doc/link-v2.md.
+// This file is what an agent does for a v2 controller, doc/link-v2.md, and while an update of its board runs.
 
 // helloCalled replies to link_hello. A controller that was met already moves the link to its new connection.
 func (a *Agent) helloCalled(e HelloCalled) []Action {
@@ -34,7 +34,8 @@ func (a *Agent) meetAgain(conn ConnID) []Action {
 func (a *Agent) take(conn ConnID) []Action {
 	var actions []Action
 	if a.away() {
-		actions = append(actions, StopTimer{resumeTimer})
+		a.held = 0
+		actions = append(actions, StopTimer{resumeTimer}, StartTimer{drainTimer, a.config.DrainTime})
 	}
 	if a.conn != 0 && a.conn != conn {
 		actions = append(actions, CloseNow{a.conn})
@@ -64,23 +65,25 @@ func (a *Agent) heartbeatMissed() []Action {
 	return append([]Action{closing}, a.awaitResume(HeartbeatTimeout)...)
 }
 
-// awaitResume begins the window in which the controller may come back.
+// awaitResume begins the time for which the agent keeps the link. A journal that overflows meanwhile drops its oldest
+// events: a restart of the board would lose all of them.
 func (a *Agent) awaitResume(reason Reason) []Action {
 	a.conn = 0
 	if !a.agreed() {
 		return nil
 	}
-	a.reason = reason
-	return []Action{StopTimer{heartbeatTimer}, StartTimer{resumeTimer, a.peer.ResumeWindow}}
+	a.reason, a.draining = reason, true
+	return []Action{StopTimer{heartbeatTimer}, StartTimer{resumeTimer, a.peer.KeepLink}}
 }
 
-// resumeWindowOver restarts the board because the controller did not come back, unless an update is in progress.
-func (a *Agent) resumeWindowOver() []Action {
+// keptLongEnough restarts the board because the controller did not come back. With an update in progress that waits.
+func (a *Agent) keptLongEnough() []Action {
 	switch {
 	case !a.away():
 		return nil
 	case a.firmware:
-		return []Action{StartTimer{resumeTimer, a.peer.ResumeWindow}}
+		a.held = HeartbeatTimeout
+		return nil
 	}
 	return append([]Action{StopServer{}}, a.reset(HeartbeatTimeout)...)
 }
@@ -104,4 +107,30 @@ func (a *Agent) hello(conn ConnID) (HelloCalled, bool) {
 
 func (a *Agent) hellosWithout(conn ConnID) []HelloCalled {
 	return slices.DeleteFunc(slices.Clone(a.hellos), func(h HelloCalled) bool { return h.Conn == conn })
+}
+
+// Held returns why the board is to be restarted when its update has ended. It returns 0 without such a reason. A
+// controller that the agent cannot serve waits until then.
+func (a *Agent) Held() Reason { return a.held }
+
+// hold replies to a call that restarts the board, and closes its connection. The restart waits for the end of the update.
+func (a *Agent) hold(reply Reply, reason Reason) []Action {
+	a.held = reason
+	actions := []Action{reply, CloseAfterReply{reply.Conn}}
+	if a.dialect == V2 && reply.Conn == a.conn {
+		actions = append(actions, a.awaitResume(reason)...)
+	}
+	return actions
+}
+
+// firmwareEnded restarts the board if that has waited for the end of the update. A v2 controller that is connected shows
+// that the link still stands.
+func (a *Agent) firmwareEnded() []Action {
+	a.firmware = false
+	held := a.held
+	a.held = 0
+	if held == 0 || !a.serving() || a.Conn() != 0 {
+		return nil
+	}
+	return append([]Action{StopServer{}}, a.reset(held)...)
 }

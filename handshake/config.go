@@ -37,8 +37,11 @@ type LossPolicy uint8
 const (
 	// RestartOnLoss ends the process, so that both boards restart together.
 	RestartOnLoss LossPolicy = iota
-	// IsolateOnLoss takes the port out of service until a satellite agrees anew.
+	// IsolateOnLoss takes the port out of service until the link is resumed, or a satellite agrees anew.
 	IsolateOnLoss
+	// AutoOnLoss is IsolateOnLoss, but it waits for an absent satellite at the start like RestartOnLoss where
+	// [ControllerConfig.LegacyBefore] is set.
+	AutoOnLoss
 )
 
 // AgentConfig configures an [Agent]. A duration of zero means the default. Where the legacy modules have the same
@@ -57,6 +60,12 @@ type AgentConfig struct {
 	ResetDelay time.Duration
 	// ResetTimeout is how long the board may take to go down after it was asked to reset. Default 60 s.
 	ResetTimeout time.Duration
+	// OneStepWait is how long a call of i_am_ready waits for an i_am_here. Then it is the whole handshake of a controller
+	// of 2024.3, which has no i_am_here. Default 1 s.
+	OneStepWait time.Duration
+	// DrainTime is how long after a resumption of the link a full journal is no sign of a lost controller. The journal
+	// drops its oldest events meanwhile. Default 60 s.
+	DrainTime time.Duration
 }
 
 // ControllerConfig configures a [Controller]. A duration of zero means the default. Where the legacy modules have the
@@ -69,12 +78,21 @@ type ControllerConfig struct {
 	// HeartbeatTimeout is how long the controller waits for the next reply to link_events before the connection counts
 	// as lost. Default 1.5 s.
 	HeartbeatTimeout time.Duration
-	// ResumeWindow is how long a v2 link without a connection may be resumed. Default 30 s.
+	// ResumeWindow is how long a v2 link without a connection keeps the port in service. Then LossPolicy applies.
+	// Default 30 s.
 	ResumeWindow time.Duration
+	// LegacyBefore means that the satellite spoke legacy when an earlier process of this controller agreed with it last.
+	// Only [AutoOnLoss] uses it.
+	LegacyBefore bool
+	// OutageLimit is how long an agent keeps its link without a connection where LossPolicy is not [RestartOnLoss]. The
+	// link may be resumed until then, and the agent then restarts its board. With RestartOnLoss the agent waits for
+	// ResumeWindow alone. Default 12 h.
+	OutageLimit time.Duration
 	// ResumeRetry replaces Retry while a link is resumed. Default 100 ms.
 	ResumeRetry time.Duration
-	// InitTimeout is how long an absent satellite delays the start of a station with the policy [IsolateOnLoss].
-	// Default 30 s.
+	// InitTimeout is how long an absent satellite delays the station's start. The port is then isolated until a
+	// satellite agrees. The default is no limit with the policy [RestartOnLoss], and where [AutoOnLoss] waits like it,
+	// else 30 s.
 	InitTimeout time.Duration
 	// CallTimeout limits a connection attempt, link_hello, i_am_here and i_am_ready, each on its own. Default 5 s.
 	CallTimeout time.Duration
@@ -92,15 +110,29 @@ type ControllerConfig struct {
 	ExitTimeout time.Duration
 	// ResetWindow is the time after a forwarded reset in which the controller expects to lose the link. Default 60 s.
 	ResetWindow time.Duration
-	// Absence is how long a board continues after an expected loss before the process exits with status 1. It must be
-	// longer than this board may take to install firmware. Default 30 min.
+	// Absence is how long a board continues after an expected loss before the process exits with status 1, unless an
+	// agent agrees before. It must be longer than a board may take to install firmware. Default 30 min.
 	Absence time.Duration
+}
+
+// isolates reports whether the loss of a v2 peer isolates the port.
+func (c ControllerConfig) isolates() bool { return c.LossPolicy != RestartOnLoss }
+
+// KeepLink returns how long the agent keeps a v2 link without a connection. The controller sends it in link_hello.
+func (c ControllerConfig) KeepLink() time.Duration {
+	c = c.withDefaults()
+	if c.isolates() {
+		return max(c.ResumeWindow, c.OutageLimit)
+	}
+	return c.ResumeWindow
 }
 
 func (c AgentConfig) withDefaults() AgentConfig {
 	setDefault(&c.HeartbeatTimeout, 60*time.Second)
 	setDefault(&c.ResetDelay, 250*time.Millisecond)
 	setDefault(&c.ResetTimeout, 60*time.Second)
+	setDefault(&c.OneStepWait, time.Second)
+	setDefault(&c.DrainTime, 60*time.Second)
 	return c
 }
 
@@ -108,7 +140,10 @@ func (c ControllerConfig) withDefaults() ControllerConfig {
 	setDefault(&c.HeartbeatTimeout, 1500*time.Millisecond)
 	setDefault(&c.ResumeWindow, 30*time.Second)
 	setDefault(&c.ResumeRetry, 100*time.Millisecond)
-	setDefault(&c.InitTimeout, 30*time.Second)
+	setDefault(&c.OutageLimit, 12*time.Hour)
+	if c.LossPolicy == IsolateOnLoss || c.LossPolicy == AutoOnLoss && !c.LegacyBefore {
+		setDefault(&c.InitTimeout, 30*time.Second)
+	}
 	setDefault(&c.CallTimeout, 5*time.Second)
 	setDefault(&c.Retry, time.Second)
 	setDefault(&c.PollPause, 25*time.Millisecond)

@@ -17,15 +17,21 @@ type Controller struct {
 	dialect Dialect
 	// epoch counts the agreements that v2 tries. agent is the instance id of the agent that was agreed with.
 	epoch, agent uint64
-	// suspended: agreed in v2, without a connection. isolated: the port is out of service. initDone: InitDone was
-	// returned.
-	suspended, isolated, initDone bool
+	// suspended: agreed in v2, without a connection. isolated: the port is out of service. parted: the peer left as
+	// expected. initDone: InitDone was returned. A link stays suspended while the port is isolated, or the peer has
+	// parted, as long as the agent's process may live.
+	suspended, isolated, parted, initDone bool
+	// installing: the legacy agent that parted may still install firmware. i_am_here would reset its board then.
+	installing bool
 	// progress: a call of Events had a reply on this connection. fruitless counts the agreements in a row that were
 	// given up without one.
 	progress  bool
 	fruitless uint8
-	// stalled counts the connections in a row that were lost without progress.
-	stalled uint8
+	// stalled counts the connections in a row that greeted and were lost without progress. windowOpen: the window to resume
+	// the link runs. It began when the connection with the last progress was lost, and only progress ends it. overdue: the
+	// window has passed, and the link is given up as soon as the agent cannot begin a command of its last connection.
+	stalled             uint8
+	windowOpen, overdue bool
 	// reason is why the link was lost last, or why the process ends.
 	reason Reason
 }
@@ -39,10 +45,12 @@ func NewController(config ControllerConfig) *Controller {
 func (c *Controller) State() State {
 	if c.starting() {
 		switch {
-		case c.suspended:
-			return Resuming
 		case c.isolated:
 			return OutOfService
+		case c.parted:
+			return Parted
+		case c.suspended:
+			return Resuming
 		}
 	}
 	return c.state
@@ -63,6 +71,15 @@ func (c *Controller) Dialect() Dialect { return c.dialect }
 
 // Epoch returns the epoch of the v2 link. Without a link, it returns the epoch of the next agreement.
 func (c *Controller) Epoch() uint64 { return c.epoch }
+
+// CanResume reports whether there is a v2 link without a connection that may still be resumed, also long after its
+// window.
+func (c *Controller) CanResume() bool { return c.suspended }
+
+// Doubtful reports whether there is a v2 link of which it is not certain that it carries events: connections of it were
+// lost without progress, or its window is over. The shell then calls Events on a new connection, and passes HelloReplied
+// only with the reply.
+func (c *Controller) Doubtful() bool { return c.suspended && (c.isolated || c.stalled > 0) }
 
 // Reason returns the latest reason for a lost link, an absent satellite or the end of the process. It returns 0 if
 // there was none.
@@ -91,7 +108,7 @@ func (c *Controller) Step(event Event) []Action {
 		}
 	case ConnectFailed:
 		if e.Conn == c.conn && c.state == Connecting {
-			return c.connectFailed()
+			return c.connectFailed(e.Refused)
 		}
 	case Replied:
 		if e.Conn == c.conn {
@@ -99,7 +116,7 @@ func (c *Controller) Step(event Event) []Action {
 		}
 	case CallFailed:
 		if e.Conn == c.conn {
-			return c.failed(e.Function)
+			return c.failed(e)
 		}
 	case Disconnected:
 		if e.Conn == c.conn {
@@ -112,8 +129,8 @@ func (c *Controller) Step(event Event) []Action {
 		}
 	case FirmwareAccepted:
 		c.firmware = true
-	case FirmwareFailed:
-		c.firmware = false
+	case FirmwareEnded:
+		c.firmware, c.installing = false, false
 	case ResetForwarded:
 		if c.agreed() {
 			c.reset = true
@@ -139,8 +156,12 @@ func (c *Controller) replied(e Replied) []Action {
 		return c.agree()
 	case e.Function == Events && c.dialect == V2:
 		if c.agreed() {
-			c.progress, c.fruitless, c.stalled = true, 0, 0
-			return []Action{StartTimer{replyTimer, c.config.HeartbeatTimeout}}
+			actions := []Action{StartTimer{replyTimer, c.config.HeartbeatTimeout}}
+			if c.windowOpen {
+				actions = append(actions, StopTimer{resumeTimer})
+			}
+			c.progress, c.fruitless, c.stalled, c.windowOpen, c.overdue = true, 0, 0, false, false
+			return actions
 		}
 	case e.Function == Retrieve && c.polling:
 		c.polling = false
@@ -155,8 +176,13 @@ func (c *Controller) replied(e Replied) []Action {
 
 // failed handles an error in place of a reply. During the start the peer may be no agent, or one that is about to end:
 // the controller tries again.
-func (c *Controller) failed(function Function) []Action {
+func (c *Controller) failed(e CallFailed) []Action {
+	function := e.Function
 	switch {
+	case function == IAmHere && c.state == Announcing && e.Unknown && c.dialect == Legacy:
+		// An agent of 2024.3 has i_am_ready alone.
+		c.state = Agreeing
+		return c.call(IAmReady, callTimer, c.config.CallTimeout)
 	case function == IAmHere && c.state == Announcing, function == IAmReady && c.state == Agreeing:
 		return c.pause()
 	case function == Hello && c.state == Greeting:
@@ -178,10 +204,7 @@ func (c *Controller) failed(function Function) []Action {
 func (c *Controller) fired(timer Timer) []Action {
 	switch timer {
 	case callTimer:
-		if c.connecting() {
-			actions := []Action{Disconnect{c.conn}} // before connect increments it
-			return append(actions, c.connect()...)
-		}
+		return c.callOverdue()
 	case retryTimer:
 		if c.state == Pausing {
 			return c.connect()
@@ -196,15 +219,13 @@ func (c *Controller) fired(timer Timer) []Action {
 			return c.lost(HeartbeatTimeout)
 		}
 	case resetWindowTimer:
-		c.reset = c.reset && c.state == Parted
+		c.reset = false
 	case resumeTimer:
-		if c.suspended {
-			return c.giveUp(c.reason)
-		}
+		return c.windowPassed()
 	case initTimer:
 		return c.startWithoutPeer()
 	case absenceTimer:
-		if c.state == Parted {
+		if c.parted {
 			return c.end(1, PeerAbsent)
 		}
 	case exitTimer:

@@ -19,10 +19,13 @@ func (c *Controller) connected() []Action {
 	return c.call(Hello, callTimer, c.callTimeout())
 }
 
-// connectFailed tries again. A satellite that was asked to reset and no longer listens is about to restart: its link is
-// not resumed.
-func (c *Controller) connectFailed() []Action {
-	if c.suspended && c.reset {
+// connectFailed tries again. A refused connection shows that no agent's process listens. A satellite that was asked to
+// reset is then about to restart: its link is not resumed.
+func (c *Controller) connectFailed(refused bool) []Action {
+	if refused {
+		c.installing = false
+	}
+	if c.suspended && c.reset && refused {
 		return c.giveUp(c.reason)
 	}
 	return c.pause()
@@ -30,24 +33,38 @@ func (c *Controller) connectFailed() []Action {
 
 func (c *Controller) pause() []Action {
 	c.state = Pausing
-	retry := c.config.Retry
-	switch {
-	case c.suspended:
-		retry = c.config.ResumeRetry
-	case c.fruitless > 0:
-		retry <<= c.fruitless - 1
+	retry, stalled := c.config.Retry, min(c.stalled, maxStalledOut)
+	if c.resuming() {
+		retry, stalled = c.config.ResumeRetry, c.stalled
 	}
+	retry <<= max(c.fruitless, stalled, 1) - 1
 	return []Action{StopTimer{callTimer}, Disconnect{c.conn}, StartTimer{retryTimer, retry}}
+}
+
+// callOverdue handles a connection on which a call of the start takes too long.
+func (c *Controller) callOverdue() []Action {
+	switch {
+	case !c.connecting():
+		return nil
+	case c.state == Greeting && c.suspended:
+		c.stall()
+		return c.pause()
+	}
+	actions := []Action{Disconnect{c.conn}} // before connect increments it
+	return append(actions, c.connect()...)
 }
 
 // callTimeout is shorter while a link is resumed: an attempt that began in a broken network must not last until the
 // window is over.
 func (c *Controller) callTimeout() time.Duration {
-	if c.suspended {
+	if c.resuming() {
 		return min(c.config.CallTimeout, c.config.HeartbeatTimeout)
 	}
 	return c.config.CallTimeout
 }
+
+// resuming reports whether the window to resume the link is open.
+func (c *Controller) resuming() bool { return c.suspended && !c.isolated && !c.parted }
 
 // helloReplied continues from the agent's state. With an agent that has met this epoch already only the agreement may
 // be missing.
@@ -79,16 +96,22 @@ func (c *Controller) helloUnknown() []Action {
 }
 
 func (c *Controller) announce() []Action {
+	if c.installing && c.dialect == Legacy {
+		return c.pause()
+	}
 	c.state = Announcing
 	return c.call(IAmHere, callTimer, c.callTimeout())
 }
 
 // agree ends the start: i_am_ready was replied to.
 func (c *Controller) agree() []Action {
-	c.state = Agreed
+	c.state, c.polling = Agreed, false
 	actions := []Action{StopTimer{callTimer}}
-	if c.config.LossPolicy == IsolateOnLoss {
+	if c.config.InitTimeout > 0 {
 		actions = append(actions, StopTimer{initTimer})
+	}
+	if c.parted {
+		actions = append(actions, StopTimer{absenceTimer})
 	}
 	if c.dialect == V2 || c.initDone {
 		actions = append(actions, Establish{c.conn, c.dialect})
@@ -97,7 +120,7 @@ func (c *Controller) agree() []Action {
 		c.initDone = true
 		actions = append(actions, InitDone{})
 	}
-	c.isolated, c.progress = false, false
+	c.isolated, c.parted, c.installing, c.progress, c.firmware, c.reset = false, false, false, false, false, false
 	if c.dialect == V2 {
 		actions = append(actions, StartTimer{replyTimer, c.config.HeartbeatTimeout})
 	}
@@ -112,7 +135,7 @@ func (c *Controller) agree() []Action {
 
 // limitInit bounds how long the station waits for an absent satellite.
 func (c *Controller) limitInit() []Action {
-	if c.config.LossPolicy != IsolateOnLoss {
+	if c.config.InitTimeout <= 0 {
 		return nil
 	}
 	return []Action{StartTimer{initTimer, c.config.InitTimeout}}

@@ -14,19 +14,23 @@
 //	Agreed            <--- heartbeats -------> Agreed      the board is not ready
 //	Working           <--- heartbeats -------> Working
 //	Resuming          ---- link_hello -------> Resuming    v2, connection lost
+//	OutOfService      ---- link_hello -------> Resuming    the same, after the window, with IsolateOnLoss
 //	OutOfService      ---- connect ...         Resetting   peer lost for good
+//	Parted            ---- connect ...         Resetting   peer lost as expected
 //
 // The pair promises, whatever the network does and whichever board crashes:
 //
 //   - No work function is called before both sides have agreed.
 //   - Both boards become ready, or neither, unless [IsolateOnLoss] lets the main board start alone. If only one board
 //     knows of the agreement, both boards restart.
-//   - A link does not survive the restart of one process. Both boards restart, or under [IsolateOnLoss] the main board
-//     agrees anew with the restarted satellite.
+//   - A link does not survive the restart of one process. Both boards restart, unless the main board agrees anew with the
+//     restarted satellite: under [IsolateOnLoss], and after a loss that was expected because of an update or a reset.
 //   - Only [Ended] is final. A machine leaves every other state at an event of the peer, of a timer or of its own
 //     board.
-//   - In v2, two living processes find each other again within the resume window. Shells that use [Ledger], [Sequence]
-//     and [Inbox] lose no event, publish no event twice and execute no command twice.
+//   - In v2, connections that bring no reply to Events do not prolong the resume window.
+//   - In v2, two living processes find each other again within the resume window, and under [IsolateOnLoss] as long as
+//     the agent keeps the link. Shells that use [Ledger], [Sequence], [Inbox] and [Lease] lose no event, publish no event
+//     twice, and execute no command twice or after its negative answer.
 //
 // The limit: on a legacy link a lost connection restarts both boards. The tests of this package check the promises in
 // every interleaving of both machines, with a faulty link and crashes. The files in testdata show the protocol as

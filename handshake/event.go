@@ -24,13 +24,15 @@ type BoardReady struct{}
 type TimerFired struct{ Timer Timer }
 
 // FirmwareAccepted reports that the satellite accepted a firmware update (both). From now on the machine expects to
-// lose its peer. The agent's shell sends this event before it sends the reply. The controller's shell sends it when the
-// reply arrives.
+// lose its peer, and an agent does not restart its board: what would do so waits for FirmwareEnded. The agent's shell
+// sends this event before it sends the reply, and before [Start] if the update runs since an earlier process. The
+// controller's shell sends it when the reply arrives.
 type FirmwareAccepted struct{}
 
-// FirmwareFailed reports that an accepted firmware update ended without success (both). The machine no longer expects
-// to lose its peer because of the update. A shell that does not watch the update's status never sends this event.
-type FirmwareFailed struct{}
+// FirmwareEnded reports that an accepted firmware update has ended while the board stays up (both): it has failed, or
+// nothing is heard of it any more. The machine no longer expects to lose its peer because of the update. A shell must
+// send this event some time after each FirmwareAccepted.
+type FirmwareEnded struct{}
 
 // ResetForwarded reports that a reset command goes to the satellite's board (both). The controller's shell sends this
 // event before the call, because the reply is often lost. The agent's shell calls its board's system, then sends this
@@ -40,9 +42,13 @@ type ResetForwarded struct{ Conn ConnID }
 // Connected reports that a connection is established (controller).
 type Connected struct{ Conn ConnID }
 
-// ConnectFailed reports that a connection was refused or could not be made (controller). When the call timer expires,
-// the shell sends [TimerFired] instead.
-type ConnectFailed struct{ Conn ConnID }
+// ConnectFailed reports that a connection was refused or could not be made (controller). Refused means that the peer's
+// system refused it, because no process listens there. When the call timer expires, the shell sends [TimerFired]
+// instead.
+type ConnectFailed struct {
+	Conn    ConnID
+	Refused bool
+}
 
 // Replied reports that a call had a reply without an error (controller). For i_am_here, Known reports whether the agent
 // already knew a controller.
@@ -61,10 +67,11 @@ type HelloReplied struct {
 }
 
 // CallFailed reports that the reply of a call was an error, or a value of the wrong type (controller). When a call ends
-// with its connection, the shell sends only [Disconnected].
+// with its connection, the shell sends only [Disconnected]. Unknown means that the peer has no such function.
 type CallFailed struct {
 	Conn     ConnID
 	Function Function
+	Unknown  bool
 }
 
 // Disconnected reports that a connection ended, whichever side closed it (both).
@@ -73,7 +80,8 @@ type Disconnected struct{ Conn ConnID }
 // Called reports a call by a controller (agent). The machine decides about the reply to IAmHere, IAmReady and Exit. The
 // shell sends no reply to these functions before a [Reply] for the same function and connection. A call without a Reply
 // ends with its connection. The shell itself replies to Retrieve and Events. Not every call of Events has to be
-// reported, but several within each [Peer.HeartbeatTimeout].
+// reported, but several within each [Peer.HeartbeatTimeout]. After [Disconnected] the shell reports no call of that
+// connection: its controller may have come back on another one.
 type Called struct {
 	Conn     ConnID
 	Function Function
@@ -93,8 +101,8 @@ type Peer struct {
 	// Epoch counts the process's agreements from 1.
 	Epoch uint64
 	// HeartbeatTimeout is how long the agent waits for the controller's next call before it closes the connection.
-	// ResumeWindow is how long the agent then waits for the controller to resume the link.
-	HeartbeatTimeout, ResumeWindow time.Duration
+	// KeepLink is how long the agent then keeps the link for the controller: see [ControllerConfig.KeepLink].
+	HeartbeatTimeout, KeepLink time.Duration
 }
 
 func (p Peer) is(other Peer) bool {
@@ -112,7 +120,7 @@ func (Stop) event()             {}
 func (BoardReady) event()       {}
 func (TimerFired) event()       {}
 func (FirmwareAccepted) event() {}
-func (FirmwareFailed) event()   {}
+func (FirmwareEnded) event()    {}
 func (ResetForwarded) event()   {}
 func (Connected) event()        {}
 func (ConnectFailed) event()    {}

@@ -130,10 +130,11 @@ func TestExploreRecovers(t *testing.T) {
 	t.Logf("from each of %d states together within %v; the longest way follows\n%s", len(x.states), longest, story)
 }
 
-// recover runs the world by the clock: messages take no time, a board that is down is back after three seconds.
+// recover runs the world by the clock: messages take no time, a board that is down is back after three seconds, and an
+// update ends after ten minutes.
 func (w *world) recover() (time.Duration, bool) {
-	const boot = 3 * time.Second
-	var agentBoot, mainBoot time.Duration
+	const boot, update = 3 * time.Second, 10 * time.Minute
+	var agentBoot, mainBoot, updateEnd time.Duration
 	for w.now <= recovered {
 		end := recovered + 1
 		if !w.satellite.up {
@@ -148,6 +149,14 @@ func (w *world) recover() (time.Duration, bool) {
 			}
 			end = min(end, mainBoot)
 		}
+		if w.satellite.up && w.agent.firmware {
+			if updateEnd == 0 {
+				updateEnd = w.now + update
+			}
+			end = min(end, updateEnd)
+		} else {
+			updateEnd = 0
+		}
 		switch {
 		case w.together():
 			return w.now, true
@@ -159,6 +168,9 @@ func (w *world) recover() (time.Duration, bool) {
 		case w.resetting:
 			w.endAgent()
 		case w.fireNext(end):
+		case end == updateEnd:
+			w.now, updateEnd = end, 0
+			w.stepAgent(FirmwareEnded{})
 		case end == agentBoot:
 			w.now, agentBoot = end, 0
 			w.startAgent()

@@ -24,7 +24,7 @@ type choice struct {
 var (
 	controllerTimers = []Timer{callTimer, retryTimer, pollTimer, replyTimer, exitTimer, resetWindowTimer, absenceTimer, resumeTimer, initTimer}
 	// The agent's pollTimer is its shell's: the heartbeat of link_events.
-	agentTimers = []Timer{pollTimer, heartbeatTimer, resumeTimer, resetDelayTimer, resetTimer}
+	agentTimers = []Timer{pollTimer, heartbeatTimer, resumeTimer, drainTimer, resetDelayTimer, resetTimer}
 )
 
 // choices lists everything that can happen next. Faults are offered while there are some left.
@@ -52,6 +52,12 @@ func (w *world) choices(faults int) []choice {
 	}
 	if !w.main.up {
 		add("the main board starts", (*world).startController)
+	}
+	if w.satellite.up && w.agent.firmware {
+		add("the agent hears the end of the update", func(w *world) { w.stepAgent(FirmwareEnded{}) })
+	}
+	if w.main.up && w.controller.firmware {
+		add("the controller hears the end of the update", func(w *world) { w.stepController(FirmwareEnded{}) })
 	}
 	if w.resetting {
 		add("the satellite board goes down for its reset", (*world).endAgent)
@@ -155,7 +161,7 @@ func (w *world) key() string {
 		b = append(b, v)
 	}
 	a, c := &w.agent, &w.controller
-	b = append(b, byte(w.faults), byte(a.state), byte(c.state), byte(a.reason))
+	b = append(b, byte(w.faults), byte(a.state), byte(c.state), byte(a.reason), byte(a.held))
 	flag(w.satellite.up, w.satellite.init, w.satellite.ready, w.serving, w.working, w.resetting, a.firmware, a.resetAsked)
 	flag(w.main.up, w.main.init, w.main.ready, c.polling, c.firmware, c.reset, a.boardReady, c.boardReady)
 	flag(w.satellite.partner == 0, w.satellite.partner == w.main.life,
@@ -166,7 +172,7 @@ func (w *world) key() string {
 	for _, t := range agentTimers {
 		flag(w.satellite.alarms[t].after > 0)
 	}
-	b = w.keyV2(b, flag)
+	w.keyV2(&b, flag)
 	for i := range w.connections {
 		n := &w.connections[i]
 		b = w.keyConnectionV2(b, n)

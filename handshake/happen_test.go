@@ -69,7 +69,7 @@ func (w *world) deliverToController(i int) {
 		w.stepController(Connected{conn})
 	case refused:
 		c.controllerOpen = false
-		w.stepController(ConnectFailed{conn})
+		w.stepController(ConnectFailed{conn, true})
 	case known:
 		w.stepController(Replied{conn, IAmHere, true})
 	case fresh:
@@ -106,6 +106,11 @@ func (w *world) fireAgent(timer Timer) {
 
 func (w *world) fireController(timer Timer) {
 	w.main.alarms[timer] = alarm{}
+	if timer == resumeTimer {
+		for i := range w.connections {
+			w.connections[i].lapsed = w.connections[i].lapsed || w.connections[i].aging
+		}
+	}
 	w.stepController(TimerFired{timer})
 }
 

@@ -9,11 +9,11 @@ import (
 // everything is one event of each type and of each value that matters.
 func everything() []Event {
 	events := []Event{
-		Start{}, Stop{}, BoardReady{}, FirmwareAccepted{}, FirmwareFailed{}, ResetForwarded{1},
-		Connected{1}, ConnectFailed{1}, Disconnected{1}, Disconnected{1}, JournalFull{}, ResetRefused{},
+		Start{}, Stop{}, BoardReady{}, FirmwareAccepted{}, FirmwareEnded{}, ResetForwarded{1},
+		Connected{1}, ConnectFailed{1, true}, Disconnected{1}, Disconnected{1}, JournalFull{}, ResetRefused{},
 	}
 	for f := IAmHere; f <= Exit; f++ {
-		events = append(events, Replied{1, f, false}, Replied{1, f, true}, CallFailed{1, f}, Called{1, f})
+		events = append(events, Replied{1, f, false}, Replied{1, f, true}, CallFailed{Conn: 1, Function: f}, CallFailed{1, f, true}, Called{1, f})
 	}
 	for timer := callTimer; timer <= resetTimer; timer++ {
 		events = append(events, TimerFired{timer})
@@ -64,14 +64,14 @@ func TestAnyEventAnywhere(t *testing.T) {
 func TestStaleLink(t *testing.T) {
 	c := NewController(ControllerConfig{})
 	c.Step(Start{})
-	c.Step(ConnectFailed{1})
+	c.Step(ConnectFailed{1, true})
 	c.Step(TimerFired{retryTimer})
 	if c.conn != 2 || c.State() != Connecting {
 		t.Fatalf("connection %d in state %v, want 2 in Connecting", c.conn, c.State())
 	}
 	before := *c
 	for _, event := range []Event{
-		Connected{1}, ConnectFailed{1}, Disconnected{1}, Replied{1, IAmHere, false}, CallFailed{1, IAmHere},
+		Connected{1}, ConnectFailed{1, true}, Disconnected{1}, Replied{1, IAmHere, false}, CallFailed{Conn: 1, Function: IAmHere}, CallFailed{1, IAmHere, true},
 	} {
 		if actions := c.Step(event); len(actions) > 0 || *c != before {
 			t.Errorf("%v: %v, state %v", event, actions, c.State())
@@ -93,7 +93,7 @@ func TestDisconnectExpected(t *testing.T) {
 	}{
 		{nil, false},
 		{[]Event{FirmwareAccepted{}}, true},
-		{[]Event{FirmwareAccepted{}, FirmwareFailed{}}, false},
+		{[]Event{FirmwareAccepted{}, FirmwareEnded{}}, false},
 		{[]Event{ResetForwarded{}}, true},
 		{[]Event{ResetForwarded{}, TimerFired{resetWindowTimer}}, false},
 		{[]Event{ResetForwarded{}, FirmwareAccepted{}, TimerFired{resetWindowTimer}}, true},

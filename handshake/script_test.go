@@ -127,8 +127,10 @@ var verbs = map[string]func(*player){
 	"hold messages":                 func(p *player) { p.held = true },
 	"release messages":              func(p *player) { p.held = false },
 	"firmware update":               func(p *player) { p.passOn(callFirmware) },
-	"firmware fails on agent":       func(p *player) { p.stepAgent(FirmwareFailed{}) },
-	"firmware fails on controller":  func(p *player) { p.stepController(FirmwareFailed{}) },
+	"firmware fails on agent":       func(p *player) { p.stepAgent(FirmwareEnded{}) },
+	"firmware fails on controller":  func(p *player) { p.stepController(FirmwareEnded{}) },
+	"update runs on agent":          func(p *player) { p.stepAgent(FirmwareAccepted{}) },
+	"satellite board goes down":     func(p *player) { p.endAgent() },
 	"forward reset":                 func(p *player) { p.stepController(ResetForwarded{}); p.passOn(callReset) },
 	"system refuses reset":          func(p *player) { p.resetting = false; p.stepAgent(ResetRefused{}) },
 	"journal overflows":             func(p *player) { p.stepAgent(JournalFull{}) },
@@ -139,6 +141,7 @@ var verbs = map[string]func(*player){
 	"third controller announces":    func(p *player) { p.stepAgent(Called{101, IAmHere}) },
 	"third controller is ready":     func(p *player) { p.stepAgent(Called{101, IAmReady}) },
 	"i_am_here gets an error":       func(p *player) { p.refuse(IAmHere) },
+	"i_am_here is unknown":          func(p *player) { p.fail(IAmHere, true) },
 	"i_am_ready gets an error": func(p *player) {
 		p.refuse(IAmReady)
 	},
@@ -218,10 +221,12 @@ func (p *player) oldest(toAgent bool) {
 }
 
 // refuse puts an error in the place of a call's answer.
-func (p *player) refuse(function Function) {
+func (p *player) refuse(function Function) { p.fail(function, false) }
+
+func (p *player) fail(function Function, unknown bool) {
 	c := p.ofController(p.controller.conn)
 	c.toAgent, c.toController = "", ""
-	p.stepController(CallFailed{c.controllerConn, function})
+	p.stepController(CallFailed{c.controllerConn, function, unknown})
 }
 
 // deliver delivers every message, oldest connection first.

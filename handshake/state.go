@@ -26,7 +26,7 @@ const (
 	Agreed
 	// Working: this board is ready, and the machine watches the heartbeats of its peer (both).
 	Working
-	// Parted: the link ended as expected, and this board is about to restart (controller).
+	// Parted: the link ended as expected. This board is about to restart, or the satellite comes back (controller).
 	Parted
 	// Leaving: exit has no reply yet (controller).
 	Leaving
@@ -37,7 +37,7 @@ const (
 	// Resuming: the v2 link has lost its connection. The controller makes a new connection, and the agent waits for it
 	// (both).
 	Resuming
-	// OutOfService: the port is isolated, and the controller waits for a satellite (controller).
+	// OutOfService: the port is isolated, and the controller waits for the satellite (controller).
 	OutOfService
 	// Ended: the machine has returned [ExitProcess] (both).
 	Ended
@@ -97,10 +97,15 @@ const (
 	absenceTimer
 	// heartbeatTimer is restarted by each Retrieve or Events (agent).
 	heartbeatTimer
-	// resumeTimer is the window in which a v2 link may be resumed (both).
+	// resumeTimer is the window in which a v2 link may be resumed (controller), or the time for which the link is kept
+	// (agent).
 	resumeTimer
+	// drainTimer is the time after a resumption in which a full journal is no sign of a lost controller (agent).
+	drainTimer
 	// initTimer limits how long an absent satellite delays the station's start (controller).
 	initTimer
+	// oneStepTimer is how long i_am_ready waits for an i_am_here (agent).
+	oneStepTimer
 	// resetDelayTimer is the pause between a reply and the reset after it (agent).
 	resetDelayTimer
 	// resetTimer limits the wait for a reset of this board (agent).
@@ -109,11 +114,19 @@ const (
 
 var timerNames = [...]string{
 	"", "call", "retry", "poll", "reply", "exit", "reset window",
-	"absence", "heartbeat", "resume", "init", "reset delay", "reset",
+	"absence", "heartbeat", "resume", "drain", "init", "one step", "reset delay", "reset",
 }
 
 // String returns the timer's name.
 func (t Timer) String() string { return name(timerNames[:], int(t), "Timer") }
+
+// WatchesPeer reports whether the timer ends a connection whose peer does not answer or call in time. A shell may put it
+// off for a limited time while bytes of the connection arrive or are acknowledged.
+func (t Timer) WatchesPeer() bool { return t == replyTimer || t == heartbeatTimer || t == callTimer }
+
+// Varies reports whether the timer is a pause before the next connection. The shell adds a random part to it, so that
+// boards that failed together do not return together.
+func (t Timer) Varies() bool { return t == retryTimer }
 
 // Reason is why a machine resets its board or ends its process. The shell logs it and returns it from Run.
 type Reason uint8
@@ -128,8 +141,8 @@ const (
 	HeartbeatTimeout
 	// CallRefused: the reply of a poll was an error.
 	CallRefused
-	// PeerAbsent: this board was not restarted within [ControllerConfig.Absence] after an expected loss, or the
-	// satellite did not come within [ControllerConfig.InitTimeout].
+	// PeerAbsent: the satellite did not come back within [ControllerConfig.Absence] after an expected loss, or did not
+	// come within [ControllerConfig.InitTimeout].
 	PeerAbsent
 	// PeerLeft: the controller called exit.
 	PeerLeft

@@ -38,6 +38,11 @@ type connection struct {
 	held     bool
 	after    byte
 	commands string
+	// probing: link_hello was answered, and the first answer of link_events is awaited before the machine hears of that.
+	probing bool
+	// aging: the controller's end was closed when resumeTimer was started. lapsed: the agent's Lease of this connection has
+	// ended. By the clock that is before a resumeTimer fires that was started after the end.
+	aging, lapsed bool
 }
 
 type alarm struct {
@@ -247,6 +252,9 @@ func (w *world) agentAction(action Action) {
 		if !w.agentConfig.HasSystem {
 			w.breaks("the agent asks a system for a reset that it does not have")
 		}
+		if w.agent.firmware {
+			w.breaks("the agent resets a board that is being updated")
+		}
 		w.resetting = true
 	case ExitProcess:
 		w.endAgent()
@@ -302,6 +310,9 @@ func (w *world) stepController(event Event) {
 	for _, action := range actions {
 		w.controllerAction(action)
 	}
+	if w.controller.State() == Parted {
+		w.v2.deny()
+	}
 	w.sweep()
 }
 
@@ -312,6 +323,11 @@ func (w *world) controllerAction(action Action) {
 	switch a := action.(type) {
 	case StartTimer:
 		w.main.start(w.now, a)
+		for i := range w.connections {
+			if a.Timer == resumeTimer {
+				w.connections[i].aging = !w.connections[i].controllerOpen
+			}
+		}
 	case StopTimer:
 		w.main.alarms[a.Timer] = alarm{}
 	case Connect:

@@ -30,12 +30,13 @@ type v2data struct {
 	running  string
 	executed string
 
-	// The main board: last is the last event published, asked are the commands without an answer.
-	inbox       Inbox
-	last        byte
-	numbers     Sequence
-	asked       string
-	established bool
+	// The main board: last is the last event published, asked are the commands without an answer, denied those that were
+	// answered negatively because the port is out of service.
+	inbox         Inbox
+	last          byte
+	numbers       Sequence
+	asked, denied string
+	established   bool
 }
 
 func (d *v2data) clone() {
@@ -44,11 +45,19 @@ func (d *v2data) clone() {
 }
 
 func (d *v2data) forgetSatellite() {
-	d.made, d.journal, d.running, d.executed, d.ledger = 0, "", "", "", Ledger[byte]{}
+	d.made, d.journal, d.running, d.executed, d.denied, d.ledger = 0, "", "", "", "", Ledger[byte]{}
 }
 
 func (d *v2data) forgetMain() {
-	d.inbox, d.last, d.numbers, d.asked, d.established = Inbox{}, 0, Sequence{}, "", false
+	d.inbox, d.last, d.numbers, d.asked, d.denied, d.established = Inbox{}, 0, Sequence{}, "", "", false
+}
+
+// deny answers every command negatively that waits for the link.
+func (d *v2data) deny() {
+	for i := range len(d.asked) {
+		d.numbers.Done(uint64(d.asked[i]))
+	}
+	d.denied, d.asked = d.denied+d.asked, ""
 }
 
 func (w *world) agentSpeaksV2() bool { return w.agentConfig.Dialects != OnlyLegacy }
@@ -65,7 +74,7 @@ func (w *world) agentGetsV2(c *connection, message byte) {
 		c.unanswered += string(rune(callHello))
 		w.stepAgent(HelloCalled{c.agentConn, Peer{
 			InstanceID: uint64(c.controllerLife), Epoch: uint64(epoch),
-			HeartbeatTimeout: w.controller.config.HeartbeatTimeout, ResumeWindow: w.controller.config.ResumeWindow,
+			HeartbeatTimeout: w.controller.config.HeartbeatTimeout, KeepLink: w.controller.config.KeepLink(),
 		}})
 	case callEvents:
 		after, published, floor := c.pop(), c.pop(), c.pop()
@@ -87,6 +96,9 @@ func (w *world) agentGetsV2(c *connection, message byte) {
 			c.sendToController(number)
 			return
 		}
+		if c.lapsed {
+			return
+		}
 		w.checkWork(c)
 		w.v2.ledger.Acknowledge(uint64(floor))
 		w.begin(c, number)
@@ -98,6 +110,9 @@ func (w *world) begin(c *connection, number byte) {
 	case Execute:
 		if strings.IndexByte(w.v2.executed, number) >= 0 {
 			w.breaks("a command is executed twice")
+		}
+		if strings.IndexByte(w.v2.denied, number) >= 0 {
+			w.breaks("a command is executed after its negative answer")
 		}
 		w.v2.executed += string([]byte{number})
 		w.v2.running += string([]byte{number})
@@ -168,19 +183,33 @@ func (w *world) controllerGetsV2(c *connection, message byte) {
 	conn := c.controllerConn
 	switch message {
 	case helloKnown, helloUnknown:
+		if message == helloKnown && conn == w.controller.conn && w.controller.Doubtful() {
+			c.probing = true
+			w.callEvents(c)
+			return
+		}
 		w.stepController(HelloReplied{conn, uint64(c.agentLife), message == helloKnown})
 	case helloMissing:
-		w.stepController(CallFailed{conn, Hello})
+		w.stepController(CallFailed{Conn: conn, Function: Hello})
 	case eventsOK:
 		for range c.popController() {
 			w.arrive(c.popController())
+		}
+		if c.probing {
+			c.probing = false
+			w.stepController(HelloReplied{conn, uint64(c.agentLife), true})
+			return
 		}
 		w.stepController(Replied{Conn: conn, Function: Events})
 		if c := w.ofController(conn); c != nil && w.v2.established {
 			w.callEvents(c)
 		}
 	case eventsRefused:
-		w.stepController(CallFailed{conn, Events})
+		if c.probing {
+			w.stepController(Disconnected{conn})
+			return
+		}
+		w.stepController(CallFailed{Conn: conn, Function: Events})
 	case commandOK:
 		number := c.popController()
 		w.v2.asked = strings.ReplaceAll(w.v2.asked, string([]byte{number}), "")
@@ -244,10 +273,15 @@ func (w *world) controllerActionV2(action Action) bool {
 			}
 		}
 	case Isolate:
-		if w.controllerConfig.LossPolicy != IsolateOnLoss {
+		if !w.controllerConfig.isolates() && w.main.init {
 			w.breaks("the controller isolates a port although that is not its policy")
 		}
-		w.v2.forgetMain()
+		w.v2.deny()
+		if !w.controller.suspended { // the link is given up
+			denied := w.v2.denied
+			w.v2.forgetMain()
+			w.v2.denied = denied
+		}
 	default:
 		return false
 	}
@@ -279,7 +313,8 @@ func (w *world) choicesV2(add func(string, func(*world))) {
 	if w.satellite.up && w.serving && int(w.v2.made) < w.v2.events {
 		add("the satellite publishes an event", (*world).publish)
 	}
-	if w.v2.established && int(w.v2.numbers.last) < w.v2.commands && w.controller.state != Leaving {
+	state := w.controller.State()
+	if w.v2.established && int(w.v2.numbers.last) < w.v2.commands && state != Leaving && state != OutOfService && state != Parted {
 		add("the main board asks for a command", (*world).ask)
 	}
 	if w.v2.running != "" {
@@ -296,23 +331,23 @@ func (w *world) caughtUp() bool {
 		w.ofController(w.controller.conn).agentConn == w.agent.Conn()
 }
 
-// keyV2 adds the part of a state's name that only v2 has.
-func (w *world) keyV2(b []byte, flag func(...bool)) []byte {
+// keyV2 adds the part of a state's name that only v2 has to b, as flag does.
+func (w *world) keyV2(b *[]byte, flag func(...bool)) {
 	a, c := &w.agent, &w.controller
 	flag(a.dialect == V2, a.peer.is(Peer{InstanceID: uint64(w.main.life), Epoch: c.epoch}),
 		a.peer.InstanceID == uint64(w.main.life), a.conn == 0, c.dialect == V2, c.suspended, c.isolated, c.initDone)
+	flag(c.parted, c.installing, a.draining, c.windowOpen, c.overdue)
 	received, published := w.v2.inbox.Position()
 	flag(c.agent == uint64(w.satellite.life), w.v2.established, c.progress)
-	b = append(b, byte(c.epoch), c.fruitless, w.v2.made, byte(received), byte(published), w.v2.last,
+	*b = append(*b, byte(c.epoch), c.fruitless, c.stalled, w.v2.made, byte(received), byte(published), w.v2.last,
 		byte(w.v2.numbers.last), byte(w.v2.numbers.Floor()), byte(w.v2.ledger.floor))
 	for _, number := range slices.Sorted(maps.Keys(w.v2.ledger.entries)) {
-		b = append(b, byte(number), map[bool]byte{true: 'f', false: 'r'}[w.v2.ledger.entries[number].finished])
+		*b = append(*b, byte(number), map[bool]byte{true: 'f', false: 'r'}[w.v2.ledger.entries[number].finished])
 	}
-	for _, part := range []string{w.v2.journal, w.v2.running, w.v2.asked} {
-		b = append(b, part...)
-		b = append(b, '|')
+	for _, part := range []string{w.v2.journal, w.v2.running, w.v2.asked, w.v2.denied} {
+		*b = append(*b, part...)
+		*b = append(*b, '|')
 	}
-	return b
 }
 
 func (w *world) keyConnectionV2(b []byte, c *connection) []byte {
@@ -320,7 +355,7 @@ func (w *world) keyConnectionV2(b []byte, c *connection) []byte {
 	var v byte
 	for i, f := range []bool{
 		c.agentConn == w.agent.conn, c.held, greeted, greeted && w.agent.peer.is(hello.Peer),
-		greeted && hello.Peer.Epoch == w.controller.epoch,
+		greeted && hello.Peer.Epoch == w.controller.epoch, c.lapsed, c.probing, c.aging,
 	} {
 		if f {
 			v |= 1 << i
