@@ -53,7 +53,7 @@ func (c *calls) len() int {
 // takeReply handles a reply. Replies have a queue of their own, so that no handler of the application delays them.
 func (m *Module) takeReply(message Message) {
 	result, err := m.wire.ReadResult(message.Payload)
-	if err == nil && !m.calls.complete(result) {
+	if err == nil && !m.calls.complete(result) && m.wire.Has(wire.OwnTopics) {
 		err = fmt.Errorf("nobody waits for the reply %s", result.ID)
 	}
 	if err != nil {
@@ -68,8 +68,8 @@ func (m *Module) takeReply(message Message) {
 //
 // The error wraps a *CommandError when the provider replied with an error. When no reply arrived in time, the type of
 // the CommandError is CmdTimeout. When the arguments do not fit the interface, its type is SchemaValidationError, and
-// the command was not sent. ErrBrokerLost means that the connection ended before the reply arrived. When ctx ends
-// first, the error wraps the cause of its end; the provider may still carry out the command.
+// the command was not sent. ErrBrokerLost means that the connection ended before the reply arrived, and with it, perhaps,
+// the provider; the call goes on where the broker is back at once and has kept the session. When ctx ends first, the error wraps the cause of its end; the provider may still carry out the command.
 func (r *Required) Call(ctx context.Context, command string, arguments, result any) error {
 	value, err := r.call(ctx, command, arguments)
 	if err == nil && result != nil {
@@ -103,23 +103,38 @@ func (r *Required) call(ctx context.Context, command string, arguments any) (jso
 	defer m.calls.remove(id)
 	timer := time.NewTimer(m.options.CallTimeout)
 	defer timer.Stop()
-	message := m.wire.Command(wire.Command{ID: id, Origin: m.options.ModuleID, Arguments: encoded})
+	message := m.wire.Command(wire.Command{ID: id, Name: command, Origin: m.options.ModuleID, Arguments: encoded})
 	if err := m.send(ctx, m.wire.CommandTopic(r.base, command), message, ExactlyOnce); err != nil {
 		return nil, err
 	}
 	m.counters.callsMade.Add(1)
-	select {
-	case result := <-reply:
-		if result.Failure != nil {
-			return nil, (*CommandError)(result.Failure)
+	lost := link.transport.Done()
+	var settled, over <-chan struct{}
+	for {
+		select {
+		case result := <-reply:
+			if result.Failure != nil {
+				return nil, (*CommandError)(result.Failure)
+			}
+			return result.Value, nil
+		case <-timer.C:
+			return nil, &CommandError{Type: CmdTimeout, Message: fmt.Sprintf("no reply within %v", m.options.CallTimeout)}
+		case <-lost:
+			if m.spawned {
+				return nil, link.transport.Err()
+			}
+			lost, settled, over = nil, link.settled, m.ending.over
+		case <-settled:
+			if !link.goesOn {
+				return nil, link.transport.Err()
+			}
+			link = m.link.Load()
+			lost, settled, over = link.transport.Done(), nil, nil
+		case <-over:
+			return nil, link.transport.Err()
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
 		}
-		return result.Value, nil
-	case <-timer.C:
-		return nil, &CommandError{Type: CmdTimeout, Message: fmt.Sprintf("no reply within %v", m.options.CallTimeout)}
-	case <-link.transport.Done():
-		return nil, link.transport.Err()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
 	}
 }
 

@@ -132,6 +132,7 @@ func TestTrap20_ExternalTopicsBelowThePrefixAreRefused(t *testing.T) {
 }
 
 func TestChecklist34_Telemetry(t *testing.T) {
+	onlyFamilyC(t)
 	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		config := bellConfig(t, broker)
 		config.Settings.TelemetryEnabled = true

@@ -45,6 +45,7 @@ func TestChecklist01_CommandLine(t *testing.T) {
 		{"socket", arguments("--mqtt_broker_socket_path", "/run/mqtt.sock"), nil,
 			changed(func(o *everest.Options) { o.Broker = everest.Broker{SocketPath: "/run/mqtt.sock"} })},
 		{"unknown flags", arguments("--new", "value", "--newer", "--newest=x", "stray", "--dontvalidateschema", "--config", "-"), nil, full},
+		{"the transport that is spoken", arguments("--framework_transport", "mqtt"), nil, full},
 		{"short and joined", []string{"-m", "gomod", "--prefix=/opt/everest", "--log_config=/etc/log.cfg"}, nil, full},
 		{"spawned", arguments("--spawned", "true"), nil, changed(func(o *everest.Options) { o.Spawned = &yes })},
 		{"not spawned", arguments("--spawned=false"), nil, changed(func(o *everest.Options) { o.Spawned = &no })},
@@ -68,10 +69,11 @@ func TestChecklist01_CommandLine(t *testing.T) {
 		})
 	}
 	for name, bad := range map[string][]string{
-		"no module id":       {"--prefix", "/opt"},
-		"--spawned \"yes!\"": {"--module", "m", "--spawned", "yes!"},
-		"port \"80x\"":       {"--module", "m", "--mqtt_broker_port", "80x"},
-		"port \"70000\"":     {"--module", "m", "--mqtt_broker_port", "70000"},
+		"no module id":                    {"--prefix", "/opt"},
+		"set framework_transport to mqtt": {"--module", "m", "--framework_transport", "shared_memory", "--shm_control_socket_path", "/run/x"},
+		"--spawned \"yes!\"":              {"--module", "m", "--spawned", "yes!"},
+		"port \"80x\"":                    {"--module", "m", "--mqtt_broker_port", "80x"},
+		"port \"70000\"":                  {"--module", "m", "--mqtt_broker_port", "70000"},
 	} {
 		if _, err := program.ParseOptions(bad, nil); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%q: %v, want an error with %s", bad, err, name)

@@ -186,3 +186,24 @@ func TestChecklist31_InheritedDescriptors(t *testing.T) {
 		}
 	})
 }
+
+// A command line of one EVerest and the library of another: the process ends without looking for a broker.
+func TestContradictionEndsTheProcess(t *testing.T) {
+	prefix := t.TempDir()
+	everest.InstallLibrary(t, prefix, "C")
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(patient(t), program, "--prefix", prefix, "--conf", "/etc/everest/config.yaml", "--module", "tower")
+	command.Env = append(os.Environ(), processVariable+"=tower")
+	output, err := command.Output()
+	exit, ended := errors.AsType[*exec.ExitError](err)
+	if !ended || exit.ExitCode() != 1 {
+		t.Errorf("ended with %v", err)
+	}
+	text := strings.TrimSpace(string(output))
+	if strings.Contains(text, "\n") || !strings.Contains(text, "config.yaml") || !strings.Contains(text, "libframework.so is of EVerest 2025.12") {
+		t.Errorf("wrote %q", text)
+	}
+}

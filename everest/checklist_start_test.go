@@ -57,8 +57,11 @@ func TestChecklist04_ConnectsCleanAndWithoutWill(t *testing.T) {
 	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		manager := everesttest.NewManager(t, bellConfig(t, broker))
 		proxy := everesttest.NewProxy(t, broker)
-		everesttest.RunModule(t, through(proxy, manager.Options("tower")), nil)
-		everesttest.RunModule(t, through(proxy, manager.Options("tower")), nil)
+		spawned := true
+		options := through(proxy, manager.Options("tower"))
+		options.Spawned = &spawned
+		everesttest.RunModule(t, options, nil)
+		everesttest.RunModule(t, options, nil)
 		clients := map[string]bool{}
 		for _, packet := range proxy.Packets() {
 			if packet.Connect == nil {
@@ -76,6 +79,7 @@ func TestChecklist04_ConnectsCleanAndWithoutWill(t *testing.T) {
 }
 
 func TestChecklist05_SubscribesTheAnswerBeforeAskingForTheConfig(t *testing.T) {
+	onlyFamilyC(t)
 	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		manager := everesttest.NewManager(t, bellConfig(t, broker))
 		proxy := everesttest.NewProxy(t, broker)
@@ -128,7 +132,7 @@ const towerAnswer = `{"status":"Ok","status_info":"","type":"Get","response":{"t
 func scriptedTower(t *testing.T, broker everest.Broker) everest.Options {
 	spawned := false
 	return everest.Options{
-		ModuleID: "tower", EverestPrefix: ownPrefix, Broker: broker, Spawned: &spawned,
+		ModuleID: "tower", Wire: "C", EverestPrefix: ownPrefix, Broker: broker, Spawned: &spawned,
 		Manifest: []byte(towerManifest), Definitions: bellDefinitions(t), StartDataTimeout: time.Millisecond,
 	}
 }

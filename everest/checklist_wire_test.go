@@ -117,12 +117,16 @@ func (o *offline) Publish(_ context.Context, topic string, payload []byte, _ eve
 
 func (o *offline) Subscribe(context.Context, everest.Delivery, ...string) error { return nil }
 func (o *offline) Unsubscribe(context.Context, ...string) error                 { return nil }
+func (o *offline) Acknowledged(done func())                                     { done() }
+func (o *offline) Resumed() bool                                                { return false }
+func (o *offline) Carry(func(string) everest.CarryDecision)                     {}
 func (o *offline) Flush(context.Context) error                                  { return nil }
 func (o *offline) Done() <-chan struct{}                                        { return o.done }
 func (o *offline) Err() error                                                   { return nil }
 func (o *offline) Close() error                                                 { return nil }
 
 func TestChecklist22_KeepsPacketsSmall(t *testing.T) {
+	onlyFamilyC(t) // that of newest main has no bound of its own
 	everesttest.ForEachBroker(t, func(t *testing.T, broker everest.Broker) {
 		b := newBelfry(t, bellConfig(t, broker), func(m *everest.Module) {
 			m.Provides("main").Handle("ring", func(context.Context, everest.Args) (any, error) {
@@ -206,7 +210,7 @@ func TestChecklist23_PublishesNothingThatIsMalformed(t *testing.T) {
 			t.Errorf("among %d messages there are none of %v: %v", len(messages), kindsMissing(messages), err)
 		}
 		for _, message := range messages {
-			if err := everesttest.CheckMessage("belfry/", message); err != nil {
+			if err := b.manager.CheckMessage(message); err != nil {
 				t.Error(err)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
+	"github.com/remotechargeport/remotechargeport/everest/rawjson"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
@@ -54,6 +54,9 @@ func (e *CommandError) Is(target error) bool {
 
 // CommandHandler handles one command. Calls of one command run one after the other; calls of different commands run in
 // parallel. The context ends when the module ends, and when Options.CallTimeout has passed since the call arrived.
+//
+// EVerest before 2025.6 has no error replies. A failed command is then answered with a refusal such as false or
+// "Rejected", if its result's type has one; see schema.Definitions.Refusal.
 //
 // The result is encoded as JSON: nil becomes null, and the bytes of a json.RawMessage are sent unchanged. An error or a
 // panic becomes an error reply. If the error wraps a CommandError, the reply has the type of that CommandError. For a
@@ -199,13 +202,22 @@ func (p *Provided) handle(ctx context.Context, command string, message Message, 
 		m.log.Warn("no reply to a command, its caller has given up", zap.String("topic", message.Topic))
 		return
 	}
+	if failure != nil && !m.wire.Has(wire.Failures) {
+		refusal, ok := m.options.Definitions.Refusal(p.interfaceName, command)
+		m.log.Warn("a command fails, and this EVerest's replies cannot say so", zap.String("topic", message.Topic), zap.String("command", command),
+			zap.Error(failure), zap.ByteString("answer", refusal))
+		if !ok {
+			return
+		}
+		value, failure = refusal, nil
+	}
 	topic := m.wire.ResultTopic(message.Topic, request.Origin)
-	result := wire.Result{ID: request.ID, Origin: m.options.ModuleID, Value: value, Failure: (*wire.Failure)(failure)}
-	// A module still sends a reply while it ends. The wait ends when the connection is closed.
-	err = m.send(context.Background(), topic, m.wire.Result(result), ExactlyOnce)
-	if errors.Is(err, ErrTooLarge) {
+	result := wire.Result{ID: request.ID, Name: command, Origin: m.options.ModuleID, Value: value, Failure: (*wire.Failure)(failure)}
+	// A module still sends a reply while it ends. The wait ends when the connection is closed, or with the module.
+	err = m.sendLasting(context.Background(), topic, m.wire.Result(result), false)
+	if errors.Is(err, ErrTooLarge) && m.wire.Has(wire.Failures) {
 		result.Failure = &wire.Failure{Type: HandlerException, Message: "the result is too large for EVerest: " + err.Error()}
-		err = m.send(context.Background(), topic, m.wire.Result(result), ExactlyOnce)
+		err = m.sendLasting(context.Background(), topic, m.wire.Result(result), false)
 	}
 	if err != nil {
 		m.log.Warn("no reply to a command", zap.String("topic", topic), zap.Error(err))

@@ -2,6 +2,7 @@ package everest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +11,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
+	"github.com/remotechargeport/remotechargeport/everest/rawjson"
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 // configService is the connection to the manager's config service. Responses carry no id, so only one request is made
@@ -32,12 +34,20 @@ type configAnswer struct {
 	} `json:"response"`
 }
 
+// fits reports whether a response is one to a request. A refusal may have no type.
+func (a configAnswer) fits(request, kind string) bool {
+	if a.Type == "" {
+		return a.Status == "Error"
+	}
+	return a.Type == request && (request == "Set" || a.Response == nil || a.Response.Type == kind)
+}
+
 func newConfigService() configService {
 	return configService{turn: make(chan struct{}, 1), answers: make(chan configAnswer, 8)}
 }
 
 func (m *Module) takeConfigResponse(message Message) {
-	data, err := m.wire.ReadConfig(message.Payload)
+	data, err := m.wire.ReadConfigResponse(m.options.ModuleID, message.Payload)
 	if err != nil {
 		m.logDrop(message, err)
 		return
@@ -76,7 +86,7 @@ func (m *Module) ask(ctx context.Context, request any, fits func(configAnswer) b
 	if link == nil {
 		return configAnswer{}, ErrNotConnected
 	}
-	if err := m.send(ctx, m.wire.ConfigRequestTopic(), m.wire.ConfigRequest(data), ExactlyOnce); err != nil {
+	if err := m.send(ctx, m.wire.ConfigRequestTopic(m.options.ModuleID), m.wire.ConfigRequest(data), ExactlyOnce); err != nil {
 		return configAnswer{}, err
 	}
 	timer := time.NewTimer(m.options.ConfigTimeout)
@@ -111,11 +121,17 @@ type configQuery struct {
 
 // requestConfig requests the module's configuration until a response arrives.
 func (m *Module) requestConfig(ctx context.Context) (*moduleConfig, error) {
+	if m.wire.Has(wire.ConfigFiles) {
+		return m.configOfFiles()
+	}
 	request := configRequest{Type: "Get", Origin: m.options.ModuleID, Request: configQuery{Type: "Module"}}
 	for attempt := 1; ; attempt++ {
 		m.watchdog.passBy()
+		if err := m.sameFamily(); err != nil {
+			return nil, err
+		}
 		answer, err := m.ask(ctx, request, func(answer configAnswer) bool {
-			return answer.Type == "Get" && (answer.Response == nil || answer.Response.Type == "Module")
+			return answer.fits("Get", "Module")
 		})
 		switch {
 		case err == nil && (answer.Status != "Ok" || answer.Response == nil):
@@ -185,7 +201,12 @@ func (e *ConfigError) Is(target error) bool {
 
 // ConfigValue requests one parameter from the manager. A module may always read its own parameters. To read a parameter
 // of another module, it needs an access right in the manager's configuration.
+//
+// EVerest before 2025.6 has no config service; the error then matches errors.ErrUnsupported.
 func (m *Module) ConfigValue(ctx context.Context, id ConfigID) (Parameter, error) {
+	if m.wire.Has(wire.ConfigService) && !m.wire.Has(wire.ConfigValues) {
+		return m.configValueOfAll(ctx, id)
+	}
 	data, err := m.get(ctx, "value of "+id.String(), configQuery{Type: "Value", Identifier: &id})
 	if err != nil {
 		return Parameter{}, err
@@ -195,6 +216,24 @@ func (m *Module) ConfigValue(ctx context.Context, id ConfigID) (Parameter, error
 		return Parameter{}, fmt.Errorf("everest: config service: value of %s: %w", id, err)
 	}
 	return parameter, nil
+}
+
+// configValueOfAll finds the value among all parameters, because the managers of EVerest 2025.6 to 2025.10 lose the value
+// in their response.
+func (m *Module) configValueOfAll(ctx context.Context, id ConfigID) (Parameter, error) {
+	all, err := m.AllConfig(ctx)
+	if err != nil {
+		return Parameter{}, err
+	}
+	parameters, readable := all[id.Module]
+	if parameter, found := findParameter(parameters[cmp.Or(id.Implementation, ownParameters)], id.Parameter); found {
+		return parameter, nil
+	}
+	status := "Error"
+	if !readable {
+		status = "AccessDenied"
+	}
+	return Parameter{}, &ConfigError{Request: "value of " + id.String(), Status: status}
 }
 
 // AllConfig requests all parameters that the module may read. The result lists them by module id, then by
@@ -238,10 +277,21 @@ func (m *Module) AllMappings(ctx context.Context) (map[string]ModuleMapping, err
 	return mappings, nil
 }
 
+// needConfigService returns an error for a family without one.
+func (m *Module) needConfigService(what string) error {
+	if m.wire.Has(wire.ConfigService) {
+		return nil
+	}
+	return fmt.Errorf("everest: config service: %s: this EVerest has none (family %s): %w", what, m.wire.Name(), errors.ErrUnsupported)
+}
+
 func (m *Module) get(ctx context.Context, what string, query configQuery) (json.RawMessage, error) {
+	if err := m.needConfigService(what); err != nil {
+		return nil, err
+	}
 	request := configRequest{Type: "Get", Origin: m.options.ModuleID, Request: query}
 	answer, err := m.ask(ctx, request, func(answer configAnswer) bool {
-		return answer.Type == "Get" && (answer.Response == nil || answer.Response.Type == query.Type)
+		return answer.fits("Get", query.Type)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("everest: config service: %s: %w", what, err)
@@ -270,15 +320,19 @@ const (
 // The caller must check the value, because the manager of EVerest 2026.02.0 lets many wrong values pass. The manager
 // accepts any text that begins with a fitting number. It also accepts changes of read-only parameters and values beyond
 // the manifest's bounds. A value out of bounds makes the manager's next start fail. For an unknown implementation the
-// manager sends no response, and SetConfig fails after Options.ConfigTimeout.
+// manager sends no response, and SetConfig fails after Options.ConfigTimeout. The managers of main from August 2026 on
+// answer it, and reject every change until all modules are ready.
 func (m *Module) SetConfig(ctx context.Context, id ConfigID, value string) (SetResult, error) {
 	what := "set " + id.String()
+	if err := m.needConfigService(what); err != nil {
+		return "", err
+	}
 	if id.Implementation == "" {
 		// A manager with a configuration database does not store a parameter without an implementation id.
 		id.Implementation = ownParameters
 	}
 	request := configRequest{Type: "Set", Origin: m.options.ModuleID, Request: configQuery{Identifier: &id, Value: &value}}
-	answer, err := m.ask(ctx, request, func(answer configAnswer) bool { return answer.Type == "Set" })
+	answer, err := m.ask(ctx, request, func(answer configAnswer) bool { return answer.fits("Set", "") })
 	if err != nil {
 		return "", fmt.Errorf("everest: config service: %s: %w", what, err)
 	}

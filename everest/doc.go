@@ -1,5 +1,5 @@
 // Package everest makes a Go process an EVerest module. The module exchanges the same MQTT messages with the manager
-// and other modules as a C++ module. These are the messages of EVerest 2025.12 to 2026.02; see package everest/wire and
+// and other modules as a C++ module. Connect finds out which release of EVerest it is, and speaks its messages; see
 // doc/wire-everest.md.
 //
 //	m, err := everest.Connect(ctx, options)          // broker, manager's configuration, requirements

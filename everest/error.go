@@ -151,9 +151,9 @@ func readTimestamp(text string) time.Time {
 	return parsed
 }
 
-// readErrorEvent reads a RaiseError or ClearError message. The state decides which of the two it is, as in EVerest.
-func (m *Module) readErrorEvent(payload []byte) (ErrorEvent, error) {
-	data, raise, err := m.wire.ReadError(payload)
+// readErrorEvent reads a message that raises or clears an error. The state decides which of the two it is, as in EVerest.
+func (m *Module) readErrorEvent(message Message) (ErrorEvent, error) {
+	data, raise, err := m.wire.ReadError(message.Topic, message.Payload)
 	if err != nil {
 		return ErrorEvent{}, err
 	}

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest/rawjson"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
@@ -39,10 +41,12 @@ func (p *Provided) Raise(ctx context.Context, e Error) error {
 // RelayError publishes an error of another board as an error of this implementation. If raised is true, the error is
 // published as raised, otherwise as cleared. object is the error object as it was received; it must have a type and an
 // origin. RelayError adds mandatory members that are absent or null, and replaces a state that contradicts raised. All
-// other bytes stay as they are.
+// other bytes stay as they are. RelayError returns an error for an object that ends a C++ reader: see
+// schema.ErrorShape.
 //
-// The ErrorID identifies the error. Raising an active error does nothing, and neither does clearing an inactive one.
-// The type is not checked against the interface, because the other board may have a newer release.
+// The ErrorID identifies the error. Raising an active error does nothing, and neither does clearing an inactive one. A
+// cleared error gets the UUID with which it was raised, because EVerest's OCPP and ErrorHistory find it by that. The
+// type is not checked against the interface, because the other board may have a newer release.
 func (p *Provided) RelayError(ctx context.Context, object json.RawMessage, raised bool) error {
 	if p.mistake != nil {
 		return p.mistake
@@ -64,7 +68,7 @@ func (p *Provided) RelayError(ctx context.Context, object json.RawMessage, raise
 		return p.raise(ctx, e, whole)
 	}
 	return p.clear(ctx, func(active Error) bool { return active.ID() == e.ID() }, func(active activeError) (json.RawMessage, error) {
-		return active.Error.splice(object)
+		return active.splice(object)
 	})
 }
 
@@ -108,8 +112,8 @@ func setText(field *string, value string) {
 	}
 }
 
-// splice returns the error object, completed with the members of e that it lacks. Where the object's state contradicts
-// that of e, it gets the state of e.
+// splice returns the error object, completed with the members of e that it lacks. The object gets the UUID of e, and
+// where its state contradicts that of e, the state of e. An object of which EVerest's C++ readers would end is an error.
 func (e Error) splice(object json.RawMessage) (json.RawMessage, error) {
 	encoded, err := json.Marshal(e)
 	if err != nil {
@@ -135,6 +139,10 @@ func (e Error) splice(object json.RawMessage) (json.RawMessage, error) {
 			if cleared := state == StateClearedByModule || state == StateClearedByReboot; cleared == (e.State == StateActive) {
 				return value("state")
 			}
+		case "uuid":
+			if rawjson.String(member.Value) != e.UUID {
+				return value("uuid")
+			}
 		case "origin":
 			var origin []rawjson.Member
 			if origin, wrong = rawjson.Members(value("origin")); wrong == nil {
@@ -145,7 +153,10 @@ func (e Error) splice(object json.RawMessage) (json.RawMessage, error) {
 		}
 		return nil
 	})
-	return whole, errors.Join(err, wrong)
+	if err := errors.Join(err, wrong); err != nil {
+		return nil, err
+	}
+	return whole, schema.ErrorShape().Check(whole)
 }
 
 // Clear clears an error of this implementation. The message repeats the object of the raised error. Clearing an
@@ -195,12 +206,43 @@ func (p *Provided) IsActive(errorType, subType string) bool {
 	return len(p.errors.list(func(e Error) bool { return e.Type == errorType && e.SubType == subType && p.isOwn(e) })) > 0
 }
 
+// publishError publishes the object of an error. Where the manager clears errors, it returns when the manager has cleared
+// this one: an error that is raised next must not overtake the clear.
 func (p *Provided) publishError(ctx context.Context, raise bool, errorType string, object json.RawMessage) error {
-	w := p.module.wire
-	if err := p.module.send(ctx, w.ErrorTopic(p.base, errorType), w.Error(raise, object), ExactlyOnce); err != nil {
+	m := p.module
+	var cleared <-chan wire.Result
+	if !raise && m.wire.ClearTopic() != "" {
+		var fields struct {
+			UUID string `json:"uuid"`
+		}
+		if err := json.Unmarshal(object, &fields); err != nil {
+			return fmt.Errorf("everest: error %s of %s: %w", errorType, p.id, err)
+		}
+		cleared = m.calls.add(fields.UUID)
+		defer m.calls.remove(fields.UUID)
+	}
+	if err := m.sendLasting(ctx, m.wire.ErrorTopic(p.base, errorType, raise), m.wire.Error(p.base, raise, object), true); err != nil {
 		return fmt.Errorf("everest: error %s of %s: %w", errorType, p.id, err)
 	}
+	if cleared == nil {
+		return nil
+	}
+	timer := time.NewTimer(m.options.ConfigTimeout)
+	defer timer.Stop()
+	select {
+	case <-cleared:
+	case <-timer.C:
+		m.log.Warn("the manager does not answer that an error is cleared", zap.String("type", errorType))
+	case <-ctx.Done():
+	}
 	return nil
+}
+
+// takeCleared reads the manager's answer to a request to clear an error.
+func (m *Module) takeCleared(message Message) {
+	if uuid, ok := m.wire.ReadCleared(message.Payload); ok {
+		m.calls.complete(wire.Result{ID: uuid})
+	}
 }
 
 // raiseAgain publishes all active errors again, for modules that have started anew.

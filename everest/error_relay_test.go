@@ -21,7 +21,7 @@ func published(t *testing.T, hub *memoryHub, errorType string) []string {
 	t.Helper()
 	var objects []string
 	for _, payload := range hub.on("everest/modules/one/impl/main/error/" + errorType) {
-		object, raise, err := testWire.ReadError([]byte(payload))
+		object, raise, err := testWire.ReadError("", []byte(payload))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +111,8 @@ func TestRelayedErrorIsReadableToEVerest(t *testing.T) {
 		if err := relayError(t.Context(), main, head+`null,"state":"ClearedByModule"`+tail, true); err != nil {
 			t.Fatal(err)
 		}
-		if err := relayError(t.Context(), main, head+`"Low","state":"Active"`+tail, false); err != nil {
+		// EVerest's OCPP and ErrorHistory find a cleared error by the uuid of its raise.
+		if err := relayError(t.Context(), main, strings.Replace(head+`"Low","state":"Active"`+tail, `"uuid":"u"`, `"uuid":"another"`, 1), false); err != nil {
 			t.Fatal(err)
 		}
 		want := []string{"raise " + head + `"Low","state":"Active"` + tail, "clear " + head + `"Low","state":"ClearedByModule"` + tail}
@@ -119,10 +120,16 @@ func TestRelayedErrorIsReadableToEVerest(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		for _, bad := range []string{``, `[]`, `5`, `{}`, `{"type":"a/B"}`, `{"type":"a/B","origin":{}}`, `{"type":"a/B","origin":5}`, `{"type":"a","origin":{"module_id":"far"}}`,
-			`{"type":"a/B","origin":{"module_id":"far"},"severity":5}`, `{"type":"a/B","origin":{"module_id":"far"}`} {
+			`{"type":"a/B","origin":{"module_id":"far"},"severity":5}`, `{"type":"a/B","origin":{"module_id":"far"}`,
+			`{"type":"a/B","origin":{"module_id":"far"},"later":[1e400]}`, `{"type":"a/B","origin":{"module_id":"far","later":-1e400}}`,
+			`{"type":"a/B","origin":{"module_id":"far","mapping":null}}`, `{"type":"a/B","origin":{"module_id":"far","mapping":{}}}`,
+			`{"type":"a/B","origin":{"module_id":"far","mapping":{"evse":1,"connector":null}}}`} {
 			if err := relayError(t.Context(), main, bad, true); err == nil {
 				t.Errorf("%s was relayed", bad)
 			}
+		}
+		if got := published(t, hub, "a/B"); len(got) > len(want) {
+			t.Errorf("published %q", got[len(want):])
 		}
 	})
 }

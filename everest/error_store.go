@@ -14,9 +14,14 @@ import (
 // that is itself broken.
 const maxActiveErrors = 4096
 
+// maxActiveBytes is how many bytes the objects of the errors of one store may have together. One error always fits.
+const maxActiveBytes = 4 << 20
+
 // errorStore holds the active errors of one source. It is not safe for concurrent use.
 type errorStore struct {
 	active map[ErrorID]activeError
+	// bytes is how long the objects are together.
+	bytes int
 }
 
 // activeError is an error and the bytes of its object.
@@ -27,20 +32,27 @@ type activeError struct {
 
 // raise reports whether the error was not active before.
 func (s *errorStore) raise(e Error, object json.RawMessage) bool {
-	if _, known := s.active[e.ID()]; known || len(s.active) >= maxActiveErrors {
+	if _, known := s.active[e.ID()]; known || s.isFull(object) {
 		return false
 	}
 	if s.active == nil {
 		s.active = map[ErrorID]activeError{}
 	}
 	s.active[e.ID()] = activeError{e, object}
+	s.bytes += len(object)
 	return true
+}
+
+// isFull reports whether there is no room for an error.
+func (s *errorStore) isFull(object json.RawMessage) bool {
+	return len(s.active) >= maxActiveErrors || len(s.active) > 0 && s.bytes+len(object) > maxActiveBytes
 }
 
 // clear reports whether the error was active.
 func (s *errorStore) clear(id ErrorID) bool {
-	_, known := s.active[id]
+	cleared, known := s.active[id]
 	delete(s.active, id)
+	s.bytes -= len(cleared.object)
 	return known
 }
 
@@ -92,8 +104,8 @@ func (r *raisedErrors) inTurn(ctx context.Context, fn func() error) error {
 func (r *raisedErrors) add(e Error, object json.RawMessage) (isNew bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.store.active) >= maxActiveErrors {
-		return false, fmt.Errorf("everest: raise %s: %d errors are active already", e.Type, maxActiveErrors)
+	if _, known := r.store.active[e.ID()]; !known && r.store.isFull(object) {
+		return false, fmt.Errorf("everest: raise %s: %d errors of %d bytes are active already", e.Type, len(r.store.active), r.store.bytes)
 	}
 	return r.store.raise(e, object), nil
 }

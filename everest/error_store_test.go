@@ -2,6 +2,8 @@ package everest
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 )
@@ -50,5 +52,42 @@ func TestProvidesDoesNotAllocate(t *testing.T) {
 	m := &Module{provided: map[string]*Provided{"main": {}, "second": {}}}
 	if allocations := testing.AllocsPerRun(100, func() { m.Provides("main") }); allocations > 0 {
 		t.Errorf("%v allocations", allocations)
+	}
+}
+
+// Active errors are bounded in bytes as well as in number: a source may make each as long as a message.
+func TestErrorsAreBoundedInBytes(t *testing.T) {
+	const size = maxActiveBytes / 8
+	object := make([]byte, size)
+	id := func(n int) Error { return Error{Type: "a/B", SubType: strconv.Itoa(n)} }
+	var store errorStore
+	raised := 0
+	for n := range 20 {
+		if store.raise(id(n), object) {
+			raised++
+		}
+	}
+	if raised != 8 {
+		t.Errorf("%d of 20 long errors are active", raised)
+	}
+	if !store.clear(id(3).ID()) || !store.raise(id(15), object) || store.raise(id(16), object) {
+		t.Error("the room of an error that was cleared is not used once")
+	}
+	for n := range 20 {
+		store.clear(id(n).ID())
+	}
+	if !store.raise(id(1), make([]byte, 2*maxActiveBytes)) || store.raise(id(2), nil) {
+		t.Error("one error fits, whatever its length, and none beside it")
+	}
+
+	full := raisedErrors{}
+	if isNew, err := full.add(id(1), make([]byte, 2*maxActiveBytes)); !isNew || err != nil {
+		t.Error(isNew, err)
+	}
+	if _, err := full.add(id(2), object); err == nil || !strings.Contains(err.Error(), "1 errors of 8388608 bytes") {
+		t.Errorf("an error beyond the bound: %v", err)
+	}
+	if isNew, err := full.add(id(1), object); isNew || err != nil {
+		t.Errorf("the same error again: %v, %v", isNew, err)
 	}
 }

@@ -21,6 +21,8 @@ var (
 	ErrUnknownErrorType = errors.New("everest: error type not listed by the interface")
 	// ErrConfigChanged ends a standalone module when a restarted manager has another configuration for it.
 	ErrConfigChanged = errors.New("everest: configuration changed, restart the module")
+	// ErrReleaseChanged ends a standalone module when EVerest has become a release whose messages are others.
+	ErrReleaseChanged = errors.New("everest: the release of EVerest has changed, restart the module")
 	// ErrShutdown is the cause of a handler's context that ended because the manager asked all modules to end. Run
 	// itself then returns nil.
 	ErrShutdown = errors.New("everest: the manager shuts down")

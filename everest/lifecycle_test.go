@@ -73,7 +73,7 @@ func TestStandaloneModuleConnectsAgainAndRepeatsTheHandshake(t *testing.T) {
 		m.Requires("peer")[0].SubscribeErrors(func(_ context.Context, event ErrorEvent) { faults <- event })
 		running(t, m)
 		deliver := func(value string) {
-			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable(json.RawMessage(value))})
+			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable("", json.RawMessage(value))})
 		}
 		raise := func(subType string) {
 			hub.deliver(Message{Topic: "everest/modules/two/impl/main/error/a/B", Payload: fmt.Appendf(nil,
@@ -194,6 +194,41 @@ func TestModuleGreetsAManagerThatStartsAgain(t *testing.T) {
 			t.Error(<-ended)
 		}
 	})
+}
+
+// What is published while the modules of another manager start would be heard by nobody.
+func TestNewsWaitsForTheModulesOfAnotherManager(t *testing.T) {
+	for name, happens := range map[string]func(*memoryHub){"broker lost": (*memoryHub).lose, "manager started": startManagerAgain} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hub := &memoryHub{}
+				m := connectMemory(t, hub, standalone)
+				running(t, m)
+				manager := memoryManager("one", memoryConfig)
+				hub.mu.Lock()
+				hub.answer = func(message Message) []Message {
+					if strings.HasSuffix(message.Topic, "/ready") {
+						return nil // the others are not ready yet
+					}
+					return manager(message)
+				}
+				hub.mu.Unlock()
+				happens(hub)
+				synctest.Wait()
+				published := make(chan error, 1)
+				go func() { published <- m.Provides("main").Publish(t.Context(), "v", 1) }()
+				time.Sleep(time.Hour)
+				topic := "everest/modules/one/impl/main/var/v"
+				if len(published) != 0 || len(hub.on(topic)) != 0 {
+					t.Error("published before the global ready")
+				}
+				hub.deliver(Message{Topic: "everest/ready", Payload: []byte(`{"data":true,"msg_type":"GlobalReady"}`)})
+				if err := <-published; err != nil || len(hub.on(topic)) != 1 {
+					t.Errorf("published %s, %v", hub.on(topic), err)
+				}
+			})
+		})
+	}
 }
 
 func TestManagerStartsAgainWhileTheModuleInitialises(t *testing.T) {
@@ -391,7 +426,7 @@ func TestStuckHandlersAreLeftBehind(t *testing.T) {
 		stuck, release := make(chan struct{}), make(chan struct{})
 		m.Requires("peer")[0].Subscribe("v", func(context.Context, json.RawMessage) { close(stuck); <-release })
 		ended := running(t, m)
-		hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable(json.RawMessage("1"))})
+		hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable("", json.RawMessage("1"))})
 		<-stuck
 		boom, started := errors.New("boom"), time.Now()
 		m.Fail(boom)
@@ -445,7 +480,7 @@ func TestHandlerPanicsAreSurvived(t *testing.T) {
 		})
 		ended := running(t, m)
 		for _, value := range []string{"1", "2"} {
-			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable(json.RawMessage(value))})
+			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable("", json.RawMessage(value))})
 		}
 		synctest.Wait()
 		if len(values) != 2 || len(ended) != 0 {
@@ -481,7 +516,7 @@ func TestRegistrationsWhileTheModuleRuns(t *testing.T) {
 		}
 		m.Requires("peer")[0].Subscribe("late", func(_ context.Context, value json.RawMessage) { values <- string(value) })
 		synctest.Wait()
-		hub.deliver(Message{Topic: variableTopicOf("late"), Payload: testWire.Variable(json.RawMessage("1"))})
+		hub.deliver(Message{Topic: variableTopicOf("late"), Payload: testWire.Variable("", json.RawMessage("1"))})
 		if got := <-values; got != "1" {
 			t.Errorf("value %s", got)
 		}
@@ -512,4 +547,16 @@ func TestLogOfWhatIsDroppedNamesTheTopic(t *testing.T) {
 			t.Errorf("logged %v", logs.All())
 		}
 	})
+}
+
+// TestManagerID: two runs of a module under one manager find the same one.
+func TestManagerID(t *testing.T) {
+	first, second := connectMemory(t, &memoryHub{}, nil), connectMemory(t, &memoryHub{}, nil)
+	if id := first.ManagerID(); id == "" || id != second.ManagerID() {
+		t.Errorf("the manager is %q and %q", id, second.ManagerID())
+	}
+	named := connectMemory(t, &memoryHub{}, func(o *Options) { o.ManagerID = "second run" })
+	if id := named.ManagerID(); id != "second run" {
+		t.Errorf("the manager is %q", id)
+	}
 }

@@ -1,10 +1,13 @@
 package everest
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -15,11 +18,16 @@ import (
 const (
 	repeatBurst    = 10
 	repeatInterval = 10 * time.Second
+	// maxField is how many bytes of a field's text are logged. The rest is cut off.
+	maxField = 2 << 10
 )
 
 // LimitRepeats returns a logger that drops most repeated lines, so that they do not fill a disk. Lines are repeats when
 // their text, level and logger name are equal; fields do not matter. The first ten repeats pass, then one every 10 s.
 // The field `repeats` of such a line counts the lines dropped before it. Debug lines are not limited.
+//
+// Fields often hold what a peer has said. Their texts and errors are cut at 2 KiB, and characters that control a
+// terminal, or turn the direction of a text, are written as in JSON.
 //
 // Loggers derived from the result share its limits. The modules of this repository limit their loggers themselves.
 // Limiting a logger twice has no further effect.
@@ -38,32 +46,73 @@ type limitedCore struct {
 }
 
 func (c *limitedCore) With(fields []zapcore.Field) zapcore.Core {
-	return &limitedCore{c.Core.With(fields), c.limits}
+	return &limitedCore{c.Core.With(harmless(fields)), c.limits}
 }
 
 func (c *limitedCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	switch {
-	case entry.Level <= zapcore.DebugLevel || entry.Level > zapcore.ErrorLevel:
-		return c.Core.Check(entry, checked)
-	case c.Enabled(entry.Level):
+	if c.Enabled(entry.Level) {
 		return checked.AddCore(entry, c)
 	}
 	return checked
 }
 
 func (c *limitedCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
-	left, pass := c.limits.admit(entry)
-	if !pass {
-		return nil
+	if entry.Level > zapcore.DebugLevel && entry.Level <= zapcore.ErrorLevel {
+		left, pass := c.limits.admit(entry)
+		if !pass {
+			return nil
+		}
+		if left > 0 {
+			fields = append(slices.Clip(fields), zap.Uint64("repeats", left))
+		}
 	}
-	if left > 0 {
-		fields = append(slices.Clip(fields), zap.Uint64("repeats", left))
-	}
+	fields = harmless(fields)
 	// The wrapped core may have its own levels, for example a tee of two outputs.
 	if checked := c.Core.Check(entry, nil); checked != nil {
 		checked.Write(fields...)
 	}
 	return nil
+}
+
+// harmless returns fields whose texts are short and control no terminal. It returns the fields themselves where all are
+// so already.
+func harmless(fields []zapcore.Field) []zapcore.Field {
+	changed := false
+	for i, field := range fields {
+		text := field.String
+		if err, isError := field.Interface.(error); isError && field.Type == zapcore.ErrorType {
+			text = err.Error()
+		}
+		safe := harmlessText(text)
+		if safe == text {
+			continue
+		}
+		if !changed {
+			fields, changed = slices.Clone(fields), true
+		}
+		fields[i] = zap.String(field.Key, safe)
+	}
+	return fields
+}
+
+// harmlessText leaves the control characters below 0x20 to the encoder, which escapes them.
+func harmlessText(text string) string {
+	if len(text) > maxField {
+		text = strings.ToValidUTF8(text[:maxField], "") + "..."
+	}
+	controls := func(r rune) bool { return r >= 0x7f && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+	if !strings.ContainsFunc(text, controls) {
+		return text
+	}
+	var safe strings.Builder
+	for _, r := range text {
+		if controls(r) {
+			fmt.Fprintf(&safe, `\u%04x`, r)
+		} else {
+			safe.WriteRune(r)
+		}
+	}
+	return safe.String()
 }
 
 // repeatLimits has one limiter for each distinct line. The texts are constants of the program, so their number is

@@ -1,6 +1,8 @@
 package everest
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,4 +79,33 @@ func TestLimitKeepsLevels(t *testing.T) {
 		}
 	}()
 	logger.Panic("p")
+}
+
+// What a peer says fills no disk and controls no terminal, in whatever line it stands.
+func TestFieldsAreHarmless(t *testing.T) {
+	core, lines := observer.New(zap.DebugLevel)
+	foreign := "\u009b2J\x7f\u202e" + strings.Repeat("é", 1<<20)
+	const safe = `\u009b2J\u007f\u202eé`
+	logger := LimitRepeats(zap.New(core)).With(zap.String("with", foreign))
+	short := errors.New("short")
+	fields := []zap.Field{zap.String("text", foreign), zap.Error(errors.New(foreign)), zap.NamedError("short", short), zap.Int("number", 7)}
+	logger.Debug("debug", fields...)
+	logger.Warn("warn", fields...)
+	if fields[0].String != foreign || fields[2].Interface != short {
+		t.Error("the caller's fields were changed")
+	}
+	for _, line := range lines.All() {
+		got := line.ContextMap()
+		for _, key := range []string{"with", "text", "error"} {
+			if text, _ := got[key].(string); len(text) > maxField+50 || !strings.HasPrefix(text, safe) || !strings.HasSuffix(text, "é...") {
+				t.Errorf("%s of %s has %d bytes: %.100q", key, line.Message, len(text), text)
+			}
+		}
+		if got["short"] != "short" || got["number"] != int64(7) {
+			t.Errorf("harmless fields became %v", got)
+		}
+	}
+	if lines.Len() != 2 {
+		t.Errorf("%d lines", lines.Len())
+	}
 }

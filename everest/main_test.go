@@ -66,7 +66,7 @@ func runModuleProcess(kind string) int {
 		if err != nil {
 			return err
 		}
-		fmt.Println("spawned", everest.Spawned(m))
+		fmt.Println("spawned", m.Spawned())
 		m.OnReady(func(ctx context.Context) error {
 			if kind == "ten" {
 				return tellMemory()

@@ -111,8 +111,11 @@ func (t *memoryTransport) Subscribe(_ context.Context, _ Delivery, filters ...st
 	return nil
 }
 
-func (t *memoryTransport) Flush(context.Context) error { return t.Err() }
-func (t *memoryTransport) Done() <-chan struct{}       { return t.done }
+func (t *memoryTransport) Acknowledged(done func())         { done() }
+func (t *memoryTransport) Resumed() bool                    { return false }
+func (t *memoryTransport) Carry(func(string) CarryDecision) {}
+func (t *memoryTransport) Flush(context.Context) error      { return t.Err() }
+func (t *memoryTransport) Done() <-chan struct{}            { return t.done }
 
 func (t *memoryTransport) Err() error {
 	select {
@@ -152,7 +155,7 @@ func connectMemory(t *testing.T, hub *memoryHub, change func(*Options)) *Module 
 		hub.answer = memoryManager("one", memoryConfig)
 	}
 	spawned := true
-	options := Options{ModuleID: "one", OpenTransport: hub.open, Spawned: &spawned}
+	options := Options{ModuleID: "one", Wire: "C", OpenTransport: hub.open, Spawned: &spawned}
 	if change != nil {
 		change(&options)
 	}

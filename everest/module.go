@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest/install"
+	"github.com/remotechargeport/remotechargeport/everest/internal/configfile"
 	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
@@ -23,7 +24,7 @@ import (
 // broker has received it.
 type Module struct {
 	options  Options
-	wire     wire.FamilyC
+	wire     wire.Family // set when it is found out
 	log      *zap.Logger
 	manifest *install.Manifest
 	spawned  bool
@@ -35,10 +36,14 @@ type Module struct {
 	config     *moduleConfig
 	service    configService
 	start      startData
+	search     familySearch
+	files      *configfile.Config // of a family with ConfigFiles
 
-	link   atomic.Pointer[link]
-	events moduleEvents
-	ending ending
+	link     atomic.Pointer[link]
+	identity clientIdentity
+	gate     gate
+	events   moduleEvents
+	ending   ending
 
 	mu       sync.Mutex
 	running  bool
@@ -53,13 +58,8 @@ type Module struct {
 	background sync.WaitGroup
 	counters   counters
 	watchdog   watchdog
-}
-
-// link is one connection to the broker.
-type link struct {
-	transport Transport
-	// ready is set when the replies to commands are subscribed.
-	ready atomic.Bool
+	maxPacket  atomic.Int64
+	allReady   atomic.Pointer[time.Time] // when the first global ready was there
 }
 
 // moduleEvents wakes Run for messages on the runtime's own topics. Each channel holds at most one event.
@@ -106,12 +106,12 @@ func newModule(options Options) (*Module, error) {
 	}
 	m := &Module{
 		options:  options,
-		wire:     wire.FamilyC{Prefix: options.EverestPrefix},
 		log:      LimitRepeats(options.Logger).Named("everest").With(zap.String("module_id", options.ModuleID)),
 		spawned:  spawnedByManager(),
 		provided: map[string]*Provided{},
 		required: map[string][]*Required{},
 		ended:    make(chan struct{}),
+		ending:   ending{over: make(chan struct{})},
 		events: moduleEvents{
 			globalReady:    make(chan struct{}, 1),
 			managerStarted: make(chan struct{}, 1),
@@ -133,7 +133,6 @@ func newModule(options Options) (*Module, error) {
 		m.manifest = manifest
 	}
 	m.dropped.log = m.log
-	m.router = newRouter(m.wire, options.ModuleID)
 	m.dispatcher = &dispatcher{
 		fail: m.Fail, log: m.log, slowAfter: options.SlowHandler,
 		maxMessages: options.QueueMessages, maxBytes: options.QueueBytes,
@@ -141,7 +140,8 @@ func newModule(options Options) (*Module, error) {
 	m.calls.pending = map[string]chan wire.Result{}
 	m.service = newConfigService()
 	m.start = newStartData()
-	m.subscribeRuntime()
+	m.search.set(options, m.spawned)
+	m.identity = m.identify()
 	return m, nil
 }
 
@@ -170,106 +170,20 @@ func setDefault[T int | time.Duration](field *T, value T) {
 	}
 }
 
-// connect makes the first connection and builds what depends on the configuration.
-func (m *Module) connect(ctx, handling context.Context) error {
-	config, err := m.openLink(ctx, handling)
-	if err != nil {
-		return err
-	}
-	if m.manifest != nil {
-		if err := config.checkManifest(m.manifest); err != nil {
-			return fmt.Errorf("everest: module %s (%s): %w", m.options.ModuleID, config.name, err)
-		}
-	}
-	m.config = config
-	m.start.wait(ctx, m.options.StartDataTimeout, m.manifest != nil && m.manifest.EnableGlobalErrors)
-	m.buildProvided()
-	m.buildRequired()
-	return ctx.Err()
-}
-
-// openLink connects, subscribes the runtime's own topics and asks for the configuration. Handlers get the context handling.
-func (m *Module) openLink(ctx, handling context.Context) (*moduleConfig, error) {
-	m.reportPhase("connecting to the broker " + m.options.Broker.String())
-	transport, err := m.options.OpenTransport(ctx, TransportConfig{
-		Broker:   m.options.Broker,
-		ClientID: m.options.ModuleID + "-" + newUUID()[:8],
-		Receive:  func(message Message) { m.receive(handling, message) },
-		Logger:   m.log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	m.link.Store(&link{transport: transport})
-	if err := m.subscribePending(ctx); err != nil {
-		return nil, err
-	}
-	m.reportPhase("waiting for the manager's configuration")
-	config, err := m.requestConfig(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("everest: module %s: configuration: %w", m.options.ModuleID, err)
-	}
-	return config, nil
-}
-
-func (m *Module) receive(ctx context.Context, message Message) {
-	m.counters.received.Add(1)
-	if !m.router.receive(ctx, message) {
-		m.counters.unwanted.Add(1)
-	}
-}
-
-// subscribePending subscribes the topics that were registered since the last call.
-func (m *Module) subscribePending(ctx context.Context) error {
-	link := m.link.Load()
-	for {
-		pending := m.router.takePending()
-		if len(pending) == 0 {
-			return nil
-		}
-		for _, delivery := range []Delivery{ExactlyOnce, AtMostOnce} {
-			var filters []string
-			for _, wanted := range pending {
-				if wanted.delivery == delivery {
-					filters = append(filters, wanted.text)
-				}
-			}
-			if len(filters) == 0 {
-				continue
-			}
-			if err := link.transport.Subscribe(ctx, delivery, filters...); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// registered wakes Run for a new subscription.
-func (m *Module) registered() {
-	select {
-	case m.events.subscribe <- struct{}{}:
-	default:
-	}
-}
-
-// send publishes one message.
-func (m *Module) send(ctx context.Context, topic string, payload []byte, delivery Delivery) error {
-	if size := packetSize(topic, payload, delivery); size > MaxPacketSize {
-		return &tooLargeError{Topic: topic, Size: size, Limit: MaxPacketSize}
-	}
-	link := m.link.Load()
-	if link == nil {
-		return fmt.Errorf("%w: %s", ErrNotConnected, topic)
-	}
-	if err := link.transport.Publish(ctx, topic, payload, delivery); err != nil {
-		return err
-	}
-	m.counters.published.Add(1)
-	return nil
-}
-
 // ID returns the module's id in the manager's configuration.
 func (m *Module) ID() string { return m.options.ModuleID }
+
+// Spawned reports whether a manager started the module.
+func (m *Module) Spawned() bool { return m.spawned }
+
+// ManagerID identifies the process that started the module. A module that its manager starts again alone finds the same
+// one: the other modules of its board have gone on. It returns an empty string where the system does not tell.
+func (m *Module) ManagerID() string {
+	if m.options.ManagerID != "" {
+		return m.options.ManagerID
+	}
+	return parentProcess()
+}
 
 // Name returns the name of the module's type, such as "EvseManager", from the manager's configuration.
 func (m *Module) Name() string { return m.config.name }
@@ -335,7 +249,8 @@ func (m *Module) Fail(err error) {
 // ending holds the cause of a module's end, and the functions to call with that cause.
 type ending struct {
 	mu      sync.Mutex
-	cause   error // nil while the module lives
+	cause   error         // nil while the module lives
+	over    chan struct{} // closed with the cause
 	cancels []context.CancelCauseFunc
 }
 
@@ -355,12 +270,22 @@ func (e *ending) end(cause error) {
 	e.mu.Lock()
 	if e.cause == nil {
 		e.cause = cmp.Or(cause, context.Canceled)
+		close(e.over)
 	}
 	cause = e.cause
 	cancels := e.cancels
 	e.mu.Unlock()
 	for _, cancel := range cancels {
 		cancel(cause)
+	}
+}
+
+func (e *ending) isOver() bool {
+	select {
+	case <-e.over:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -2,280 +2,194 @@ package everest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"net/url"
-	"sync"
+	"strconv"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/mqtt"
 )
 
-const (
-	// mqttWindow bounds the unacknowledged messages. mosquitto stalls for good when a client has more than 20.
-	mqttWindow = 16
-	// mqttKeepAlive is the keep-alive interval of EVerest's own client.
-	mqttKeepAlive    = 20 * time.Second
-	mqttPingTimeout  = 10 * time.Second
-	mqttConnectLimit = 10 * time.Second
-	mqttSubscribeMax = 100 // filters of one SUBSCRIBE packet
-	mqttQuiesce      = 250 // milliseconds that a DISCONNECT may take
-)
+// mqttSubscribeMax is how many filters one SUBSCRIBE packet holds.
+const mqttSubscribeMax = 100
 
-// mqttTransport is the Transport over MQTT 3.1.1. Its client never connects again; each connection has its own
-// transport.
+// mqttForgetLimit bounds how long the end of a session may take at the broker.
+const mqttForgetLimit = 500 * time.Millisecond
+
+// mqttTransport is the Transport over MQTT 3.1.1: one connection. A durable one takes over the session of the one before.
 type mqttTransport struct {
-	client mqtt.Client
-	broker Broker
-
-	window chan struct{}   // one element for each unacknowledged message
-	outbox chan mqttOutput // as long as the window, so that Publish never blocks on it
-	acks   chan mqtt.Token
-	flush  chan struct{} // full during a Flush
-
-	ending sync.Once
-	done   chan struct{}
-	err    error // written before done is closed
-
-	mu     sync.Mutex
-	closed bool // no further task may start
-	tasks  sync.WaitGroup
+	config  TransportConfig
+	connect dialFunc
+	client  *mqtt.Client
+	session *mqtt.Session
 }
 
-type mqttOutput struct {
-	topic    string
-	payload  []byte
-	delivery Delivery
-}
+type dialFunc func(context.Context, Broker) (net.Conn, error)
 
 // openMQTT opens the default Transport.
 func openMQTT(ctx context.Context, config TransportConfig) (Transport, error) {
 	return openMQTTOver(ctx, config, dialBroker)
 }
 
-type dialFunc func(context.Context, Broker) (net.Conn, error)
+func dialBroker(ctx context.Context, broker Broker) (net.Conn, error) {
+	network, address := broker.endpoint()
+	return mqtt.Dial(ctx, network, address)
+}
 
-// openMQTTOver connects with a clean session and without a will.
+func (b Broker) endpoint() (network, address string) {
+	if b.SocketPath != "" {
+		return "unix", b.SocketPath
+	}
+	host, port := b.hostPort()
+	return "tcp", net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// openMQTTOver connects without a will.
 func openMQTTOver(ctx context.Context, config TransportConfig, connect dialFunc) (Transport, error) {
-	t := &mqttTransport{
-		broker: config.Broker,
-		window: make(chan struct{}, mqttWindow),
-		outbox: make(chan mqttOutput, mqttWindow),
-		acks:   make(chan mqtt.Token, mqttWindow),
-		flush:  make(chan struct{}, 1),
-		done:   make(chan struct{}),
+	t := &mqttTransport{config: config, connect: connect, session: mqtt.NewSession()}
+	previous, again := config.Previous.(*mqttTransport)
+	if again {
+		t.session = previous.session
 	}
-	dial := &mqttDial{}
-	options := mqtt.NewClientOptions().
-		AddBroker("tcp://everest"). // a name only, dial knows the address
-		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
-			return dial.open(ctx, config.Broker, connect)
-		}).
-		SetClientID(config.ClientID).
-		SetProtocolVersion(4).
-		SetCleanSession(true).
-		SetKeepAlive(mqttKeepAlive).
-		SetPingTimeout(mqttPingTimeout).
-		SetConnectTimeout(mqttConnectLimit).
-		SetWriteTimeout(writeLimit).
-		SetAutoReconnect(false).
-		SetConnectRetry(false).
-		SetOrderMatters(true).
-		SetDefaultPublishHandler(func(_ mqtt.Client, message mqtt.Message) {
-			config.Receive(Message{Topic: message.Topic(), Payload: message.Payload(), Retained: message.Retained()})
-		}).
-		SetConnectionLostHandler(func(_ mqtt.Client, err error) {
-			t.end(fmt.Errorf("%w: %s: %w", ErrBrokerLost, config.Broker, err))
-		})
-	t.client = mqtt.NewClient(options)
-
-	token := t.client.Connect()
-	select {
-	case <-token.Done():
-	case <-ctx.Done():
-		dial.abort()
-		<-token.Done()
+	err := t.open(ctx)
+	if err == nil && !again && t.client.Resumed() {
+		// An earlier process of the same module has left a session, with messages that are old by now.
+		t.client.Close(ErrClosed)
+		if err = t.forget(ctx); err == nil {
+			t.session = mqtt.NewSession()
+			err = t.open(ctx)
+		}
 	}
-	if err := token.Error(); err != nil {
-		err = dial.reason(ctx, err)
+	if err != nil {
 		return nil, fmt.Errorf("everest: cannot connect to the MQTT broker %s: %w", config.Broker, err)
 	}
-	t.tasks.Go(t.write)
-	t.tasks.Go(t.acknowledge)
+	t.client.Start()
 	return t, nil
 }
 
-func (t *mqttTransport) end(err error) {
-	t.ending.Do(func() {
-		t.err = err
-		close(t.done)
-	})
+func (t *mqttTransport) open(ctx context.Context) (err error) {
+	t.client, err = t.dial(ctx, !t.config.Durable, t.session)
+	return err
 }
 
-func (t *mqttTransport) Done() <-chan struct{} { return t.done }
-
-func (t *mqttTransport) Err() error {
-	select {
-	case <-t.done:
-		return t.err
-	default:
-		return nil
+func (t *mqttTransport) dial(ctx context.Context, clean bool, session *mqtt.Session) (*mqtt.Client, error) {
+	conn, err := t.connect(ctx, t.config.Broker)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, err
 	}
+	client, err := mqtt.Connect(ctx, conn, mqtt.Config{
+		ClientID: t.config.ClientID, Clean: clean,
+		Receive: func(message mqtt.Message) {
+			t.config.Receive(Message{Topic: message.Topic, Payload: message.Payload, Retained: message.Retained})
+		},
+		TooLong: func(topic string, size int) {
+			t.config.Logger.Warn("a message is longer than any module takes, and dropped", zap.String("topic", topic), zap.Int("bytes", size))
+		},
+	}, session)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("it does not accept the connection: %w", err)
+	}
+	return client, err
+}
+
+// forget has the broker forget the session.
+func (t *mqttTransport) forget(ctx context.Context) error {
+	client, err := t.dial(ctx, true, mqtt.NewSession())
+	if err == nil {
+		client.Close(ErrClosed)
+	}
+	return err
+}
+
+func (t *mqttTransport) Done() <-chan struct{} { return t.client.Done() }
+
+func (t *mqttTransport) Err() error { return t.reason(t.client.Err()) }
+
+var errConnectionClosed error = closedError("everest: connection to the MQTT broker closed")
+
+// reason returns an error of the client as one of this package.
+func (t *mqttTransport) reason(err error) error {
+	ended := t.client.Err()
+	switch {
+	case ended == nil || err == nil:
+		return err
+	case ended == errConnectionClosed:
+		return ended
+	}
+	return fmt.Errorf("%w: %s: %w", ErrBrokerLost, t.config.Broker, ended)
 }
 
 func (t *mqttTransport) Publish(ctx context.Context, topic string, payload []byte, delivery Delivery) error {
-	select {
-	case <-t.done:
-		return t.err
-	default:
-	}
-	select {
-	case t.window <- struct{}{}:
-	default:
-		select {
-		case t.window <- struct{}{}:
-		case <-t.done:
-			return t.err
-		case <-ctx.Done():
-			return context.Cause(ctx)
+	if err := t.client.Publish(ctx, topic, payload, qos(delivery)); err != nil {
+		if ctx.Err() != nil && t.client.Err() == nil {
+			return err
 		}
+		return t.reason(err)
 	}
-	t.outbox <- mqttOutput{topic, payload, delivery}
 	return nil
-}
-
-// write is the only goroutine that publishes, because the client may block while its socket does.
-func (t *mqttTransport) write() {
-	for {
-		select {
-		case output := <-t.outbox:
-			t.acks <- t.client.Publish(output.topic, qos(output.delivery), false, output.payload)
-		case <-t.done:
-			return
-		}
-	}
-}
-
-// acknowledge frees the window in the order of sending, in which brokers acknowledge as well.
-func (t *mqttTransport) acknowledge() {
-	for {
-		select {
-		case token := <-t.acks:
-			select {
-			case <-token.Done():
-			case <-t.done:
-				return
-			}
-			if err := t.outcome(token); err != nil {
-				t.end(fmt.Errorf("%w: %s: a message could not be sent: %w", ErrBrokerLost, t.broker, err))
-				return
-			}
-			<-t.window
-		case <-t.done:
-			return
-		}
-	}
-}
-
-// outcome returns the token's error, or the reason why the connection ended, which the client reports later.
-func (t *mqttTransport) outcome(token mqtt.Token) error {
-	err := token.Error()
-	if err != nil && !t.client.IsConnectionOpen() {
-		<-t.done
-		return t.err
-	}
-	return err
 }
 
 func (t *mqttTransport) Subscribe(ctx context.Context, delivery Delivery, filters ...string) error {
 	for len(filters) > 0 {
 		some := filters[:min(len(filters), mqttSubscribeMax)]
 		filters = filters[len(some):]
-		wanted := make(map[string]byte, len(some))
-		for _, filter := range some {
-			wanted[filter] = qos(delivery)
-		}
-		token, err := t.ask(ctx, func() mqtt.Token { return t.client.SubscribeMultiple(wanted, nil) })
+		granted, err := t.client.Subscribe(ctx, qos(delivery), some)
 		if err != nil {
-			return fmt.Errorf("everest: subscribe %s: %w", some[0], err)
+			return fmt.Errorf("everest: subscribe %s: %w", some[0], t.reason(err))
 		}
-		if acknowledged, ok := token.(*mqtt.SubscribeToken); ok {
-			for filter, granted := range acknowledged.Result() {
-				if granted > 2 {
-					return fmt.Errorf("everest: the MQTT broker refused the subscription of %s", filter)
-				}
+		for i, level := range granted {
+			if level > 2 {
+				return fmt.Errorf("everest: the MQTT broker refused the subscription of %s", some[i])
 			}
 		}
 	}
 	return nil
 }
 
-// ask waits for the response to a request. The client may block while the socket does.
-func (t *mqttTransport) ask(ctx context.Context, request func() mqtt.Token) (mqtt.Token, error) {
-	answered := make(chan mqtt.Token, 1)
-	t.start(func() {
-		token := request()
-		select {
-		case <-token.Done():
-			answered <- token
-		case <-t.done:
-		}
-	})
-	select {
-	case token := <-answered:
-		return token, t.outcome(token)
-	case <-t.done:
-		return nil, t.err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
+func (t *mqttTransport) Acknowledged(done func()) { t.session.OnCompleted(done) }
 
-// start does nothing when Close already waits for the tasks.
-func (t *mqttTransport) start(task func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.closed {
-		t.tasks.Go(task)
-	}
-}
-
-// Flush fills the whole window, which is possible only when no message is unacknowledged, and frees it again.
 func (t *mqttTransport) Flush(ctx context.Context) error {
+	completed := make(chan struct{})
+	t.Acknowledged(func() { close(completed) })
 	select {
-	case t.flush <- struct{}{}:
-	case <-t.done:
-		return t.err
+	case <-completed:
+		return nil
+	case <-t.client.Done():
+		return t.Err()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	defer func() { <-t.flush }()
-	taken := 0
-	defer func() {
-		for range taken {
-			<-t.window
+}
+
+func (t *mqttTransport) Resumed() bool { return t.client.Resumed() }
+
+func (t *mqttTransport) Carry(decide func(topic string) CarryDecision) {
+	t.client.Carry(func(topic string) mqtt.Decision {
+		switch decide(topic) {
+		case CarrySend:
+			return mqtt.Send
+		case CarryDrop:
+			return mqtt.Drop
+		default:
+			return mqtt.Hold
 		}
-	}()
-	for ; taken < mqttWindow; taken++ {
-		select {
-		case t.window <- struct{}{}:
-		case <-t.done:
-			return t.err
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
+	})
 }
 
 func (t *mqttTransport) Close() error {
-	t.client.Disconnect(mqttQuiesce)
-	t.end(closedError("everest: connection to the MQTT broker closed"))
-	t.mu.Lock()
-	t.closed = true
-	t.mu.Unlock()
-	t.tasks.Wait()
+	open := t.client.Err() == nil
+	t.client.Close(errConnectionClosed)
+	if open && t.config.Durable {
+		ctx, cancel := context.WithTimeout(context.Background(), mqttForgetLimit)
+		defer cancel()
+		// A broker that cannot be reached now keeps the session until the module starts again.
+		_ = t.forget(ctx)
+	}
 	return nil
 }
 
@@ -286,63 +200,7 @@ func qos(delivery Delivery) byte {
 	return 2
 }
 
-// mqttDial opens the connection for the client, because the client's interface has no contexts.
-type mqttDial struct {
-	mu      sync.Mutex
-	conn    net.Conn
-	aborted bool
-	err     error
-}
-
-func (d *mqttDial) open(ctx context.Context, broker Broker, connect dialFunc) (net.Conn, error) {
-	conn, err := connect(ctx, broker)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err != nil {
-		d.err = err
-		return nil, err
-	}
-	if d.aborted {
-		conn.Close()
-		return nil, context.Cause(ctx)
-	}
-	d.conn = conn
-	return conn, nil
-}
-
-func (d *mqttDial) abort() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.aborted = true
-	if d.conn != nil {
-		d.conn.Close()
-	}
-}
-
-// reason returns the cause of a failed connection, which is more exact than the client's error.
-func (d *mqttDial) reason(ctx context.Context, err error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case d.err != nil:
-		return d.err
-	case d.conn != nil && errors.Is(err, net.ErrClosed):
-		return err
-	}
-	return fmt.Errorf("it does not accept the connection: %w", err)
-}
-
 // packetSize is the size in bytes of the MQTT packet that carries the message.
 func packetSize(topic string, payload []byte, delivery Delivery) int {
-	length := 2 + len(topic) + len(payload)
-	if delivery == ExactlyOnce {
-		length += 2 // the packet identifier
-	}
-	header := 2
-	for rest := length >> 7; rest > 0; rest >>= 7 {
-		header++
-	}
-	return header + length
+	return mqtt.PacketSize(topic, payload, qos(delivery))
 }

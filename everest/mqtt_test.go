@@ -15,6 +15,8 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest/internal/mqtt"
 )
 
 // scriptedBroker is a broker of few words: what it answers is up to the test.
@@ -108,7 +110,7 @@ func TestMQTTNeverHasMoreThan16UnacknowledgedMessages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range mqttWindow {
+	for i := range mqtt.Window {
 		if err := transport.Publish(patientContext(t), "t", fmt.Append(nil, i), ExactlyOnce); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +124,7 @@ func TestMQTTNeverHasMoreThan16UnacknowledgedMessages(t *testing.T) {
 		t.Errorf("Flush: %v", err)
 	}
 	published := 0
-	for range 1 + mqttWindow {
+	for range 1 + mqtt.Window {
 		if publish, ok := (<-broker.received).(*packets.PublishPacket); ok {
 			if string(publish.Payload) != fmt.Sprint(published) || publish.Qos != 2 || publish.Retain {
 				t.Errorf("message %d is %s", published, publish)
@@ -130,7 +132,7 @@ func TestMQTTNeverHasMoreThan16UnacknowledgedMessages(t *testing.T) {
 			published++
 		}
 	}
-	if published != mqttWindow || len(broker.received) != 0 {
+	if published != mqtt.Window || len(broker.received) != 0 {
 		t.Errorf("%d messages were sent, and %d packets more", published, len(broker.received))
 	}
 	// A waiting publisher learns of the end.
@@ -286,7 +288,7 @@ func TestMQTTPingsGoOnAndTheirAbsenceIsNoticed(t *testing.T) {
 			}
 		})
 		transport, err := openMQTTOver(t.Context(), TransportConfig{Receive: func(Message) {}, Logger: zap.NewNop()}, func(context.Context, Broker) (net.Conn, error) {
-			return newBrokerConn(ours), nil
+			return mqtt.Wrap(ours), nil
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package everest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,11 +17,28 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest/install"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
-// MaxPacketSize is the size in bytes of the largest MQTT packet that this package sends. Modules of EVerest 2026.02.0
-// and older end when they receive a larger packet.
+// MaxPacketSize is the size in bytes of the largest MQTT packet that this package sends, unless Module.SetMaxPacketSize
+// has set another size. Modules of EVerest 2026.02.1 and older end when they receive a larger packet. For later releases
+// only MQTT has a bound.
 const MaxPacketSize = 512_000
+
+// SetMaxPacketSize sets the size in bytes of the largest MQTT packet that the module sends. It is for EVerest systems
+// whose modules all take larger packets than MaxPacketSize. 0 means MaxPacketSize.
+func (m *Module) SetMaxPacketSize(size int) { m.maxPacket.Store(int64(size)) }
+
+func (m *Module) maxPacketSize() int {
+	size := MaxPacketSize
+	if m.wire.Has(wire.LargePackets) {
+		size = maxMQTTPacket
+	}
+	return cmp.Or(int(m.maxPacket.Load()), size)
+}
+
+// maxMQTTPacket is the size of the largest packet of MQTT: a fixed header of five bytes and 2^28-1 more.
+const maxMQTTPacket = 5 + 1<<28 - 1
 
 // Options identifies the module and its broker. The zero value of a field selects its default. program.ParseOptions
 // makes Options from the command line that a manager passes to a module.
@@ -38,10 +56,19 @@ type Options struct {
 	LogConfig string
 	// Broker is the address of the MQTT broker.
 	Broker Broker
+	// Wire is the name of a family of EVerest's messages, such as "C"; see wire.Families. When it is empty, Connect finds
+	// out the family before it publishes anything. It needs the installation at InstallPrefix for that, or the start of
+	// a manager. A family that the package does not have is an error.
+	Wire string
+	// ConfigFile is the configuration file that managers of EVerest 2024.3 to 2024.10 pass to their modules. The module
+	// reads its configuration and the broker's address from it. Broker overrides the address.
+	ConfigFile string
 	// Spawned is true for a module that a manager started, and false for a standalone module. When the broker is lost,
 	// a spawned module ends and a standalone module connects again. With nil, Connect asks the kernel whether the
 	// process gets SIGTERM when its parent dies, because a manager arranges that for its modules.
 	Spawned *bool
+	// ManagerID identifies the run of the manager that started the module. The default is read from the parent process.
+	ManagerID string
 	// Manifest is the module's own manifest.yaml. When it is set, Connect checks the configuration against it.
 	Manifest []byte
 	// Definitions defines the interfaces that the module provides and requires. When set, the arguments of calls to
@@ -145,7 +172,8 @@ func BrokerFromURL(text string) (Broker, error) {
 // Installed sets Manifest and Definitions where they are nil, and returns the options and the parsed manifest. It reads
 // both from the installation at InstallPrefix, because the manager reads the files there. They may have been adapted to
 // another release of EVerest, or to a vendor's interfaces. Installed takes the built-in manifest or definitions when
-// the installation lacks them. It does so too when they cannot be read, and logs the error.
+// the installation lacks them. It does so too when they cannot be read, and logs the error. An interface of the manifest
+// that Definitions lacks is the built-in one.
 func (o Options) Installed(module string, builtInManifest []byte, builtInDefinitions func() (*schema.Definitions, error)) (Options, *install.Manifest, error) {
 	log := o.Logger
 	if log == nil {
@@ -158,8 +186,16 @@ func (o Options) Installed(module string, builtInManifest []byte, builtInDefinit
 	if err != nil {
 		return o, nil, fmt.Errorf("%w (manifest of %s)", err, module)
 	}
+	wanted := interfacesOf(manifest)
 	if o.Definitions == nil {
-		o.Definitions, err = definitionsOf(o.InstallPrefix, manifest, builtInDefinitions, log)
+		o.Definitions = definitionsOf(o.InstallPrefix, wanted, log)
+	}
+	if !slices.ContainsFunc(wanted, func(name string) bool { _, known := o.Definitions.Interface(name); return !known }) {
+		return o, manifest, nil
+	}
+	known, err := builtInDefinitions()
+	if err == nil {
+		o.Definitions = o.Definitions.Over(known)
 	}
 	return o, manifest, err
 }
@@ -183,8 +219,8 @@ func manifestOf(prefix, module string, builtIn []byte, log *zap.Logger) []byte {
 	return builtIn
 }
 
-// definitionsOf returns the definitions of the manifest's interfaces.
-func definitionsOf(prefix string, manifest *install.Manifest, builtIn func() (*schema.Definitions, error), log *zap.Logger) (*schema.Definitions, error) {
+// interfacesOf returns the names of the manifest's interfaces.
+func interfacesOf(manifest *install.Manifest) []string {
 	names := map[string]bool{}
 	for _, provided := range manifest.Provides {
 		names[provided.Interface] = true
@@ -192,18 +228,15 @@ func definitionsOf(prefix string, manifest *install.Manifest, builtIn func() (*s
 	for _, required := range manifest.Requires {
 		names[required.Interface] = true
 	}
-	installed, err := install.InstalledInterfaces(prefix, slices.Sorted(maps.Keys(names))...)
+	return slices.Sorted(maps.Keys(names))
+}
+
+// definitionsOf returns the definitions of these interfaces that the installation has.
+func definitionsOf(prefix string, wanted []string, log *zap.Logger) *schema.Definitions {
+	installed, err := install.InstalledInterfaces(prefix, wanted...)
 	if err != nil {
 		log.Warn("interface definitions of the installation cannot be read: built-in ones count in their place", zap.Error(err))
 	}
-	found := len(installed.InterfaceNames())
-	log.Debug("interface definitions", zap.Int("installed", found), zap.Int("wanted", len(names)))
-	if found == len(names) {
-		return installed, nil
-	}
-	known, err := builtIn()
-	if err != nil {
-		return nil, err
-	}
-	return installed.Over(known), nil
+	log.Debug("interface definitions", zap.Int("installed", len(installed.InterfaceNames())), zap.Int("wanted", len(wanted)))
+	return installed
 }

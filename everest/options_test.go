@@ -26,7 +26,13 @@ func TestOptionsFromTheInstallation(t *testing.T) {
 	builtIn := func() (*schema.Definitions, error) {
 		return schema.LoadJSON([]byte(`{"interfaces":{"meter":{"vars":{"built_in":{}}},"clock":{"vars":{"time":{}}}}}`), nil, nil)
 	}
-	given := new(schema.Definitions)
+	given := func(interfaces string) *schema.Definitions {
+		definitions, err := schema.LoadJSON([]byte(`{"interfaces":{`+interfaces+`}}`), nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return definitions
+	}
 	for _, test := range []struct {
 		name string
 		// files of the installation by path, nil for none at all.
@@ -56,7 +62,11 @@ func TestOptionsFromTheInstallation(t *testing.T) {
 		}},
 		{name: "given", files: map[string]string{
 			"libexec/everest/modules/Meter/manifest.yaml": strings.Replace(meterManifest, "Uses a meter.", "Installed.", 1),
-		}, options: Options{Manifest: []byte(strings.Replace(meterManifest, "Uses a meter.", "Given.", 1)), Definitions: given}, noBuiltIn: true, manifest: "Given."},
+		}, options: Options{Manifest: []byte(strings.Replace(meterManifest, "Uses a meter.", "Given.", 1)),
+			Definitions: given(`"meter":{"vars":{"given":{}}},"clock":{"vars":{"given":{}}}`)},
+			noBuiltIn: true, manifest: "Given.", meter: "given", clock: "given"},
+		{name: "a part is given", options: Options{Definitions: given(`"meter":{"vars":{"given":{}}}`)},
+			manifest: "Uses a meter.", meter: "given", clock: "time"},
 		{name: "given and wrong", options: Options{Manifest: []byte("description: [")}, failure: "manifest of Meter"},
 		{name: "nothing is built in", noBuiltIn: true, failure: "nothing is built in"},
 	} {

@@ -1,8 +1,12 @@
 package everest
 
 import (
+	"bytes"
+	"context"
+	"net"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 )
@@ -39,4 +43,34 @@ func keepDescriptorsFromChildren() error {
 		}
 	}
 	return nil
+}
+
+// parentProcess identifies the process that started this one, over its life: by the boot, its process id, and its start.
+// It returns an empty string where the system does not tell.
+func parentProcess() string {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	parent := os.Getppid()
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(parent) + "/stat")
+	if err != nil {
+		return ""
+	}
+	// The name in the second field may have spaces and parentheses. The start is field 22.
+	fields := strings.Fields(string(status[bytes.LastIndexByte(status, ')')+1:]))
+	if len(fields) < 20 {
+		return ""
+	}
+	return strings.TrimSpace(string(boot)) + "/" + strconv.Itoa(parent) + "/" + fields[19]
+}
+
+// claim reports whether nobody else in this network namespace holds the name, and holds it until release or the end of
+// the process. An abstract UNIX socket leaves nothing behind.
+func claim(name string) (release func(), ok bool) {
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "unix", "@"+name)
+	if err != nil {
+		return nil, false
+	}
+	return func() { listener.Close() }, true
 }

@@ -119,9 +119,9 @@ func (p *Provided) listen(command string) {
 	if already {
 		return
 	}
-	topic := p.module.wire.CommandTopic(p.base, command)
-	queue := p.module.dispatcher.newQueue(topic)
-	p.module.router.addExact(topic, &subscription{queue: queue, handle: func(ctx context.Context, message Message, arrived time.Time) {
+	key := p.module.wire.CommandKey(p.base, command)
+	queue := p.module.dispatcher.newQueue(key)
+	p.module.router.addKey(key, p.module.wire.CommandTopic(p.base, command), &subscription{queue: queue, handle: func(ctx context.Context, message Message, arrived time.Time) {
 		p.handle(ctx, command, message, arrived)
 	}})
 	p.module.registered()
@@ -160,7 +160,8 @@ func (m *Module) warnUnhandled() {
 }
 
 // Publish publishes a value of a variable. It blocks while too many messages are unacknowledged, and returns before
-// this message is acknowledged. The value is encoded as JSON; the bytes of a json.RawMessage are sent unchanged.
+// this message is acknowledged: see Module.Acknowledged. In a standalone module it also blocks while the broker is away,
+// and until all modules are ready again after that. The value is encoded as JSON; the bytes of a json.RawMessage are sent unchanged.
 // Publish checks the value against the interface only when the manager's settings ask for validation. Values published
 // before the global ready may not reach every subscriber.
 func (p *Provided) Publish(ctx context.Context, variable string, value any) error {
@@ -179,7 +180,7 @@ func (p *Provided) Publish(ctx context.Context, variable string, value any) erro
 			return fmt.Errorf("everest: publish %s.%s: %w", p.id, variable, err)
 		}
 	}
-	if err := p.module.send(ctx, p.module.wire.VariableTopic(p.base, variable), p.module.wire.Variable(encoded), ExactlyOnce); err != nil {
+	if err := p.module.sendLasting(ctx, p.module.wire.VariableTopic(p.base, variable), p.module.wire.Variable(variable, encoded), true); err != nil {
 		return fmt.Errorf("everest: publish %s.%s: %w", p.id, variable, err)
 	}
 	return nil

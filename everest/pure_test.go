@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -382,9 +383,16 @@ func TestUUIDs(t *testing.T) {
 
 func FuzzErrorEvents(f *testing.F) {
 	f.Add([]byte(`{"data":{"type":"a/B","state":"Active","origin":{}},"msg_type":"RaiseError"}`))
-	m := &Module{}
+	f.Add([]byte(`{"data":{"type":"a/B","state":"Active","origin":{` + strings.Repeat(`"a":[],`, 10_000) + `"b":0}},"msg_type":"RaiseError"}`))
+	m := &Module{wire: testWire}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		event, err := m.readErrorEvent(payload)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		event, err := m.readErrorEvent(Message{Payload: payload})
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > uint64(16<<10+8*len(payload)) {
+			t.Errorf("%d bytes take %d bytes of memory", len(payload), used)
+		}
 		if err != nil {
 			return
 		}
@@ -392,7 +400,7 @@ func FuzzErrorEvents(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, err := m.readErrorEvent(m.wire.Error(true, raw)); err != nil || again.Raised != event.Raised {
+		if again, err := m.readErrorEvent(Message{Payload: m.wire.Error("", true, raw)}); err != nil || again.Raised != event.Raised {
 			t.Fatalf("error %+v came back as %+v: %v", event, again, err)
 		}
 	})

@@ -143,8 +143,8 @@ func (r *Required) Subscribe(variable string, handler VariableHandler, options .
 		m.mistake(fmt.Errorf("everest: subscribe %s.%s: a handler, and a name without slash, + and #, are needed", r, variable))
 		return
 	}
-	topic := m.wire.VariableTopic(r.base, variable)
-	m.router.addExact(topic, m.newSubscription(topic, options, func(ctx context.Context, message Message, _ time.Time) {
+	key := m.wire.VariableKey(r.base, variable)
+	m.router.addKey(key, m.wire.VariableTopic(r.base, variable), m.newSubscription(key, options, func(ctx context.Context, message Message, _ time.Time) {
 		value, err := m.wire.ReadVariable(message.Payload)
 		if err == nil && m.start.validate() {
 			err = m.options.Definitions.CheckVariable(r.interfaceName, variable, value)
@@ -202,7 +202,7 @@ func (m *Module) errorSubscription(name string, handler ErrorHandler, options []
 	}
 	var store errorStore // used in the queue only
 	s := m.newSubscription(name, options, func(ctx context.Context, message Message, _ time.Time) {
-		event, err := m.readErrorEvent(message.Payload)
+		event, err := m.readErrorEvent(message)
 		if err != nil {
 			m.logDrop(message, err)
 			return
@@ -233,7 +233,7 @@ func (r *Required) keepErrors() {
 	queue := r.module.dispatcher.newQueue(r.base + "/error/# (what is active)")
 	s := &subscription{queue: queue}
 	s.handle = func(_ context.Context, message Message, _ time.Time) {
-		event, err := r.module.readErrorEvent(message.Payload)
+		event, err := r.module.readErrorEvent(message)
 		if err != nil {
 			r.module.logDrop(message, err)
 			return

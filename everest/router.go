@@ -11,12 +11,13 @@ import (
 
 // router finds the subscriptions of a topic, and records the filters that must be subscribed at the broker.
 type router struct {
-	wire    wire.FamilyC
+	wire    wire.Family
+	prefix  string // of all topics of the framework
 	self    string // the module's id
-	results string // suffix of the topics of replies to this module
+	results string // suffix of the keys of replies to this module
 
 	mu       sync.RWMutex
-	exact    map[string][]*subscription
+	exact    map[string][]*subscription // by the key of the message
 	errors   map[string][]*subscription // by the start of the implementation's topics
 	global   []*subscription            // errors of all modules
 	manifest *subscription
@@ -37,11 +38,12 @@ type filter struct {
 	delivery Delivery
 }
 
-func newRouter(w wire.FamilyC, self string) *router {
+func newRouter(w wire.Family, prefix, self string) *router {
 	return &router{
 		wire:    w,
+		prefix:  prefix,
 		self:    self,
-		results: wire.ResultSuffix(self),
+		results: w.ResultSuffix(self),
 		exact:   map[string][]*subscription{},
 		errors:  map[string][]*subscription{},
 	}
@@ -56,10 +58,14 @@ func (r *router) want(text string, delivery Delivery) {
 	}
 }
 
-func (r *router) addExact(topic string, s *subscription) {
+// addTopic adds a subscription of all messages of a topic.
+func (r *router) addTopic(topic string, s *subscription) { r.addKey(topic, topic, s) }
+
+// addKey adds a subscription of the messages with a key, which arrive on the topic.
+func (r *router) addKey(key, topic string, s *subscription) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.exact[topic] = append(r.exact[topic], s)
+	r.exact[key] = append(r.exact[key], s)
 	r.want(topic, ExactlyOnce)
 }
 
@@ -67,7 +73,13 @@ func (r *router) addErrors(implementation string, s *subscription) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.errors[implementation] = append(r.errors[implementation], s)
-	r.want(r.wire.ErrorFilter(implementation), ExactlyOnce)
+	r.wantErrors(implementation)
+}
+
+func (r *router) wantErrors(implementation string) {
+	for _, filter := range r.wire.ErrorFilters(implementation) {
+		r.want(filter, ExactlyOnce)
+	}
 }
 
 // addGlobalErrors leaves the filters to wantGlobalErrors, because they depend on the start-up data.
@@ -81,7 +93,7 @@ func (r *router) wantGlobalErrors(implementations []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, implementation := range implementations {
-		r.want(r.wire.ErrorFilter(implementation), ExactlyOnce)
+		r.wantErrors(implementation)
 	}
 }
 
@@ -111,7 +123,7 @@ func (r *router) setManifests(s *subscription) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.manifest = s
-	r.want(r.wire.ManifestTopic("+"), ExactlyOnce)
+	r.want(r.wire.ManifestFilter(), ExactlyOnce)
 }
 
 // takePending returns the filters that were added since the last call.
@@ -131,42 +143,47 @@ func (r *router) wantAllAgain() {
 }
 
 // receive adds a message to the queues of its subscriptions, and reports whether there are any. It is called for one
-// message at a time and runs no handler.
-func (r *router) receive(ctx context.Context, message Message) bool {
+// message at a time and runs no handler. An error means that the message cannot be read.
+func (r *router) receive(ctx context.Context, message Message) (wanted bool, err error) {
 	var found [4]*subscription
-	subscriptions := r.find(found[:0], message.Topic)
+	subscriptions, err := r.find(found[:0], message)
 	for _, s := range subscriptions {
 		s.queue.push(ctx, s, message)
 	}
-	return len(subscriptions) > 0
+	return len(subscriptions) > 0, err
 }
 
-func (r *router) find(found []*subscription, topic string) []*subscription {
+func (r *router) find(found []*subscription, message Message) ([]*subscription, error) {
+	topic := message.Topic
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if exact := r.exact[topic]; len(exact) > 0 {
-		return append(found, exact...)
-	}
-	if strings.HasPrefix(topic, r.wire.Prefix) {
-		switch implementation, kind := r.wire.Split(topic); {
+	if strings.HasPrefix(topic, r.prefix) {
+		key, err := r.wire.Key(topic, message.Payload)
+		if err != nil {
+			return nil, err
+		}
+		if exact := r.exact[key]; len(exact) > 0 {
+			return append(found, exact...), nil
+		}
+		switch implementation, kind := r.wire.Split(key); {
 		case kind == "error":
 			found = append(found, r.errors[implementation]...)
 			found = append(found, r.global...)
-		case kind == "cmd" && strings.HasSuffix(topic, r.results):
+		case kind == "cmd" && strings.HasSuffix(key, r.results):
 			found = append(found, r.reply)
 		case r.manifest != nil:
-			if _, ok := r.wire.ManifestName(topic); ok {
+			if _, ok := r.wire.Manifests(topic, nil); ok {
 				found = append(found, r.manifest)
 			}
 		}
-		return found // a topic below the prefix is never external
+		return found, nil // a topic below the prefix is never external
 	}
 	for _, route := range r.external {
 		if wire.Matches(route.filter, topic) {
 			found = append(found, route.subscription)
 		}
 	}
-	return found
+	return found, nil
 }
 
 // withReset returns the subscriptions that keep data about other modules.

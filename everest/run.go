@@ -14,8 +14,10 @@ import (
 //
 // Run returns nil when the manager asks its modules to end. Otherwise it returns the first cause: the end of ctx, an
 // error of an OnInit or OnReady function, an error passed to Fail, or ErrBrokerLost. ErrBrokerLost ends only a module
-// that a manager started. A standalone module connects again and repeats the handshake, without OnInit and OnReady. It
-// ends with ErrConfigChanged when its configuration has changed.
+// that a manager started. A standalone module connects again. Where the broker answers at once and still has the module's
+// session, the module goes on as if nothing had happened. Otherwise it repeats the handshake, without OnInit and OnReady,
+// and holds its variables and errors back until the next global ready. It ends with ErrConfigChanged when its
+// configuration has changed.
 //
 // The module is closed when Run returns. Handlers that still run after Options.StopTimeout are logged and left alone.
 func (m *Module) Run(ctx context.Context) error {
@@ -66,6 +68,7 @@ type progress struct {
 	globalReady bool // received at least once
 	again       bool // the handshake was repeated, and no global ready has arrived since
 	newManager  bool // a manager started before the module was ready
+	brief       int  // connections in a row that were brief
 }
 
 // serve returns the reason why the module ends, or nil when the context has ended.
@@ -101,6 +104,13 @@ func (m *Module) serve(ctx context.Context) error {
 		case <-m.watchdog.due():
 			m.watchdog.turn()
 		case <-remind.due():
+			if err := m.sameFamily(); err != nil {
+				return err
+			}
+			if m.mustNotRemind() {
+				remind.stop()
+				continue
+			}
 			err = m.sayReady(ctx)
 			remind.again()
 		case <-m.events.subscribe:
@@ -120,6 +130,7 @@ func (m *Module) serve(ctx context.Context) error {
 			}
 			m.log.Info("the manager has started again")
 			reached.again = true
+			m.gate.shut()
 			err = m.greetManager(ctx)
 			m.startReminder(&remind)
 			m.reportProgress(reached)
@@ -128,11 +139,10 @@ func (m *Module) serve(ctx context.Context) error {
 				return m.link.Load().transport.Err()
 			}
 			m.log.Warn("connecting to the broker again", zap.Error(m.link.Load().transport.Err()))
-			reached.again = true
-			if err := m.reconnect(ctx, reached.ready); err != nil {
+			if err := m.reconnect(ctx, &reached); err != nil {
 				return err
 			}
-			if reached.ready {
+			if reached.ready && reached.again {
 				m.startReminder(&remind)
 			}
 			m.reportProgress(reached)
@@ -180,7 +190,7 @@ func (m *Module) hearGlobalReady(ctx context.Context, reached *progress) error {
 		return nil
 	}
 	reached.again = false
-	return m.raiseAgain(ctx)
+	return m.letNewsOut(ctx)
 }
 
 // lost reports whether the connection to the broker has ended.
@@ -232,6 +242,7 @@ func (m *Module) startInit(ctx context.Context) chan error {
 
 func (m *Module) startReady(ctx context.Context) {
 	m.log.Info("all modules are ready")
+	m.allReady.Store(new(time.Now()))
 	m.mu.Lock()
 	functions := m.onReady
 	m.mu.Unlock()
@@ -294,49 +305,6 @@ func (m *Module) greetManager(ctx context.Context) error {
 	return m.sayReady(ctx)
 }
 
-// reconnect makes a new connection and repeats the handshake. It sends ready only when the module has been ready
-// before.
-func (m *Module) reconnect(ctx context.Context, ready bool) error {
-	delay := m.options.ReconnectDelay
-	for {
-		if err := m.link.Load().transport.Close(); err != nil {
-			m.log.Debug("closing the lost connection", zap.Error(err))
-		}
-		m.forgetOthers(ctx)
-		m.router.wantAllAgain()
-		config, err := m.openLink(ctx, ctx)
-		if err == nil && !config.sameFor(m.config) {
-			return ErrConfigChanged
-		}
-		if err == nil {
-			m.link.Load().ready.Store(true)
-			m.publishMetadata(ctx)
-			if ready {
-				err = m.sayReady(ctx)
-			}
-		}
-		if err == nil {
-			m.log.Info("connected to the broker again")
-			return nil
-		}
-		if ctx.Err() != nil {
-			return err
-		}
-		m.log.Warn("not connected to the broker", zap.Error(err), zap.Duration("next_attempt_in", delay))
-		for pause := time.After(delay); pause != nil; {
-			select {
-			case <-pause:
-				pause = nil
-			case <-m.watchdog.due():
-				m.watchdog.turn()
-			case <-ctx.Done():
-				return err
-			}
-		}
-		delay = min(2*delay, 30*time.Second)
-	}
-}
-
 // forgetOthers makes the errors of other modules inactive, because these modules have started anew.
 func (m *Module) forgetOthers(ctx context.Context) {
 	for _, subscription := range m.router.withReset() {
@@ -365,6 +333,7 @@ func (m *Module) Close() error {
 
 // shut ends everything that the module has started. It runs once, after serve or instead of it.
 func (m *Module) shut(ctx context.Context) error {
+	defer m.identity.release()
 	m.watchdog.stop()
 	if !m.dispatcher.stop(m.options.StopTimeout) {
 		m.log.Error("handlers still run", zap.Strings("queues", m.dispatcher.busy()))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -16,25 +17,64 @@ import (
 // subscribeRuntime registers the topics for the messages between the manager and the runtime.
 func (m *Module) subscribeRuntime() {
 	own := func(topic string, handle func(Message)) {
+		if topic == "" {
+			return // the family has no such topic
+		}
 		queue := m.dispatcher.newQueue(topic)
-		m.router.addExact(topic, &subscription{queue: queue, handle: func(_ context.Context, message Message, _ time.Time) {
+		m.router.addTopic(topic, &subscription{queue: queue, handle: func(_ context.Context, message Message, _ time.Time) {
 			handle(message)
 		}})
 	}
-	own(m.wire.ConfigResponseTopic(m.options.ModuleID), m.takeConfigResponse)
+	if !m.wire.Has(wire.ConfigFiles) {
+		own(m.wire.ConfigResponseTopic(m.options.ModuleID), m.takeConfigResponse)
+	}
 	own(m.wire.GlobalReadyTopic(), m.takeGlobalReady)
 	own(m.wire.ShutdownTopic(), m.takeShutdown)
+	own(m.wire.ClearTopic(), m.takeCleared)
 	own(m.wire.SettingsTopic(), m.takeSettings)
 	own(m.wire.ModuleNamesTopic(), m.takeModuleNames)
+	if start := m.wire.ManagerStartTopic(); start != m.wire.ModuleNamesTopic() {
+		own(start, m.takeManagerStart)
+	}
+	if !m.spawned {
+		own(m.options.EverestPrefix+"interfaces", m.takeInterfaces)
+	}
 
-	manifests := m.dispatcher.newQueue(m.wire.ManifestTopic("+"))
-	m.router.setManifests(&subscription{queue: manifests, handle: func(_ context.Context, message Message, _ time.Time) {
-		m.takeManifest(message)
-	}})
+	if m.wire.Has(wire.ConfigFiles) && !m.spawned {
+		for id := range m.files.Names {
+			if id != m.options.ModuleID && wire.ValidLevel(id) {
+				topic := m.wire.ModuleReadyTopic(id)
+				m.router.addTopic(topic, &subscription{queue: m.dispatcher.newQueue(topic), handle: m.takeReadyOfOther})
+			}
+		}
+	}
+	if filter := m.wire.ManifestFilter(); filter != "" {
+		manifests := m.dispatcher.newQueue(filter)
+		m.router.setManifests(&subscription{queue: manifests, handle: func(_ context.Context, message Message, _ time.Time) {
+			m.takeManifest(message)
+		}})
+	}
 	replies := m.dispatcher.newQueue("replies to " + m.options.ModuleID)
 	m.router.setReplies(&subscription{queue: replies, handle: func(_ context.Context, message Message, _ time.Time) {
 		m.takeReply(message)
 	}})
+}
+
+// takeReadyOfOther says ready again when another module does so after the global ready. It may have been started by a new
+// manager, which waits for this module, and publishes nothing else by which it could be noticed. A manager that has not
+// started anew takes a repeated ready.
+func (m *Module) takeReadyOfOther(_ context.Context, message Message, arrived time.Time) {
+	if ready := m.allReady.Load(); message.Retained || ready == nil || arrived.Before(*ready) {
+		return
+	}
+	err := m.sameFamily()
+	if err != nil {
+		m.Fail(err)
+		return
+	}
+	if err := m.sayReady(context.Background()); err != nil {
+		m.log.Debug("not ready again", zap.Error(err))
+	}
 }
 
 func (m *Module) takeGlobalReady(message Message) {
@@ -85,6 +125,7 @@ type startData struct {
 	changed  chan struct{} // closed and replaced at each change
 	settings Settings
 	names    map[string]string   // module id -> module name
+	named    time.Time           // when names arrived
 	provides map[string][]string // module name -> implementation ids
 }
 
@@ -110,6 +151,13 @@ func (s *startData) validate() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.settings.ValidateSchema
+}
+
+// namesSince returns when the manager's last start-up topic arrived, the zero time before.
+func (s *startData) namesSince() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.named
 }
 
 // implementations returns the module id and implementation id of all known implementations. complete reports whether
@@ -155,7 +203,7 @@ func (m *Module) startValue(message Message) json.RawMessage {
 	if len(message.Payload) == 0 {
 		return nil
 	}
-	data, err := m.wire.ReadConfig(message.Payload)
+	data, err := m.wire.ReadStart(message.Payload)
 	if err != nil {
 		m.dropped.drop(message.Topic, err)
 		return nil
@@ -176,7 +224,22 @@ func (m *Module) takeSettings(message Message) {
 	m.start.update(func() { m.start.settings = settings })
 }
 
-// takeModuleNames also detects the start of a manager. A manager publishes the topic live only when it starts.
+// ModuleNames returns the names of all modules, such as "EvseManager", by their ids. It is empty when the module has not
+// received them from the manager, for example because it was restarted alone.
+func (m *Module) ModuleNames() map[string]string {
+	m.start.mu.Lock()
+	defer m.start.mu.Unlock()
+	return maps.Clone(m.start.names)
+}
+
+// takeManagerStart detects the start of a manager, which publishes the topic live only then.
+func (m *Module) takeManagerStart(message Message) {
+	if m.startValue(message) != nil && !message.Retained {
+		notify(m.events.managerStarted)
+	}
+}
+
+// takeModuleNames also detects the start of a manager, if the topic shows it.
 func (m *Module) takeModuleNames(message Message) {
 	data := m.startValue(message)
 	if data == nil {
@@ -187,8 +250,8 @@ func (m *Module) takeModuleNames(message Message) {
 		m.dropped.drop(message.Topic, err)
 		return
 	}
-	m.start.update(func() { m.start.names = names })
-	if !message.Retained {
+	m.start.update(func() { m.start.names, m.start.named = names, time.Now() })
+	if !message.Retained && m.wire.ManagerStartTopic() == m.wire.ModuleNamesTopic() {
 		notify(m.events.managerStarted)
 	}
 }
@@ -198,21 +261,23 @@ func (m *Module) takeManifest(message Message) {
 	if data == nil {
 		return
 	}
-	var manifest struct {
-		Provides map[string]json.RawMessage `json:"provides"`
-	}
-	if err := json.Unmarshal(data, &manifest); err != nil {
-		m.dropped.drop(message.Topic, err)
-		return
-	}
-	provides := make([]string, 0, len(manifest.Provides))
-	for id := range manifest.Provides {
-		if wire.ValidLevel(id) {
-			provides = append(provides, id)
+	manifests, _ := m.wire.Manifests(message.Topic, data)
+	for name, text := range manifests {
+		var manifest struct {
+			Provides map[string]json.RawMessage `json:"provides"`
 		}
+		if err := json.Unmarshal(text, &manifest); err != nil {
+			m.dropped.drop(message.Topic, err)
+			return
+		}
+		provides := make([]string, 0, len(manifest.Provides))
+		for id := range manifest.Provides {
+			if wire.ValidLevel(id) {
+				provides = append(provides, id)
+			}
+		}
+		m.start.update(func() { m.start.provides[name] = provides })
 	}
-	name, _ := m.wire.ManifestName(message.Topic)
-	m.start.update(func() { m.start.provides[name] = provides })
 }
 
 // wantGlobalErrors subscribes the errors of all modules if there is a handler for them. It uses one filter for each

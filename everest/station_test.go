@@ -84,6 +84,7 @@ func bellConfig(t testing.TB, broker everest.Broker) everesttest.ManagerConfig {
 	connector := 2
 	return everesttest.ManagerConfig{
 		Broker:      broker,
+		Family:      *familyFlag,
 		Definitions: bellDefinitions(t),
 		Modules: map[string]everesttest.ModuleConfig{
 			"tower": {

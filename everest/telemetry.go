@@ -33,7 +33,12 @@ func (m *Module) PublishTelemetry(ctx context.Context, category, subCategory str
 	if err != nil {
 		return fmt.Errorf("everest: telemetry %s: %w", topic, err)
 	}
-	if err := m.send(ctx, topic, m.wire.Telemetry(encoded), ExactlyOnce); err != nil {
+	payload, onlyOnce := m.wire.Telemetry(encoded)
+	delivery := AtMostOnce
+	if onlyOnce {
+		delivery = ExactlyOnce
+	}
+	if err := m.send(ctx, topic, payload, delivery); err != nil {
 		return fmt.Errorf("everest: telemetry %s: %w", topic, err)
 	}
 	return nil

@@ -108,7 +108,7 @@ func TestConfigRequestIsRepeatedEveryFiveSeconds(t *testing.T) {
 		}
 
 		asked = 0
-		_, err := Connect(t.Context(), Options{ModuleID: "one", OpenTransport: hub.open, ConfigAttempts: 2})
+		_, err := Connect(t.Context(), Options{ModuleID: "one", Wire: "C", OpenTransport: hub.open, ConfigAttempts: 2})
 		if !errors.Is(err, errNoAnswer) || asked != 2 {
 			t.Errorf("asked %d times: %v", asked, err)
 		}
@@ -143,7 +143,7 @@ func TestAnswersToOtherRequestsAreNotTaken(t *testing.T) {
 func TestFullQueueEndsTheModuleWithItsName(t *testing.T) {
 	tests := map[string]func(*Options){
 		"messages": func(o *Options) { o.QueueMessages = 5 },
-		"bytes":    func(o *Options) { o.QueueBytes = 5 * len(testWire.Variable(json.RawMessage("0"))) },
+		"bytes":    func(o *Options) { o.QueueBytes = 5 * len(testWire.Variable("", json.RawMessage("0"))) },
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestFullQueueEndsTheModuleWithItsName(t *testing.T) {
 				})
 				ended := running(t, m)
 				publish := func() {
-					hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable(json.RawMessage("0"))})
+					hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable("", json.RawMessage("0"))})
 				}
 				publish()
 				<-entered
@@ -190,7 +190,7 @@ func TestNewestOnlySkipsWhatIsOutdated(t *testing.T) {
 		}, NewestOnly())
 		running(t, m)
 		for i := range 1000 {
-			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable(json.RawMessage(fmt.Sprint(i)))})
+			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable("", json.RawMessage(fmt.Sprint(i)))})
 			if i == 0 {
 				synctest.Wait() // the handler has taken the first
 			}
@@ -213,8 +213,8 @@ func TestSlowHandlerIsReportedOnce(t *testing.T) {
 		m.Requires("peer")[0].Subscribe("other", func(context.Context, json.RawMessage) { others <- struct{}{} })
 		running(t, m)
 		for range 30 {
-			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable(json.RawMessage("0"))})
-			hub.deliver(Message{Topic: variableTopicOf("other"), Payload: testWire.Variable(json.RawMessage("0"))})
+			hub.deliver(Message{Topic: variableTopicOf("v"), Payload: testWire.Variable("", json.RawMessage("0"))})
+			hub.deliver(Message{Topic: variableTopicOf("other"), Payload: testWire.Variable("", json.RawMessage("0"))})
 			synctest.Wait()
 			time.Sleep(time.Second)
 		}

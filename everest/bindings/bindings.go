@@ -3,15 +3,17 @@
 //
 //	bindings/evsemanager   Provider, Publisher and Client of the interface evse_manager
 //	bindings/types         the types of all interfaces
-//	bindings               List, Time, Marshal, Unmarshal: used by the two above and by every package that everestgen writes
+//	bindings               List, EnumList, Time, Marshal, Unmarshal: used by the two above and by every package that everestgen writes
 //
 // Only interfaces that this repository uses are here. Run everestgen for others, for your own and for another release:
 //
 //	go run github.com/remotechargeport/remotechargeport/everest/everestgen -out internal/everest auth
 //
-// Generated code keeps three promises:
+// Generated code keeps four promises:
 //
 //   - A list is never written as null, and a time always in a form that all of EVerest's readers accept.
+//   - A list of an enumeration is written as EVerest's C++ code writes it: as indices inside an object
+//     and as a result ([EnumList]), else as texts ([List]). An EnumList reads both.
 //   - An unknown value of an enumeration and an unknown property survive decoding and encoding, so that a newer release
 //     can talk through an older program.
 //   - A required property that is missing is an error when a value is decoded.

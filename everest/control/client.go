@@ -11,6 +11,8 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -77,9 +79,34 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 }
 
 // Ping requests one round trip to the other board.
-func (c *Client) Ping(ctx context.Context) (*Pong, error) {
+func (c *Client) Ping(ctx context.Context) (*Pong, error) { return c.PingSize(ctx, 0) }
+
+// PingSize requests one round trip to the other board with a payload of size bytes in both directions.
+func (c *Client) PingSize(ctx context.Context, size int) (*Pong, error) {
+	path := "/ping"
+	if size != 0 {
+		path += "?size=" + strconv.Itoa(size)
+	}
 	var pong Pong
-	return &pong, c.json(ctx, http.MethodPost, "/ping", &pong)
+	if err := c.json(ctx, http.MethodPost, path, &pong); err != nil {
+		return &pong, err
+	}
+	if pong.Size != size {
+		return &pong, fmt.Errorf("%w: %s is of a version that pings without a size: update it", ErrUnsupported, c.path)
+	}
+	return &pong, nil
+}
+
+// Reset requests the reset of one satellite, and returns the name of the board. board is its index, its name in a
+// [Board], or the id of one of the modules that represent it.
+func (c *Client) Reset(ctx context.Context, board string, hard bool) (name string, err error) {
+	query := url.Values{"board": {board}, "type": {"Soft"}}
+	if hard {
+		query.Set("type", "Hard")
+	}
+	var reset ResetBoard
+	err = c.json(ctx, http.MethodPost, "/reset?"+query.Encode(), &reset)
+	return reset.Board, err
 }
 
 // Logs writes the module's logs to the writer that create returns. name is the file name that the module proposes for

@@ -32,6 +32,7 @@ func (s *Server) handler() http.Handler {
 		"/status": {http.MethodGet, s.status},
 		"/watch":  {http.MethodGet, s.watch},
 		"/ping":   {http.MethodPost, s.ping},
+		"/reset":  {http.MethodPost, s.reset},
 		"/logs":   {http.MethodGet, s.logs},
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +45,7 @@ func (s *Server) handler() http.Handler {
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, http.StatusNotFound, "unknown path: there are GET /status, GET /watch, POST /ping and GET /logs")
+		s.fail(w, http.StatusNotFound, "unknown path: there are GET /status, GET /watch, POST /ping, POST /reset and GET /logs")
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.enter() {
@@ -74,10 +75,32 @@ func (s *Server) ping(w http.ResponseWriter, r *http.Request) {
 		s.failWith(w, &Reason{Never: true, Text: cmp.Or(s.config.NoPing, "this module has no other board to ping")})
 		return
 	}
+	size, err := strconv.Atoi(cmp.Or(r.URL.Query().Get("size"), "0"))
+	if err != nil || size < 0 {
+		s.fail(w, http.StatusBadRequest, "the size of a ping is a number of bytes")
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.config.PingTimeout)
 	defer cancel()
-	pong, err := s.config.Ping(ctx)
+	pong, err := s.config.Ping(ctx, size)
 	s.answer(w, pong, err)
+}
+
+func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
+	if s.config.Reset == nil {
+		s.failWith(w, &Reason{Never: true, Text: "this module resets no boards: ask the aggregator"})
+		return
+	}
+	query := r.URL.Query()
+	kind := cmp.Or(query.Get("type"), "Soft")
+	if kind != "Soft" && kind != "Hard" {
+		s.fail(w, http.StatusBadRequest, "the type of a reset is Soft or Hard")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.config.ResetTimeout)
+	defer cancel()
+	board, err := s.config.Reset(ctx, query.Get("board"), kind == "Hard")
+	s.answer(w, ResetBoard{board}, err)
 }
 
 func (s *Server) logs(w http.ResponseWriter, r *http.Request) {

@@ -20,9 +20,12 @@ type Config struct {
 	Path string
 	// Status returns a snapshot of the module. It is required.
 	Status func(ctx context.Context) (*Status, error)
-	// Ping makes a round trip to the other board. NoPing is the error text where Ping is nil.
-	Ping   func(ctx context.Context) (*Pong, error)
+	// Ping makes a round trip to the other board, with a payload of size bytes in both directions. NoPing is the error text
+	// where Ping is nil.
+	Ping   func(ctx context.Context, size int) (*Pong, error)
 	NoPing string
+	// Reset resets one board of a station, and returns the board's name. board is the request's name for the board.
+	Reset func(ctx context.Context, board string, hard bool) (name string, err error)
 	// Logs returns the body of GET /logs. The server closes it.
 	Logs func(ctx context.Context) (*Logs, error)
 	// Events has the events of GET /watch.
@@ -32,8 +35,8 @@ type Config struct {
 
 	// MaxConnections is how many connections may be open at a time. A further one gets a 503. The default is 32.
 	MaxConnections int
-	// The timeouts of Status (default 5 s), Ping (default 10 s) and Logs (default 10 minutes).
-	StatusTimeout, PingTimeout, LogsTimeout time.Duration
+	// The timeouts of Status (default 5 s), Ping (default 10 s), Reset (default 30 s) and Logs (default 10 minutes).
+	StatusTimeout, PingTimeout, ResetTimeout, LogsTimeout time.Duration
 	// WriteTimeout is how long a client may take to read each piece of a response. The default is 10 s.
 	WriteTimeout time.Duration
 	// Heartbeat is how often GET /watch sends a comment, so that a lost watcher is noticed. The default is 15 s.
@@ -106,7 +109,8 @@ func (c Config) withDefaults() Config {
 		value   *time.Duration
 		without time.Duration
 	}{
-		{&c.StatusTimeout, 5 * time.Second}, {&c.PingTimeout, 10 * time.Second}, {&c.LogsTimeout, 10 * time.Minute},
+		{&c.StatusTimeout, 5 * time.Second}, {&c.PingTimeout, 10 * time.Second}, {&c.ResetTimeout, 30 * time.Second},
+		{&c.LogsTimeout, 10 * time.Minute},
 		{&c.WriteTimeout, 10 * time.Second}, {&c.Heartbeat, 15 * time.Second},
 	} {
 		if *field.value <= 0 {

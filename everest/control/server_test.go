@@ -49,8 +49,8 @@ func serve(t *testing.T, config Config) (*Client, func()) {
 
 func TestStatusPingLogs(t *testing.T) {
 	client, _ := serve(t, Config{
-		Ping: func(context.Context) (*Pong, error) {
-			return &Pong{Seconds: 0.001, Peer: "10.0.0.2:4129", Dialect: "v2"}, nil
+		Ping: func(_ context.Context, size int) (*Pong, error) {
+			return &Pong{Seconds: 0.001, Peer: "10.0.0.2:4129", Dialect: "v2", Size: size % 1000}, nil
 		},
 		Logs: func(context.Context) (*Logs, error) {
 			return &Logs{Name: "agent.log", ContentType: "text/plain", Body: io.NopCloser(strings.NewReader("one\ntwo\n"))}, nil
@@ -64,6 +64,16 @@ func TestStatusPingLogs(t *testing.T) {
 	if err != nil || pong.Peer != "10.0.0.2:4129" {
 		t.Errorf("pong %+v, %v", pong, err)
 	}
+	if pong, err = client.PingSize(t.Context(), 7); err != nil || pong.Size != 7 {
+		t.Errorf("pong %+v, %v", pong, err)
+	}
+	if _, err = client.PingSize(t.Context(), 1007); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("a module that leaves the size out: %v", err)
+	}
+	var refused *AnswerError
+	if _, err = client.PingSize(t.Context(), -1); !errors.As(err, &refused) || refused.StatusCode != http.StatusBadRequest {
+		t.Errorf("a size below 0: %v", err)
+	}
 	var text bytes.Buffer
 	name := ""
 	err = client.Logs(t.Context(), func(proposed string) (io.Writer, error) { name = proposed; return &text, nil })
@@ -72,8 +82,31 @@ func TestStatusPingLogs(t *testing.T) {
 	}
 }
 
+func TestReset(t *testing.T) {
+	client, _ := serve(t, Config{Reset: func(_ context.Context, board string, hard bool) (string, error) {
+		if board != "connector_2 & more" {
+			return "", &Reason{Text: board + " is away"}
+		}
+		return fmt.Sprintf("1_%s %t", board, hard), nil
+	}})
+	for _, hard := range []bool{false, true} {
+		name, err := client.Reset(t.Context(), "connector_2 & more", hard)
+		if err != nil || name != fmt.Sprintf("1_connector_2 & more %t", hard) {
+			t.Errorf("%q, %v", name, err)
+		}
+	}
+	var answer *AnswerError
+	if _, err := client.Reset(t.Context(), "3", false); !errors.As(err, &answer) || answer.StatusCode != http.StatusServiceUnavailable || answer.Text != "3 is away" {
+		t.Errorf("error %v", err)
+	}
+	other, _ := serve(t, Config{})
+	if _, err := other.Reset(t.Context(), "3", false); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestErrorResponses(t *testing.T) {
-	hanging := func(ctx context.Context) (*Pong, error) {
+	hanging := func(ctx context.Context, _ int) (*Pong, error) {
 		<-ctx.Done()
 		return nil, fmt.Errorf("the satellite did not answer: %w", ctx.Err())
 	}
@@ -83,7 +116,7 @@ func TestErrorResponses(t *testing.T) {
 		text   string
 	}{
 		"never":   {Config{NoPing: "ask the controller"}, http.StatusNotImplemented, "ask the controller"},
-		"not now": {Config{Ping: func(context.Context) (*Pong, error) { return nil, errors.New("no link") }}, http.StatusServiceUnavailable, "no link"},
+		"not now": {Config{Ping: func(context.Context, int) (*Pong, error) { return nil, errors.New("no link") }}, http.StatusServiceUnavailable, "no link"},
 		"hanging": {Config{Ping: hanging, PingTimeout: time.Millisecond}, http.StatusGatewayTimeout, "the satellite did not answer: context deadline exceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {

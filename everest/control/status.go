@@ -33,6 +33,8 @@ type Status struct {
 	// Health is how well the module works in this State. If Health is not "ok", Problem has the reason and the remedy.
 	Health  Health `json:"health"`
 	Problem string `json:"problem,omitempty"`
+	// Cause is the error behind Problem as the program reports it, for those who look deeper.
+	Cause string `json:"cause,omitempty"`
 	// Started is when the module started. Taken is when this snapshot was made. UptimeSeconds is the time from Started
 	// to Taken.
 	Started       time.Time `json:"started"`
@@ -40,6 +42,8 @@ type Status struct {
 	Taken         time.Time `json:"taken"`
 	// Link is the link of a satellite module to the other board.
 	Link *Link `json:"link,omitempty"`
+	// EVSE is the EVSE behind a controller.
+	EVSE *EVSE `json:"evse,omitempty"`
 	// Station is what an aggregator knows of its boards.
 	Station *Station `json:"station,omitempty"`
 	// Everest is the module's traffic with its broker, nil before the module is connected.
@@ -70,6 +74,9 @@ type Link struct {
 	PeerAddress string `json:"peer_address,omitempty"`
 	// Discovery is "found", "not found" or "ambiguous", for a satellite that is configured by its serial number.
 	Discovery string `json:"discovery,omitempty"`
+	// Path is what the module suspects of the network between the boards, for example that it swallows long packets. It is
+	// empty where nothing is suspected.
+	Path string `json:"path,omitempty"`
 	// ListenAddress is where an agent accepts connections.
 	ListenAddress string `json:"listen_address,omitempty"`
 	// Security is "plain" or "mutual-tls". PeerFingerprint and PeerSerial are the key fingerprint and the serial number
@@ -95,7 +102,8 @@ type Link struct {
 	// GivenUp counts the events that were lost because the agent's journal was full.
 	GivenUp uint64 `json:"given_up"`
 	// Variables and Errors count the satellite's variables and errors that a controller has published on the main
-	// board. Dropped counts the variables and errors that the controller could not publish.
+	// board. Dropped counts the variables and errors that the controller could not publish, or that an agent did not
+	// take, because the main board could not read them.
 	Variables uint64 `json:"variables"`
 	Errors    uint64 `json:"errors"`
 	Dropped   uint64 `json:"dropped"`
@@ -156,10 +164,26 @@ type Board struct {
 	SatelliteID string `json:"satellite_id,omitempty"`
 	// Connected reports whether there is a link to the board. It is true for the main board.
 	Connected bool `json:"connected"`
+	// Since is when Connected became what it is, nil where that is not known.
+	Since *time.Time `json:"since,omitempty"`
+	// EVSE is the number of the board's EVSE in the station, 0 where the board's module has no mapping. Serial is the
+	// board's serial number, Version that of the agent on it, or of the aggregator. Both are empty where they are not known.
+	EVSE    int    `json:"evse,omitempty"`
+	Serial  string `json:"serial,omitempty"`
+	Version string `json:"version,omitempty"`
 	// FirmwareStatus and LogStatus are the last reports of the board, in OCPP's spelling. They are empty before the
 	// board's first report.
 	FirmwareStatus string `json:"firmware_status,omitempty"`
 	LogStatus      string `json:"log_status,omitempty"`
+	// FirmwareRefusal is how the board refused the newest firmware update: its answer, or "no answer". It is empty where
+	// the board took the update.
+	FirmwareRefusal string `json:"firmware_refusal,omitempty"`
+	// Flashing is true while the board installs firmware. It is not reset meanwhile.
+	Flashing bool `json:"flashing,omitempty"`
+	// Mixed is true while the board has installed firmware that the station does not have, by the request MixedRequest:
+	// another board had refused that request or failed.
+	Mixed        bool  `json:"mixed,omitempty"`
+	MixedRequest int64 `json:"mixed_request_id,omitempty"`
 }
 
 // FirmwareJob is a firmware update of the whole station.
@@ -174,7 +198,7 @@ type LogJob struct {
 	RequestID int64 `json:"request_id"`
 	// Type is the type of the log, empty for the diagnostics of OCPP 1.6.
 	Type string `json:"type,omitempty"`
-	// Step is asking, collecting, packing, uploading or pausing.
+	// Step is queued, asking, collecting, packing, uploading or pausing.
 	Step string `json:"step"`
 	// Boards is how many boards send a file. Done is how many boards have sent their file or failed.
 	Boards int `json:"boards"`
@@ -229,6 +253,8 @@ func EverestOf(stats everest.Stats) *Everest {
 type Pong struct {
 	// Seconds is the duration of the round trip.
 	Seconds float64 `json:"round_trip_s"`
+	// Size is how many bytes the round trip carried in each direction.
+	Size int `json:"size,omitempty"`
 	// Peer is the address of the other board.
 	Peer string `json:"peer"`
 	// Dialect is the dialect of the link.
@@ -236,4 +262,10 @@ type Pong struct {
 	// Function is the function on the wire whose round trip was measured. Legacy has no ping function, so a legacy link
 	// measures its next poll.
 	Function string `json:"function"`
+}
+
+// ResetBoard is the JSON of POST /reset.
+type ResetBoard struct {
+	// Board is the name of the board that is reset.
+	Board string `json:"board"`
 }

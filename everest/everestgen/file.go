@@ -22,6 +22,8 @@ type file struct {
 	imports   map[string]bool
 	body      bytes.Buffer
 	parts     map[string][]byte
+	// inlining holds the references of the lists that enclose the schema whose type is sought.
+	inlining []string
 }
 
 func (g *generator) newFile(packageName, qualifier string, scope names) *file {

@@ -104,3 +104,33 @@ func (g *generator) kindOf(raw json.RawMessage, depth int) (kind, error) {
 	}
 	return byOmission, nil
 }
+
+// resolved returns the schema at the end of a chain of references. A schema that cannot be read is empty; typeOf returns
+// its error.
+func (g *generator) resolved(raw json.RawMessage) (json.RawMessage, parsedSchema) {
+	// The bound ends a circle of references.
+	for range 32 {
+		parsed, err := parseSchema(raw)
+		if err != nil {
+			return nil, parsedSchema{}
+		}
+		if parsed.Reference == "" {
+			return raw, parsed
+		}
+		raw, _ = g.definitions.Type(parsed.Reference)
+	}
+	return nil, parsedSchema{}
+}
+
+// isEnum reports whether a schema is an enumeration of texts, or refers to one.
+func (g *generator) isEnum(raw json.RawMessage) bool {
+	_, parsed := g.resolved(raw)
+	_, isEnum := parsed.enumValues()
+	return isEnum && parsed.typeName() == "string"
+}
+
+// listOf returns the list that a schema is or refers to, and false for any other schema.
+func (g *generator) listOf(raw json.RawMessage) (json.RawMessage, bool) {
+	list, parsed := g.resolved(raw)
+	return list, parsed.typeName() == "array"
+}

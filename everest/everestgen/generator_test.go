@@ -168,7 +168,7 @@ func TestRunErrors(t *testing.T) {
 	}{
 		{nil, "-out is missing"},
 		{[]string{"-out", out, "-interfaces", out}, "no YAML files in " + out},
-		{[]string{"-out", out, "-interfaces", "testdata/interfaces"}, "interface lamp"},
+		{[]string{"-out", out, "-import", "x", "-interfaces", "testdata/interfaces"}, "interface lamp"},
 		{[]string{"-nonsense"}, "nonsense"},
 		{append([]string{"-out", out}, fromYAML...), "there is no go.mod above"},
 		{append(append([]string{"-out", out, "-import", "x"}, fromYAML...), "torch"), "there is no interface torch"},

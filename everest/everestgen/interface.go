@@ -79,7 +79,7 @@ func (f *file) commands(definition *schema.Interface) ([]command, error) {
 		c := command{name: name, method: methods.unique(exported(name)), declaration: definition.Commands[name]}
 		parameters := names{}
 		for _, declared := range c.declaration.Arguments {
-			argumentType, err := f.typeOf(declared.Schema, c.method+part(declared.Name))
+			argumentType, err := f.typeOf(declared.Schema, c.method+part(declared.Name), asTexts)
 			if err != nil {
 				return nil, fmt.Errorf("command %s: argument %s: %w", name, declared.Name, err)
 			}
@@ -87,7 +87,7 @@ func (f *file) commands(definition *schema.Interface) ([]command, error) {
 			c.arguments = append(c.arguments, argument{declared.Name, parameters.unique(parameter(declared.Name)), argumentType.expression})
 		}
 		if !isNullType(c.declaration.Result) {
-			result, err := f.typeOf(c.declaration.Result, c.method+"Result")
+			result, err := f.typeOf(c.declaration.Result, c.method+"Result", asIndices)
 			if err != nil {
 				return nil, fmt.Errorf("command %s: result: %w", name, err)
 			}
@@ -109,7 +109,7 @@ func (f *file) variables(definition *schema.Interface) ([]variable, error) {
 	var variables []variable
 	for _, name := range slices.Sorted(maps.Keys(definition.Variables)) {
 		method := methods.unique(exported(name))
-		variableType, err := f.typeOf(definition.Variables[name].Schema, method)
+		variableType, err := f.typeOf(definition.Variables[name].Schema, method, asTexts)
 		if err != nil {
 			return nil, fmt.Errorf("variable %s: %w", name, err)
 		}

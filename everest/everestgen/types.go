@@ -22,13 +22,28 @@ type goType struct {
 	kind       kind
 }
 
-// typeOf returns the Go type for a schema. A type that has to be declared for the schema is named name.
-func (f *file) typeOf(raw json.RawMessage, name string) (goType, error) {
+// context is how EVerest's C++ code writes the lists of enumerations that a schema has outside of objects: as texts in a
+// variable and an argument, as indices in a result and inside an object.
+type context int
+
+const (
+	asTexts context = iota
+	asIndices
+)
+
+// typeOf returns the Go type for a schema in a context. A type that has to be declared for the schema is named name.
+func (f *file) typeOf(raw json.RawMessage, name string, within context) (goType, error) {
 	parsed, err := parseSchema(raw)
 	if err != nil {
 		return goType{}, fmt.Errorf("%s: %w", name, err)
 	}
 	if parsed.Reference != "" {
+		if within == asIndices {
+			// A list is not the declared alias, which has texts.
+			if list, isList := f.generator.listOf(raw); isList {
+				return f.inlined(list, parsed.Reference, name)
+			}
+		}
 		return f.referred(parsed.Reference)
 	}
 	switch parsed.typeName() {
@@ -50,27 +65,40 @@ func (f *file) typeOf(raw json.RawMessage, name string) (goType, error) {
 		}
 		return goType{"string", byPointer}, nil
 	case "array":
-		element := goType{expression: "json.RawMessage"}
+		element, list := goType{expression: "json.RawMessage"}, "List"
 		if len(parsed.Items) > 0 && parsed.Items[0] == '{' {
-			if element, err = f.typeOf(parsed.Items, name+"Item"); err != nil {
+			if element, err = f.typeOf(parsed.Items, name+"Item", within); err != nil {
 				return goType{}, err
+			}
+			if within == asIndices && f.generator.isEnum(parsed.Items) {
+				list = "EnumList"
 			}
 		}
 		f.useIn(element)
 		f.use("bindings")
-		return goType{"bindings.List[" + element.expression + "]", byOmission}, nil
+		return goType{"bindings." + list + "[" + element.expression + "]", byOmission}, nil
 	case "object":
 		if len(parsed.Properties) > 0 {
 			declared := f.names.unique(name)
 			return goType{declared, byPointer}, f.declareStruct(declared, parsed)
 		}
 		if len(parsed.Additional) > 0 && parsed.Additional[0] == '{' {
-			element, err := f.typeOf(parsed.Additional, name+"Value")
+			element, err := f.typeOf(parsed.Additional, name+"Value", asIndices)
 			return goType{"map[string]" + element.expression, byOmission}, err
 		}
 	}
 	f.use("json")
 	return goType{"json.RawMessage", byOmission}, nil
+}
+
+// inlined returns the Go type for a declared list that has indices.
+func (f *file) inlined(list json.RawMessage, reference, name string) (goType, error) {
+	if slices.Contains(f.inlining, reference) {
+		return goType{}, fmt.Errorf("%s: the list %s contains itself", name, reference)
+	}
+	f.inlining = append(f.inlining, reference)
+	defer func() { f.inlining = f.inlining[:len(f.inlining)-1] }()
+	return f.typeOf(list, name, asIndices)
 }
 
 func (f *file) useIn(element goType) {
@@ -103,7 +131,7 @@ func (f *file) declareType(name string, raw json.RawMessage) error {
 	case parsed.Reference == "" && parsed.typeName() == "object" && len(parsed.Properties) > 0:
 		return f.declareStruct(name, parsed)
 	}
-	aliased, err := f.typeOf(raw, name+"Value")
+	aliased, err := f.typeOf(raw, name+"Value", asTexts)
 	if err != nil {
 		return err
 	}
@@ -148,6 +176,11 @@ func (f *file) declareEnum(name string, parsed parsedSchema, values []string) {
 	f.line("return false")
 	f.line("}")
 	f.line("")
+	f.line("// Values returns the constants above in declared order.")
+	f.line("func (%s) Values() []%s {", name, name)
+	f.line("return []%s{%s}", name, strings.Join(constants, ", "))
+	f.line("}")
+	f.line("")
 }
 
 func (f *file) declareStruct(name string, parsed parsedSchema) error {
@@ -162,7 +195,7 @@ func (f *file) declareStruct(name string, parsed parsedSchema) error {
 	fields := namesBesides("Extra", "MarshalJSON", "UnmarshalJSON")
 	for _, declared := range properties {
 		field := fields.unique(exported(declared.name))
-		fieldType, err := f.typeOf(declared.schema, name+field)
+		fieldType, err := f.typeOf(declared.schema, name+field, asIndices)
 		if err != nil {
 			return fmt.Errorf("%s.%s: %w", name, declared.name, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"sync"
+	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/listeners"
@@ -30,6 +31,9 @@ type BrokerConfig struct {
 //
 // Timings measured with this broker do not apply to mosquitto. This broker sends a subscriber up to 65 535 messages
 // before the first acknowledgement; mosquitto sends 20. This broker also turns Nagle's algorithm off.
+//
+// This broker keeps no session: a client that connects again gets nothing of what came meanwhile, and is told so. Tests
+// of sessions need mosquitto.
 type Broker struct {
 	server  *mqtt.Server
 	address everest.Broker
@@ -67,7 +71,7 @@ func StartBroker(config BrokerConfig) (*Broker, error) {
 		tcp := listener.Addr().(*net.TCPAddr)
 		broker.address = everest.Broker{Host: tcp.IP.String(), Port: tcp.Port}
 	}
-	err = errors.Join(server.AddHook(new(brokerHook), nil), server.AddListener(&brokerListener{listener: listener, conns: map[net.Conn]bool{}}))
+	err = errors.Join(server.AddHook(&brokerHook{server: server}, nil), server.AddListener(&brokerListener{listener: listener, conns: map[net.Conn]bool{}}))
 	if err == nil {
 		err = server.Serve()
 	}
@@ -92,7 +96,13 @@ func (b *Broker) Close() error {
 // brokerHook allows every client and works around a fault of the broker. The broker keeps its own packet ids and those
 // of a client in one table, so it rejects a SUBSCRIBE while it delivers a message with the same id. Deleting the
 // delivery's entry is harmless: the broker still handles its remaining acknowledgements.
-type brokerHook struct{ mqtt.HookBase }
+//
+// The hook also has the broker forget each session with its connection. The broker would lose a message whose PUBREC
+// cannot be written, and sends what a session holds in any order.
+type brokerHook struct {
+	mqtt.HookBase
+	server *mqtt.Server
+}
 
 // ID implements mqtt.Hook.
 func (*brokerHook) ID() string { return "everesttest" }
@@ -100,10 +110,27 @@ func (*brokerHook) ID() string { return "everesttest" }
 // Provides implements mqtt.Hook.
 func (*brokerHook) Provides(event byte) bool {
 	switch event {
-	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnSubscribe, mqtt.OnUnsubscribe:
+	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnSubscribe, mqtt.OnUnsubscribe:
 		return true
 	}
 	return false
+}
+
+// takeoverLimit bounds the wait for the end of an earlier connection.
+const takeoverLimit = 5 * time.Second
+
+// OnConnect implements mqtt.Hook. An earlier connection of the same client must have ended: while it ends, the broker
+// removes what it has under the client's id, whoever it belongs to by then.
+func (h *brokerHook) OnConnect(client *mqtt.Client, _ packets.Packet) error {
+	client.Properties.Clean = true
+	for deadline := time.Now().Add(takeoverLimit); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		earlier, there := h.server.Clients.Get(client.ID)
+		if !there {
+			return nil
+		}
+		earlier.Stop(packets.ErrSessionTakenOver)
+	}
+	return nil
 }
 
 // OnConnectAuthenticate implements mqtt.Hook.

@@ -3,11 +3,7 @@ package everesttest
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
-	"regexp"
-	"strconv"
-	"strings"
 
 	"go.uber.org/zap"
 )
@@ -33,7 +29,7 @@ type configIdentifier struct {
 type configAnswer struct {
 	Status     string         `json:"status"`
 	StatusInfo string         `json:"status_info"`
-	Type       string         `json:"type"`
+	Type       string         `json:"type,omitempty"`
 	Response   map[string]any `json:"response"`
 }
 
@@ -48,6 +44,9 @@ func (m *Manager) answer(data json.RawMessage) {
 	origin, ok := m.modules[request.Origin]
 	if !ok {
 		m.log.Warn("config request of a module that is not in the configuration", zap.String("origin", request.Origin))
+		if m.dialect().answersStrangers {
+			m.sendAnswer(request.Origin, refusalOfStranger(request))
+		}
 		return
 	}
 	var answer configAnswer
@@ -64,10 +63,18 @@ func (m *Manager) answer(data json.RawMessage) {
 		return
 	}
 	answer.Type = request.Type
+	m.sendAnswer(request.Origin, answer)
+}
+
+func (m *Manager) sendAnswer(origin string, answer configAnswer) {
+	m.publishAnswer("modules/"+origin+"/response", answer)
+}
+
+func (m *Manager) publishAnswer(topic string, answer any) {
 	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
-	if err := m.publish(ctx, "modules/"+request.Origin+"/response", "GetConfigResponse", answer); err != nil {
-		m.log.Warn("config answer not sent", zap.String("origin", request.Origin), zap.Error(err))
+	if err := m.publish(ctx, topic, m.dialect().configResponse, answer); err != nil {
+		m.log.Warn("config answer not sent", zap.String("topic", topic), zap.Error(err))
 	}
 }
 
@@ -111,9 +118,13 @@ func (m *Manager) get(request configRequest, origin *managedModule) (configAnswe
 			return failed("Error", "")
 		}
 		for _, candidate := range module.parameters[identifier.implementation()] {
-			if candidate.Name == identifier.Parameter {
-				return found(candidate)
+			if candidate.Name != identifier.Parameter {
+				continue
 			}
+			if m.dialect().bare() { // these managers lose the value
+				return configAnswer{Status: "Ok"}, true
+			}
+			return found(candidate)
 		}
 		return failed("Error", "")
 	}
@@ -125,91 +136,6 @@ func (i configIdentifier) implementation() string {
 		return moduleParameters
 	}
 	return i.Implementation
-}
-
-// set stores a value for the next start of the manager. EVerest's manager checks neither the parameter's mutability nor
-// its bounds, so a value beyond the bounds makes its next start fail.
-func (m *Manager) set(request configRequest, origin *managedModule) (configAnswer, bool) {
-	rejected := func(status, info string) (configAnswer, bool) {
-		return configAnswer{Status: status, StatusInfo: info, Response: map[string]any{"status": "Rejected"}}, true
-	}
-	identifier := request.Request.Identifier
-	if identifier == nil {
-		return configAnswer{}, false
-	}
-	if !origin.mayWrite(request.Origin, identifier.ModuleID) {
-		return rejected("AccessDenied", accessDenied(request.Origin, identifier.ModuleID))
-	}
-	module, ok := m.modules[identifier.ModuleID]
-	if !ok {
-		return configAnswer{}, false
-	}
-	parameters, ok := module.parameters[identifier.implementation()]
-	if !ok {
-		return configAnswer{}, false
-	}
-	for _, candidate := range parameters {
-		if candidate.Name != identifier.Parameter {
-			continue
-		}
-		text := *request.Request.Value
-		if reason := unparsable(text, candidate.Characteristics.Datatype); reason != "" {
-			return rejected("Error", fmt.Sprintf("Could not set config entry %s of module %s: Failed to parse config value '%s' as type %s: %s",
-				identifier.Parameter, identifier.ModuleID, text, candidate.Characteristics.Datatype, reason))
-		}
-		m.store(*identifier, text)
-		return configAnswer{Status: "Ok", Response: map[string]any{"status": "RebootRequired"}}, true
-	}
-	return rejected("Error", "")
-}
-
-func accessDenied(origin, module string) string {
-	return "Access to config item denied: " + origin + " cannot access " + module
-}
-
-// The C++ functions that parse numbers use the beginning of a text: "4.7" is the integer 4.
-var (
-	leadingInteger = regexp.MustCompile(`^\s*[+-]?[0-9]+`)
-	leadingNumber  = regexp.MustCompile(`^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)`)
-)
-
-// unparsable returns the name of the C++ function that rejects the text, or nothing. Booleans and strings accept any
-// text.
-func unparsable(text, datatype string) string {
-	switch datatype {
-	case "integer":
-		if _, err := strconv.ParseInt(strings.TrimSpace(leadingInteger.FindString(text)), 10, 32); err != nil {
-			return "stoi"
-		}
-	case "number":
-		if !leadingNumber.MatchString(text) {
-			return "stod"
-		}
-	}
-	return ""
-}
-
-func (m *Manager) store(identifier configIdentifier, value string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	module := m.userConfig[identifier.ModuleID]
-	if module == nil {
-		module = map[string]map[string]string{}
-		m.userConfig[identifier.ModuleID] = module
-	}
-	if module[identifier.implementation()] == nil {
-		module[identifier.implementation()] = map[string]string{}
-	}
-	module[identifier.implementation()][identifier.Parameter] = value
-}
-
-// UserConfig returns the text of a parameter that a module has set by the config service. implementation is empty for a
-// parameter of the module itself.
-func (m *Manager) UserConfig(module, implementation, parameter string) (string, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	value, ok := m.userConfig[module][configIdentifier{Implementation: implementation}.implementation()][parameter]
-	return value, ok
 }
 
 // mayRead reports whether the module with the id own may read the parameters of another one.

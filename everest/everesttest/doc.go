@@ -36,7 +36,8 @@
 // error and has a method Close.
 //
 // Limits:
-//   - Manager sends and expects the messages of EVerest 2026.02.0. It starts no process: the test runs its modules.
+//   - Manager sends and expects the messages of the EVerest in ManagerConfig.Family, by default those of 2026.02.0. It
+//     starts no process: the test runs its modules.
 //   - Manager, Recorder and Proxy do not encode or decode messages with package everest. If they did, a test would not
 //     notice a mistake in that package.
 //   - Helpers wait up to [Patience] for what they expect. To show that a message is absent, a test must first wait for

@@ -196,38 +196,14 @@ func (s *Station) actions() string {
 
 // event returns a message as an event, and false for a message that is not an action of the module under test.
 func (s *Station) event(message Message) (Event, bool) {
-	subject := SubjectOf(s.prefix, message.Topic)
-	envelope, ok := message.Envelope()
-	if !ok {
-		return Event{}, false
-	}
-	event := Event{Kind: subject.Kind, Of: subject.ImplementationID, Name: subject.Name}
+	said, ok := s.Manager.dialect().contentOf(s.prefix, message)
+	event := Event{Kind: said.Kind, Of: said.ImplementationID, Name: said.Name, Value: said.value, Raised: said.raised}
 	switch {
-	case subject.Kind == KindVariable && subject.ModuleID == ModuleID:
-		var data struct {
-			Data json.RawMessage `json:"data"`
-		}
-		if json.Unmarshal(envelope.Data, &data) != nil {
-			return Event{}, false
-		}
-		event.Value = data.Data
-	case subject.Kind == KindCommand && subject.ModuleID == worldID:
-		var data struct {
-			Arguments json.RawMessage `json:"args"`
-		}
-		if json.Unmarshal(envelope.Data, &data) != nil {
-			return Event{}, false
-		}
-		event.Of, event.Value = s.fakeName(subject.ImplementationID), data.Arguments
-	case subject.Kind == KindError && subject.ModuleID == ModuleID:
-		var data struct {
-			State everest.State `json:"state"`
-		}
-		if json.Unmarshal(envelope.Data, &data) != nil {
-			return Event{}, false
-		}
-		event.Value, event.Raised = envelope.Data, data.State == everest.StateActive
-	default:
+	case !ok:
+		return Event{}, false
+	case said.Kind == KindCommand && said.ModuleID == worldID:
+		event.Of = s.fakeName(said.ImplementationID)
+	case said.ModuleID != ModuleID || said.Kind != KindVariable && said.Kind != KindError:
 		return Event{}, false
 	}
 	return event, true

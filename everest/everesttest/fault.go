@@ -7,7 +7,8 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// Fault is a rule of a proxy: it drops, duplicates or holds the messages that match.
+// Fault is a rule of a proxy: it drops, duplicates or holds the messages that match, or cuts the connection at packets
+// that match.
 type Fault struct {
 	proxy  *Proxy
 	match  func(Packet) bool
@@ -26,6 +27,7 @@ const (
 	drop action = iota
 	duplicate
 	hold
+	cutAt
 )
 
 type heldMessage struct {
@@ -46,6 +48,11 @@ func (p *Proxy) Duplicate(times int, match func(Packet) bool) *Fault {
 // Hold holds back the messages that match until Lift. Later messages overtake a held one. The sender of a held message
 // gets no acknowledgement before Lift. times is how many messages are held. If times is 0, all that match are held.
 func (p *Proxy) Hold(times int, match func(Packet) bool) *Fault { return p.fault(hold, times, match) }
+
+// CutAt closes the connection instead of forwarding a packet that matches: the receiver does not get that packet, and the
+// sender no answer. It concerns all types of packets. times is how many connections are cut. If times is 0, each that
+// matches is cut.
+func (p *Proxy) CutAt(times int, match func(Packet) bool) *Fault { return p.fault(cutAt, times, match) }
 
 func (p *Proxy) fault(action action, times int, match func(Packet) bool) *Fault {
 	fault := &Fault{proxy: p, match: match, action: action, left: times}

@@ -1,9 +1,11 @@
 package everesttest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -51,6 +53,7 @@ type Manager struct {
 	globalReady int
 	changed     chan struct{}
 	userConfig  map[string]map[string]map[string]string
+	stored      map[string]storedError // by uuid
 }
 
 // StartManager checks the configuration as EVerest's manager does, connects, publishes the start-up topics and starts
@@ -62,6 +65,9 @@ func StartManager(ctx context.Context, config ManagerConfig) (*Manager, error) {
 			return nil, err
 		}
 	}
+	if _, known := dialects[cmp.Or(config.Family, "C")]; !known {
+		return nil, fmt.Errorf("everesttest: there is no manager of family %q, only of %s", config.Family, strings.Join(Families(), ", "))
+	}
 	config.Settings = config.Settings.withDefaults()
 	modules, err := checkConfig(config)
 	if err != nil {
@@ -70,12 +76,17 @@ func StartManager(ctx context.Context, config ManagerConfig) (*Manager, error) {
 	m := &Manager{
 		config: config, modules: modules, prefix: normalPrefix(config.EverestPrefix), log: config.Logger,
 		ready: map[string]bool{}, metadata: map[string][]byte{}, changed: make(chan struct{}), done: make(chan struct{}),
-		userConfig: map[string]map[string]map[string]string{},
+		userConfig: map[string]map[string]map[string]string{}, stored: map[string]storedError{},
 	}
 	if m.log == nil {
 		m.log = zap.NewNop()
 	}
 	m.log = m.log.Named("manager")
+	for _, id := range slices.Sorted(maps.Keys(modules)) {
+		if m.family() != "B1" && m.family() != "B2" && m.dialect().bare() && len(modules[id].config.Capabilities) > 0 {
+			return nil, fmt.Errorf("everesttest: module %s: capabilities: the managers of EVerest 2025.5 to 2025.10 want a text, and their schema a list", id)
+		}
+	}
 	if m.conn, err = dialBroker(ctx, config.Broker, "manager", m.receive); err != nil {
 		return nil, err
 	}
@@ -92,9 +103,25 @@ func StartManager(ctx context.Context, config ManagerConfig) (*Manager, error) {
 
 // start does what EVerest's manager does before it starts its modules, in the same order.
 func (m *Manager) start(ctx context.Context) error {
-	if err := m.conn.subscribe(ctx, 2, m.prefix+"config/request"); err != nil {
+	if m.dialect().configFiles {
+		return m.startWithFiles(ctx)
+	}
+	if err := m.listenForRequests(ctx); err != nil {
 		return err
 	}
+	if err := m.publishStart(ctx); err != nil {
+		return err
+	}
+	for _, id := range m.awaited() {
+		if err := m.conn.subscribe(ctx, 2, m.prefix+"modules/"+id+"/metadata", m.prefix+"modules/"+id+"/ready"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publishStart publishes the start-up topics.
+func (m *Manager) publishStart(ctx context.Context) error {
 	topics, err := m.startTopics()
 	if err != nil {
 		return err
@@ -107,8 +134,26 @@ func (m *Manager) start(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// Recover begins anew after the crash of a module: the manager publishes its start-up topics again, and waits for all
+// modules. The newest versions of EVerest's manager do so with the option --recover-module-crashes. They start their
+// modules again, which here is for the test to do.
+func (m *Manager) Recover(ctx context.Context) error {
+	m.mu.Lock()
+	clear(m.ready)
+	m.mu.Unlock()
+	return m.publishStart(ctx)
+}
+
+// listenForRequests subscribes the requests for configurations.
+func (m *Manager) listenForRequests(ctx context.Context) error {
+	if m.dialect().configService {
+		return m.conn.subscribe(ctx, 2, m.prefix+"config/request")
+	}
 	for _, id := range m.awaited() {
-		if err := m.conn.subscribe(ctx, 2, m.prefix+"modules/"+id+"/metadata", m.prefix+"modules/"+id+"/ready"); err != nil {
+		if err := m.conn.subscribe(ctx, 2, m.prefix+"modules/"+id+"/get_config"); err != nil {
 			return err
 		}
 	}
@@ -130,7 +175,7 @@ func (m *Manager) end() {
 	case <-m.conn.lost:
 		m.finish(errBrokerLost)
 	}
-	if !errors.Is(m.Err(), errKilled) {
+	if !errors.Is(m.Err(), errKilled) && !m.dialect().keepsTopics {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		m.clearRetained(ctx)
 		cancel()
@@ -263,8 +308,11 @@ func (m *Manager) Close() error {
 func (m *Manager) Options(id string) everest.Options {
 	spawned := false
 	options := everest.Options{
-		ModuleID: id, EverestPrefix: m.prefix, InstallPrefix: m.config.Settings.Prefix, Broker: m.config.Broker,
+		ModuleID: id, Wire: m.family(), EverestPrefix: m.prefix, InstallPrefix: m.config.Settings.Prefix, Broker: m.config.Broker,
 		ExternalPrefix: m.config.ExternalPrefix, Definitions: m.config.Definitions, Spawned: &spawned, Logger: m.config.Logger,
+	}
+	if m.dialect().configFiles {
+		options.ConfigFile, options.Broker, options.EverestPrefix, options.ExternalPrefix = m.configFile(), everest.Broker{}, "", ""
 	}
 	if module, ok := m.modules[id]; ok {
 		options.Manifest = module.config.Manifest
@@ -272,12 +320,16 @@ func (m *Manager) Options(id string) everest.Options {
 	return options
 }
 
-// Arguments returns the arguments with which EVerest's manager would start the module, without the program's name.
+// Arguments returns the arguments with which EVerest's manager would start the module, without the program's name. One
+// of them names the family of messages, because the process has no library of EVerest in which the module could find it.
 func (m *Manager) Arguments(id string) []string {
+	if m.dialect().configFiles {
+		return []string{"--prefix", m.config.Settings.Prefix, "--conf", m.configFile(), "--module", id, "--everest_wire", m.family()}
+	}
 	arguments := []string{
 		"--prefix", m.config.Settings.Prefix, "--module", id,
 		"--log_config", m.config.Settings.EtcDir + "/default_logging.cfg",
-		"--mqtt_everest_prefix", m.prefix, "--mqtt_external_prefix", m.config.ExternalPrefix,
+		"--mqtt_everest_prefix", m.prefix, "--mqtt_external_prefix", m.config.ExternalPrefix, "--everest_wire", m.family(),
 	}
 	if m.config.Broker.SocketPath != "" {
 		return append(arguments, "--mqtt_broker_socket_path", m.config.Broker.SocketPath)
@@ -286,6 +338,8 @@ func (m *Manager) Arguments(id string) []string {
 	host, port, _ := net.SplitHostPort(address)
 	return append(arguments, "--mqtt_broker_host", host, "--mqtt_broker_port", port)
 }
+
+func (m *Manager) family() string { return cmp.Or(m.config.Family, "C") }
 
 func normalPrefix(prefix string) string {
 	if prefix == "" {

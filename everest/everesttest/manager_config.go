@@ -14,6 +14,9 @@ import (
 type ManagerConfig struct {
 	// Broker is the broker to connect to.
 	Broker everest.Broker
+	// Family is the family of messages, one of Families. With A2 and A3 the manager writes its configuration and manifests
+	// below Settings.Prefix, which must be a folder of the test. The default is "C", that of EVerest 2026.02.
+	Family string
 	// EverestPrefix goes before all topics. A missing slash is appended. The default is "everest/".
 	EverestPrefix string
 	// ExternalPrefix is the prefix of external topics. The default is empty.

@@ -119,3 +119,52 @@ func TestConfigServiceShowsReadOnlyAsWritable(t *testing.T) {
 		t.Error("stored for an implementation as well")
 	}
 }
+
+// TestConfigServiceOfNewestMainSets: from August 2026 on the answer has its reason twice, and nothing is changed before all modules are ready.
+func TestConfigServiceOfNewestMainSets(t *testing.T) {
+	broker := NewBroker(t)
+	config := testConfig(t, broker)
+	config.Family = "D"
+	gomod := config.Modules["gomod"]
+	gomod.Access = &Access{GlobalWrite: true}
+	config.Modules["gomod"] = gomod
+	manager := startTestManager(t, config)
+	p := dialPeer(t, broker, "everest/modules/gomod/response", "everest/modules/peer_1/response", "everest/modules/ghost/response")
+	set := func(origin, request, want string) {
+		t.Helper()
+		p.send(t, "everest/config/request", `{"msg_type":"ConfigurationRequest","data":{"type":"Set","origin":"`+origin+`","request":`+request+`}}`)
+		equalJSON(t, p.receive(t).Payload, `{"msg_type":"ConfigurationResponse","data":`+want+`}`)
+	}
+	const num = `{"identifier":{"module_id":"peer_1","configuration_parameter_name":"num"},"value":"9"}`
+	set("gomod", num, `{"status":"Ok","status_info":"","type":"Set","response":{"status":"Rejected","status_info":""}}`)
+	for id := range config.Modules {
+		p.send(t, "everest/modules/"+id+"/ready", `{"msg_type":"ModuleReady","data":true}`)
+	}
+	if err := manager.WaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ origin, request, want string }{
+		{"gomod", num, `{"status":"Ok","status_info":"Module not responding","type":"Set","response":{"status":"RebootRequired","status_info":"Module not responding"}}`},
+		{"gomod", `{"identifier":{"module_id":"peer_1","configuration_parameter_name":"name"},"value":"new"}`,
+			`{"status":"Ok","status_info":"","type":"Set","response":{"status":"RebootRequired","status_info":""}}`},
+		{"gomod", `{"identifier":{"module_id":"peer_1","configuration_parameter_name":"num"},"value":"abc"}`,
+			`{"status":"Ok","status_info":"Failed to parse config value 'abc' as type integer: stoi","type":"Set",
+			"response":{"status":"Rejected","status_info":"Failed to parse config value 'abc' as type integer: stoi"}}`},
+		{"gomod", `{"identifier":{"module_id":"peer_1","configuration_parameter_name":"none"},"value":"9"}`,
+			`{"status":"Error","status_info":"Config parameter none not found in module peer_1","type":"Set",
+			"response":{"status":"Rejected","status_info":"Unknown parameter: none in module: peer_1"}}`},
+		{"gomod", `{"identifier":{"module_id":"ghost","configuration_parameter_name":"num"},"value":"9"}`,
+			`{"status":"Error","status_info":"Config parameter num not found in module ghost","type":"Set",
+			"response":{"status":"Rejected","status_info":"Unknown target module: ghost"}}`},
+		{"peer_1", `{"identifier":{"module_id":"gomod","configuration_parameter_name":"k"},"value":"true"}`,
+			`{"status":"AccessDenied","status_info":"Access to config item denied: peer_1 cannot access gomod","type":"Set","response":{"status":"Rejected","status_info":""}}`},
+		{"ghost", num, `{"status":"Error","status_info":"Unknown origin module: ghost","type":"Set","response":{"status":"Rejected","status_info":""}}`},
+	} {
+		set(test.origin, test.request, test.want)
+	}
+	for parameter, want := range map[string]string{"num": "9", "name": "new"} {
+		if value, _ := manager.UserConfig("peer_1", "", parameter); value != want {
+			t.Errorf("%s is stored as %q, want %q", parameter, value, want)
+		}
+	}
+}

@@ -372,7 +372,7 @@ func TestManagerArguments(t *testing.T) {
 	arguments := manager.Arguments("gomod")
 	want := []string{
 		"--prefix", "/usr", "--module", "gomod", "--log_config", "/etc/everest/default_logging.cfg", "--mqtt_everest_prefix", "board2/",
-		"--mqtt_external_prefix", "", "--mqtt_broker_host", "127.0.0.1", "--mqtt_broker_port", arguments[len(arguments)-1],
+		"--mqtt_external_prefix", "", "--everest_wire", "C", "--mqtt_broker_host", "127.0.0.1", "--mqtt_broker_port", arguments[len(arguments)-1],
 	}
 	if diff := cmp.Diff(want, arguments); diff != "" {
 		t.Error(diff)

@@ -14,13 +14,20 @@ import (
 // CheckMessage returns an error for a message that would end or confuse a process of EVerest 2026.02.0. prefix is the
 // EVerest prefix and ends in a slash. Messages outside of the prefix pass.
 func CheckMessage(prefix string, message Message) error {
-	if err := checkMessage(prefix, message); err != nil {
+	return dialects["C"].check(prefix, message)
+}
+
+// CheckMessage is like the function CheckMessage, for the manager's family of messages.
+func (m *Manager) CheckMessage(message Message) error { return m.dialect().check(m.prefix, message) }
+
+func (d dialect) check(prefix string, message Message) error {
+	if err := d.checkMessage(prefix, message); err != nil {
 		return fmt.Errorf("everesttest: %s: %w: %.200s", message.Topic, err, message.Payload)
 	}
 	return nil
 }
 
-func checkMessage(prefix string, message Message) error {
+func (d dialect) checkMessage(prefix string, message Message) error {
 	topic, below := strings.CutPrefix(message.Topic, prefix)
 	if !below || topic == "shutdown" || len(message.Payload) == 0 && !strings.HasPrefix(topic, "modules/") {
 		return nil
@@ -28,20 +35,23 @@ func checkMessage(prefix string, message Message) error {
 	if !utf8.Valid(message.Payload) {
 		return errors.New("not valid UTF-8")
 	}
-	if size := packetSize(message); size > everest.MaxPacketSize {
+	if size := packetSize(message); size > everest.MaxPacketSize && !d.largePackets {
 		return fmt.Errorf("%d bytes are more than a peer can receive", size)
 	}
-	if message.QoS != 2 {
+	if message.QoS != 2 && !(d.bare() && strings.HasSuffix(topic, "/config")) {
 		return fmt.Errorf("QoS %d", message.QoS)
 	}
-	data, messageType, err := unwrap(message.Payload)
+	if d.bare() {
+		return d.checkBare(topic, message)
+	}
+	data, messageType, err := d.unwrap(message.Payload)
 	if err != nil {
 		return err
 	}
 	if data == nil {
 		return errors.New("no data")
 	}
-	wanted := wantedTypes(prefix, topic)
+	wanted := d.wantedTypes(prefix, topic)
 	if !slices.Contains(wanted, messageType) {
 		return fmt.Errorf("msg_type is %q, the topic is for %q", messageType, wanted)
 	}
@@ -65,7 +75,7 @@ func packetSize(message Message) int {
 }
 
 // wantedTypes returns the values of msg_type that a topic allows.
-func wantedTypes(prefix, topic string) []string {
+func (d dialect) wantedTypes(prefix, topic string) []string {
 	switch SubjectOf(prefix, prefix+topic).Kind {
 	case KindVariable:
 		return []string{"Var"}
@@ -82,11 +92,11 @@ func wantedTypes(prefix, topic string) []string {
 	case topic == "ready":
 		return []string{"GlobalReady"}
 	case topic == "config/request":
-		return []string{"GetConfig"}
+		return []string{d.configRequest}
 	case strings.HasSuffix(topic, "/heartbeat"):
 		return []string{"Heartbeat"}
 	}
-	return []string{"GetConfigResponse"}
+	return []string{d.configResponse}
 }
 
 var dataChecks = map[string]func(Subject, json.RawMessage) error{
@@ -94,16 +104,19 @@ var dataChecks = map[string]func(Subject, json.RawMessage) error{
 		_, err := membersOf(data, "data")
 		return err
 	},
-	"Cmd":         checkCommand,
-	"CmdResult":   checkReply,
-	"RaiseError":  checkError,
-	"ClearError":  checkError,
-	"ModuleReady": checkTruth,
-	"GlobalReady": checkTruth,
-	"GetConfig": func(_ Subject, data json.RawMessage) error {
-		_, err := membersOf(data, "type", "origin", "request")
-		return err
-	},
+	"Cmd":                  checkCommand,
+	"CmdResult":            checkReply,
+	"RaiseError":           checkError,
+	"ClearError":           checkError,
+	"ModuleReady":          checkTruth,
+	"GlobalReady":          checkTruth,
+	"GetConfig":            checkConfigRequest,
+	"ConfigurationRequest": checkConfigRequest,
+}
+
+func checkConfigRequest(_ Subject, data json.RawMessage) error {
+	_, err := membersOf(data, "type", "origin", "request")
+	return err
 }
 
 func checkTruth(_ Subject, data json.RawMessage) error {

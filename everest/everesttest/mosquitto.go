@@ -34,6 +34,7 @@ type MosquittoConfig struct {
 type Mosquitto struct {
 	address everest.Broker
 	folder  string
+	program string
 	output  *lockedBuffer
 	process *os.Process
 	exited  chan struct{}
@@ -84,7 +85,7 @@ func startMosquitto(ctx context.Context, config MosquittoConfig) (*Mosquitto, er
 	if err != nil {
 		return nil, fmt.Errorf("everesttest: mosquitto: %w", err)
 	}
-	broker := &Mosquitto{folder: folder, output: new(lockedBuffer), exited: make(chan struct{})}
+	broker := &Mosquitto{folder: folder, program: config.Program, output: new(lockedBuffer)}
 	lines := []string{"allow_anonymous true", "persistence false"}
 	if config.SocketPath != "" {
 		broker.address = everest.Broker{SocketPath: config.SocketPath}
@@ -102,11 +103,10 @@ func startMosquitto(ctx context.Context, config MosquittoConfig) (*Mosquitto, er
 		lines = append(lines, "user "+account.Username)
 	}
 	lines = append(lines, config.Lines...)
-	file := filepath.Join(folder, "mosquitto.conf")
-	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(broker.file(), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
-	if err := broker.start(config.Program, file); err != nil {
+	if err := broker.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("everesttest: mosquitto: %w", err), os.RemoveAll(folder))
 	}
 	if err := broker.waitAccepting(ctx); err != nil {
@@ -116,14 +116,44 @@ func startMosquitto(ctx context.Context, config MosquittoConfig) (*Mosquitto, er
 	return broker, nil
 }
 
+func (m *Mosquitto) file() string { return filepath.Join(m.folder, "mosquitto.conf") }
+
+// Signal sends a signal to the process. SIGSTOP stalls the broker until SIGCONT.
+func (m *Mosquitto) Signal(signal os.Signal) error { return m.process.Signal(signal) }
+
+// End sends a signal that ends the process, and waits for its end. Start starts the broker again. Neither may be called
+// while another method is.
+func (m *Mosquitto) End(signal os.Signal) error {
+	if err := m.process.Signal(signal); err != nil {
+		return fmt.Errorf("everesttest: mosquitto: %w", err)
+	}
+	<-m.exited
+	return nil
+}
+
+// Start starts a broker that End has ended, at the same address and with the same configuration, and waits until it
+// accepts connections.
+func (m *Mosquitto) Start(ctx context.Context) error {
+	if m.address.SocketPath != "" {
+		// A killed process leaves its socket.
+		if err := os.Remove(m.address.SocketPath); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("everesttest: mosquitto: %w", err)
+		}
+	}
+	if err := m.start(); err != nil {
+		return fmt.Errorf("everesttest: mosquitto: %w", err)
+	}
+	return m.waitAccepting(ctx)
+}
+
 // untilInputEnds is a shell script that becomes its arguments, a command. A process beside it waits for the end of the
 // standard input, which the kernel closes with this process, and ends the command then.
 const untilInputEnds = `exec 3<&0
 { read -r line; kill $$; } <&3 >/dev/null 2>&1 &
 exec "$@" 3<&-`
 
-func (m *Mosquitto) start(program, file string) error {
-	command := exec.Command("sh", "-c", untilInputEnds, "sh", program, "-c", file)
+func (m *Mosquitto) start() error {
+	command := exec.Command("sh", "-c", untilInputEnds, "sh", m.program, "-c", m.file())
 	command.Stdout, command.Stderr = m.output, m.output
 	if _, err := command.StdinPipe(); err != nil {
 		return err
@@ -131,9 +161,10 @@ func (m *Mosquitto) start(program, file string) error {
 	if err := command.Start(); err != nil {
 		return err
 	}
-	m.process = command.Process
+	exited := make(chan struct{})
+	m.process, m.exited = command.Process, exited
 	go func() {
-		defer close(m.exited)
+		defer close(exited)
 		// waitAccepting and Close do not need the exit status.
 		_ = command.Wait()
 	}()

@@ -168,11 +168,8 @@ func (p *Proxy) passing(packet Packet) (fault *Fault, stalled <-chan struct{}) {
 	if !packet.FromClient && p.stalled != nil {
 		stalled = p.stalled
 	}
-	if packet.Type != "PUBLISH" {
-		return nil, stalled
-	}
 	for _, candidate := range p.faults {
-		if candidate.takes(packet) {
+		if (packet.Type == "PUBLISH" || candidate.action == cutAt) && candidate.takes(packet) {
 			return candidate, stalled
 		}
 	}
@@ -222,6 +219,9 @@ func (c *proxyConnection) pump(from, to *proxyEnd, fromClient bool) {
 		fault, stalled := c.proxy.passing(packetOf(raw, c.number, fromClient))
 		if stalled != nil {
 			<-stalled
+		}
+		if fault != nil && fault.action == cutAt {
+			return
 		}
 		if from.settles(raw) {
 			continue

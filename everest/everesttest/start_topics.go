@@ -23,7 +23,7 @@ func (m *Manager) startTopics() ([]startTopic, error) {
 	var topics []startTopic
 	var failed error
 	add := func(name string, data any) {
-		payload, err := envelope("GetConfigResponse", data)
+		payload, err := m.dialect().wrap(m.dialect().configResponse, data)
 		if err != nil && failed == nil {
 			failed = fmt.Errorf("everesttest: topic %s: %w", name, err)
 		}
@@ -42,6 +42,10 @@ func (m *Manager) startTopics() ([]startTopic, error) {
 	add("types", append([]string{}, slices.Sorted(maps.Keys(files))...))
 	for _, file := range slices.Sorted(maps.Keys(files)) {
 		add("type_definitions"+file, files[file])
+	}
+	if m.dialect().bare() {
+		m.bareStartTopics(add)
+		return topics, failed
 	}
 	add("settings", m.settings())
 	if m.config.Settings.ValidateSchema {
@@ -79,7 +83,11 @@ func (m *Manager) settings() map[string]any {
 	}
 }
 
-func envelope(messageType string, data any) ([]byte, error) {
+// wrap puts data into an envelope, if the family has one.
+func (d dialect) wrap(messageType string, data any) ([]byte, error) {
+	if d.bare() {
+		return json.Marshal(data)
+	}
 	return json.Marshal(map[string]any{"msg_type": messageType, "data": data})
 }
 
@@ -152,18 +160,9 @@ func documentSchemas() map[string]any {
 func manifestForm(manifest *install.Manifest) map[string]any {
 	provides := map[string]any{}
 	for id, implementation := range manifest.Provides {
-		config := map[string]any{}
-		for name, declared := range implementation.Config {
-			form := map[string]any{"description": declared.Description, "type": declared.Type, "mutability": declared.Mutability}
-			if declared.Default != nil {
-				form["default"] = declared.Default
-			}
-			if declared.Unit != "" {
-				form["unit"] = declared.Unit
-			}
-			config[name] = form
+		provides[id] = map[string]any{
+			"interface": implementation.Interface, "description": implementation.Description, "config": configForm(implementation.Config),
 		}
-		provides[id] = map[string]any{"interface": implementation.Interface, "description": implementation.Description, "config": config}
 	}
 	requires := map[string]any{}
 	for id, requirement := range manifest.Requires {
@@ -181,4 +180,19 @@ func manifestForm(manifest *install.Manifest) map[string]any {
 		"enable_external_mqtt": manifest.EnableExternalMQTT, "enable_telemetry": manifest.EnableTelemetry,
 		"enable_global_errors": manifest.EnableGlobalErrors,
 	}
+}
+
+func configForm(declared map[string]install.Parameter) map[string]any {
+	config := map[string]any{}
+	for name, parameter := range declared {
+		form := map[string]any{"description": parameter.Description, "type": parameter.Type, "mutability": parameter.Mutability}
+		if parameter.Default != nil {
+			form["default"] = parameter.Default
+		}
+		if parameter.Unit != "" {
+			form["unit"] = parameter.Unit
+		}
+		config[name] = form
+	}
+	return config
 }

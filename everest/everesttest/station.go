@@ -38,6 +38,8 @@ type StationConfig struct {
 	Mapping     *ModuleMapping
 	// Settings are the settings of the manager.
 	Settings Settings
+	// Family is the family of messages, one of Families. The default is "C".
+	Family string
 	// Definitions has the interface definitions. The default is the result of schema.BuiltIn.
 	Definitions *schema.Definitions
 	// Broker is the broker to use. The default is an embedded one, or the broker of the flag -url.
@@ -85,6 +87,9 @@ func NewStation(t testing.TB, config StationConfig, run func(ctx context.Context
 	if config.Broker == (everest.Broker{}) {
 		config.Broker = NewBroker(t)
 	}
+	if dialects[config.Family].configFiles && config.Settings.Prefix == "" {
+		config.Settings.Prefix = t.TempDir()
+	}
 	s.Manager = NewManager(t, s.managerConfig(config))
 	s.prefix = s.Manager.prefix
 	s.Recorder = NewRecorder(t, config.Broker, s.prefix+"#")
@@ -126,7 +131,7 @@ func (s *Station) managerConfig(config StationConfig) ManagerConfig {
 	worldManifest := "description: fakes for the module under test\nmetadata: {license: 'https://spdx.org/licenses/Apache-2.0', authors: [a test]}\n" +
 		"provides:\n" + provides.String() + "requires:\n" + requires.String()
 	return ManagerConfig{
-		Broker: config.Broker, Settings: config.Settings, Definitions: config.Definitions, Logger: config.Logger,
+		Broker: config.Broker, Family: config.Family, Settings: config.Settings, Definitions: config.Definitions, Logger: config.Logger,
 		Modules: map[string]ModuleConfig{
 			ModuleID: {
 				Module: "ModuleUnderTest", Manifest: config.Manifest, Config: config.Config, ImplementationConfig: config.ImplementationConfig,
@@ -187,18 +192,29 @@ func (s *Station) waitReady(count int) {
 // checkMessages fails the test for each message that the module under test must not publish.
 func (s *Station) checkMessages() {
 	for _, message := range s.Recorder.Messages() {
-		subject := SubjectOf(s.prefix, message.Topic)
-		publisher := subject.ModuleID
-		if subject.Kind == KindCommand {
-			publisher = map[string]string{ModuleID: worldID, worldID: ModuleID}[subject.ModuleID]
-		}
-		if publisher != ModuleID || string(message.Payload) == "" || s.isPoison(message.Payload) {
+		if s.publisher(message) != ModuleID || string(message.Payload) == "" || s.isPoison(message.Payload) {
 			continue
 		}
-		if err := CheckMessage(s.prefix, message); err != nil {
+		if err := s.Manager.CheckMessage(message); err != nil {
 			s.t.Error(err)
 		}
 	}
+}
+
+// publisher returns the id of the module that publishes on the topic of a message. It is empty for the manager.
+func (s *Station) publisher(message Message) string {
+	subject := SubjectOf(s.prefix, message.Topic)
+	if d := s.Manager.dialect(); d.bare() {
+		said, ok := d.contentOf(s.prefix, message)
+		if !ok {
+			return ""
+		}
+		subject = said.Subject
+	}
+	if subject.Kind == KindCommand {
+		return map[string]string{ModuleID: worldID, worldID: ModuleID}[subject.ModuleID]
+	}
+	return subject.ModuleID
 }
 
 func (s *Station) isPoison(payload []byte) bool {
@@ -239,7 +255,7 @@ func (s *Station) FakeAt(requirement string, index int) *Fake {
 }
 
 // Poison publishes all PoisonPayloads on every topic to which the module under test has subscribed. It omits the topic
-// shutdown, where the payload "true" would end the module. Poison waits until the broker has the messages. Call a
+// shutdown, where the payload "true" would end the module, and those of which they would end the manager. Poison waits until the broker has the messages. Call a
 // command afterwards to see that the module still works.
 func (s *Station) Poison() {
 	s.t.Helper()
@@ -250,7 +266,7 @@ func (s *Station) Poison() {
 			continue
 		}
 		for _, filter := range packet.Filters {
-			if filter == s.prefix+"shutdown" {
+			if filter == s.prefix+"shutdown" || s.endsManager(filter) {
 				continue
 			}
 			topic := strings.NewReplacer("+", "poison", "#", "poison/Poison").Replace(filter)
@@ -261,4 +277,11 @@ func (s *Station) Poison() {
 			}
 		}
 	}
+}
+
+// endsManager reports whether the manager itself listens on a topic, where one of PoisonPayloads would end it.
+func (s *Station) endsManager(topic string) bool {
+	d := s.Manager.dialect()
+	return d.bare() && topic != s.prefix+"ready" && strings.HasSuffix(topic, "/ready") ||
+		d.clearsErrors && (topic == s.prefix+clearTopic || strings.Contains(topic, "/error/"))
 }

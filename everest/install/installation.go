@@ -8,8 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/google/renameio/v2"
-
+	"github.com/remotechargeport/remotechargeport/everest/durable"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
@@ -137,16 +136,8 @@ func replaceFile(path string, mode os.FileMode, content []byte) (changed bool, e
 			return false, nil
 		}
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := durable.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return false, err
 	}
-	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(mode))
-	if err != nil {
-		return false, err
-	}
-	defer file.Cleanup()
-	if _, err := file.Write(content); err != nil {
-		return false, err
-	}
-	return true, file.CloseAtomicallyReplace()
+	return true, durable.Replace(path, content, mode)
 }

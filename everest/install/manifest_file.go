@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
+	"github.com/remotechargeport/remotechargeport/everest/rawjson"
 )
 
 // manifestFile has the structure of a manifest.yaml.

@@ -66,8 +66,38 @@ func (t *Target) String() string {
 	return fmt.Sprintf("EVerest at %s has %d interfaces", t.prefix, len(t.interfaces))
 }
 
+// hasError reports whether the EVerest has what a reference names: an error list, or an error in it.
+func (t *Target) hasError(reference string) (bool, error) {
+	namespace, name, single := strings.Cut(strings.TrimPrefix(reference, "/errors/"), "#/")
+	if !t.errors[namespace] || !single {
+		return t.errors[namespace], nil
+	}
+	file := filepath.Join(dataDirectory(t.prefix), "errors", namespace)
+	content, err := os.ReadFile(file + ".yaml")
+	if errors.Is(err, fs.ErrNotExist) {
+		content, err = os.ReadFile(file + ".yml")
+	}
+	if err != nil {
+		return false, fmt.Errorf("everest: cannot read the installation: %w", err)
+	}
+	document, err := parseYAML(content)
+	if err != nil {
+		return false, fmt.Errorf("errors %s: %w", namespace, err)
+	}
+	declared := document.at("errors")
+	if declared == nil {
+		return false, nil
+	}
+	for _, entry := range declared.Content {
+		if declaredName := (yamlNode{entry}).at("name"); declaredName != nil && declaredName.Value == name {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // fitInterface removes the references to error lists that the EVerest lacks, because its manager would reject the
-// interface.
+// interface, and those to single errors that it lacks, of which its manager says nothing and its modules hear nothing.
 func (t *Target) fitInterface(content []byte) (fitting []byte, notes []string, err error) {
 	if t == nil {
 		return content, nil, nil
@@ -86,8 +116,11 @@ func (t *Target) fitInterface(content []byte) (fitting []byte, notes []string, e
 		if reference == nil {
 			return nil, nil, fmt.Errorf("line %d: an error without reference", entry.Line)
 		}
-		namespace, _, _ := strings.Cut(strings.TrimPrefix(reference.Value, "/errors/"), "#")
-		if !t.errors[namespace] {
+		has, err := t.hasError(reference.Value)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !has {
 			notes = append(notes, "left out: errors "+reference.Value+" (not in this EVerest)")
 			continue
 		}

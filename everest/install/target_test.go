@@ -103,6 +103,34 @@ func install(t *testing.T, i Installation, prefix string, chosen map[string]stri
 	return string(content), strings.ReplaceAll(strings.Join(lines, "\n"), prefix, "PREFIX")
 }
 
+// TestInstallFollowsTheErrorLists: an error that the EVerest's list lacks is left out, as a list that it lacks is. Its manager would take the
+// interface, and no module would hear the error.
+func TestInstallFollowsTheErrorLists(t *testing.T) {
+	i := following()
+	i.Interfaces = map[string][]byte{"echo": []byte("description: Echo.\nerrors:\n  - reference: /errors/generic#/CommunicationFault\n  - reference: /errors/generic#/VendorWarning\n")}
+	for name, list := range map[string]string{
+		"neither is there": "description: some\n",
+		"one is there":     "description: some\nerrors:\n  - name: CommunicationFault\n    description: some\n",
+		"both are there":   "description: some\nerrors:\n  - name: CommunicationFault\n    description: some\n  - name: VendorWarning\n    description: some\n",
+	} {
+		prefix := everestAt(t, []string{"energy", "uk_random_delay", "dc_external_derate"}, []string{"generic"})
+		if err := os.WriteFile(filepath.Join(prefix, "share/everest/errors/generic.yaml"), []byte(list), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, report := install(t, i, prefix, nil)
+		installed, err := os.ReadFile(filepath.Join(prefix, "share/everest/interfaces/echo.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, reference := range []string{"CommunicationFault", "VendorWarning"} {
+			kept := strings.Contains(list, reference)
+			if strings.Contains(string(installed), "#/"+reference) != kept || strings.Contains(report, "left out: errors /errors/generic#/"+reference) == kept {
+				t.Errorf("%s: %s is treated wrongly:\n%s\n%s", name, reference, installed, report)
+			}
+		}
+	}
+}
+
 func TestInstallFollowsTheTarget(t *testing.T) {
 	all := []string{"energy", "uk_random_delay", "dc_external_derate", "vendor"}
 	lists := []string{"generic", "over_voltage_monitor"}

@@ -25,8 +25,8 @@
 // use Main calls [ParseOptions] itself.
 //
 // What [Main] does for run:
-//   - The context of run ends on SIGTERM or SIGINT; run must then return. The exit status is 0 if run returns nil. For
-//     an error it is 1, and Main writes the error to standard error.
+//   - The context of run ends on SIGTERM or SIGINT; run must then return. The exit status is 0 if run returns nil, or
+//     the error of the ended context. For any other error it is 1, and Main writes the error to standard error.
 //   - The options of run have a logger to standard error, with the level of EVerest's log configuration.
 //   - Once the module has started, Main returns memory that is no longer used to the operating system.
 //   - Main sets GOGC to 50 unless the environment sets it, because boards have little memory.

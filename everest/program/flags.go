@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 )
 
 // Flag is one flag of a module's command line.
@@ -31,6 +33,8 @@ func Flags() []Flag {
 		{"mqtt_broker_host", "HOST", "EV_MQTT_BROKER_HOST", "host of the broker; localhost by default. MQTT_SERVER_ADDRESS overrides it"},
 		{"mqtt_broker_port", "PORT", "EV_MQTT_BROKER_PORT", "TCP port of the broker; 1883 by default. MQTT_SERVER_PORT overrides it"},
 		{"spawned", "BOOL", "", "whether a manager has started the module, and ends it; found out by itself where it is not given"},
+		{"everest_wire", "NAME", "EV_WIRE", "family of EVerest's messages: " + strings.Join(wire.Names(), ", ") + "; found out by itself where it is not given"},
+		{"conf", "FILE", "EV_CONF_FILE", "configuration file, which only managers of EVerest up to 2024.10 pass"},
 		{"install", "DIR", "", "install the module in the EVerest installation with this prefix, and end"},
 		{"version", "", "", "print the version and end"},
 		{"help", "", "", "print this and end"},
@@ -88,7 +92,7 @@ func readFlags(args []string) map[string]string {
 func knownFlag(name string) bool {
 	switch name {
 	case "module", "m", "prefix", "log_config", "mqtt_everest_prefix", "mqtt_external_prefix",
-		"mqtt_broker_host", "mqtt_broker_port", "mqtt_broker_socket_path", "config", "conf":
+		"mqtt_broker_host", "mqtt_broker_port", "mqtt_broker_socket_path", "config", "conf", "everest_wire":
 		return true
 	}
 	return false

@@ -3,9 +3,11 @@ package program
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,6 +26,26 @@ func TestProgramRunsWithTheManagersArguments(t *testing.T) {
 	}}
 	if err := main.start([]string{"--module", "port"}); !errors.Is(err, failed) {
 		t.Errorf("error %v, want that of Run", err)
+	}
+}
+
+// TestProgramThatIsAskedToEnd: the end of the context is no error, another error at that time is.
+func TestProgramThatIsAskedToEnd(t *testing.T) {
+	failed := errors.New("failed")
+	for _, want := range []error{nil, failed} {
+		main := program{run: func(ctx context.Context, _ everest.Options) error {
+			if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+				return err
+			}
+			<-ctx.Done()
+			if want != nil {
+				return want
+			}
+			return fmt.Errorf("%w: %w", ctx.Err(), context.Cause(ctx))
+		}}
+		if err := main.start([]string{"--module", "port"}); !errors.Is(err, want) {
+			t.Errorf("error %v, want %v", err, want)
+		}
 	}
 }
 

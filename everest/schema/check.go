@@ -12,12 +12,17 @@ type Error struct {
 	// Message names the value and the reason, as in "argument connection_timeout of auth.set_connection_timeout:
 	// minimum: got 5, want 10".
 	Message string
+	// Place is the JSON pointer of what is wrong in the value, as in "/meter_value/energy_Wh_import". [Shape.Check] sets
+	// it. It is empty where the value as a whole is wrong.
+	Place string
 }
 
 // Error implements error.
 func (e *Error) Error() string { return e.Message }
 
-func errorf(format string, arguments ...any) error { return &Error{fmt.Sprintf(format, arguments...)} }
+func errorf(format string, arguments ...any) error {
+	return &Error{Message: fmt.Sprintf(format, arguments...)}
+}
 
 // CheckArguments checks the arguments of a command before it is sent. The interface must declare the command and
 // exactly these arguments, and each argument must fit its schema. An interface that is not in the set is not checked.

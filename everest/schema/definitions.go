@@ -21,11 +21,15 @@ type Definitions struct {
 	interfaces map[string]*Interface
 	types      map[string]json.RawMessage
 	errors     map[string]*ErrorNamespace
+	// lenient is set while an interface may refer to error lists that the set lacks.
+	lenient bool
 
 	// Schemas are compiled at first use, because a module uses few of those that all of EVerest defines.
 	compiling sync.Mutex
 	compiler  *jsonschema.Compiler
 	compiled  sync.Map // schema location -> *jsonschema.Schema or error
+	shapes    shapeCompiler
+	commands  sync.Map // commandKey -> []argumentShape
 }
 
 // Interface returns the interface with that name. The caller must not change it.
@@ -150,8 +154,8 @@ func sameDefinition(a, b any) bool {
 }
 
 // WithInterface returns a new set with one more interface, read from a YAML definition. It is for interfaces that
-// EVerest itself lacks. The set must hold all errors to which the interface refers. If a type is missing, WithInterface
-// succeeds, and each check that needs the type returns an error.
+// EVerest itself lacks. Error lists that the set lacks are left out, as package install leaves them out: not every release
+// has them. If a type is missing, WithInterface succeeds, and each check that needs the type returns an error.
 func (d *Definitions) WithInterface(name string, content []byte) (*Definitions, error) {
 	extended, err := Merge(d)
 	if err != nil {
@@ -161,6 +165,8 @@ func (d *Definitions) WithInterface(name string, content []byte) (*Definitions, 
 	if err != nil {
 		return nil, fmt.Errorf("everest: interface %s: %w", name, err)
 	}
+	extended.lenient = true
+	defer func() { extended.lenient = false }()
 	if err := extended.addInterface(name, document); err != nil {
 		return nil, err
 	}

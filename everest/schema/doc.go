@@ -25,6 +25,14 @@
 //	CheckVariable           the value of a variable
 //	CheckType               a value of a type, by its reference
 //
+// A [Shape] is the fast check of a relay. It reads a value once and looks only for what a C++ module dies of:
+//
+//	VariableShape           what C++ needs of a variable
+//	ResultShape             what C++ needs of a command's result
+//	ErrorShape              what C++ needs of an error object
+//
+// [Definitions.ReadableArguments] checks the arguments of a command that is forwarded in the same way.
+//
 // What the package promises:
 //   - A set of definitions never changes: each of these functions returns a new set. A set may be used from any
 //     goroutine. A nil set is empty: it checks no interface.
@@ -34,6 +42,8 @@
 //   - The checks follow JSON Schema draft-07 except in three points, in which they follow EVerest's C++ validator. An
 //     integer has neither fraction nor exponent. A text with "://" has the format "uri". Keywords beside a $ref are
 //     ignored.
+//   - In a fourth point they follow EVerest's C++ modules, which write the elements of a list inside an object as
+//     indices where these are enumerations. There an index is accepted beside the text.
 //   - [Definitions.Digest] returns a digest for each command, variable and error of an interface. Two boards compare
 //     these digests to find where their releases of EVerest differ.
 //

@@ -2,11 +2,12 @@ package schema
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
+	"github.com/remotechargeport/remotechargeport/everest/rawjson"
 )
 
 // Interface is one EVerest interface: the commands, variables and errors of a provider.
@@ -181,6 +182,9 @@ func (d *Definitions) readErrorReferences(definition *Interface, raw json.RawMes
 			return err
 		}
 		errorTypes, err := d.expandErrorReference(reference)
+		if d.lenient && errors.Is(err, errNoErrorList) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -214,6 +218,8 @@ func (d *Definitions) readExpandedErrors(definition *Interface, raw json.RawMess
 	return nil
 }
 
+var errNoErrorList = errors.New("names an error list that is not there")
+
 func (d *Definitions) expandErrorReference(reference string) ([]string, error) {
 	path, ok := strings.CutPrefix(reference, "/errors/")
 	if !ok {
@@ -222,7 +228,7 @@ func (d *Definitions) expandErrorReference(reference string) ([]string, error) {
 	namespace, name, single := strings.Cut(path, "#/")
 	declarations, ok := d.errors[namespace]
 	if !ok {
-		return nil, fmt.Errorf("reference %q names an error list that is not there", reference)
+		return nil, fmt.Errorf("reference %q %w", reference, errNoErrorList)
 	}
 	var errorTypes []string
 	for _, declaration := range declarations.Errors {

@@ -185,7 +185,11 @@ func TestWithInterfaceKeepsTheOriginalSet(t *testing.T) {
 	if _, known := declared.Interface("own"); known {
 		t.Error("the original set has changed")
 	}
-	if _, err := declared.WithInterface("own", []byte("errors:\n  - reference: /errors/nosuch\n")); err == nil || !strings.Contains(err.Error(), "nosuch") {
-		t.Errorf("error %v does not name the unknown reference", err)
+	extended, err = declared.WithInterface("own", []byte("errors:\n  - reference: /errors/nosuch\n  - reference: /errors/generic\n"))
+	if definition, _ := extended.Interface("own"); err != nil || len(definition.ErrorTypes) != 1 {
+		t.Errorf("a list that the set lacks: %v", err)
+	}
+	if _, err := declared.WithInterface("own", []byte("errors:\n  - reference: /errors/generic#/Other\n")); err == nil || !strings.Contains(err.Error(), "Other") {
+		t.Errorf("error %v does not name the unknown error", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 
-	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
+	"github.com/remotechargeport/remotechargeport/everest/rawjson"
 )
 
 // Type files have URLs below this base. So an EVerest reference such as "/authorization#/IdToken" is a relative URL, of
@@ -73,6 +73,7 @@ func (d *Definitions) schema(location string) (*jsonschema.Schema, error) {
 		d.compiler.AssertFormat()
 		d.compiler.RegisterFormat(&jsonschema.Format{Name: "uri", Validate: checkURI})
 		d.compiler.RegisterVocabulary(integerVocabulary())
+		d.compiler.RegisterVocabulary(indexVocabulary())
 		d.compiler.UseLoader(definitionLoader{d})
 	}
 	compiled, err := d.compiler.Compile(location)
@@ -125,7 +126,8 @@ func validationDetail(err error) string {
 }
 
 // definitionLoader supplies the schema compiler with whole documents. The document of a type file holds its types by
-// name. The document of an interface holds its arguments, results and variables.
+// name. The document of an interface holds its arguments, results and variables. In all of them lists of enumerations
+// accept indices where EVerest writes them.
 type definitionLoader struct{ definitions *Definitions }
 
 // Load implements jsonschema.URLLoader.
@@ -137,6 +139,7 @@ func (l definitionLoader) Load(url string) (any, error) {
 	if name, isInterface := strings.CutPrefix(file, interfaceFolder); isInterface {
 		return l.interfaceDocument(name)
 	}
+	file, inObject := strings.CutPrefix(file, memberFolder)
 	document := map[string]any{}
 	for reference, schema := range l.definitions.types {
 		typeFile, name, _ := strings.Cut(reference, "#/")
@@ -147,6 +150,7 @@ func (l definitionLoader) Load(url string) (any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("type %s: %w", reference, err)
 		}
+		l.definitions.admitIndices(value, inObject)
 		document[name] = value
 	}
 	if len(document) == 0 {
@@ -161,25 +165,26 @@ func (l definitionLoader) interfaceDocument(name string) (any, error) {
 		return nil, fmt.Errorf("there is no interface %s", name)
 	}
 	results, arguments, variables := map[string]any{}, map[string]any{}, map[string]any{}
-	read := func(into map[string]any, key string, schema json.RawMessage) error {
+	read := func(into map[string]any, key string, schema json.RawMessage, inObject bool) error {
 		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
+		l.definitions.admitIndices(value, inObject)
 		into[key] = value
 		return err
 	}
 	for command, declared := range definition.Commands {
 		of := map[string]any{}
 		for _, argument := range declared.Arguments {
-			if err := read(of, argument.Name, argument.Schema); err != nil {
+			if err := read(of, argument.Name, argument.Schema, false); err != nil {
 				return nil, fmt.Errorf("argument %s of %s.%s: %w", argument.Name, name, command, err)
 			}
 		}
 		arguments[command] = of
-		if err := read(results, command, declared.Result); err != nil {
+		if err := read(results, command, declared.Result, true); err != nil {
 			return nil, fmt.Errorf("result of %s.%s: %w", name, command, err)
 		}
 	}
 	for variable, declared := range definition.Variables {
-		if err := read(variables, variable, declared.Schema); err != nil {
+		if err := read(variables, variable, declared.Schema, false); err != nil {
 			return nil, fmt.Errorf("variable %s.%s: %w", name, variable, err)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"path"
 	"strings"
 
-	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
 	"github.com/remotechargeport/remotechargeport/everest/internal/yamljson"
+	"github.com/remotechargeport/remotechargeport/everest/rawjson"
 )
 
 // LoadYAML reads EVerest's definition files below dir, such as an installation's share/everest or the root of a source

@@ -1,12 +1,12 @@
 // Package wire makes and reads the MQTT topics and messages of EVerest's modules and manager. It does no I/O.
 //
 // Releases of EVerest with the same messages form a family. All modules on one topic prefix must use the same family.
-// Each family is one type whose methods make and read its topics and messages. [FamilyC] is the family of the releases
-// 2025.12 to 2026.02.1, and of EVerest's branch main until August 2026:
+// The methods of each [Family] make and read its topics and messages. [Families] is the table of all.
+// [FamilyC] is the family of the releases 2025.12 to 2026.02.1, and of EVerest's branch main until August 2026:
 //
 //	w := wire.FamilyC{Prefix: wire.DefaultPrefix}
 //	topic := w.VariableTopic(w.Implementation("meter_1", "main"), "powermeter")
-//	payload := w.Variable(json.RawMessage(`{"energy_Wh_import":{"total":12.50}}`))
+//	payload := w.Variable("powermeter", json.RawMessage(`{"energy_Wh_import":{"total":12.50}}`))
 //	value, err := w.ReadVariable(payload)
 //
 // Its topics, below the prefix, and who writes them:
@@ -28,8 +28,9 @@
 //	result, err := w.ReadResult(payload)
 //	if result.ID == id && result.Failure == nil { ... result.Value ... }
 //
-// [Command] and [Result] are the same values in every family. A further family is another type with the same methods.
-// If it differs from a family in only a few messages, it embeds that family's type.
+// [Command] and [Result] are the same values in every family. Readers return what all families have in common in the
+// form of family C. What a family lacks, its method Has tells. Families without envelopes are one type and a table of
+// what differs.
 //
 // What the package promises:
 //   - Readers return JSON values as slices of the payload, so number formats, order of keys and unknown keys are kept.

@@ -3,10 +3,9 @@ package wire
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 
-	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
+	"github.com/remotechargeport/remotechargeport/everest/rawjson"
 )
 
 // FamilyC makes and reads the topics and messages of EVerest 2025.12 to 2026.02.1, and of main until August 2026. Each
@@ -14,12 +13,31 @@ import (
 type FamilyC struct {
 	// Prefix is the prefix of all topics. It ends with a slash.
 	Prefix string
+	isD    bool
+	// plainTelemetry is set from 2026.02.1 on, and largePackets after 2026.02.
+	plainTelemetry, largePackets bool
+}
+
+// Name returns "C".
+func (c FamilyC) Name() string {
+	if c.isD {
+		return "D"
+	}
+	return "C"
+}
+
+// Has returns true for all capabilities but ConfigFiles. LargePackets depends on the release.
+func (c FamilyC) Has(capability Capability) bool {
+	if capability == LargePackets {
+		return c.isD || c.largePackets
+	}
+	return capability != ConfigFiles
 }
 
 func (c FamilyC) module(id string) string { return c.Prefix + "modules/" + id }
 
 // ConfigRequestTopic is the topic of requests to the manager's config service.
-func (c FamilyC) ConfigRequestTopic() string { return c.Prefix + "config/request" }
+func (c FamilyC) ConfigRequestTopic(string) string { return c.Prefix + "config/request" }
 
 // ConfigResponseTopic is the topic of the config service's responses to a module.
 func (c FamilyC) ConfigResponseTopic(module string) string { return c.module(module) + "/response" }
@@ -42,17 +60,44 @@ func (c FamilyC) SettingsTopic() string { return c.Prefix + "settings" }
 // ModuleNamesTopic is the retained topic of the list that gives each module's type.
 func (c FamilyC) ModuleNamesTopic() string { return c.Prefix + "module_names" }
 
-// ManifestTopic is the retained topic of a module type's manifest. The name "+" makes a filter for all types.
-func (c FamilyC) ManifestTopic(name string) string { return c.Prefix + "manifests/" + name }
+// ManagerStartTopic is the last of the topics on which a manager publishes at its start.
+func (c FamilyC) ManagerStartTopic() string { return c.ModuleNamesTopic() }
 
-// ManifestName returns the name that ManifestTopic put into a topic. ok is false for any other topic.
-func (c FamilyC) ManifestName(topic string) (name string, ok bool) {
-	return strings.CutPrefix(topic, c.ManifestTopic(""))
+// ManifestFilter is the filter of the retained manifests. Each module type has its own topic.
+func (c FamilyC) ManifestFilter() string { return c.Prefix + "manifests/+" }
+
+// Manifests returns the manifest in a message by the name of the module's type. ok is false for another topic.
+func (c FamilyC) Manifests(topic string, data json.RawMessage) (manifests map[string]json.RawMessage, ok bool) {
+	return manifestOf(c.Prefix, topic, data)
+}
+
+func manifestOf(prefix, topic string, data json.RawMessage) (map[string]json.RawMessage, bool) {
+	name, ok := strings.CutPrefix(topic, prefix)
+	if ok {
+		name, ok = strings.CutPrefix(name, "manifests/")
+	}
+	if !ok {
+		return nil, false
+	}
+	return map[string]json.RawMessage{name: data}, true
 }
 
 // Implementation returns the start of all topics of an implementation. The name "+" makes a filter for all names.
 func (c FamilyC) Implementation(module, implementation string) string {
 	return c.module(module) + "/impl/" + implementation
+}
+
+// Key returns the topic, because no two commands or variables share one.
+func (FamilyC) Key(topic string, _ []byte) (string, error) { return topic, nil }
+
+// CommandKey is the topic of the calls of a command.
+func (c FamilyC) CommandKey(implementation, command string) string {
+	return c.CommandTopic(implementation, command)
+}
+
+// VariableKey is the topic of a variable's values.
+func (c FamilyC) VariableKey(implementation, variable string) string {
+	return c.VariableTopic(implementation, variable)
 }
 
 // Split splits the topic of a command, variable or error. implementation is the part that Implementation makes. kind is
@@ -86,12 +131,12 @@ func (FamilyC) CommandTopic(implementation, command string) string {
 }
 
 // ResultTopic returns the topic of the reply to a call. commandTopic is the topic of the call.
-func (FamilyC) ResultTopic(commandTopic, caller string) string {
-	return commandTopic + ResultSuffix(caller)
+func (c FamilyC) ResultTopic(commandTopic, caller string) string {
+	return commandTopic + c.ResultSuffix(caller)
 }
 
 // ResultSuffix returns the suffix of the topics of all replies to a caller.
-func ResultSuffix(caller string) string { return "/response/" + caller }
+func (FamilyC) ResultSuffix(caller string) string { return "/response/" + caller }
 
 // ResultFilter returns a filter for the replies to a caller, for all commands of an implementation.
 func (c FamilyC) ResultFilter(implementation, caller string) string {
@@ -104,12 +149,14 @@ func (FamilyC) VariableTopic(implementation, variable string) string {
 }
 
 // ErrorTopic is the topic on which an implementation raises and clears errors of a type "namespace/Name".
-func (FamilyC) ErrorTopic(implementation, errorType string) string {
+func (FamilyC) ErrorTopic(implementation, errorType string, _ bool) string {
 	return implementation + "/error/" + errorType
 }
 
-// ErrorFilter returns a filter for all errors of an implementation.
-func (FamilyC) ErrorFilter(implementation string) string { return implementation + "/error/#" }
+// ErrorFilters returns the filter for all errors of an implementation.
+func (FamilyC) ErrorFilters(implementation string) []string {
+	return []string{implementation + "/error/#"}
+}
 
 // The values of msg_type.
 const (
@@ -126,7 +173,7 @@ const (
 )
 
 // Variable returns the message with a value of a variable.
-func (FamilyC) Variable(value json.RawMessage) []byte {
+func (FamilyC) Variable(_ string, value json.RawMessage) []byte {
 	out := make([]byte, 0, len(value)+40)
 	out = append(out, `{"data":{"data":`...)
 	out = append(out, value...)
@@ -174,33 +221,31 @@ func (FamilyC) ReadCommand(payload []byte) (Command, error) {
 	var command Command
 	m := openEnvelope(payload)
 	for m.toData() {
-		for m.Object(); ; {
-			name, ok := m.Next()
-			if !ok {
-				break
-			}
-			switch string(name) {
-			case "id":
-				command.ID = rawjson.String(m.Value())
-			case "origin":
-				command.Origin = rawjson.String(m.Value())
-			case "args":
-				command.Arguments, command.Named = m.Members()
-			default:
-				m.Value()
-			}
-		}
+		m.readCommand(&command)
 	}
 	if _, err := m.close(typeCommand); err != nil {
 		return Command{}, err
 	}
-	if command.ID == "" {
-		return Command{}, errors.New("no id")
+	return command, command.check()
+}
+
+func (m *envelopeReader) readCommand(command *Command) {
+	for m.Object(); ; {
+		name, ok := m.Next()
+		if !ok {
+			return
+		}
+		switch string(name) {
+		case "id":
+			command.ID = rawjson.String(m.Value())
+		case "origin":
+			command.Origin = rawjson.String(m.Value())
+		case "args":
+			command.Arguments, command.Named = m.Members()
+		default:
+			m.Value()
+		}
 	}
-	if !ValidLevel(command.Origin) {
-		return Command{}, fmt.Errorf("origin %.40q is not a module id", command.Origin)
-	}
-	return command, nil
 }
 
 // Result returns the message of a reply.
@@ -268,50 +313,56 @@ func (m *envelopeReader) readResult(result *Result) {
 	}
 }
 
-// readFailure returns nil for null. Any other value becomes a failure, because an error must not be taken for success.
-func readFailure(raw json.RawMessage) *Failure {
-	if rawjson.IsNull(raw) {
-		return nil
-	}
-	var fields struct {
-		Type    string `json:"__everest__error_type"`
-		Message string `json:"__everest__error_msg"`
-	}
-	if json.Unmarshal(raw, &fields) != nil || fields.Type == "" {
-		return &Failure{Type: "HandlerException", Message: "unreadable error: " + string(raw)}
-	}
-	return &Failure{Type: fields.Type, Message: fields.Message}
-}
-
 // Error returns the message that raises or clears an error. object is the error object.
-func (FamilyC) Error(raise bool, object json.RawMessage) []byte {
+func (FamilyC) Error(_ string, raise bool, object json.RawMessage) []byte {
 	if raise {
 		return envelope(typeRaiseError, object)
 	}
 	return envelope(typeClearError, object)
 }
 
+// ClearTopic returns no topic, because modules clear their errors themselves.
+func (FamilyC) ClearTopic() string { return "" }
+
+// ReadCleared returns false.
+func (FamilyC) ReadCleared([]byte) (uuid string, ok bool) { return "", false }
+
 // ReadError returns the error object in a message, and whether the message raises the error. When the object has a
 // state, the state takes precedence; ReadError does not read it.
-func (FamilyC) ReadError(payload []byte) (object json.RawMessage, raise bool, err error) {
+func (FamilyC) ReadError(_ string, payload []byte) (object json.RawMessage, raise bool, err error) {
 	object, kind, err := readData(payload, typeRaiseError, typeClearError)
 	return object, kind == typeRaiseError, err
 }
 
 // ConfigRequest returns the message with a request to the config service.
-func (FamilyC) ConfigRequest(request json.RawMessage) []byte {
+func (c FamilyC) ConfigRequest(request json.RawMessage) []byte {
+	if c.isD {
+		return envelope(typeConfigurationRequest, request)
+	}
 	return envelope(typeConfigRequest, request)
 }
 
-// ReadConfig returns the data of a config service's response, or of one of the manager's retained topics.
-func (FamilyC) ReadConfig(payload []byte) (json.RawMessage, error) {
-	data, _, err := readData(payload, typeConfigResponse)
+// ReadConfigResponse returns the data of a config service's response.
+func (c FamilyC) ReadConfigResponse(_ string, payload []byte) (json.RawMessage, error) {
+	return c.ReadStart(payload)
+}
+
+// ReadStart returns the data of one of the manager's retained topics.
+func (c FamilyC) ReadStart(payload []byte) (json.RawMessage, error) {
+	data, _, err := readData(payload, c.configResponse())
 	return data, err
 }
 
 // Metadata returns the message in which a module describes itself and the implementations that it provides.
-func (FamilyC) Metadata(description json.RawMessage) []byte {
-	return envelope(typeConfigResponse, description)
+func (c FamilyC) Metadata(description json.RawMessage) []byte {
+	return envelope(c.configResponse(), description)
+}
+
+func (c FamilyC) configResponse() string {
+	if c.isD {
+		return typeConfigurationResponse
+	}
+	return typeConfigResponse
 }
 
 // ModuleReady returns the message that a module is ready.
@@ -323,78 +374,11 @@ func (FamilyC) ReadGlobalReady(payload []byte) (bool, error) {
 	return string(data) == "true", err
 }
 
-// Telemetry returns the message with a value for the backend. Its data is a string that holds the value's JSON text.
-func (FamilyC) Telemetry(value json.RawMessage) []byte {
-	return envelope(typeExternal, rawjson.AppendString(nil, string(value)))
-}
-
-// envelope and the other writers put keys in alphabetical order, as the C++ framework does.
-func envelope(kind string, data []byte) []byte {
-	out := make([]byte, 0, len(data)+len(kind)+len(`{"data":,"msg_type":""}`))
-	out = append(out, `{"data":`...)
-	out = append(out, data...)
-	out = append(out, `,"msg_type":"`...)
-	out = append(out, kind...)
-	return append(out, `"}`...)
-}
-
-// readData returns the data of a message of one of the wanted types, and its type.
-func readData(payload []byte, wanted ...string) (data json.RawMessage, kind string, err error) {
-	m := openEnvelope(payload)
-	for m.toData() {
-		data = m.Value()
+// Telemetry returns the message with a value for the backend. Its data is a string that holds the value's JSON text. From
+// 2026.02.1 on, the message is the value itself.
+func (c FamilyC) Telemetry(value json.RawMessage) (payload []byte, onlyOnce bool) {
+	if c.isD || c.plainTelemetry {
+		return value, false
 	}
-	if kind, err = m.close(wanted...); err != nil {
-		return nil, "", err
-	}
-	return data, kind, nil
-}
-
-// envelopeReader reads an envelope in one pass, whatever the order of its members.
-type envelopeReader struct {
-	rawjson.Reader
-	kind    json.RawMessage // the value of msg_type
-	hasData bool
-}
-
-func openEnvelope(payload []byte) envelopeReader {
-	m := envelopeReader{Reader: rawjson.NewReader(payload)}
-	m.Object()
-	return m
-}
-
-// toData stops before the value of the next member "data". It returns false at the end of the envelope.
-func (m *envelopeReader) toData() bool {
-	for {
-		name, ok := m.Next()
-		switch {
-		case !ok:
-			return false
-		case string(name) == "data":
-			m.hasData = true
-			return true
-		}
-		if value := m.Value(); string(name) == "msg_type" {
-			m.kind = value
-		}
-	}
-}
-
-// close returns the type of the message, or an error for an invalid message.
-func (m *envelopeReader) close(wanted ...string) (kind string, err error) {
-	if err := m.Close(); err != nil {
-		return "", err
-	}
-	if m.kind == nil {
-		return "", errors.New("no msg_type")
-	}
-	for _, kind := range wanted {
-		if len(m.kind) == len(kind)+2 && string(m.kind[1:len(m.kind)-1]) == kind {
-			if !m.hasData {
-				return "", errors.New("no data")
-			}
-			return kind, nil
-		}
-	}
-	return "", fmt.Errorf("msg_type is %.40s, not %s", m.kind, wanted[0])
+	return envelope(typeExternal, rawjson.AppendString(nil, string(value))), true
 }

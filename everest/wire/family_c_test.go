@@ -3,10 +3,12 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"runtime"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
-	"github.com/remotechargeport/remotechargeport/everest/internal/rawjson"
+	"github.com/remotechargeport/remotechargeport/everest/rawjson"
 )
 
 var w = FamilyC{Prefix: "everest/"}
@@ -43,7 +45,7 @@ func TestReadResult(t *testing.T) {
 		`{"data":{"data":{"id":"1","origin":"p"},"type":"result"},"msg_type":"CmdResult"}`:                                                                       {`null`, ""},
 		`{"data":{"data":{"id":"1","error":null,"retval":2},"type":"result"},"msg_type":"CmdResult"}`:                                                            {`2`, ""},
 		`{"data":{"data":{"id":"1","retval":2,"error":{"__everest__error_msg":"m","__everest__error_type":"NotReady"}},"type":"result"},"msg_type":"CmdResult"}`: {`2`, "NotReady: m"},
-		`{"data":{"data":{"id":"1","error":{"event":"Timeout","msg":"old form"}},"type":"result"},"msg_type":"CmdResult"}`:                                       {`null`, `HandlerException: unreadable error: {"event":"Timeout","msg":"old form"}`},
+		`{"data":{"data":{"id":"1","error":{"event":"Timeout","msg":"old form"}},"type":"result"},"msg_type":"CmdResult"}`:                                       {`null`, "CmdTimeout: old form"},
 		`{"data":{"data":{"id":"1","error":"text"},"type":"result"},"msg_type":"CmdResult"}`:                                                                     {`null`, `HandlerException: unreadable error: "text"`},
 	}
 	for payload, want := range tests {
@@ -68,7 +70,7 @@ func TestReadResult(t *testing.T) {
 
 func TestMessagesAsEVerestWritesThem(t *testing.T) {
 	for want, got := range map[string][]byte{
-		`{"data":{"data":12},"msg_type":"Var"}`:                                                                   w.Variable(json.RawMessage(`12`)),
+		`{"data":{"data":12},"msg_type":"Var"}`:                                                                   w.Variable("", json.RawMessage(`12`)),
 		`{"data":true,"msg_type":"ModuleReady"}`:                                                                  w.ModuleReady(),
 		`{"data":{"args":null,"id":"i","origin":"peer_1"},"msg_type":"Cmd"}`:                                      w.Command(Command{ID: "i", Origin: "peer_1", Arguments: json.RawMessage("null")}),
 		`{"data":{"data":{"id":"a\"b","origin":"gomod","retval":"pong"},"type":"result"},"msg_type":"CmdResult"}`: w.Result(Result{ID: `a"b`, Origin: "gomod", Value: json.RawMessage(`"pong"`)}),
@@ -123,14 +125,43 @@ func TestTopicsAreSplitByTheirLevels(t *testing.T) {
 	}
 }
 
+// addLong adds messages that take most memory for their length.
+func addLong(f *testing.F) {
+	for _, element := range []string{"0,", "{},", "[],", `{"":0},`} {
+		list := "[" + strings.Repeat(element, 1_000) + "0]"
+		f.Add([]byte(`{"data":{"data":` + list + `},"msg_type":"Var"}`))
+		f.Add([]byte(`{"data":{"args":{"x":` + list + `},"id":"60d1","origin":` + list + `},"msg_type":"Cmd"}`))
+		f.Add([]byte(`{"data":` + list + `,"name":"tick"}`))
+	}
+	f.Add([]byte("{" + strings.Repeat(`"a":0,`, 1_000) + `"msg_type":"Var"}`))
+}
+
+// checkMemory reads a message of a module in every way, and fails t where that takes memory out of proportion.
+func checkMemory(t *testing.T, w Family, payload []byte) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _ = w.ReadVariable(payload)
+	_, _ = w.ReadCommand(payload)
+	_, _ = w.ReadResult(payload)
+	_, _, _ = w.ReadError("", payload)
+	_, _ = w.Key("p/modules/m/impl/i/var", payload)
+	runtime.ReadMemStats(&after)
+	if used, most := after.TotalAlloc-before.TotalAlloc, uint64(16<<10+4*len(payload)); used > most {
+		t.Errorf("%d bytes of %.100q take %d bytes of memory, want at most %d", len(payload), payload, used, most)
+	}
+}
+
 func FuzzMessages(f *testing.F) {
 	f.Add([]byte(`{"data":{"data":12},"msg_type":"Var"}`))
 	f.Add([]byte(`{"data":{"args":{"x":"hello"},"id":"60d1","origin":"peer_1"},"msg_type":"Cmd"}`))
 	f.Add([]byte(`{"data":{"data":{"id":"60d1","origin":"gomod","retval":"pong"},"type":"result"},"msg_type":"CmdResult"}`))
 	f.Add([]byte(`{"data":{"type":"a/B","state":"Active","origin":{}},"msg_type":"RaiseError"}`))
+	addLong(f)
 	f.Fuzz(func(t *testing.T, payload []byte) {
+		checkMemory(t, w, payload)
 		if value, err := w.ReadVariable(payload); err == nil {
-			if again, err := w.ReadVariable(w.Variable(value)); err != nil || !bytes.Equal(value, again) {
+			if again, err := w.ReadVariable(w.Variable("", value)); err != nil || !bytes.Equal(value, again) {
 				t.Fatalf("variable %s came back as %s: %v", value, again, err)
 			}
 		}
@@ -146,8 +177,8 @@ func FuzzMessages(f *testing.F) {
 				t.Fatalf("result %+v came back as %+v: %v", result, again, err)
 			}
 		}
-		if object, raise, err := w.ReadError(payload); err == nil {
-			if again, raiseAgain, err := w.ReadError(w.Error(raise, object)); err != nil || raiseAgain != raise || !bytes.Equal(again, object) {
+		if object, raise, err := w.ReadError("", payload); err == nil {
+			if again, raiseAgain, err := w.ReadError("", w.Error("", raise, object)); err != nil || raiseAgain != raise || !bytes.Equal(again, object) {
 				t.Fatalf("error %s came back as %s: %v", object, again, err)
 			}
 		}

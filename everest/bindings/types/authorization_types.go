@@ -39,6 +39,11 @@ func (v AuthorizationAuthorizationStatus) Valid() bool {
 	return false
 }
 
+// Values returns the constants above in declared order.
+func (AuthorizationAuthorizationStatus) Values() []AuthorizationAuthorizationStatus {
+	return []AuthorizationAuthorizationStatus{AuthorizationAuthorizationStatusAccepted, AuthorizationAuthorizationStatusBlocked, AuthorizationAuthorizationStatusConcurrentTx, AuthorizationAuthorizationStatusExpired, AuthorizationAuthorizationStatusInvalid, AuthorizationAuthorizationStatusNoCredit, AuthorizationAuthorizationStatusNotAllowedTypeEVSE, AuthorizationAuthorizationStatusNotAtThisLocation, AuthorizationAuthorizationStatusNotAtThisTime, AuthorizationAuthorizationStatusUnknown, AuthorizationAuthorizationStatusPinRequired, AuthorizationAuthorizationStatusTimeout}
+}
+
 // AuthorizationAuthorizationType is an enumeration.
 type AuthorizationAuthorizationType string
 
@@ -61,6 +66,11 @@ func (v AuthorizationAuthorizationType) Valid() bool {
 		return true
 	}
 	return false
+}
+
+// Values returns the constants above in declared order.
+func (AuthorizationAuthorizationType) Values() []AuthorizationAuthorizationType {
+	return []AuthorizationAuthorizationType{AuthorizationAuthorizationTypeOCPP, AuthorizationAuthorizationTypeRFID, AuthorizationAuthorizationTypeAutocharge, AuthorizationAuthorizationTypePlugAndCharge, AuthorizationAuthorizationTypeBankCard}
 }
 
 // AuthorizationCertificateStatus is an enumeration.
@@ -87,6 +97,11 @@ func (v AuthorizationCertificateStatus) Valid() bool {
 		return true
 	}
 	return false
+}
+
+// Values returns the constants above in declared order.
+func (AuthorizationCertificateStatus) Values() []AuthorizationCertificateStatus {
+	return []AuthorizationCertificateStatus{AuthorizationCertificateStatusAccepted, AuthorizationCertificateStatusSignatureError, AuthorizationCertificateStatusCertificateExpired, AuthorizationCertificateStatusCertificateRevoked, AuthorizationCertificateStatusNoCertificateAvailable, AuthorizationCertificateStatusCertChainError, AuthorizationCertificateStatusContractCancelled}
 }
 
 // AuthorizationCustomIdToken is an object.
@@ -164,6 +179,11 @@ func (v AuthorizationIdTokenType) Valid() bool {
 	return false
 }
 
+// Values returns the constants above in declared order.
+func (AuthorizationIdTokenType) Values() []AuthorizationIdTokenType {
+	return []AuthorizationIdTokenType{AuthorizationIdTokenTypeCentral, AuthorizationIdTokenTypeEMAID, AuthorizationIdTokenTypeMacAddress, AuthorizationIdTokenTypeISO14443, AuthorizationIdTokenTypeISO15693, AuthorizationIdTokenTypeKeyCode, AuthorizationIdTokenTypeLocal, AuthorizationIdTokenTypeNoAuthorization}
+}
+
 // AuthorizationProvidedIdToken is an object.
 type AuthorizationProvidedIdToken struct {
 	// RequestID is the property request_id.
@@ -216,7 +236,7 @@ type AuthorizationValidationResult struct {
 	// ReservationID is the property reservation_id.
 	ReservationID *int `json:"reservation_id,omitzero"`
 	// AllowedEnergyTransferModes is the property allowed_energy_transfer_modes. Constraints: minItems 1.
-	AllowedEnergyTransferModes bindings.List[Iso15118EnergyTransferMode] `json:"allowed_energy_transfer_modes,omitzero"`
+	AllowedEnergyTransferModes bindings.EnumList[Iso15118EnergyTransferMode] `json:"allowed_energy_transfer_modes,omitzero"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`

@@ -29,6 +29,11 @@ func (v EvseBoardSupportHardwareCapabilitiesConnectorType) Valid() bool {
 	return false
 }
 
+// Values returns the constants above in declared order.
+func (EvseBoardSupportHardwareCapabilitiesConnectorType) Values() []EvseBoardSupportHardwareCapabilitiesConnectorType {
+	return []EvseBoardSupportHardwareCapabilitiesConnectorType{EvseBoardSupportHardwareCapabilitiesConnectorTypeIEC62196Type2Cable, EvseBoardSupportHardwareCapabilitiesConnectorTypeIEC62196Type2Socket}
+}
+
 // EvseBoardSupportHardwareCapabilities is an object.
 type EvseBoardSupportHardwareCapabilities struct {
 	// MaxCurrentAImport is the property max_current_A_import.

@@ -51,10 +51,15 @@ func (v EvseManagerCarManufacturer) Valid() bool {
 	return false
 }
 
+// Values returns the constants above in declared order.
+func (EvseManagerCarManufacturer) Values() []EvseManagerCarManufacturer {
+	return []EvseManagerCarManufacturer{EvseManagerCarManufacturerVolkswagenGroup, EvseManagerCarManufacturerTesla, EvseManagerCarManufacturerUnknown}
+}
+
 // EvseManagerChargingPausedEVSEReasons is an object.
 type EvseManagerChargingPausedEVSEReasons struct {
 	// Reasons is the property reasons. Constraints: minItems 1, maxItems 3.
-	Reasons bindings.List[EvseManagerPauseChargingEVSEReasonEnum] `json:"reasons"`
+	Reasons bindings.EnumList[EvseManagerPauseChargingEVSEReasonEnum] `json:"reasons"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -158,6 +163,11 @@ func (v EvseManagerConnectorTypeEnum) Valid() bool {
 	return false
 }
 
+// Values returns the constants above in declared order.
+func (EvseManagerConnectorTypeEnum) Values() []EvseManagerConnectorTypeEnum {
+	return []EvseManagerConnectorTypeEnum{EvseManagerConnectorTypeEnumCCCS1, EvseManagerConnectorTypeEnumCCCS2, EvseManagerConnectorTypeEnumCG105, EvseManagerConnectorTypeEnumCMCS, EvseManagerConnectorTypeEnumCTesla, EvseManagerConnectorTypeEnumCType1, EvseManagerConnectorTypeEnumCType2, EvseManagerConnectorTypeEnumS3091P16A, EvseManagerConnectorTypeEnumS3091P32A, EvseManagerConnectorTypeEnumS3093P16A, EvseManagerConnectorTypeEnumS3093P32A, EvseManagerConnectorTypeEnumSBS1361, EvseManagerConnectorTypeEnumSCEE77, EvseManagerConnectorTypeEnumSType2, EvseManagerConnectorTypeEnumSType3, EvseManagerConnectorTypeEnumOther1PhMax16A, EvseManagerConnectorTypeEnumOther1PhOver16A, EvseManagerConnectorTypeEnumOther3Ph, EvseManagerConnectorTypeEnumPan, EvseManagerConnectorTypeEnumWInductive, EvseManagerConnectorTypeEnumWResonant, EvseManagerConnectorTypeEnumUndetermined, EvseManagerConnectorTypeEnumUnknown}
+}
+
 // EvseManagerEVInfo is an object.
 type EvseManagerEVInfo struct {
 	// Soc is the property soc. Constraints: minimum 0, maximum 100.
@@ -256,6 +266,11 @@ func (v EvseManagerEnableDisableSourceEnableSource) Valid() bool {
 	return false
 }
 
+// Values returns the constants above in declared order.
+func (EvseManagerEnableDisableSourceEnableSource) Values() []EvseManagerEnableDisableSourceEnableSource {
+	return []EvseManagerEnableDisableSourceEnableSource{EvseManagerEnableDisableSourceEnableSourceUnspecified, EvseManagerEnableDisableSourceEnableSourceLocalAPI, EvseManagerEnableDisableSourceEnableSourceLocalKeyLock, EvseManagerEnableDisableSourceEnableSourceServiceTechnician, EvseManagerEnableDisableSourceEnableSourceRemoteKeyLock, EvseManagerEnableDisableSourceEnableSourceMobileApp, EvseManagerEnableDisableSourceEnableSourceFirmwareUpdate, EvseManagerEnableDisableSourceEnableSourceCSMS}
+}
+
 // EvseManagerEnableDisableSourceEnableState is an enumeration.
 type EvseManagerEnableDisableSourceEnableState string
 
@@ -276,6 +291,11 @@ func (v EvseManagerEnableDisableSourceEnableState) Valid() bool {
 		return true
 	}
 	return false
+}
+
+// Values returns the constants above in declared order.
+func (EvseManagerEnableDisableSourceEnableState) Values() []EvseManagerEnableDisableSourceEnableState {
+	return []EvseManagerEnableDisableSourceEnableState{EvseManagerEnableDisableSourceEnableStateUnassigned, EvseManagerEnableDisableSourceEnableStateDisable, EvseManagerEnableDisableSourceEnableStateEnable}
 }
 
 // EvseManagerEnableDisableSource is an object.
@@ -375,6 +395,11 @@ func (v EvseManagerHlcSessionFailedReasonEnum) Valid() bool {
 	return false
 }
 
+// Values returns the constants above in declared order.
+func (EvseManagerHlcSessionFailedReasonEnum) Values() []EvseManagerHlcSessionFailedReasonEnum {
+	return []EvseManagerHlcSessionFailedReasonEnum{EvseManagerHlcSessionFailedReasonEnumProtocolNegotiationFailed, EvseManagerHlcSessionFailedReasonEnumAuthorizationFailed, EvseManagerHlcSessionFailedReasonEnumChargingParametersNotAccepted, EvseManagerHlcSessionFailedReasonEnumEnergyTransferSetupFailed, EvseManagerHlcSessionFailedReasonEnumChargingInterrupted, EvseManagerHlcSessionFailedReasonEnumFailedTLSHandshake, EvseManagerHlcSessionFailedReasonEnumUnexpectedSessionEnd}
+}
+
 // EvseManagerLimits is an object.
 type EvseManagerLimits struct {
 	// UUID is the property uuid.
@@ -420,6 +445,11 @@ func (v EvseManagerPauseChargingEVSEReasonEnum) Valid() bool {
 		return true
 	}
 	return false
+}
+
+// Values returns the constants above in declared order.
+func (EvseManagerPauseChargingEVSEReasonEnum) Values() []EvseManagerPauseChargingEVSEReasonEnum {
+	return []EvseManagerPauseChargingEVSEReasonEnum{EvseManagerPauseChargingEVSEReasonEnumUserPause, EvseManagerPauseChargingEVSEReasonEnumError, EvseManagerPauseChargingEVSEReasonEnumNoEnergy}
 }
 
 // EvseManagerPlugAndChargeConfiguration is an object.
@@ -529,6 +559,11 @@ func (v EvseManagerSessionEventEnum) Valid() bool {
 	return false
 }
 
+// Values returns the constants above in declared order.
+func (EvseManagerSessionEventEnum) Values() []EvseManagerSessionEventEnum {
+	return []EvseManagerSessionEventEnum{EvseManagerSessionEventEnumAuthorized, EvseManagerSessionEventEnumDeauthorized, EvseManagerSessionEventEnumEnabled, EvseManagerSessionEventEnumDisabled, EvseManagerSessionEventEnumSessionStarted, EvseManagerSessionEventEnumAuthRequired, EvseManagerSessionEventEnumTransactionStarted, EvseManagerSessionEventEnumPrepareCharging, EvseManagerSessionEventEnumChargingStarted, EvseManagerSessionEventEnumChargingPausedEV, EvseManagerSessionEventEnumChargingPausedEVSE, EvseManagerSessionEventEnumStoppingCharging, EvseManagerSessionEventEnumChargingFinished, EvseManagerSessionEventEnumTransactionFinished, EvseManagerSessionEventEnumSessionFinished, EvseManagerSessionEventEnumReservationStart, EvseManagerSessionEventEnumReservationEnd, EvseManagerSessionEventEnumPluginTimeout, EvseManagerSessionEventEnumSwitchingPhases, EvseManagerSessionEventEnumSessionResumed}
+}
+
 // EvseManagerSessionFinished is an object.
 type EvseManagerSessionFinished struct {
 	// MeterValue is the property meter_value.
@@ -602,6 +637,11 @@ func (v EvseManagerStartSessionReason) Valid() bool {
 	return false
 }
 
+// Values returns the constants above in declared order.
+func (EvseManagerStartSessionReason) Values() []EvseManagerStartSessionReason {
+	return []EvseManagerStartSessionReason{EvseManagerStartSessionReasonEVConnected, EvseManagerStartSessionReasonAuthorized}
+}
+
 // EvseManagerStopTransactionReason is an enumeration.
 type EvseManagerStopTransactionReason string
 
@@ -641,6 +681,11 @@ func (v EvseManagerStopTransactionReason) Valid() bool {
 		return true
 	}
 	return false
+}
+
+// Values returns the constants above in declared order.
+func (EvseManagerStopTransactionReason) Values() []EvseManagerStopTransactionReason {
+	return []EvseManagerStopTransactionReason{EvseManagerStopTransactionReasonEmergencyStop, EvseManagerStopTransactionReasonEVDisconnected, EvseManagerStopTransactionReasonHardReset, EvseManagerStopTransactionReasonLocal, EvseManagerStopTransactionReasonOther, EvseManagerStopTransactionReasonPowerLoss, EvseManagerStopTransactionReasonReboot, EvseManagerStopTransactionReasonRemote, EvseManagerStopTransactionReasonSoftReset, EvseManagerStopTransactionReasonUnlockCommand, EvseManagerStopTransactionReasonDeAuthorized, EvseManagerStopTransactionReasonEnergyLimitReached, EvseManagerStopTransactionReasonGroundFault, EvseManagerStopTransactionReasonLocalOutOfCredit, EvseManagerStopTransactionReasonMasterPass, EvseManagerStopTransactionReasonOvercurrentFault, EvseManagerStopTransactionReasonPowerQuality, EvseManagerStopTransactionReasonSOCLimitReached, EvseManagerStopTransactionReasonStoppedByEV, EvseManagerStopTransactionReasonTimeLimitReached, EvseManagerStopTransactionReasonTimeout, EvseManagerStopTransactionReasonReqEnergyTransferRejected}
 }
 
 // EvseManagerStopTransactionRequest is an object.
@@ -743,4 +788,9 @@ func (v EvseManagerUpdateAllowedEnergyTransferModesResult) Valid() bool {
 		return true
 	}
 	return false
+}
+
+// Values returns the constants above in declared order.
+func (EvseManagerUpdateAllowedEnergyTransferModesResult) Values() []EvseManagerUpdateAllowedEnergyTransferModesResult {
+	return []EvseManagerUpdateAllowedEnergyTransferModesResult{EvseManagerUpdateAllowedEnergyTransferModesResultAccepted, EvseManagerUpdateAllowedEnergyTransferModesResultIncompatibleEnergyTransfer, EvseManagerUpdateAllowedEnergyTransferModesResultServiceRenegotiationFailed, EvseManagerUpdateAllowedEnergyTransferModesResultNoHlc}
 }

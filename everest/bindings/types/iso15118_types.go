@@ -30,6 +30,11 @@ func (v Iso15118CertificateHashDataInfoHashAlgorithm) Valid() bool {
 	return false
 }
 
+// Values returns the constants above in declared order.
+func (Iso15118CertificateHashDataInfoHashAlgorithm) Values() []Iso15118CertificateHashDataInfoHashAlgorithm {
+	return []Iso15118CertificateHashDataInfoHashAlgorithm{Iso15118CertificateHashDataInfoHashAlgorithmSHA256, Iso15118CertificateHashDataInfoHashAlgorithmSHA384, Iso15118CertificateHashDataInfoHashAlgorithmSHA512}
+}
+
 // Iso15118CertificateHashDataInfo is an object.
 type Iso15118CertificateHashDataInfo struct {
 	// HashAlgorithm is the property hashAlgorithm.
@@ -93,4 +98,9 @@ func (v Iso15118EnergyTransferMode) Valid() bool {
 		return true
 	}
 	return false
+}
+
+// Values returns the constants above in declared order.
+func (Iso15118EnergyTransferMode) Values() []Iso15118EnergyTransferMode {
+	return []Iso15118EnergyTransferMode{Iso15118EnergyTransferModeACSinglePhaseCore, Iso15118EnergyTransferModeACTwoPhase, Iso15118EnergyTransferModeACThreePhaseCore, Iso15118EnergyTransferModeDCCore, Iso15118EnergyTransferModeDCExtended, Iso15118EnergyTransferModeDCComboCore, Iso15118EnergyTransferModeDCUnique, Iso15118EnergyTransferModeDC, Iso15118EnergyTransferModeACBPT, Iso15118EnergyTransferModeACBPTDER, Iso15118EnergyTransferModeACDER, Iso15118EnergyTransferModeDCBPT, Iso15118EnergyTransferModeDCACDP, Iso15118EnergyTransferModeDCACDPBPT, Iso15118EnergyTransferModeWPT, Iso15118EnergyTransferModeMCS, Iso15118EnergyTransferModeMCSBPT}
 }

@@ -56,3 +56,8 @@ func (v TextMessageMessageFormat) Valid() bool {
 	}
 	return false
 }
+
+// Values returns the constants above in declared order.
+func (TextMessageMessageFormat) Values() []TextMessageMessageFormat {
+	return []TextMessageMessageFormat{TextMessageMessageFormatASCII, TextMessageMessageFormatHTML, TextMessageMessageFormatURI, TextMessageMessageFormatUTF8, TextMessageMessageFormatQRCODE}
+}

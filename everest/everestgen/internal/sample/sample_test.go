@@ -46,6 +46,10 @@ func (b bulb) Connection_2(context.Context) (json.RawMessage, error) {
 	return json.RawMessage(`"plug"`), nil
 }
 
+func (b bulb) Shades(context.Context) (bindings.EnumList[types.LightColoursShade], error) {
+	return []types.LightColoursShade{types.LightColoursShadeDark}, nil
+}
+
 func (b bulb) Measure(context.Context) (lamp.MeasureResult, error) {
 	return lamp.MeasureResult{Watts: 60, Extra: map[string]json.RawMessage{"lux": []byte(`800`)}}, nil
 }
@@ -107,6 +111,14 @@ func TestBindingsTalk(t *testing.T) {
 		if measured, err := client.Measure(ctx); err != nil || measured.Watts != 60 || string(measured.Extra["lux"]) != "800" {
 			t.Error(measured, err)
 		}
+		// In a result, EVerest has indices.
+		var shades json.RawMessage
+		if err := client.Connection().Call(ctx, "shades", nil, &shades); err != nil || string(shades) != "[1]" {
+			t.Error(string(shades), err)
+		}
+		if read, err := client.Shades(ctx); err != nil || len(read) != 1 || read[0] != types.LightColoursShadeDark {
+			t.Error(read, err)
+		}
 		if client.Connection().ModuleID() != "lamp" {
 			t.Error("connected to", client.Connection())
 		}
@@ -132,4 +144,52 @@ func TestBindingsTalk(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// A list of an enumeration is written as EVerest writes it: with indices inside an object, with texts as a whole value.
+func TestListsOfEnumerations(t *testing.T) {
+	definitions, err := schema.LoadYAML(os.DirFS("../../testdata"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shades := types.LightColoursShades{types.LightColoursShadeDark}
+	for _, test := range []struct {
+		variable string
+		value    any
+		want     string
+	}{
+		{"shades", shades, `["dark"]`},
+		{"tree", types.LampBranch{
+			ID: 1, Shades: []types.LightColoursShade{types.LightColoursShadeDark, types.LightColoursShadeLight},
+			Grid:  bindings.List[bindings.EnumList[types.LightColoursShade]]{{types.LightColoursShadeDark}, nil},
+			Moods: []types.LampBranchMoodsItem{types.LampBranchMoodsItemWild},
+		}, `{"children":[],"id":1,"shades":[1,0],"grid":[[1],[]],"moods":[1]}`},
+	} {
+		encoded, err := json.Marshal(test.value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got any
+		if err := errors.Join(json.Unmarshal([]byte(test.want), &want), json.Unmarshal(encoded, &got)); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s is written as %s (-want +got):\n%s", test.variable, encoded, diff)
+		}
+		if err := definitions.CheckVariable("lamp", test.variable, encoded); err != nil {
+			t.Error(err)
+		}
+	}
+	var read types.LampBranch
+	const newer = `{"id":1,"children":[],"shades":["dark",0,"grey",7],"grid":[[0]]}`
+	if err := json.Unmarshal([]byte(newer), &read); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(bindings.EnumList[types.LightColoursShade]{"dark", "light", "grey", "7"}, read.Shades); diff != "" {
+		t.Errorf("read (-want +got):\n%s", diff)
+	}
+	encoded, err := json.Marshal(read)
+	if want := `{"id":1,"children":[],"shades":[1,0,"grey",7],"grid":[[0]]}`; err != nil || string(encoded) != want {
+		t.Errorf("what was read is written as %s, %v, want %s", encoded, err, want)
+	}
 }

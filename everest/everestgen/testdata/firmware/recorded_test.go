@@ -102,6 +102,21 @@ func TestEncodedValuesFitTheDefinitions(t *testing.T) {
 	}
 }
 
+// EVerest has indices in a list of an enumeration inside an object.
+func TestIndicesSurvive(t *testing.T) {
+	const published = `{"uuid":"1","timestamp":"2026-11-22T10:32:38.363Z","event":"ChargingPausedEVSE","charging_paused_evse":{"reasons":[2]}}`
+	var event types.EvseManagerSessionEvent
+	if err := json.Unmarshal([]byte(published), &event); err != nil {
+		t.Fatal(err)
+	}
+	if reasons := event.ChargingPausedEvse.Reasons; len(reasons) != 1 || !reasons[0].Valid() {
+		t.Errorf("%+v", event.ChargingPausedEvse)
+	}
+	if encoded, err := json.Marshal(event); err != nil || string(encoded) != published {
+		t.Errorf("%s, %v, want %s", encoded, err, published)
+	}
+}
+
 func TestUnknownValuesAndPropertiesSurvive(t *testing.T) {
 	const newer = `{"data":{"deep":[1.50]},"event":"Teleported","timestamp":"2026-11-22T10:32:38.363Z","uuid":"1"}`
 	var event types.EvseManagerSessionEvent

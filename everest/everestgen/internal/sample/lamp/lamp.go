@@ -77,6 +77,11 @@ func (v SwitchType) Valid() bool {
 	return false
 }
 
+// Values returns the constants above in declared order.
+func (SwitchType) Values() []SwitchType {
+	return []SwitchType{SwitchTypeSlow, SwitchTypeFast}
+}
+
 // Mode is an enumeration.
 //
 // how it is
@@ -102,6 +107,11 @@ func (v Mode) Valid() bool {
 	return false
 }
 
+// Values returns the constants above in declared order.
+func (Mode) Values() []Mode {
+	return []Mode{ModeDay, ModeNight, Mode2ndShift, ModeEmpty}
+}
+
 // Provider handles the commands of lamp.
 // An error of type *everest.CommandError chooses the error type that the caller receives.
 type Provider interface {
@@ -117,6 +127,10 @@ type Provider interface {
 	//
 	// Measures
 	Measure(ctx context.Context) (MeasureResult, error)
+	// Shades handles the command shades.
+	//
+	// All shades
+	Shades(ctx context.Context) (bindings.EnumList[types.LightColoursShade], error)
 	// Switch handles the command switch.
 	//
 	// Switches the lamp
@@ -133,6 +147,9 @@ func Register(implementation *everest.Provided, provider Provider) {
 	})
 	everest.Handle(implementation, "measure", func(ctx context.Context, _ struct{}) (MeasureResult, error) {
 		return provider.Measure(ctx)
+	})
+	everest.Handle(implementation, "shades", func(ctx context.Context, _ struct{}) (bindings.EnumList[types.LightColoursShade], error) {
+		return provider.Shades(ctx)
 	})
 	everest.Handle(implementation, "switch", func(ctx context.Context, arguments struct {
 		On     bool                     `json:"on"`
@@ -169,6 +186,13 @@ func (p Publisher) Colours(ctx context.Context, value bindings.List[types.LightC
 // how it is
 func (p Publisher) Mode(ctx context.Context, value Mode) error {
 	return p.implementation.Publish(ctx, "mode", value)
+}
+
+// Shades publishes the variable shades.
+//
+// its shades
+func (p Publisher) Shades(ctx context.Context, value types.LightColoursShades) error {
+	return p.implementation.Publish(ctx, "shades", value)
 }
 
 // Tree publishes the variable tree.
@@ -208,6 +232,13 @@ func (c Client) Measure(ctx context.Context) (MeasureResult, error) {
 	return everest.Call[MeasureResult](ctx, c.connection, "measure", nil)
 }
 
+// Shades calls the command shades.
+//
+// All shades
+func (c Client) Shades(ctx context.Context) (bindings.EnumList[types.LightColoursShade], error) {
+	return everest.Call[bindings.EnumList[types.LightColoursShade]](ctx, c.connection, "shades", nil)
+}
+
 // Switch calls the command switch.
 //
 // Switches the lamp
@@ -234,6 +265,13 @@ func (c Client) SubscribeColours(handler func(ctx context.Context, value binding
 // how it is
 func (c Client) SubscribeMode(handler func(ctx context.Context, value Mode), options ...everest.SubscribeOption) {
 	everest.Subscribe(c.connection, "mode", handler, options...)
+}
+
+// SubscribeShades subscribes to the variable shades, as everest.Subscribe does.
+//
+// its shades
+func (c Client) SubscribeShades(handler func(ctx context.Context, value types.LightColoursShades), options ...everest.SubscribeOption) {
+	everest.Subscribe(c.connection, "shades", handler, options...)
 }
 
 // SubscribeTree subscribes to the variable tree, as everest.Subscribe does.

@@ -8,6 +8,34 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
+// LampBranchMoodsItem is an enumeration.
+//
+// one
+type LampBranchMoodsItem string
+
+// The values of LampBranchMoodsItem.
+const (
+	LampBranchMoodsItemCalm LampBranchMoodsItem = "calm"
+	LampBranchMoodsItemWild LampBranchMoodsItem = "wild"
+)
+
+// String returns the value as it is on the wire.
+func (v LampBranchMoodsItem) String() string { return string(v) }
+
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
+func (v LampBranchMoodsItem) Valid() bool {
+	switch v {
+	case LampBranchMoodsItemCalm, LampBranchMoodsItemWild:
+		return true
+	}
+	return false
+}
+
+// Values returns the constants above in declared order.
+func (LampBranchMoodsItem) Values() []LampBranchMoodsItem {
+	return []LampBranchMoodsItem{LampBranchMoodsItemCalm, LampBranchMoodsItemWild}
+}
+
 // LampBranch is an object.
 //
 // A branch of a tree
@@ -24,6 +52,18 @@ type LampBranch struct {
 	//
 	// its power
 	Watts *LampWatts `json:"watts,omitzero"`
+	// Shades is the property shades.
+	//
+	// its shades
+	Shades bindings.EnumList[LightColoursShade] `json:"shades,omitzero"`
+	// Grid is the property grid.
+	//
+	// its shades in rows
+	Grid bindings.List[bindings.EnumList[LightColoursShade]] `json:"grid,omitzero"`
+	// Moods is the property moods.
+	//
+	// its moods
+	Moods bindings.EnumList[LampBranchMoodsItem] `json:"moods,omitzero"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -38,7 +78,7 @@ func (v LampBranch) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *LampBranch) UnmarshalJSON(data []byte) error {
 	type plain LampBranch
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id", "children"}, []string{"watts"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id", "children"}, []string{"watts", "shades", "grid", "moods"})
 }
 
 // LampOutcomeStatus is an enumeration.
@@ -62,6 +102,11 @@ func (v LampOutcomeStatus) Valid() bool {
 		return true
 	}
 	return false
+}
+
+// Values returns the constants above in declared order.
+func (LampOutcomeStatus) Values() []LampOutcomeStatus {
+	return []LampOutcomeStatus{LampOutcomeStatusDone, LampOutcomeStatusRefused}
 }
 
 // LampOutcomeDetail is an object.

@@ -96,3 +96,13 @@ func (v LightColoursShade) Valid() bool {
 	}
 	return false
 }
+
+// Values returns the constants above in declared order.
+func (LightColoursShade) Values() []LightColoursShade {
+	return []LightColoursShade{LightColoursShadeLight, LightColoursShadeDark}
+}
+
+// LightColoursShades is an alias.
+//
+// several
+type LightColoursShades = bindings.List[LightColoursShade]

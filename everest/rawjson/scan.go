@@ -1,8 +1,17 @@
-// Package rawjson reads JSON without copying it: one scan checks a text, finds the members of an object as slices of the
-// text, or decodes it for a schema check. Number forms, the order of keys and unknown keys so survive a relay.
+// Package rawjson reads and changes JSON without decoding it. One scan checks a text, or finds the parts of a value as
+// slices of the text, or decodes the text for a schema check.
 //
-// It is stricter than encoding/json in two ways that keep EVerest's modules alive: strings must be UTF-8, and values may be
-// nested 512 levels deep at most.
+//	r := rawjson.NewReader(text)      // r.Object, r.Next, r.Array, r.More, r.Value
+//	err := rawjson.Check(text)        // whether a text is one JSON value
+//	text, err = rawjson.Complete(...) // a member added or replaced, all other bytes as they were
+//
+// What it promises:
+//   - Number forms, the order of keys and unknown keys survive a relay, because values are slices of the text.
+//   - Every byte is checked once. A [Reader] never reads beyond its text, whatever the text is.
+//   - Two checks are stricter than those of encoding/json, because EVerest's modules end otherwise. Strings must be
+//     UTF-8, and values may be nested 512 levels deep at most.
+//
+// All functions may be called from any goroutine. A Reader has one user at a time.
 package rawjson
 
 import (

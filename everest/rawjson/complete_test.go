@@ -45,7 +45,9 @@ func FuzzComplete(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		defaults := []Member{{"a", json.RawMessage(`"default"`)}}
 		before := bytes.Clone(text)
-		got, err := Complete(text, defaults, func(Member) json.RawMessage { return nil })
+		var got json.RawMessage
+		var err error
+		checkMemory(t, text, 2, func() { got, err = Complete(text, defaults, func(Member) json.RawMessage { return nil }) })
 		if !bytes.Equal(text, before) {
 			t.Fatalf("%q was changed into %q", before, text)
 		}

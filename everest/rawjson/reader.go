@@ -18,11 +18,14 @@ import (
 //	}
 //	err := r.Close()
 //
-// After an error its methods return nothing more, and Close returns the error.
+// An array is read in the same way, with r.Array(), r.More() and r.Value(). After an error the methods return nothing
+// more, and Close returns the error.
 type Reader struct {
 	text []byte
 	at   int
-	// first is true in an object until its first member is read.
+	// depth is the number of objects and arrays that were entered and not left.
+	depth int
+	// first is true in an object or array until its first member or element is read.
 	first bool
 	err   error
 }
@@ -30,45 +33,42 @@ type Reader struct {
 // NewReader returns a Reader at the start of a text.
 func NewReader(text []byte) Reader { return Reader{text: text} }
 
-// IsObject reports whether the next value is an object.
-func (r *Reader) IsObject() bool {
+// Kind returns the first byte of the next value: '{', '[', '"', 't', 'f', 'n', '-' or a digit. It returns 0 after an
+// error and at the end of the text.
+func (r *Reader) Kind() byte {
 	r.at = skipSpace(r.text, r.at)
-	return r.err == nil && r.at < len(r.text) && r.text[r.at] == '{'
+	if r.err != nil || r.at == len(r.text) {
+		return 0
+	}
+	return r.text[r.at]
 }
 
 // Object enters the next value, which must be an object.
-func (r *Reader) Object() {
-	if r.IsObject() {
+func (r *Reader) Object() { r.enter('{', "not a JSON object") }
+
+// Array enters the next value, which must be an array.
+func (r *Reader) Array() { r.enter('[', "not a JSON array") }
+
+func (r *Reader) enter(opening byte, mistake string) {
+	switch {
+	case r.Kind() == opening && r.depth == maxDepth:
+		r.err = errDepth
+	case r.Kind() == opening:
 		r.at++
+		r.depth++
 		r.first = true
-	} else if r.err == nil {
-		r.err = errors.New("not a JSON object")
+	case r.err == nil:
+		r.err = errors.New(mistake)
 	}
 }
 
 // Next returns the name, without quotes, of the next member of the innermost object. The member's value must be read or
 // entered before the next call. After the last member Next leaves the object and returns false.
 func (r *Reader) Next() (name []byte, ok bool) {
-	if r.err != nil {
+	if !r.another('}') {
 		return nil, false
 	}
-	first := r.first
-	r.first = false
-	at := skipSpace(r.text, r.at)
-	switch {
-	case at == len(r.text):
-		r.err = errEnd
-		return nil, false
-	case r.text[at] == '}':
-		r.at = at + 1
-		return nil, false
-	case first:
-	case r.text[at] == ',':
-		at = skipSpace(r.text, at+1)
-	default:
-		r.err = syntaxError(r.text, at)
-		return nil, false
-	}
+	at := r.at
 	end, err := scanKey(r.text, at)
 	if err != nil {
 		r.err = err
@@ -76,6 +76,36 @@ func (r *Reader) Next() (name []byte, ok bool) {
 	}
 	r.at = end
 	return unquoteName(r.text[at:end]), true
+}
+
+// More reports whether the innermost array has another element. The element must be read or entered before the next
+// call. After the last element More leaves the array and returns false.
+func (r *Reader) More() bool { return r.another(']') }
+
+// another moves to the next member or element. Without one it leaves the object or array and returns false.
+func (r *Reader) another(closing byte) bool {
+	if r.err != nil {
+		return false
+	}
+	first := r.first
+	r.first = false
+	r.at = skipSpace(r.text, r.at)
+	switch {
+	case r.at == len(r.text):
+		r.err = errEnd
+	case r.text[r.at] == closing:
+		r.at++
+		r.depth--
+		return false
+	case first:
+		return true
+	case r.text[r.at] == ',':
+		r.at = skipSpace(r.text, r.at+1)
+		return true
+	default:
+		r.err = syntaxError(r.text, r.at)
+	}
+	return false
 }
 
 // Value returns the next value.
@@ -91,10 +121,13 @@ func (r *Reader) Value() json.RawMessage {
 	return json.RawMessage(r.text[start:r.at:r.at])
 }
 
+// Offset returns the index after what was read last. After Value it is the index after that value.
+func (r *Reader) Offset() int { return r.at }
+
 // Members returns the next value. When the value is an object, Members also returns its members by name. When a name is
 // repeated, its last member is returned.
 func (r *Reader) Members() (value json.RawMessage, members map[string]json.RawMessage) {
-	if !r.IsObject() {
+	if r.Kind() != '{' {
 		return r.Value(), nil
 	}
 	start := r.at

@@ -11,11 +11,14 @@ func IsNull(raw json.RawMessage) bool {
 }
 
 // String returns the text of a JSON string. It returns an empty text for any other value.
-func String(raw json.RawMessage) string {
+func String(raw json.RawMessage) string { return string(Text(raw)) }
+
+// Text returns the text of a JSON string, nil for any other value. The text is a slice of raw where it has no escapes.
+func Text(raw json.RawMessage) []byte {
 	if len(raw) < 2 || raw[0] != '"' {
-		return ""
+		return nil
 	}
-	return string(unquoteName(raw))
+	return unquoteName(raw)
 }
 
 // AppendString appends a text as a JSON string.
