@@ -19,6 +19,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite/internal/admission"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/update"
 )
 
 // Limits bound an agent's journal.
@@ -43,6 +44,9 @@ type AgentConfig struct {
 	// CommandTimeout limits how long a command of the main board may take on this board. The default is 290 s. Callers
 	// in EVerest wait 300 s, so they receive the error of this timeout before they give up.
 	CommandTimeout time.Duration
+	// StateDirectory is where the files are that outlive the process. The default is what systemd's StateDirectory gives, in
+	// the environment's STATE_DIRECTORY; without that nothing outlives the process.
+	StateDirectory string
 }
 
 // Agent is the module SatelliteAgent. It serves one satellite board's charge port to the controller on the main board.
@@ -59,6 +63,13 @@ type Agent struct {
 	// board is the satellite board, link the way to the controller; both are nil before Run has read the configuration.
 	board *satelliteBoard
 	link  atomic.Pointer[link.Server]
+	// path is what is suspected of the network between the boards, nil for nothing.
+	path atomic.Pointer[string]
+	// ends keeps the ends of transactions on disk, nil where there is no state directory.
+	ends *keptEnds
+	// memory keeps the controller's dialect, and spoken is the one that it keeps, empty before the agreement.
+	memory dialectMemory
+	spoken string
 	// announcement is what DNS-SD announces, nil where the board is not announced.
 	announcement *discovery.Announcement
 	background   sync.WaitGroup
@@ -93,6 +104,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	options.UncheckedCalls = true // the board reads the arguments as C++ modules do
 	module, err := everest.Connect(ctx, options)
 	if err != nil {
 		return err
@@ -105,10 +117,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.board.resolve(requiredInterfaces(manifest), options.Definitions, a.parameters.Tunnel); err != nil {
 		return err
 	}
+	limitPackets(module, &a.board.table, a.parameters.MaxPacket)
 	if err := a.configure(); err != nil {
 		return err
 	}
 	server := a.link.Load()
+	a.ends.handOver(server, &a.board.intake)
+	a.followUpdates(server)
 	a.board.collect(server, a.control.tell)
 	a.board.answerOwn(options.Definitions)
 	module.OnInit(a.initialise)
@@ -122,10 +137,15 @@ func (a *Agent) Run(ctx context.Context) error {
 		NoPing: "an agent cannot call its controller: ping from the main board",
 	}, server.Ended(), &a.background, a.log)
 	a.background.Go(func() { a.protection.Follow(server.Ended(), a.admission.TrustChanged) })
+	a.background.Go(func() { a.admission.Remember(server.Ended()) })
 	defer a.logLoss()
-	return runModule(ctx, module, server, func(end handshake.ExitProcess) error {
+	err = runModule(ctx, module, server, func(end handshake.ExitProcess) error {
 		return &EndError{Peer: server.Stats().Controller, Reason: end.Reason}
 	}, &a.background)
+	if ctx.Err() != nil {
+		a.board.updates.EndInOrder()
+	}
+	return err
 }
 
 // configure reads the configuration keys and makes the link from them.
@@ -142,17 +162,25 @@ func (a *Agent) configure() error {
 	if err := a.protection.Configure(a.parameters.Security, a.parameters.IdentityDirectory); err != nil {
 		return err
 	}
+	a.admission.Recall(a.stateFile(".peer"))
+	a.ends = newKeptEnds(a.stateFile(".ends.json"), a.log)
+	a.memory = dialectMemory{path: a.stateFile(".dialect")}
+	legacy, err := a.memory.legacy()
+	if err != nil {
+		a.log.Warn("it is not known which dialect the controller spoke last", zap.Error(err))
+	}
 	if a.announcement, err = a.announced(protocol.Dialects); err != nil {
 		return err
 	}
 	a.link.Store(link.NewServer(link.ServerConfig{
-		Protocol: protocol, CommandTimeout: a.config.CommandTimeout, Limits: a.config.Limits,
+		Protocol: protocol, LegacyBefore: legacy, CommandTimeout: a.config.CommandTimeout, Limits: a.config.Limits,
 		Routes: a.board.table.Routes(), Logger: a.log, Admission: a.admission,
 		SatelliteBoard: link.SatelliteBoard{
 			Listen: a.listen, Listening: a.announce,
 			Execute: a.board.execute, Publish: a.board.publish, Connected: a.board.connected,
-			LegacyFilter: a.board.legacyFilter, Compare: a.board.compare, Reset: a.board.reset,
-			Status: a.peerStatus, Fail: a.board.module.Fail, Changed: a.changed,
+			LegacyFilter: a.board.legacyFilter, Compare: a.board.compare, Reset: a.board.reset, KeepEnds: a.ends.keeper(),
+			Flashing: func() bool { return a.board.updates.Flashing() },
+			Status:   a.peerStatus, Fail: a.board.module.Fail, Suspected: a.suspected, Changed: a.changed,
 		},
 	}))
 	return nil
@@ -166,13 +194,17 @@ func (a *Agent) initialise(ctx context.Context) error {
 	return a.link.Load().Start(ctx)
 }
 
+func (a *Agent) stateFile(suffix string) string {
+	return stateFile(a.config.StateDirectory, a.board.module.ID(), suffix)
+}
+
 // listen returns the listener of the configuration, or opens the configured port.
 func (a *Agent) listen() (net.Listener, error) {
 	if a.config.Listener != nil {
 		return a.config.Listener, nil
 	}
 	address := net.JoinHostPort(a.parameters.ListenAddress, strconv.Itoa(a.parameters.Port))
-	listener, err := net.Listen("tcp", address)
+	listener, err := a.admission.Listen(address)
 	if err != nil {
 		return nil, fmt.Errorf("satellite: cannot open the agent's port %s: %w; choose another with the configuration keys port and listen_address", address, err)
 	}
@@ -184,14 +216,54 @@ func (a *Agent) listen() (net.Listener, error) {
 func (a *Agent) changed(now link.ServerState) {
 	a.control.moved(now.State)
 	stats := a.link.Load().Stats()
+	a.board.updates.Heard(stats.Journal.Collected - uint64(stats.Journal.Events))
 	reportLink(a.board.module, now.State, "controller", stats.Controller)
 	a.logState(now, stats)
+	a.remember(stats.Dialect, now.Dialect)
 }
 
-// logLoss logs which events end with this process. The controller may have taken some of them without having
-// acknowledged them.
+// remember keeps the dialect of an agreement for the next process.
+func (a *Agent) remember(name string, dialect handshake.Dialect) {
+	if name == a.spoken {
+		return
+	}
+	a.spoken = name
+	a.background.Go(func() {
+		if err := a.memory.remember(dialect); err != nil {
+			a.log.Warn("it will not be known at the next start which dialect the controller speaks", zap.Error(err))
+		}
+	})
+}
+
+// followUpdates follows the firmware updates of this board, and hands over the end of one that no controller has.
+func (a *Agent) followUpdates(server *link.Server) {
+	updates, report := update.NewKeeper(update.Config{
+		Path: a.stateFile(".update.json"), Manager: a.board.module.ManagerID(), Logger: a.log,
+		Changed: func(running bool) {
+			if running {
+				server.FirmwareAccepted()
+			} else {
+				server.FirmwareEnded()
+			}
+		},
+	})
+	a.board.updates = updates
+	if updates.Running() {
+		server.FirmwareAccepted()
+	}
+	if report != nil {
+		server.Record(link.Event{Interface: route.System, Name: "firmware_update_status", Value: report, GivenUpLast: true})
+		updates.Recorded(server.Stats().Journal.Collected)
+	}
+	a.background.Go(func() { updates.Run(server.Ended()) })
+}
+
+// logLoss keeps the ends of transactions for the next process, and logs how many other events end with this one. The
+// controller may have taken some of them without having acknowledged them.
 func (a *Agent) logLoss() {
-	if events := a.link.Load().Stats().Journal.Events; events > 0 {
+	server := a.link.Load()
+	kept := server.KeepEnds()
+	if events := server.Stats().Journal.Events - kept; events > 0 {
 		a.log.Warn("events that the controller has not acknowledged are lost with this process", zap.Int("events_lost", events))
 	}
 }

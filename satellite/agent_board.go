@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/update"
 )
 
 // satelliteBoard is the board that an agent serves: the modules behind its requirements, and its own implementations.
@@ -21,13 +23,19 @@ type satelliteBoard struct {
 	module *everest.Module
 	log    *zap.Logger
 	table  route.Table
+	// definitions are those of this board, set by resolve.
+	definitions *schema.Definitions
+	intake      valueIntake
+	updates     *update.Keeper
 	// ready is closed when the board's modules are ready.
 	ready     chan struct{}
 	readyOnce sync.Once
 }
 
 func newSatelliteBoard(module *everest.Module, log *zap.Logger) *satelliteBoard {
-	return &satelliteBoard{module: module, log: log, ready: make(chan struct{})}
+	b := &satelliteBoard{module: module, log: log, ready: make(chan struct{})}
+	b.intake.log, b.intake.table = log, &b.table
+	return b
 }
 
 // becomeReady lets commands through. A standalone module becomes ready again after its broker was lost.
@@ -35,6 +43,7 @@ func (b *satelliteBoard) becomeReady() { b.readyOnce.Do(func() { close(b.ready) 
 
 // resolve resolves the route table. It logs what cannot be tunnelled, and leaves that out.
 func (b *satelliteBoard) resolve(interfaces map[string]string, definitions *schema.Definitions, tunnel string) error {
+	b.definitions = definitions
 	problems, err := b.table.Resolve(interfaces, definitions, tunnel)
 	if err != nil {
 		return err
@@ -68,28 +77,38 @@ func (b *satelliteBoard) connected(id string) bool { return len(b.required(id)) 
 // All of them share one queue: so they are recorded in the order in which MQTT delivered them.
 func (b *satelliteBoard) collect(server *link.Server, watch func(link.Event)) {
 	order := everest.OnQueue(b.module.NewQueue("journal"))
+	var ends endFinder
 	for _, r := range b.table.Routes() {
 		for _, required := range b.required(r.ID) {
 			for _, variable := range r.Variables {
 				required.Subscribe(variable.Name, func(_ context.Context, value json.RawMessage) {
-					if route.IsFailedUpdate(r.ID, variable.Name, value) {
-						server.FirmwareFailed()
+					event := link.Event{Interface: r.ID, Name: variable.Name, Value: value, NewestOnly: variable.NewestOnly, GivenUpLast: variable.GivenUpLast}
+					if !b.intake.takes(event) {
+						return
 					}
-					event := link.Event{Interface: r.ID, Name: variable.Name, Value: value, NewestOnly: variable.NewestOnly}
 					watch(event)
+					event.Ends = ends.session(event)
+					if !route.IsFirmwareStatus(r.ID, variable.Name) {
+						server.Record(event)
+						return
+					}
+					b.updates.Reported(value)
 					server.Record(event)
+					b.updates.Recorded(server.Stats().Journal.Collected)
 				}, order)
 			}
 		}
 	}
 	b.module.SubscribeGlobalErrors(func(_ context.Context, event everest.ErrorEvent) {
-		watch(link.EventOf(event))
-		server.RecordError(event)
+		if taken := link.EventOf(event); b.intake.takes(taken) {
+			watch(taken)
+			server.RecordError(event)
+		}
 	}, order)
 }
 
 // execute carries out a command. It waits until the board's modules are ready, because before that a command may reach
-// nobody.
+// nobody. Arguments that this board's modules in C++ cannot read are refused. An update that is accepted is on disk before its reply.
 func (b *satelliteBoard) execute(ctx context.Context, r route.Route, command route.Command, arguments everest.Args) (json.RawMessage, error) {
 	required := b.required(r.ID)
 	if len(required) == 0 || command.Missing {
@@ -98,9 +117,39 @@ func (b *satelliteBoard) execute(ctx context.Context, r route.Route, command rou
 	if waitFor(ctx, b.ready) != nil {
 		return nil, &everest.CommandError{Type: everest.NotReady, Message: "the satellite's modules are not ready"}
 	}
+	arguments, err := b.definitions.ReadableArguments(r.Interface, command.Name, arguments)
+	if err != nil {
+		return nil, err
+	}
 	var result json.RawMessage
-	err := required[0].Call(ctx, command.Name, arguments, &result)
+	if r.ID == route.System && command.Name == "is_reset_allowed" && b.updates.Flashing() {
+		return json.RawMessage("false"), nil
+	}
+	if r.ID == route.System && command.Name == "reset" {
+		b.updates.ResetAsked()
+	}
+	err = required[0].Call(ctx, command.Name, arguments, &result)
+	switch {
+	case err != nil:
+	case command.AcceptsUpdate(result):
+		b.updates.Accepted(arguments[updateRequest])
+	case r.ID == route.System && command.Name == "get_boot_reason":
+		result = b.bootReason(result)
+	}
 	return result, err
+}
+
+// bootReason returns the boot reason of this board, given that of its System.
+func (b *satelliteBoard) bootReason(result json.RawMessage) json.RawMessage {
+	var reason string
+	if err := json.Unmarshal(result, &reason); err != nil {
+		return result
+	}
+	if known := b.updates.BootReason(reason); known != reason {
+		b.log.Info("the board has gone down at the end of its firmware update", zap.String("boot_reason", reason))
+		return json.RawMessage(`"` + known + `"`)
+	}
+	return result
 }
 
 // absent returns the result of a command that nobody on this board can carry out: that of the C++ agent where it has
@@ -141,6 +190,7 @@ func (b *satelliteBoard) publish(ctx context.Context, id, name string, value jso
 
 // reset asks this board's system for a reset.
 func (b *satelliteBoard) reset(ctx context.Context) error {
+	b.updates.ResetAsked()
 	return b.required(route.System)[0].Call(ctx, "reset", map[string]any{"type": "Soft", "scheduled": false}, nil)
 }
 
@@ -175,7 +225,19 @@ func (b *satelliteBoard) legacyFilter() func(link.Event) bool {
 
 // answerOwn handles the commands of the agent's own implementations. These exist for their variables only.
 func (b *satelliteBoard) answerOwn(definitions *schema.Definitions) {
-	for implementation, commands := range map[string]map[string]json.RawMessage{
+	for implementation, commands := range ownAnswers(definitions) {
+		for command, result := range commands {
+			b.module.Provides(implementation).Handle(command, func(context.Context, everest.Args) (any, error) {
+				return result, nil
+			})
+		}
+	}
+}
+
+// ownAnswers returns the answers of the agent's own implementations: those of the C++ agent for the commands that this
+// EVerest has, and a refusal for further ones, which newer releases have.
+func ownAnswers(definitions *schema.Definitions) map[string]map[string]json.RawMessage {
+	answers := map[string]map[string]json.RawMessage{
 		route.Auth: {
 			"set_connection_timeout":   nil,
 			"set_master_pass_group_id": nil,
@@ -190,15 +252,21 @@ func (b *satelliteBoard) answerOwn(definitions *schema.Definitions) {
 			"set_system_time":             json.RawMessage(`false`),
 			"get_boot_reason":             json.RawMessage(`"Unknown"`),
 		},
-	} {
+	}
+	for implementation, commands := range answers {
 		declared, known := definitions.Interface(implementation)
-		for command, result := range commands {
-			if known && declared.Commands[command] == nil {
-				continue // an older EVerest
+		if !known {
+			continue
+		}
+		maps.DeleteFunc(commands, func(command string, _ json.RawMessage) bool { return declared.Commands[command] == nil })
+		for command := range declared.Commands {
+			if _, answered := commands[command]; answered {
+				continue
 			}
-			b.module.Provides(implementation).Handle(command, func(context.Context, everest.Args) (any, error) {
-				return result, nil
-			})
+			if refusal, ok := definitions.Refusal(implementation, command); ok {
+				commands[command] = refusal
+			}
 		}
 	}
+	return answers
 }

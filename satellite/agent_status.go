@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest/control"
@@ -23,7 +24,7 @@ type AgentStatus struct {
 	PeerFingerprint, PeerSerial string
 	// IdentityExpires is when this board's certificate expires. It is zero on a plain link.
 	IdentityExpires time.Time
-	// RejectedPeers counts the connections that a protected port did not admit.
+	// RejectedPeers counts the connections that the port did not admit, and those that had to go.
 	RejectedPeers uint64
 	// Resumes counts how often a v2 link was resumed.
 	Resumes uint64
@@ -36,6 +37,8 @@ type AgentStatus struct {
 	Journal, JournalBytes int
 	// Collected counts the events recorded since the start. GivenUp counts those that a full journal evicted.
 	Collected, GivenUp uint64
+	// Dropped counts the variables and errors that were not collected, because the main board could not take them.
+	Dropped uint64
 	// Delivered counts the events that were sent to the controller.
 	Delivered uint64
 	// Commands counts the commands of the main board. CommandErrors counts those that failed.
@@ -62,6 +65,7 @@ func (a *Agent) Status() AgentStatus {
 	status.ListenAddress, status.Controller = stats.ListenAddress, stats.Controller
 	status.Journal, status.JournalBytes = stats.Journal.Events, stats.Journal.Bytes
 	status.Collected, status.GivenUp, status.Delivered = stats.Journal.Collected, stats.Journal.Evicted, stats.Journal.Delivered
+	status.Dropped = a.board.intake.dropped.Load()
 	status.Commands, status.CommandErrors = stats.Commands, stats.CommandErrors
 	status.Tunnel, status.Differences = a.board.table.Extras(), a.board.table.Differences()
 	return status
@@ -80,16 +84,23 @@ func (a *Agent) controlStatus(context.Context) (*control.Status, error) {
 			MaxEvents: stats.Journal.MaxEvents, MaxBytes: stats.Journal.MaxBytes,
 		},
 		Resumes: now.Resumes, GivenUp: now.GivenUp,
-		Collected: now.Collected, Delivered: now.Delivered,
+		Collected: now.Collected, Delivered: now.Delivered, Dropped: now.Dropped,
 		Commands: now.Commands, CommandErrors: now.CommandErrors,
-		Tunnel: now.Tunnel, TunnelDifferences: now.Differences,
+		Tunnel: now.Tunnel, TunnelDifferences: now.Differences, Path: text(&a.path),
 		ActiveErrors: &stats.Journal.ActiveErrors,
 	}
 	a.admission.Status().Fill(status.Link)
 	if status.Health == control.Starting && status.Link.PeersRejected > 0 {
-		status.Problem += fmt.Sprintf(" Attempts rejected: %d; the security log says whose, and why", status.Link.PeersRejected)
+		status.Problem += fmt.Sprintf(" %d attempts were rejected: the security log says whose, and why.", status.Link.PeersRejected)
 	}
 	return status, nil
+}
+
+func text(pointer *atomic.Pointer[string]) string {
+	if value := pointer.Load(); value != nil {
+		return *value
+	}
+	return ""
 }
 
 // peerStatus returns the status as the controller gets it.

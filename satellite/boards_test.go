@@ -122,6 +122,15 @@ func (b *board) standIn(id string, implementations map[string]string, setup func
 	return s
 }
 
+// through returns a module's options. The module connects to the broker given, if there is one.
+func (b *board) through(id string, broker everest.Broker) everest.Options {
+	options := b.manager.Options(id)
+	if broker != (everest.Broker{}) {
+		options.Broker = broker
+	}
+	return options
+}
+
 func (b *board) waitReady() {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
@@ -204,6 +213,8 @@ type satelliteOptions struct {
 	// mainBroker is the main board's; nil is an embedded one.
 	mainBroker func() everest.Broker
 	controller satellite.ControllerConfig
+	// definitions are those of the agent's EVerest, if of another release.
+	definitions *schema.Definitions
 	// controllerPort is where the controller looks for the agent, if elsewhere.
 	controllerPort int
 }
@@ -243,7 +254,10 @@ func startSatellite(t testing.TB, broker everest.Broker, options satelliteOption
 	s := &satelliteBoard{board: newBoard(t, broker, modules), address: fmt.Sprintf("127.0.0.1:%d", options.port)}
 	s.port = s.standIn(portID, implementationsOf(false), func(port *standIn) { port.answer = options.answer })
 	s.system = s.standIn(systemID, implementationsOf(true), func(system *standIn) { system.answer = options.answerSystem })
-	options.agent.Everest = s.manager.Options(agentID)
+	options.agent.Everest = s.through(agentID, options.agent.Everest.Broker)
+	if options.definitions != nil {
+		options.agent.Everest.Definitions = options.definitions
+	}
 	if options.agent.Logger == nil {
 		options.agent.Logger = zaptest.NewLogger(t)
 	}
@@ -268,6 +282,11 @@ func startMain(t testing.TB, broker everest.Broker, port int, config satellite.C
 
 func startMainWith(t testing.TB, broker everest.Broker, port int, config satellite.ControllerConfig, keys map[string]any, setup func(*standIn)) *mainBoard {
 	t.Helper()
+	return startMainMapped(t, broker, port, config, keys, &everest.Mapping{EVSE: 2}, setup)
+}
+
+func startMainMapped(t testing.TB, broker everest.Broker, port int, config satellite.ControllerConfig, keys map[string]any, mapping *everest.Mapping, setup func(*standIn)) *mainBoard {
+	t.Helper()
 	parameters := map[string]any{"hostname": "127.0.0.1", "port": port}
 	maps.Copy(parameters, keys)
 	controller := satellite.ControllerInstallation()
@@ -282,12 +301,11 @@ func startMainWith(t testing.TB, broker everest.Broker, port int, config satelli
 	}
 	require("satellite", "satellite")
 	own := map[string]string{"auth": "auth", "aggregated": "system"}
-	evse := everest.Mapping{EVSE: 2}
 	modules := map[string]everesttest.ModuleConfig{
 		mainID: {Module: "Main", Manifest: append(providing(own), "requires:\n"+requires.String()...), Connections: connections},
 		controllerID: {
 			Module: controller.Module, Manifest: controller.Manifest,
-			Mapping: &everesttest.ModuleMapping{Module: &evse},
+			Mapping: &everesttest.ModuleMapping{Module: mapping},
 			Connections: map[string][]everesttest.Connection{
 				"auth":   {{ModuleID: mainID, ImplementationID: "auth"}},
 				"system": {{ModuleID: mainID, ImplementationID: "aggregated"}},
@@ -297,7 +315,7 @@ func startMainWith(t testing.TB, broker everest.Broker, port int, config satelli
 	}
 	m := &mainBoard{board: newBoard(t, broker, modules)}
 	m.main = m.standIn(mainID, own, setup)
-	config.Everest = m.manager.Options(controllerID)
+	config.Everest = m.through(controllerID, config.Everest.Broker)
 	if config.Logger == nil {
 		config.Logger = zaptest.NewLogger(t)
 	}

@@ -134,6 +134,39 @@ func watchAll(t *testing.T, client *control.Client) <-chan control.Event {
 	return events
 }
 
+// linkStatus is the result of get_link_status.
+type linkStatus struct {
+	Connected       bool
+	Since           time.Time
+	Serial, Version string
+}
+
+func (s *station) linkStatus(t testing.TB) (status linkStatus) {
+	t.Helper()
+	if err := s.main.required("satellite").Call(t.Context(), "get_link_status", nil, &status); err != nil {
+		t.Fatal(err)
+	}
+	return status
+}
+
+// TestLinkStatus: a legacy agent tells no version.
+func TestLinkStatus(t *testing.T) {
+	for dialect, version := range map[string]string{"v2": everest.Version(), "legacy": ""} {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			begin := time.Now().Add(-time.Second)
+			s := startStation(t, everesttest.NewBroker(t), satelliteOptions{dialect: dialect})
+			first := s.linkStatus(t)
+			if !first.Connected || first.Version != version || first.Serial != "" || first.Since.Before(begin) || first.Since.After(time.Now()) {
+				t.Errorf("status %+v", first)
+			}
+			if second := s.linkStatus(t); second != first {
+				t.Errorf("without a change the status becomes %+v", second)
+			}
+		})
+	}
+}
+
 func TestVariablesErrorsAndStatesAreWatched(t *testing.T) {
 	agent, controller := controlSockets(t)
 	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{})
@@ -183,6 +216,7 @@ func TestALostLinkIsSeen(t *testing.T) {
 	_, controller := controlSockets(t)
 	s, _ := startCabled(t, satelliteOptions{main: map[string]any{"on_loss": "isolate", "resume_window_s": 1, "link_timeout_ms": 30_000}})
 	statusOf(t, controller, working)
+	before := s.linkStatus(t)
 	states := watchAll(t, controller)
 	if event := receive(t, states, "the state at the start"); event.State != "Working" || event.Health != control.Healthy {
 		t.Errorf("event %+v", event)
@@ -195,6 +229,9 @@ func TestALostLinkIsSeen(t *testing.T) {
 	}
 	if !strings.Contains(status.Problem, "out of service") || status.Peer.Status != nil || !strings.Contains(status.Peer.Error, "no link to the satellite at ") {
 		t.Errorf("problem %q, peer %+v", status.Problem, status.Peer)
+	}
+	if after := s.linkStatus(t); after.Connected || !after.Since.After(before.Since) || after.Version != "" {
+		t.Errorf("link status %+v, before %+v", after, before)
 	}
 	var answer *control.AnswerError
 	if _, err := controller.Ping(t.Context()); !errors.As(err, &answer) || answer.StatusCode != 503 || !strings.Contains(answer.Text, "out of service") {

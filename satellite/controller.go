@@ -17,8 +17,10 @@ import (
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/satellite/discovery"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/admission"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/crossing"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/update"
 )
 
 // ControllerConfig configures a Controller. Only Everest must be set. The comment of each field describes its zero
@@ -30,12 +32,19 @@ type ControllerConfig struct {
 	// Logger receives the module's log. Where Logger is nil, Everest.Logger receives it. Where both are nil, nothing is
 	// logged.
 	Logger *zap.Logger
-	// Handshake sets the times of the handshake protocol. Run sets Dialects and LossPolicy itself, from the module's
-	// configuration. A HeartbeatTimeout or ResumeWindow of 0 also comes from the configuration.
+	// Handshake sets the times of the handshake protocol. Run sets Dialects, LossPolicy and LegacyBefore itself, from the
+	// module's configuration and state. A HeartbeatTimeout, ResumeWindow, OutageLimit or InitTimeout of 0 also comes from the
+	// configuration.
 	Handshake handshake.ControllerConfig
 	// CommandTimeout limits how long a command through the tunnel may take. The default is 290 s. Callers in EVerest
 	// wait 300 s, so they receive the error of this timeout before they give up.
 	CommandTimeout time.Duration
+	// EventRate is how many events of the satellite are relayed a second in the long run, beyond 12 000 at once. Each 4 KiB of
+	// a value count as one more. The default is 500; a charge port publishes up to 40. What is beyond waits at the satellite.
+	EventRate int
+	// StateDirectory is where the files are that outlive the process. The default is what systemd's StateDirectory gives, in
+	// the environment's STATE_DIRECTORY; without that nothing outlives the process.
+	StateDirectory string
 }
 
 // Controller is the module SatelliteController. On the main board it takes the place of one satellite board's charge
@@ -48,20 +57,31 @@ type Controller struct {
 	protection *admission.Protection
 	dialer     *admission.Dialer
 	states     stateLog
+	start      startWait
 	// refusal is why there is no connection, as it was logged last.
-	refusal atomic.Pointer[string]
+	refusal atomic.Pointer[refusal]
+	// turn is the last change between a link and none.
+	turn atomic.Pointer[linkTurn]
+	// path is what is suspected of the network between the boards, nil for nothing.
+	path atomic.Pointer[string]
 
 	module *everest.Module
 	table  route.Table
 	target target
+	// translator translates the satellite's identifiers.
+	translator *crossing.Translator
 	// watcher and finder are nil where hostname is not a serial number.
 	watcher *discovery.Watcher
-	finder  *finder
+	finder  boardFinder
 	sinks   errorSinks
 	relay   *eventRelay
 	forward *commandForwarder
-	// outage is the fault of a port that is out of service.
-	outage *fault
+	memory  dialectMemory
+	updates *update.Keeper
+	evse    *evse
+	// outage is the fault of a port that is out of service. outOfService belongs to the link's loop.
+	outage       *fault
+	outOfService bool
 	// link is the way to the satellite. It is set when everything above is.
 	link       atomic.Pointer[link.Client]
 	background sync.WaitGroup
@@ -106,7 +126,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 	client := c.link.Load()
 	c.forward.provide()
-	c.provideSatellite()
+	c.provideSatellite(options.Definitions)
 	c.forward.push()
 	module.OnInit(c.initialise)
 	module.OnReady(func(context.Context) error {
@@ -116,6 +136,8 @@ func (c *Controller) Run(ctx context.Context) error {
 	if c.finder != nil {
 		c.background.Go(func() { c.finder.run(client.Ended()) })
 	}
+	c.background.Go(func() { c.evse.run(client.Ended()) })
+	c.background.Go(func() { c.updates.Run(client.Ended()) })
 	c.control.serve(c.parameters.ControlSocket, module, control.Config{Status: c.controlStatus, Ping: c.ping}, client.Ended(), &c.background, c.log)
 	c.background.Go(func() { c.protection.Follow(client.Ended(), c.trustChanged) })
 	defer c.logLoss()
@@ -129,54 +151,91 @@ func (c *Controller) configure(interfaces map[string]string, definitions *schema
 	if c.target, err = parseTarget(c.parameters.Hostname, c.parameters.Port); err != nil {
 		return err
 	}
-	if c.watcher, err = newWatcher(c.target, c.parameters.DiscoveryInterfaces, c.config.Logger); err != nil {
+	if c.watcher, err = newWatcher(c.target, c.parameters.DiscoveryInterfaces, c.parameters.Security == admission.MutualTLS, c.config.Logger); err != nil {
+		return err
+	}
+	if c.translator, err = c.newTranslator(); err != nil {
 		return err
 	}
 	if err := c.resolve(interfaces, definitions); err != nil {
 		return err
 	}
+	limitPackets(c.module, &c.table, c.parameters.MaxPacket)
 	protocol, err := c.parameters.protocol(c.config.Handshake)
 	if err != nil {
 		return err
 	}
+	c.memory = dialectMemory{path: stateFile(c.config.StateDirectory, c.module.ID(), ".dialect")}
+	legacy, err := c.memory.legacy()
+	if err != nil {
+		c.log.Warn("it is not known which dialect the satellite spoke last", zap.Error(err))
+	}
+	protocol.LegacyBefore = protocol.LegacyBefore || legacy
 	if err := c.dialer.Configure(c.parameters.Hostname, c.parameters.SatelliteSerial, c.parameters.Security); err != nil {
 		return err
 	}
 	if err := c.protection.Configure(c.parameters.Security, c.parameters.IdentityDirectory); err != nil {
 		return err
 	}
-	c.relay = newEventRelay(&c.table, c.module, &c.sinks, c.log)
+	c.relay = newEventRelay(&c.table, c.module, c.translator, &c.sinks, c.config.EventRate, c.log)
 	client := link.NewClient(link.ClientConfig{
-		Protocol: protocol, CommandTimeout: c.config.CommandTimeout, Peer: c.target.String(), Logger: c.log,
+		Protocol: protocol, CommandTimeout: c.config.CommandTimeout, Routes: c.table.Routes(),
+		CommandWait: time.Duration(c.parameters.CommandWait) * time.Millisecond, Peer: c.target.String(), Logger: c.log,
 		MainBoard: link.MainBoard{
 			Dial: c.dial, Connected: c.dialer.Recognise, NotConnected: c.refused, Disconnected: c.disconnected,
-			Compare: c.compare, Publish: c.relay.event, Unreadable: c.relay.unreadable,
+			Suspected: c.suspected, Compare: c.compare, Publish: c.relay.event, Acknowledged: c.module.Acknowledged,
+			Unreadable:  c.relay.unreadable,
 			Established: c.established, Isolated: c.isolated, Changed: c.changed(protocol.ResumeWindow),
 		},
 	})
-	c.relay.watch, c.relay.firmwareFailed = c.control.tell, client.FirmwareFailed
-	c.forward = &commandForwarder{
-		log: c.log, module: c.module, satellite: c.target.String(), definitions: definitions, table: &c.table, link: client,
+	c.dialer.Segment = client.Segment
+	if c.parameters.checksValues() {
+		c.relay.check = newValueCheck(&c.table, definitions, c.log)
 	}
+	c.updates = update.NewFollower(c.log, func(expected bool) {
+		if expected {
+			client.FirmwareAccepted()
+		} else {
+			client.FirmwareEnded()
+		}
+	})
+	c.relay.watch, c.relay.updates = c.control.tell, c.updates
+	c.forward = &commandForwarder{
+		log: c.log, module: c.module, satellite: c.target.String(), definitions: definitions, table: &c.table, translator: c.translator,
+		check: c.relay.check, link: client, updates: c.updates,
+	}
+	c.evse = c.newEVSE(protocol, client)
+	c.relay.publish, c.relay.errorsChanged, c.forward.evse = c.evse.relay, c.evse.errorsChanged, c.evse
 	c.outage = &fault{
-		provided: c.module.Provides(route.Satellite), addTask: client.AddTask,
+		board: c.module.ID(), provided: c.module.Provides(route.Satellite), addTask: client.AddTask,
 		raiseFailed: func(err error) { c.log.Error("cannot raise the communication fault", zap.Error(err)) },
 		clearFailed: func(err error) { c.log.Error("cannot clear the communication fault", zap.Error(err)) },
 	}
 	if c.watcher != nil {
-		c.finder = &finder{
-			watcher: c.watcher, satellite: c.target.String(), log: c.log, dial: c.dialer.Dial, refused: c.refused,
-			canResume: client.CanResume, fault: c.ambiguity(client),
-		}
+		c.finder = c.newFinder(client)
 	}
 	c.link.Store(client)
 	return nil
 }
 
+// newFinder returns what finds the satellite by its serial number.
+func (c *Controller) newFinder(client *link.Client) boardFinder {
+	announced := &finder{
+		watcher: c.watcher, serial: c.target.serial, satellite: c.target.String(), log: c.log, dial: c.dialer.Dial, refused: c.refused,
+		canResume: client.CanResume, fault: c.ambiguity(client),
+	}
+	if !c.protection.IsMutual() {
+		return announced
+	}
+	return &verifiedFinder{
+		finder: announced, isStanding: func() bool { return client.Stats().Connected }, changed: make(chan struct{}, 1),
+	}
+}
+
 // ambiguity returns the fault of a serial number that several boards announce.
 func (c *Controller) ambiguity(client *link.Client) *fault {
 	return &fault{
-		subType: duplicateSerial, provided: c.module.Provides(route.Satellite), addTask: client.AddTask,
+		subType: duplicateSerial, board: c.module.ID(), provided: c.module.Provides(route.Satellite), addTask: client.AddTask,
 		raiseFailed: func(err error) { c.log.Error("cannot raise the fault of an ambiguous satellite", zap.Error(err)) },
 		clearFailed: func(err error) { c.log.Error("cannot clear the fault of an ambiguous satellite", zap.Error(err)) },
 	}
@@ -185,11 +244,12 @@ func (c *Controller) ambiguity(client *link.Client) *fault {
 // initialise holds the module's init until the agent has agreed.
 func (c *Controller) initialise(ctx context.Context) error {
 	c.protection.LogStart("whoever can answer at the satellite's address is taken for it", "at least keep the internal network closed")
-	return c.link.Load().Start(ctx)
+	c.logIdentities()
+	return c.awaitSatellite(ctx)
 }
 
 // provideSatellite handles the commands of the implementation `satellite`.
-func (c *Controller) provideSatellite() {
+func (c *Controller) provideSatellite(definitions *schema.Definitions) {
 	satellite := c.module.Provides(route.Satellite)
 	satellite.Handle("get_local_endpoint_address", func(context.Context, everest.Args) (any, error) {
 		return c.localAddress(), nil
@@ -200,6 +260,10 @@ func (c *Controller) provideSatellite() {
 	satellite.Handle("is_connected", func(context.Context, everest.Args) (any, error) {
 		return c.link.Load().Stats().Connected, nil
 	})
+	// The interface that the C++ modules install has no such command.
+	if declared, known := definitions.Interface(route.Satellite); known && declared.Commands["get_link_status"] != nil {
+		satellite.Handle("get_link_status", func(ctx context.Context, _ everest.Args) (any, error) { return c.linkStatus(ctx), nil })
+	}
 }
 
 // localAddress returns the IP address of this board on the network towards the satellite. It is empty before the first
@@ -227,8 +291,8 @@ func (c *Controller) remoteAddress() string {
 			return address.Addr().Unmap().String()
 		}
 	}
-	if location, _ := c.watcher.Location(); location.Err() == nil {
-		return location.Boards[0].Addresses[0].String()
+	if address := c.finder.address(); address.IsValid() {
+		return address.String()
 	}
 	return ""
 }

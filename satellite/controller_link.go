@@ -29,17 +29,44 @@ func (c *Controller) dial(ctx context.Context) (*rpc.Client, error) {
 // disconnected follows the end of a connection that this board did not close.
 func (c *Controller) disconnected(err error) { c.dialer.LogEnd(c.target.String(), err) }
 
+// suspected follows a path that seems to swallow long packets.
+func (c *Controller) suspected() {
+	segment := c.link.Load().Segment()
+	text := suspicion(segment)
+	if before := c.path.Swap(&text); before != nil && *before == text {
+		return // on another connection
+	}
+	c.log.Warn("small messages arrive, large ones do not: MTU?", zap.String("satellite", c.target.String()), zap.Int("segment_bytes", segment))
+}
+
 // established follows a link that carries commands from here on.
 func (c *Controller) established(resumed bool) {
 	c.refusal.Store(nil)
-	if !resumed && c.link.Load().Stats().Isolations > 0 {
+	if !resumed {
+		c.updates.Restarted()
+		dialect := c.link.Load().Stats().Dialect
+		c.background.Go(func() {
+			if err := c.memory.remember(dialect); err != nil {
+				c.log.Warn("the loss policy auto does not know this satellite at the next start", zap.Error(err))
+			}
+		})
+	}
+	if !resumed || c.outOfService {
+		c.compareClocks()
+	}
+	if c.outOfService {
+		c.outOfService = false
 		c.outage.clear()
 	}
+	c.evse.linked(resumed)
 }
 
 // isolated takes the port out of service.
 func (c *Controller) isolated(reason handshake.Reason) {
-	c.outage.raise("no link to the satellite at " + c.target.String() + ": " + reason.String())
+	c.outOfService = true
+	text := "no link to the satellite at " + c.target.String() + ": " + reason.String()
+	c.outage.raise(text)
+	c.evse.lost(text)
 }
 
 // changed follows each step of the handshake. A caller that has seen a status and then watches must not get an older
@@ -47,7 +74,8 @@ func (c *Controller) isolated(reason handshake.Reason) {
 func (c *Controller) changed(window time.Duration) func(link.ClientState) {
 	return func(now link.ClientState) {
 		c.control.moved(now.State)
-		reportLink(c.module, now.State, "satellite", c.target.String())
+		c.turned(now.State)
+		reportLink(c.module, now.State, "satellite", c.target.String()+c.start.problem())
 		c.logState(now, c.link.Load().Stats().Resumes, window)
 	}
 }
@@ -61,7 +89,7 @@ func (c *Controller) resolve(interfaces map[string]string, definitions *schema.D
 	for _, problem := range problems {
 		c.log.Error("an interface is not tunnelled", zap.String("problem", problem))
 	}
-	c.sinks.open(c.module, c.table.Routes(), definitions)
+	c.sinks.open(c.module, c.translator, c.table.Routes(), definitions)
 	return nil
 }
 

@@ -1,20 +1,20 @@
 package satellite
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/discovery"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
-	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/occupancy"
 )
 
 // ControllerStatus is a snapshot of a Controller.
@@ -41,6 +41,8 @@ type ControllerStatus struct {
 	Satellite string
 	// Discovery is "found", "not found" or "ambiguous" where the satellite is configured by its serial number, else
 	// empty. Boards lists the boards that announce that number: one where it is found, several where it is ambiguous.
+	// With mutual TLS it is ambiguous where several boards have proven the number. Boards then lists the boards that
+	// have proven it, or those that announce it where none has.
 	Discovery string
 	Boards    []discovery.Satellite
 	// Connected reports whether commands reach the satellite.
@@ -48,9 +50,12 @@ type ControllerStatus struct {
 	// Variables and Errors count the satellite's variables and errors that were published on the main board. Dropped
 	// counts those that could not be published.
 	Variables, Errors, Dropped uint64
+	// EstimatedEnds counts the sessions whose end was estimated because the satellite did not tell it. LateEnds counts
+	// those of them whose true end came later.
+	EstimatedEnds, LateEnds uint64
 	// LastVariable is when a variable was last published, zero before the first one.
 	LastVariable time.Time
-	// Commands counts the commands for the satellite. CommandErrors counts those that failed.
+	// Commands counts the commands for the satellite. CommandErrors counts those that failed, or were not delivered.
 	Commands, CommandErrors uint64
 	// Pushed counts the main board's variables that reached the satellite.
 	Pushed uint64
@@ -74,16 +79,17 @@ func (c *Controller) Status() ControllerStatus {
 	stats := client.Stats()
 	status.State, status.Satellite, status.Connected = stats.State.Name(), c.target.String(), stats.Connected
 	status.Variables, status.Errors, status.Dropped = c.relay.variables.Load(), c.relay.errors.Load(), c.relay.dropped.Load()
-	status.Commands, status.CommandErrors = c.forward.commands.Load(), c.forward.commandErrors.Load()
+	status.Commands, status.CommandErrors = c.forward.commands.Load(), c.forward.commandErrors.Load()+stats.Undelivered
 	status.Pushed = c.forward.pushed.Load()
 	status.Resumes, status.Isolations, status.GivenUp = stats.Resumes, stats.Isolations, stats.Evicted
 	status.Backlog = stats.Backlog
+	status.EstimatedEnds, status.LateEnds = c.evse.counts()
 	status.Tunnel, status.Differences = c.table.Extras(), c.table.Differences()
 	if stats.Linked {
 		status.Dialect = stats.Dialect.Name()
 	}
-	if c.watcher != nil {
-		status.Discovery, status.Boards = discoveryStatus(c.watcher)
+	if c.finder != nil {
+		status.Discovery, status.Boards = c.finder.status()
 	}
 	if last := c.relay.lastVariable.Load(); last != 0 {
 		status.LastVariable = time.Unix(0, last)
@@ -100,11 +106,11 @@ func (c *Controller) controlStatus(ctx context.Context) (*control.Status, error)
 		Backlog: now.Backlog, Resumes: now.Resumes, Isolations: now.Isolations, GivenUp: now.GivenUp,
 		Variables: now.Variables, Errors: now.Errors, Dropped: now.Dropped,
 		Commands: now.Commands, CommandErrors: now.CommandErrors, Pushed: now.Pushed,
-		Tunnel: now.Tunnel, TunnelDifferences: now.Differences,
+		Tunnel: now.Tunnel, TunnelDifferences: now.Differences, Path: text(&c.path),
 	}
-	status.Link.ActiveErrors = new(len(slices.DeleteFunc(c.module.Provides(route.Satellite).ActiveErrors(), func(e everest.Error) bool {
-		return e.Origin.ModuleID == c.module.ID()
-	})))
+	status.Link.ActiveErrors = new(c.sinks.activeErrors())
+	c.evse.errorsChanged() // an error of the main board's own may have come or gone
+	status.EVSE = c.evse.view.Status(time.Now())
 	c.dialer.Status().Fill(status.Link)
 	if !now.LastVariable.IsZero() {
 		status.Link.LastVariable = &now.LastVariable
@@ -112,7 +118,13 @@ func (c *Controller) controlStatus(ctx context.Context) (*control.Status, error)
 	if now.Connected {
 		status.Link.Latency = stats.Latency
 	} else if refusal := c.refusal.Load(); refusal != nil && status.Health != control.Healthy {
-		status.Problem += ": " + *refusal
+		status.Problem, status.Cause = strings.TrimSpace(status.Problem+" "+refusal.advice), refusal.cause
+	}
+	status.Problem += c.start.problem()
+	if stats.Stuck > 0 {
+		status.Health = control.Degraded
+		status.Problem = strings.TrimSpace(status.Problem + " " + fmt.Sprintf("%d events of the satellite wait, because this board's broker has not taken any for %v: see whether it runs, and the other modules with it.",
+			stats.Backlog, stats.Stuck.Round(time.Second)))
 	}
 	status.Peer = &control.Peer{}
 	peer, err := c.peerStatus(ctx)
@@ -144,13 +156,69 @@ func (c *Controller) peerStatus(ctx context.Context) (*control.Status, error) {
 	return &status, nil
 }
 
-// ping makes a round trip to the agent.
-func (c *Controller) ping(ctx context.Context) (*control.Pong, error) {
-	took, dialect, function, err := c.link.Load().Ping(ctx)
-	if err != nil {
+// linkTurn is a change between a link that carries commands and none.
+type linkTurn struct {
+	linked bool
+	at     time.Time
+}
+
+// turned keeps when the link was made or lost.
+func (c *Controller) turned(state handshake.State) {
+	linked := state == handshake.Agreed || state == handshake.Working
+	if last := c.turn.Load(); last == nil || last.linked != linked {
+		now := time.Now()
+		c.turn.Store(&linkTurn{linked, now})
+		c.evse.view.Link(linked, now)
+	}
+}
+
+// since returns when the change was, by the clock of today: a backend may have set it meanwhile.
+func (t *linkTurn) since() time.Time { return occupancy.ByClock(t.at, time.Now()) }
+
+// linkStatus is the result of the command get_link_status.
+type linkStatus struct {
+	Connected bool       `json:"connected"`
+	Since     *time.Time `json:"since,omitempty"`
+	Serial    string     `json:"serial,omitempty"`
+	Version   string     `json:"version,omitempty"`
+	Uptime    float64    `json:"uptime_s,omitempty"`
+}
+
+// versionTimeout bounds the wait for the agent's version. SystemAggregator waits for the whole answer twice as long.
+const versionTimeout = time.Second
+
+// linkStatus returns what is known of the satellite. The serial number is the one that it has proven, or else the one
+// that it is configured by.
+func (c *Controller) linkStatus(ctx context.Context) linkStatus {
+	status := linkStatus{
+		Connected: c.link.Load().Stats().Connected,
+		Serial:    cmp.Or(c.dialer.Status().PeerSerial, c.target.serial),
+	}
+	if turn := c.turn.Load(); turn != nil {
+		status.Since = new(turn.since())
+	}
+	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
+	defer cancel()
+	if peer, err := c.peerStatus(ctx); err == nil {
+		status.Version, status.Uptime = peer.Version, peer.UptimeSeconds
+	}
+	return status
+}
+
+// ping makes a round trip to the agent with so many bytes in both directions.
+func (c *Controller) ping(ctx context.Context, size int) (*control.Pong, error) {
+	if size > link.MaxEcho {
+		return nil, &control.Reason{Text: fmt.Sprintf("a ping carries %d bytes at most", link.MaxEcho)}
+	}
+	took, dialect, function, err := c.link.Load().Ping(ctx, size)
+	switch {
+	case errors.Is(err, link.ErrNoPayload):
+		return nil, &control.Reason{Never: true, Text: "the agent at " + c.target.String() +
+			" speaks the legacy dialect, in which no ping has a size: ping without one, or measure the path with ping -M do -s BYTES"}
+	case err != nil:
 		return nil, c.controlError(err)
 	}
-	return &control.Pong{Peer: c.target.String(), Dialect: dialect.Name(), Function: function, Seconds: took.Seconds()}, nil
+	return &control.Pong{Peer: c.target.String(), Dialect: dialect.Name(), Function: function, Size: size, Seconds: took.Seconds()}, nil
 }
 
 // noLink returns why the agent cannot be asked.
@@ -160,7 +228,7 @@ func (c *Controller) noLink() error {
 		text += ": " + problem
 	}
 	if refusal := c.refusal.Load(); refusal != nil {
-		text += ": " + *refusal
+		text += strings.TrimSuffix(" "+refusal.advice, " ") + " (" + refusal.cause + ")"
 	}
 	return &control.Reason{Text: text}
 }

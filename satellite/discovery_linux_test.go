@@ -16,15 +16,18 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-	"go.uber.org/zap/zaptest"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
-// remoteSerial is in the environment of a satellite board's process.
-const remoteSerial = "SATELLITE_TEST_SERIAL"
+// remoteSerial is in the environment of a satellite board's process, and
+// remoteIdentity where its link is protected.
+const (
+	remoteSerial   = "SATELLITE_TEST_SERIAL"
+	remoteIdentity = "SATELLITE_TEST_IDENTITY"
+)
 
 // TestRemoteBoard is a satellite board with a network of its own, which the tests
 // below start and tell what to do.
@@ -35,9 +38,11 @@ func TestRemoteBoard(t *testing.T) {
 	}
 	runIP(t, "link set lo up")
 	answers := os.NewFile(3, "answers")
-	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{port: 4129, keys: map[string]any{
-		"listen_address": "", "announce_interfaces": "eth1", "serial": serial,
-	}})
+	keys := map[string]any{"listen_address": "", "announce_interfaces": "eth1", "serial": serial}
+	if directory := os.Getenv(remoteIdentity); directory != "" {
+		keys["security"], keys["identity_directory"] = "mutual-tls", directory
+	}
+	s := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{port: 4129, keys: keys})
 	answer := func(text string) { fmt.Fprintln(answers, text) }
 	answer("ok")
 	lines := bufio.NewScanner(os.Stdin)
@@ -84,8 +89,14 @@ type remoteBoard struct {
 
 func startRemote(t *testing.T, serial string) *remoteBoard {
 	t.Helper()
-	b := &remoteBoard{t: t, command: exec.Command(os.Args[0], "-test.run=^TestRemoteBoard$", "-test.v")}
-	b.command.Env = append(os.Environ(), remoteSerial+"="+serial)
+	return startRemoteProcess(t, "TestRemoteBoard", remoteSerial+"="+serial)
+}
+
+// startRemoteProcess starts a test that is another machine, with an environment.
+func startRemoteProcess(t *testing.T, test string, environment ...string) *remoteBoard {
+	t.Helper()
+	b := &remoteBoard{t: t, command: exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.v")}
+	b.command.Env = append(os.Environ(), environment...)
 	b.command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	var output strings.Builder
 	b.command.Stdout, b.command.Stderr = &output, &output
@@ -169,6 +180,7 @@ type discovering struct {
 	faults chan everest.ErrorEvent
 	// ambiguous counts the lines of the log that say so.
 	ambiguous atomic.Int32
+	security  *securityLines
 }
 
 func startDiscovering(t *testing.T, keys map[string]any) *discovering {
@@ -178,7 +190,9 @@ func startDiscovering(t *testing.T, keys map[string]any) *discovering {
 	for key, value := range keys {
 		parameters[key] = value
 	}
-	log := zaptest.NewLogger(t).WithOptions(zap.Hooks(func(entry zapcore.Entry) error {
+	log, security := watched(t)
+	d.security = security
+	log = log.WithOptions(zap.Hooks(func(entry zapcore.Entry) error {
 		if strings.HasPrefix(entry.Message, "the satellite is ambiguous") {
 			d.ambiguous.Add(1)
 		}

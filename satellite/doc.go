@@ -19,11 +19,11 @@
 //   - Every variable and error of the satellite is published on the main board once, unchanged, in the order in which
 //     MQTT delivered it on the satellite. If the other board runs the C++ module, the order between an error and a
 //     variable can change.
-//   - Both boards become ready together or not at all. When a module loses its peer, Run returns an [*EndError] and
+//   - Both boards become ready together or not at all. When a module loses its C++ peer, Run returns an [*EndError] and
 //     both boards restart. Package handshake has the rules, and doc/link.md describes the functions on the wire.
 //   - Two modules of this package negotiate link v2, doc/link-v2.md. Events are then acknowledged, a command runs once,
-//     and a lost connection is resumed within the resume window. If the configuration key on_loss is isolate, the main
-//     board continues to run without its satellite.
+//     and a lost connection is resumed. The main board starts and continues to run without its satellite, unless the
+//     configuration key on_loss is restart.
 //   - If the configuration key security is mutual-tls, both boards prove their identity before anything else. The agent
 //     serves one controller at a time, and limits and logs other connections. See doc/security.md. The default is
 //     plain, which is logged at every start.

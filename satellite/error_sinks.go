@@ -1,6 +1,7 @@
 package satellite
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,9 @@ import (
 	"sync"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/crossing"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
@@ -31,27 +34,28 @@ func (s errorSink) takes(errorType string) bool {
 }
 
 // errorSinks decide on which implementation an error of the satellite is raised. An interface of the configuration key
-// tunnel gets the errors that it declares, if they come from the module behind it. `satellite` gets all others.
+// tunnel gets the errors that it declares, if they come from the module behind it. The translator names the
+// implementation of some types. `satellite` gets all others.
 type errorSinks struct {
-	// self is this module, whose own errors are not the satellite's.
-	self      string
-	satellite errorSink
-	extras    map[string]errorSink
+	translator *crossing.Translator
+	sinks      map[string]errorSink // by implementation
 
 	mu      sync.Mutex
 	origins map[everest.Origin]string // extras by the origin of their errors
 }
 
 // open connects the sinks to the module's implementations.
-func (s *errorSinks) open(module *everest.Module, routes []route.Route, definitions *schema.Definitions) {
-	sink := func(id, name string) errorSink {
+func (s *errorSinks) open(module *everest.Module, translator *crossing.Translator, routes []route.Route, definitions *schema.Definitions) {
+	s.translator, s.sinks = translator, make(map[string]errorSink)
+	add := func(id, name string) {
 		declared, _ := definitions.Interface(name)
-		return errorSink{module.Provides(id), declared}
+		s.sinks[id] = errorSink{module.Provides(id), declared}
 	}
-	s.self, s.satellite, s.extras = module.ID(), sink(route.Satellite, route.Satellite), make(map[string]errorSink)
+	add(route.Satellite, route.Satellite)
+	add(route.EVSEManager, route.EVSEManager)
 	for _, r := range routes {
 		if r.Extra {
-			s.extras[r.ID] = sink(r.ID, r.Interface)
+			add(r.ID, r.Interface)
 		}
 	}
 }
@@ -68,29 +72,46 @@ func (s *errorSinks) follow(theirs route.Summary) {
 	}
 }
 
-// of returns the sink of an error.
-func (s *errorSinks) of(e everest.Error) errorSink {
-	s.mu.Lock()
-	id := s.origins[everest.Origin{ModuleID: e.Origin.ModuleID, ImplementationID: e.Origin.ImplementationID}]
-	s.mu.Unlock()
-	if sink, extra := s.extras[id]; extra && sink.takes(e.Type) {
-		return sink
+// translate returns the sink of a satellite's error, and the error as the main board must see it.
+func (s *errorSinks) translate(object json.RawMessage) (errorSink, everest.ErrorEvent, error) {
+	var e everest.Error
+	if err := json.Unmarshal(object, &e); err != nil {
+		return errorSink{}, everest.ErrorEvent{}, fmt.Errorf("error object cannot be read: %w", err)
 	}
-	return s.satellite
+	s.mu.Lock()
+	extra := s.origins[everest.Origin{ModuleID: e.Origin.ModuleID, ImplementationID: e.Origin.ImplementationID}]
+	s.mu.Unlock()
+	id := s.translator.Implementation(e.Type, cmp.Or(extra, route.Satellite))
+	sink, known := s.sinks[id]
+	if !known || !sink.takes(e.Type) {
+		id = route.Satellite
+		sink = s.sinks[id]
+	}
+	translated, err := s.translator.Error(object, id)
+	if err != nil {
+		return errorSink{}, everest.ErrorEvent{}, err
+	}
+	event := everest.ErrorEvent{Raw: translated}
+	if err := json.Unmarshal(translated, &event.Error); err != nil {
+		return errorSink{}, everest.ErrorEvent{}, fmt.Errorf("error object cannot be read: %w", err)
+	}
+	return sink, event, nil
 }
 
-// forward raises or clears an error of a satellite's module on the main board, with the type, sub type, origin, uuid
-// and time that it has there.
+// forward raises or clears an error of a satellite's module on the main board.
 func (s *errorSinks) forward(ctx context.Context, event link.Event) error {
-	var raised everest.Error
-	if err := json.Unmarshal(event.Value, &raised); err != nil {
-		return fmt.Errorf("error object cannot be read: %w", err)
+	sink, translated, err := s.translate(event.Value)
+	if err != nil {
+		return err
 	}
-	sink := s.of(raised)
-	if !sink.takes(raised.Type) {
-		return fmt.Errorf("%s: %w", raised.Type, errUnknownError)
+	return sink.relay(ctx, translated, event.Kind == link.Raised)
+}
+
+func (s errorSink) relay(ctx context.Context, event everest.ErrorEvent, raised bool) error {
+	if !s.takes(event.Error.Type) {
+		return fmt.Errorf("%s: %w", event.Error.Type, errUnknownError)
 	}
-	return sink.provided.RelayError(ctx, event.Value, event.Kind == link.Raised)
+	return s.provided.RelayError(ctx, event.Raw, raised)
 }
 
 // replace makes the list the set of the satellite's active errors: it clears those that are not in the list, and raises
@@ -100,35 +121,56 @@ func (s *errorSinks) replace(ctx context.Context, list json.RawMessage) error {
 	if err := json.Unmarshal(list, &objects); err != nil {
 		return fmt.Errorf("list of active errors cannot be read: %w", err)
 	}
-	wanted := make(map[*everest.Provided][]everest.ErrorEvent)
+	wanted := make(map[errorSink][]everest.ErrorEvent)
 	for _, object := range objects {
-		active := everest.ErrorEvent{Raw: object, Raised: true}
-		if err := json.Unmarshal(object, &active.Error); err != nil {
-			return fmt.Errorf("list of active errors cannot be read: %w", err)
+		sink, active, err := s.translate(object)
+		if err != nil {
+			return fmt.Errorf("list of active errors: %w", err)
 		}
-		sink := s.of(active.Error).provided
 		wanted[sink] = append(wanted[sink], active)
 	}
-	failures := []error{s.satellite.replace(ctx, s.self, wanted[s.satellite.provided])}
-	for _, sink := range s.extras {
-		failures = append(failures, sink.replace(ctx, s.self, wanted[sink.provided]))
+	var failures []error
+	for _, sink := range s.sinks {
+		failures = append(failures, sink.replace(ctx, s.translator.IsOwn, wanted[sink]))
 	}
 	return errors.Join(failures...)
 }
 
-func (s errorSink) replace(ctx context.Context, self string, active []everest.ErrorEvent) error {
+func (s errorSink) replace(ctx context.Context, isOwn func(everest.Error) bool, active []everest.ErrorEvent) error {
 	failures := []error{s.provided.ClearWhere(ctx, func(old everest.Error) bool {
 		isOld := func(event everest.ErrorEvent) bool { return event.Error.ID() == old.ID() }
-		return old.Origin.ModuleID != self && !slices.ContainsFunc(active, isOld)
+		return !isOwn(old) && !slices.ContainsFunc(active, isOld)
 	})}
 	for _, event := range active {
-		if !s.takes(event.Error.Type) {
-			failures = append(failures, fmt.Errorf("%s: %w", event.Error.Type, errUnknownError))
-			continue
-		}
-		failures = append(failures, s.provided.RelayError(ctx, event.Raw, true))
+		failures = append(failures, s.relay(ctx, event, true))
 	}
 	return errors.Join(failures...)
+}
+
+// activeErrors returns the number of the satellite's errors that are active on the main board.
+func (s *errorSinks) activeErrors() (count int) {
+	for _, sink := range s.sinks {
+		for _, active := range sink.provided.ActiveErrors() {
+			if !s.translator.IsOwn(active) {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+// list returns every error that is active under the controller's implementations, also those of the main board.
+func (s *errorSinks) list() []control.EVSEError {
+	list := []control.EVSEError{}
+	for _, sink := range s.sinks {
+		for _, active := range sink.provided.ActiveErrors() {
+			list = append(list, control.EVSEError{
+				Type: active.Type, SubType: active.SubType, Severity: string(active.Severity),
+				Text: cmp.Or(active.Message, active.Description), Since: active.Timestamp,
+			})
+		}
+	}
+	return list
 }
 
 // communicationFault is raised on `satellite` while the port is out of service, or cannot be connected to.
@@ -137,6 +179,7 @@ const communicationFault = "generic/CommunicationFault"
 // fault raises and clears a communication fault of one sub type, in turn with the satellite's events.
 type fault struct {
 	subType  string
+	board    string // the module's id, by which a backend knows the satellite
 	provided *everest.Provided
 	// addTask has something done after the events before it are published.
 	addTask func(func(context.Context))
@@ -146,7 +189,9 @@ type fault struct {
 
 func (f *fault) raise(message string) {
 	f.addTask(func(ctx context.Context) {
-		raised := everest.Error{Type: communicationFault, SubType: f.subType, Severity: everest.SeverityHigh, Message: message}
+		raised := everest.Error{
+			Type: communicationFault, SubType: f.subType, Severity: everest.SeverityHigh, Message: message, Description: crossing.Named(f.board, message),
+		}
 		if err := f.provided.Raise(ctx, raised); err != nil {
 			f.raiseFailed(err)
 		}

@@ -42,6 +42,8 @@ type extraSide struct {
 	// prefix is an EVerest with the module installed, empty for one that is made.
 	prefix string
 	keys   map[string]any
+	// log is the controller's; nil is the test's.
+	log *zap.Logger
 }
 
 // extraStation is a satellite board with a port that provides evse_manager, energy
@@ -192,9 +194,10 @@ func startExtraStation(t *testing.T, options extraOptions) *extraStation {
 			}, order)
 		}
 	})
-	s.controller = satellite.NewController(satellite.ControllerConfig{
-		Everest: options.main.options(s.main, controllerID), Logger: zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel)),
-	})
+	if options.main.log == nil {
+		options.main.log = zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel))
+	}
+	s.controller = satellite.NewController(satellite.ControllerConfig{Everest: options.main.options(s.main, controllerID), Logger: options.main.log})
 	s.main.run(s.controller.Run)
 	s.satellite.waitReady()
 	s.main.waitReady()

@@ -100,8 +100,10 @@ func (s *extraStation) clear(id string, e everest.Error) {
 }
 
 // errorArrival is what a module that requires an implementation of the controller
-// hears of an error.
+// receives of an error of the satellite's charge port.
 func errorArrival(id string, e everest.Error, raised bool) arrival {
+	e.SubType = strings.TrimSpace(e.SubType + " " + e.Origin.ModuleID + "/" + e.Origin.ImplementationID)
+	e.Origin = everest.Origin{ModuleID: controllerID, ImplementationID: id}
 	arrived := arrivalOf(everest.ErrorEvent{Error: e, Raised: raised})
 	arrived.Interface = id + " from " + arrived.Interface
 	return arrived
@@ -131,7 +133,7 @@ func (s *extraStation) crossVariablesAndErrors(early everest.Error) {
 		// What no tunnelled interface has goes the way of all others.
 		raised := s.raise("evse_manager", everest.Error{Type: "evse_manager/Inoperative"})
 		s.clear("evse_manager", raised)
-		want = append(want, errorArrival("satellite", raised, true), errorArrival("satellite", raised, false))
+		want = append(want, errorArrival("evse_manager", raised, true), errorArrival("evse_manager", raised, false))
 	}
 	s.clear("second_meter", early)
 	want = append(want, errorArrival("second_meter", early, false))
@@ -222,7 +224,7 @@ func TestBoardsThatTunnelOtherThings(t *testing.T) {
 					"vendor_meter: variable voltage is unknown to the satellite",
 				},
 				failing: map[string]string{
-					"calibrate": "NotReady: the satellite at ADDRESS does not tunnel vendor_meter.calibrate: its EVerest has another release of interface vendor_meter",
+					"calibrate": "NotReady: the satellite at ADDRESS does not tunnel vendor_meter.calibrate: its EVerest or its module is of another release, with another interface vendor_meter",
 					"lock":      "SchemaValidationError: argument on of vendor_meter.lock: got string, want boolean",
 				},
 			},
@@ -371,7 +373,7 @@ func TestExtrasOutOfService(t *testing.T) {
 	t.Parallel()
 	side := extraSide{tunnel: "vendor_meter", definitions: definitions(t)}
 	main := side
-	main.keys = map[string]any{"on_loss": "isolate", "resume_window_s": 1, "link_timeout_ms": 500}
+	main.keys = map[string]any{"on_loss": "isolate", "resume_window_s": 1, "link_timeout_ms": 20_000}
 	s := startExtraStation(t, extraOptions{agent: side, main: main})
 	broken := s.raise("vendor_meter", everest.Error{Type: "vendor_meter/Broken"})
 	if got := receive(t, s.arrivals, "the error"); got != errorArrival("vendor_meter", broken, true) {
@@ -403,8 +405,8 @@ func TestExtrasOutOfService(t *testing.T) {
 		if got == errorArrival("vendor_meter", broken, false) {
 			break
 		}
-		// The fault of the link comes and goes.
-		if !strings.HasPrefix(got.Interface, "satellite from ") {
+		// The fault of the link comes and goes, and the main board is told of its EVSE.
+		if !strings.HasPrefix(got.Interface, "satellite from ") && !strings.HasPrefix(got.Interface, "evse_manager") {
 			t.Errorf("arrived: %v", got)
 		}
 	}

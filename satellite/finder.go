@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -17,8 +18,9 @@ import (
 )
 
 const (
-	// findTime is how long one attempt to connect waits for an announcement of the satellite.
-	findTime = time.Second
+	// findTime is how long one attempt to connect waits for an announcement of the satellite. It is more than a board
+	// is waited for that announces the same serial number.
+	findTime = 2 * time.Second
 	// nextAddress is after how long the next of a board's addresses is tried while the one before does not answer.
 	nextAddress = 250 * time.Millisecond
 )
@@ -27,9 +29,22 @@ const (
 // announce the configured serial number.
 const duplicateSerial = "DuplicateSerial"
 
-// finder finds and connects to a satellite that is configured by its serial number.
+// boardFinder finds and connects to a satellite that is configured by its serial number.
+type boardFinder interface {
+	// run watches for the satellite, and raises and clears the fault of an ambiguous one, until the protocol has ended.
+	run(ended <-chan struct{})
+	// connect connects to the satellite, wherever it is.
+	connect(ctx context.Context) (*rpc.Client, error)
+	// status returns the state of the search in a word, and the boards that announce the serial number.
+	status() (string, []discovery.Satellite)
+	// address returns where the satellite is, invalid where that is not known.
+	address() netip.Addr
+}
+
+// finder finds a satellite that proves nothing: the board that announces the serial number alone is taken for it.
 type finder struct {
 	watcher *discovery.Watcher
+	serial  string
 	// satellite names the satellite in the log.
 	satellite string
 	log       *zap.Logger
@@ -39,12 +54,15 @@ type finder struct {
 	// canResume reports whether a link may be resumed. Such a link keeps its board.
 	canResume func() bool
 	fault     *fault
+	// raised means that the fault is raised. It belongs to run.
+	raised bool
 	// board is the discovery id of the board that was connected to last.
 	board atomic.Pointer[string]
 }
 
-// newWatcher returns a watcher for the satellite, nil where hostname is not a serial number.
-func newWatcher(target target, discoveryInterfaces string, logger *zap.Logger) (*discovery.Watcher, error) {
+// newWatcher returns a watcher for the satellite, nil where hostname is not a serial number. verified means that the
+// board has to prove it.
+func newWatcher(target target, discoveryInterfaces string, verified bool, logger *zap.Logger) (*discovery.Watcher, error) {
 	interfaces, err := discovery.ParseInterfaces(discoveryInterfaces)
 	if err != nil {
 		return nil, fmt.Errorf("satellite: the configuration key discovery_interfaces: %w", err)
@@ -55,16 +73,15 @@ func newWatcher(target target, discoveryInterfaces string, logger *zap.Logger) (
 	if len(interfaces) == 0 {
 		return nil, fmt.Errorf("satellite: the satellite is configured as %s: discovery_interfaces must name the interfaces on which to look for it", target)
 	}
-	watcher, err := discovery.NewWatcher(discovery.WatchConfig{Serial: target.serial, Interfaces: interfaces, Logger: logger})
+	watcher, err := discovery.NewWatcher(discovery.WatchConfig{Serial: target.serial, Verified: verified, Interfaces: interfaces, Logger: logger})
 	if err != nil {
 		return nil, fmt.Errorf("satellite: %w", err)
 	}
 	return watcher, nil
 }
 
-// discoveryStatus returns the state of the search in a word, and the boards that announce the serial number.
-func discoveryStatus(watcher *discovery.Watcher) (string, []discovery.Satellite) {
-	location, _ := watcher.Location()
+func (f *finder) status() (string, []discovery.Satellite) {
+	location, _ := f.watcher.Location()
 	switch err := location.Err(); {
 	case err == nil:
 		return "found", location.Boards
@@ -74,7 +91,13 @@ func discoveryStatus(watcher *discovery.Watcher) (string, []discovery.Satellite)
 	return "not found", nil
 }
 
-// run watches for the satellite, and raises and clears the fault of an ambiguous one, until the protocol has ended.
+func (f *finder) address() netip.Addr {
+	if location, _ := f.watcher.Location(); location.Err() == nil {
+		return location.Boards[0].Addresses[0]
+	}
+	return netip.Addr{}
+}
+
 func (f *finder) run(ended <-chan struct{}) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -82,19 +105,10 @@ func (f *finder) run(ended <-chan struct{}) {
 	watching.Go(func() { f.watcher.Run(ctx) })
 	defer watching.Wait()
 	defer cancel()
-	raised := false
 	for {
 		location, changed := f.watcher.Location()
-		switch duplicate := len(location.Boards) > 1; {
-		case duplicate && location.Settled && !raised:
-			raised = true
-			f.log.Error("the satellite is ambiguous: it is not connected to until it is not; a link that stands goes on",
-				zap.String("satellite", f.satellite), zap.Error(location.Err()))
-			f.fault.raise(location.Err().Error())
-		case !duplicate && raised:
-			raised = false
-			f.log.Info("the satellite is not ambiguous any more", zap.String("satellite", f.satellite))
-			f.fault.clear()
+		if duplicate := len(location.Boards) > 1; location.Settled || !duplicate {
+			f.report(location.Err(), duplicate)
 		}
 		select {
 		case <-changed:
@@ -104,7 +118,21 @@ func (f *finder) run(ended <-chan struct{}) {
 	}
 }
 
-// connect connects to the satellite, wherever it is.
+// report raises the fault of a duplicate, or clears it.
+func (f *finder) report(err error, duplicate bool) {
+	switch {
+	case duplicate && !f.raised:
+		f.raised = true
+		f.log.Error("the satellite is ambiguous: it is not connected to until it is not; a link that stands goes on",
+			zap.String("satellite", f.satellite), zap.Error(err))
+		f.fault.raise(err.Error())
+	case !duplicate && f.raised:
+		f.raised = false
+		f.log.Info("the satellite is not ambiguous any more", zap.String("satellite", f.satellite))
+		f.fault.clear()
+	}
+}
+
 func (f *finder) connect(ctx context.Context) (*rpc.Client, error) {
 	waited, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()

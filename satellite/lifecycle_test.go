@@ -188,7 +188,7 @@ func TestAJournalThatNobodyEmptiesRestartsTheBoard(t *testing.T) {
 // main board takes the loss for what it is.
 func TestResetEndsTheSession(t *testing.T) {
 	t.Parallel()
-	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{})
+	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{main: map[string]any{"on_loss": "restart"}})
 	if err := s.main.required("system").Call(t.Context(), "reset", map[string]any{"type": "Hard", "scheduled": true}, nil); err != nil {
 		t.Errorf("reset: %v", err)
 	}
@@ -198,9 +198,9 @@ func TestResetEndsTheSession(t *testing.T) {
 		t.Errorf("called (-want +got):\n%s", diff)
 	}
 	waitUntil(t, "the controller has parted", func() bool { return s.main.controller.Status().State == "Parted" })
-	err := s.main.required("evse_manager").Call(t.Context(), "get_evse", nil, nil)
-	if failed, ok := errors.AsType[*everest.CommandError](err); !ok || failed.Type != everest.NotReady {
-		t.Errorf("get_evse after the reset: %v, want NotReady at once", err)
+	var paused bool
+	if err := s.main.required("evse_manager").Call(t.Context(), "pause_charging", nil, &paused); err != nil || paused {
+		t.Errorf("pause_charging after the reset returned %v, %v, want the negative result", paused, err)
 	}
 }
 
@@ -217,7 +217,7 @@ func TestALostAgentEndsTheController(t *testing.T) {
 func TestAnAgentThatInstallsFirmwareMayGo(t *testing.T) {
 	t.Parallel()
 	controller := satellite.ControllerConfig{Handshake: handshake.ControllerConfig{ResumeWindow: time.Second}}
-	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{controller: controller})
+	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{controller: controller, main: map[string]any{"on_loss": "restart"}})
 	arguments := sampler{t, definitions(t)}
 	declared, _ := arguments.definitions.Interface("system")
 	var answer string

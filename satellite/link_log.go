@@ -1,6 +1,7 @@
 package satellite
 
 import (
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,6 +20,24 @@ type stateLog struct {
 func (l *stateLog) moved(state handshake.State) (before handshake.State, moved bool) {
 	before, l.last = l.last, state
 	return before, before != state
+}
+
+// suspicion returns what the status says of a path that seems to swallow long packets.
+func suspicion(segment int) string {
+	remedy := "Routers may fragment the link's packets"
+	if segment > 0 {
+		remedy = fmt.Sprintf("The link's TCP segments have %d bytes at most", segment)
+	}
+	return "Small messages arrive, large ones do not: MTU? " + remedy + "; satctl ping --size measures the path."
+}
+
+// suspected follows a path that seems to swallow long packets.
+func (a *Agent) suspected(segment int) {
+	text := suspicion(segment)
+	if before := a.path.Swap(&text); before != nil && *before == text {
+		return // on another connection
+	}
+	a.log.Warn("small messages arrive, large ones do not: MTU?", zap.String("controller", a.link.Load().Stats().Controller), zap.Int("segment_bytes", segment))
 }
 
 // logState logs what has become of the link. Only the loop calls it.
@@ -44,7 +63,7 @@ func (a *Agent) logState(now link.ServerState, stats link.ServerStats) {
 		a.log.Info("working: this board is ready", controller, dialect)
 	case state == handshake.Resuming:
 		a.log.Warn("link lost: waiting for the controller to resume it", controller, reason,
-			zap.Duration("window", now.ResumeWindow))
+			zap.Duration("window", now.KeepLink))
 	case state == handshake.Resetting:
 		a.log.Warn("this board has to restart", controller, reason)
 	case state == handshake.Ended && now.Reason == handshake.Stopped:
@@ -70,8 +89,8 @@ func (c *Controller) logState(now link.ClientState, resumes uint64, window time.
 		c.log.Info("waiting for the satellite", satellite)
 	case before == handshake.Resuming && inService:
 		c.log.Info("link resumed", satellite, zap.Uint64("resumes", resumes))
-	case before == handshake.OutOfService && inService:
-		c.log.Info("the satellite is back: its port is in service", satellite, dialect)
+	case (before == handshake.OutOfService || before == handshake.Parted) && inService:
+		c.log.Info("the satellite is back: its port is in service", satellite, dialect, zap.Uint64("resumes", resumes))
 	case state == handshake.Agreed, state == handshake.Working && before != handshake.Agreed:
 		c.log.Info("controller and agent agree", satellite, dialect)
 	case state == handshake.Working:
@@ -81,7 +100,7 @@ func (c *Controller) logState(now link.ClientState, resumes uint64, window time.
 	case state == handshake.OutOfService:
 		c.log.Error("the satellite is lost: its port is out of service", satellite, reason)
 	case state == handshake.Parted:
-		c.log.Warn("the satellite has left as expected: this board is to restart", satellite, reason)
+		c.log.Warn("the satellite has left as expected: waiting until it is back", satellite, reason)
 	case state == handshake.Leaving:
 		c.log.Info("saying good-bye", satellite)
 	case state == handshake.Ended && now.Reason == handshake.Stopped:
@@ -95,7 +114,7 @@ func (c *Controller) logState(now link.ClientState, resumes uint64, window time.
 // may be away for long.
 func (c *Controller) refused(err error) {
 	err = c.dialer.Explain(err)
-	reason := err.Error()
+	reason := refusal{err.Error(), c.advice(err)}
 	if last := c.refusal.Swap(&reason); last != nil && *last == reason {
 		c.log.Debug("no agent yet, for the same reason", zap.String("satellite", c.target.String()), zap.Error(err))
 		return

@@ -19,7 +19,7 @@ var stateLines = []string{
 	"waiting for the controller", "waiting for the satellite", "a controller has come", "controller and agent agree",
 	"working: this board is ready", "link lost: waiting for the controller to resume it", "link lost: trying to resume it", "link resumed",
 	"the satellite is lost: its port is out of service", "the satellite is back: its port is in service",
-	"the satellite has left as expected: this board is to restart", "saying good-bye",
+	"the satellite has left as expected: waiting until it is back", "saying good-bye",
 	"this board has to restart", "this process ends, and this board restarts with it", "stopped",
 }
 
@@ -70,7 +70,7 @@ func TestStatesAreLogged(t *testing.T) {
 	s, link := startCabled(t, satelliteOptions{
 		agent:      satellite.AgentConfig{Logger: agentLogger},
 		controller: satellite.ControllerConfig{Logger: controllerLogger},
-		main:       map[string]any{"on_loss": "isolate", "resume_window_s": 5},
+		main:       map[string]any{"on_loss": "isolate", "resume_window_s": 5, "link_timeout_ms": 20_000},
 	})
 	working := func() bool {
 		return s.main.controller.Status().State == "Working" && s.satellite.agent.Status().State == "Working"
@@ -121,7 +121,7 @@ func TestRestartsAreLoggedWithTheirReason(t *testing.T) {
 	s, link := startCabled(t, satelliteOptions{
 		agent:      satellite.AgentConfig{Logger: agentLogger},
 		controller: satellite.ControllerConfig{Logger: controllerLogger},
-		main:       map[string]any{"resume_window_s": 1},
+		main:       map[string]any{"on_loss": "restart", "resume_window_s": 1, "link_timeout_ms": 4000},
 	})
 	link.pull()
 	expectEnd(t, s.main.process, handshake.HeartbeatTimeout)

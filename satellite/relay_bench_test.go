@@ -13,6 +13,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
 // bareBoard is a broker with a module that publishes and answers, and one that
@@ -104,7 +105,7 @@ func onEachBroker(b *testing.B, run func(b *testing.B, broker func() everest.Bro
 }
 
 func benchmarkRelay(b *testing.B, broker func() everest.Broker) {
-	s := startStation(b, broker(), satelliteOptions{mainBroker: broker, answer: func(context.Context, invocation) (any, error) {
+	s := startStation(b, broker(), satelliteOptions{mainBroker: broker, controller: satellite.ControllerConfig{EventRate: 1e9}, answer: func(context.Context, invocation) (any, error) {
 		return json.RawMessage(`{"connectors":[{"id":1}],"id":2}`), nil
 	}})
 	bare := startBareBoard(b, broker(), (*bareBoard).keep)
@@ -146,7 +147,7 @@ func benchmarkRelay(b *testing.B, broker func() everest.Broker) {
 func BenchmarkRelayThroughput(b *testing.B) { onEachBroker(b, benchmarkRelayThroughput) }
 
 func benchmarkRelayThroughput(b *testing.B, broker func() everest.Broker) {
-	s := startStation(b, broker(), satelliteOptions{mainBroker: broker})
+	s := startStation(b, broker(), satelliteOptions{mainBroker: broker, controller: satellite.ControllerConfig{EventRate: 1e9}})
 	second := startBareBoard(b, broker(), (*bareBoard).keep)
 	first := startBareBoard(b, broker(), func(_ *bareBoard, value json.RawMessage) {
 		if err := second.from.module.Provides("evse_manager").Publish(context.Background(), "evse_id", value); err != nil {

@@ -3,8 +3,8 @@ package satellite_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,7 +30,7 @@ func silentSystem(ctx context.Context, _ invocation) (any, error) {
 // answer all the same.
 func TestAResetThatTakesTheAgentAlong(t *testing.T) {
 	t.Parallel()
-	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{answerSystem: silentSystem})
+	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{answerSystem: silentSystem, main: map[string]any{"on_loss": "restart"}})
 	answer := make(chan error, 1)
 	go func() { answer <- s.main.required("system").Call(t.Context(), "reset", hardReset, nil) }()
 	got := receive(t, s.satellite.system.calls, "the reset")
@@ -49,10 +49,11 @@ func TestAResetThatTakesTheAgentAlong(t *testing.T) {
 }
 
 // EVerest's EnergyManager ends on an error in the place of the answer to a limit,
-// and its board with it; a satellite that is away as expected must not do that.
+// and its board with it; a satellite that is away as expected must not do that. Who
+// asks gets the negative result.
 func TestCommandsWhileTheSatelliteIsAway(t *testing.T) {
 	t.Parallel()
-	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{})
+	s := startStation(t, everesttest.NewBroker(t), satelliteOptions{main: map[string]any{"on_loss": "restart"}})
 	if err := s.main.required("system").Call(t.Context(), "reset", hardReset, nil); err != nil {
 		t.Errorf("reset: %v", err)
 	}
@@ -61,19 +62,24 @@ func TestCommandsWhileTheSatelliteIsAway(t *testing.T) {
 	for _, r := range route.Standard() {
 		declared, _ := samples.definitions.Interface(r.Interface)
 		for _, command := range r.Commands {
-			err := s.main.required(r.ID).Call(t.Context(), command.Name, samples.arguments(declared.Commands[command.Name]), nil)
-			failed, ok := errors.AsType[*everest.CommandError](err)
-			switch {
-			case command.Result == route.Null && err != nil:
-				t.Errorf("%s.%s, which has no result: %v", r.ID, command.Name, err)
-			case command.Result != route.Null && (!ok || failed.Type != everest.NotReady):
-				t.Errorf("%s.%s: %v, want NotReady", r.ID, command.Name, err)
+			if command.Until != "" {
+				continue
+			}
+			var result json.RawMessage
+			err := s.main.required(r.ID).Call(t.Context(), command.Name, samples.arguments(declared.Commands[command.Name]), &result)
+			want := string(command.UnavailableResult())
+			if command.Remembered {
+				want = `{"connectors":[{"id":1}],"id":2}`
+			}
+			if err != nil || string(result) != want {
+				t.Errorf("%s.%s returned %s, %v, want the negative result %s", r.ID, command.Name, result, err, want)
 			}
 		}
 	}
 }
 
-// A C++ agent dies without an answer when its System does.
+// A C++ agent dies without an answer when its System does. The controller agrees
+// with the one that comes after it.
 func TestAResetThatCutsTheLink(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -81,8 +87,12 @@ func TestAResetThatCutsTheLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	agent := rpc.NewServer(rpc.ServerConfig{InsecurePlaintext: true})
+	var announced atomic.Int32
 	for name, function := range map[string]any{
-		link.FunctionIAmHere:  func() bool { return false },
+		link.FunctionIAmHere: func() bool {
+			announced.Add(1)
+			return false
+		},
 		link.FunctionIAmReady: func() {},
 		link.FunctionRetrieve: func() string { return `{"errors":[],"vars":[]}` },
 	} {
@@ -106,5 +116,6 @@ func TestAResetThatCutsTheLink(t *testing.T) {
 	if err := main.required("system").Call(t.Context(), "reset", hardReset, nil); err != nil {
 		t.Errorf("reset: %v", err)
 	}
-	waitUntil(t, "the controller has parted", func() bool { return main.controller.Status().State == "Parted" })
+	waitUntil(t, "the controller has announced itself again", func() bool { return announced.Load() == 2 })
+	waitUntil(t, "the controller works again", func() bool { return main.controller.Status().State == "Working" })
 }

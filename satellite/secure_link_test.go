@@ -138,6 +138,9 @@ func TestAProtectedLink(t *testing.T) {
 			if agent.PeerSerial != "MAIN01" || controller.PeerSerial != "SAT01" {
 				t.Errorf("the agent talks to %q and the controller to %q", agent.PeerSerial, controller.PeerSerial)
 			}
+			if status := s.linkStatus(t); status.Serial != "SAT01" {
+				t.Errorf("link status %+v", status)
+			}
 			for directory, status := range map[string]string{p.controller: agent.PeerFingerprint, p.satellite: controller.PeerFingerprint} {
 				if own, err := identity.Load(directory); err != nil || own.Fingerprint.String() != status {
 					t.Errorf("peer's fingerprint is %s, want %s, %v", status, own.Fingerprint, err)

@@ -2,6 +2,7 @@ package satellite_test
 
 import (
 	"crypto/x509"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -78,6 +79,24 @@ func TestKeysRotateWhileTheLinkWorks(t *testing.T) {
 // within the resume window lets it go on.
 func TestWithdrawnTrustEndsTheLink(t *testing.T) {
 	t.Parallel()
+	for name, withdraw := range map[string]func(*testing.T, *paired){
+		"untrusted": func(_ *testing.T, p *paired) {
+			p.change(p.satellite, func(trust *identity.Trust) { trust.Remove("MAIN01") })
+		},
+		"the file is removed": func(t *testing.T, p *paired) {
+			if err := os.Remove(filepath.Join(p.satellite, "trusted.json")); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testWithdrawnTrust(t, withdraw)
+		})
+	}
+}
+
+func testWithdrawnTrust(t *testing.T, withdraw func(*testing.T, *paired)) {
 	p := pair(t)
 	log, security := watched(t)
 	s := startStation(t, everesttest.NewBroker(t), p.protect(satelliteOptions{
@@ -86,7 +105,7 @@ func TestWithdrawnTrustEndsTheLink(t *testing.T) {
 	}))
 	s.works(t, "DE*TST*E1")
 	controller := mustLoad(t, p.controller)
-	p.change(p.satellite, func(trust *identity.Trust) { trust.Remove("MAIN01") })
+	withdraw(t, p)
 	dropped := security.wait("peer_dropped", "")
 	if serial := dropped.ContextMap()["serial"]; serial != "MAIN01" {
 		t.Errorf("the line names %v", serial)

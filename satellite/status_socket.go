@@ -97,28 +97,3 @@ func (s *statusSocket) tell(event link.Event) {
 		s.events.Publish(control.Event{Kind: control.KindCleared, Error: event.Value})
 	}
 }
-
-// healthOf returns the health of a module in a state, and the problem in words.
-func healthOf(state handshake.State) (control.Health, string) {
-	switch state {
-	case handshake.Working:
-		return control.Healthy, ""
-	case handshake.Idle:
-		return control.Starting, "the board's EVerest has not started the module yet"
-	case handshake.Waiting, handshake.Met:
-		return control.Starting, "no controller has agreed yet: is the main board up, and does its controller's hostname and port name this board?"
-	case handshake.Connecting, handshake.Announcing, handshake.Agreeing, handshake.Pausing, handshake.Greeting:
-		return control.Starting, "the agent has not agreed yet"
-	case handshake.Agreed:
-		return control.Starting, "both boards have agreed; the other modules of this board are not ready yet"
-	case handshake.Resuming:
-		return control.Degraded, "the link is lost and may still be resumed"
-	case handshake.OutOfService:
-		return control.Degraded, "the satellite is lost: its port is out of service until it is back"
-	case handshake.Parted:
-		return control.Degraded, "the satellite has left as expected: this board is about to restart"
-	case handshake.Leaving, handshake.Resetting, handshake.Ended:
-		return control.Degraded, "the module is about to end"
-	}
-	return control.Degraded, "the state is not one that this version knows"
-}

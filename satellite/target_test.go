@@ -105,12 +105,12 @@ func TestDiscoveryThatIsNotConfiguredRight(t *testing.T) {
 		{controllerParameters{Hostname: "10.0.0.1", DiscoveryInterfaces: ","}, "empty name"},
 	} {
 		target, _ := parseTarget(test.parameters.Hostname, 4129)
-		if _, err := newWatcher(target, test.parameters.DiscoveryInterfaces, nil); err == nil || !strings.Contains(err.Error(), test.says) {
+		if _, err := newWatcher(target, test.parameters.DiscoveryInterfaces, false, nil); err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%+v: %v, want an error that says %q", test.parameters, err, test.says)
 		}
 	}
 	// A host needs no discovery, and gets none.
-	if watcher, err := newWatcher(target{host: "10.0.0.1"}, "eth0", nil); err != nil || watcher != nil {
+	if watcher, err := newWatcher(target{host: "10.0.0.1"}, "eth0", false, nil); err != nil || watcher != nil {
 		t.Errorf("a host: %v, watcher %v", err, watcher)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -67,7 +66,7 @@ func TestAFlappingLinkLosesNothing(t *testing.T) {
 	const events, commands, flaps = 400, 60, 12
 	var lock sync.Mutex
 	executed := map[string]int{}
-	s, cable := startCabled(t, satelliteOptions{answer: func(_ context.Context, call invocation) (any, error) {
+	s, cable := startCabled(t, satelliteOptions{main: verbatim(), answer: func(_ context.Context, call invocation) (any, error) {
 		lock.Lock()
 		defer lock.Unlock()
 		executed[string(call.Arguments["reservation_id"])]++
@@ -184,7 +183,7 @@ func TestAPulledCableIsNoticed(t *testing.T) {
 // Beyond the window both boards start afresh.
 func TestAWindowThatPassesRestartsBoth(t *testing.T) {
 	t.Parallel()
-	s, cable := startCabled(t, satelliteOptions{main: map[string]any{"resume_window_s": 1}})
+	s, cable := startCabled(t, satelliteOptions{main: map[string]any{"on_loss": "restart", "resume_window_s": 1}})
 	cable.takeOut()
 	expectEnd(t, s.main.process, handshake.ConnectionLost)
 	s.satellite.expectReset(t)
@@ -192,7 +191,7 @@ func TestAWindowThatPassesRestartsBoth(t *testing.T) {
 
 func TestARestartedAgentEndsTheController(t *testing.T) {
 	t.Parallel()
-	s, _ := startCabled(t, satelliteOptions{})
+	s, _ := startCabled(t, satelliteOptions{main: map[string]any{"on_loss": "restart"}})
 	s.satellite.process.stop()
 	receive(t, s.satellite.process.ended, "the agent's end")
 	options := s.satellite.manager.Options(agentID)
@@ -204,7 +203,7 @@ func TestARestartedAgentEndsTheController(t *testing.T) {
 // brings it back, without what was wrong with the old one.
 func TestALostSatelliteIsIsolated(t *testing.T) {
 	t.Parallel()
-	s, _ := startCabled(t, satelliteOptions{main: map[string]any{"on_loss": "isolate", "resume_window_s": 1}})
+	s, _ := startCabled(t, satelliteOptions{main: map[string]any{"on_loss": "isolate", "resume_window_s": 1, "link_timeout_ms": 20_000}})
 	failure := everest.Error{Type: "evse_manager/Inoperative", SubType: "old"}
 	if err := s.satellite.port.module.Provides("evse_manager").Raise(t.Context(), failure); err != nil {
 		t.Fatal(err)
@@ -219,6 +218,9 @@ func TestALostSatelliteIsIsolated(t *testing.T) {
 	for _, r := range route.Standard() {
 		declared, _ := samples.definitions.Interface(r.Interface)
 		for _, command := range r.Commands {
+			if command.Until != "" {
+				continue
+			}
 			var result json.RawMessage
 			arguments := samples.arguments(declared.Commands[command.Name])
 			if err := s.main.required(r.ID).Call(t.Context(), command.Name, arguments, &result); err != nil {
@@ -236,12 +238,15 @@ func TestALostSatelliteIsIsolated(t *testing.T) {
 	agent := satellite.NewAgent(satellite.AgentConfig{Everest: s.satellite.manager.Options(agentID)})
 	s.satellite.run(agent.Run)
 	var got []string
-	for range 2 {
+	for len(got) < 2 {
 		arrived := receive(t, s.arrivals, "a cleared error")
+		if arrived.Interface == "evse_manager" || arrived.Variable == "evse_manager/Inoperative/" {
+			continue // what the main board is told of its EVSE: occupancy_test.go
+		}
 		raised, _, _ := cutSpace(arrived.Value)
 		got = append(got, arrived.Variable+" "+raised)
 	}
-	if diff := cmp.Diff([]string{"generic/CommunicationFault/ false", "evse_manager/Inoperative/old false"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"generic/CommunicationFault/ false", "evse_manager/Inoperative/old connector/evse_manager false"}, got); diff != "" {
 		t.Errorf("arrivals (-want +got):\n%s", diff)
 	}
 	if err := s.satellite.port.module.Provides("evse_manager").Publish(t.Context(), "evse_id", "DE*TST*E9"); err != nil {
@@ -252,26 +257,6 @@ func TestALostSatelliteIsIsolated(t *testing.T) {
 	}
 	if status := s.main.controller.Status(); !status.Connected || status.State != "Working" {
 		t.Errorf("controller's status %+v", status)
-	}
-}
-
-// An absent satellite does not hold a station that may isolate it.
-func TestAnAbsentSatelliteDoesNotHoldTheStation(t *testing.T) {
-	t.Parallel()
-	port := everesttest.FreePort(t)
-	s := &station{arrivals: make(chan arrival, 100)}
-	config := satellite.ControllerConfig{Handshake: handshake.ControllerConfig{InitTimeout: 100 * time.Millisecond, Retry: 50 * time.Millisecond}}
-	s.main = startMainWith(t, everesttest.NewBroker(t), port, config, map[string]any{"on_loss": "isolate"}, s.listen)
-	s.main.waitReady()
-	var evse struct{ ID int }
-	if err := s.main.required("evse_manager").Call(t.Context(), "get_evse", nil, &evse); err != nil || evse.ID != 2 {
-		t.Errorf("get_evse answered %+v, %v, want the EVSE of the mapping", evse, err)
-	}
-	board := startSatellite(t, everesttest.NewBroker(t), satelliteOptions{port: port})
-	board.waitReady()
-	waitUntil(t, "the port is in service", func() bool { return s.main.controller.Status().Connected })
-	if err := s.main.required("evse_manager").Call(t.Context(), "pause_charging", nil, nil); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -292,7 +277,7 @@ func greet(t *testing.T, client *rpc.Client, identity uint64) (known bool) {
 	if err := client.Call(t.Context(), link.FunctionHello, &answer, []int{2}, identity, 1, 1500, 30_000); err != nil {
 		t.Fatal(err)
 	}
-	if len(answer) != 3 {
+	if len(answer) < 3 {
 		t.Fatalf("link_hello answered %v", answer)
 	}
 	return answer[2].(bool)

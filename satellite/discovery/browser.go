@@ -14,6 +14,9 @@ const (
 	maxPause = 30 * time.Second
 )
 
+// minUpdate is the time between two looks at what changed in the cache. Each look costs as much as many packets.
+const minUpdate = 10 * time.Millisecond
+
 // querySchedule decides when to query. The zero value queries at once.
 type querySchedule struct {
 	last, next time.Time
@@ -42,35 +45,46 @@ func (s *querySchedule) take(now time.Time) bool {
 	return true
 }
 
-// browse queries and listens until the context ends. It calls update after anything that may have changed the cache. A
-// value in restart restarts the schedule.
-func browse(ctx context.Context, n *network, restart <-chan struct{}, update func(time.Time, *cache)) error {
+// browse queries and listens until the context ends. It keeps what it receives in the cache, and calls update after
+// anything that may have changed it. A value in restart restarts the schedule.
+func browse(ctx context.Context, n *network, c *cache, restart <-chan struct{}, update func(time.Time)) error {
 	query, err := packQuery()
 	if err != nil {
 		return err
 	}
-	c, schedule, lastQuestion := newCache(), querySchedule{}, time.Time{}
+	schedule, lastQuestion := querySchedule{}, time.Time{}
+	// due is when the cache must be advanced next, advanced when it was last. Most packets of strangers change nothing.
+	due, advanced := time.Now(), time.Time{}
 	refresh := func() {
 		changed, gone := n.refresh()
 		for _, name := range gone {
 			c.removeInterface(time.Now(), name)
+			due = time.Now()
 		}
 		if len(changed) > 0 {
 			schedule.restart(time.Now())
 		}
 	}
 	next := func() (time.Time, bool) {
-		if due, any := c.next(time.Now()); any && due.Before(schedule.next) {
+		if due.Before(schedule.next) {
 			return due, true
 		}
 		return schedule.next, true
 	}
 	work := func() {
 		now := time.Now()
-		c.advance(now)
-		if question := c.lastQuestion(); question.After(lastQuestion) {
-			lastQuestion = question
-			schedule.restart(now)
+		if !now.Before(due) {
+			advanced = now
+			c.advance(now)
+			if question := c.lastQuestion(); question.After(lastQuestion) {
+				lastQuestion = question
+				schedule.restart(now)
+			}
+			update(now)
+			var any bool
+			if due, any = c.next(now); !any {
+				due = now.Add(lifetimeOfSighting)
+			}
 		}
 		if schedule.take(now) {
 			var packets []outgoing
@@ -79,12 +93,18 @@ func browse(ctx context.Context, n *network, restart <-chan struct{}, update fun
 			}
 			n.send(packets)
 		}
-		update(now, c)
 	}
 	receive := func(p packet) {
 		// RFC 6762 section 6: a response from another port is ignored.
-		if m, _ := parse(p.data); m.response && p.from.Port() == groupPort && n.isLocal(p.iface, p.from.Addr()) {
-			c.add(time.Now(), p.iface, m.records)
+		m, _ := parse(p.data)
+		if !m.response || p.from.Port() != groupPort || !n.isLocal(p.iface, p.from.Addr()) {
+			return
+		}
+		if !c.add(time.Now(), p.iface, p.from.Addr(), m.records) {
+			return
+		}
+		if soon := advanced.Add(minUpdate); soon.Before(due) {
+			due = soon
 		}
 	}
 	n.run(ctx, loop{
@@ -107,6 +127,7 @@ func Discover(ctx context.Context, interfaces []string) ([]Satellite, error) {
 	}
 	defer n.close()
 	var found []Satellite
-	err = browse(ctx, n, nil, func(now time.Time, c *cache) { found = c.all(now) })
+	c := newCache("", false)
+	err = browse(ctx, n, c, nil, func(now time.Time) { found = c.all(now) })
 	return found, err
 }

@@ -1,9 +1,15 @@
 package discovery
 
 import (
+	"context"
+	"net/netip"
 	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 func TestQuerySchedule(t *testing.T) {
@@ -33,4 +39,43 @@ func TestQuerySchedule(t *testing.T) {
 	if queries < 9 || queries > 11 {
 		t.Errorf("queried %d times in 10 s", queries)
 	}
+}
+
+// A stranger may change what is kept with every packet. That is looked at now and then, not for each packet.
+func TestAFloodIsLookedAtNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{packets: make(chan packet), log: zap.NewNop(), interfaces: map[string]*networkInterface{
+			"eth0": {prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/8")}},
+		}}
+		c, updates := newCache(serial, true), 0
+		ctx, cancel := context.WithCancel(t.Context())
+		var browsing sync.WaitGroup
+		browsing.Go(func() {
+			if err := browse(ctx, n, c, nil, func(time.Time) { updates++ }); err != nil {
+				t.Error(err)
+			}
+		})
+		const packets = 2000
+		for i := range packets {
+			board := newAnnouncer(t, serial, "eth0", "10.0.0.66")
+			data, err := packResponse(0, nil, board.records(board.addresses, timeToLive, true))
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.packets <- packet{"eth0", netip.MustParseAddrPort("10.0.0.66:5353"), data}
+			if i == packets-1 {
+				break
+			}
+			time.Sleep(time.Second / packets)
+		}
+		time.Sleep(time.Second)
+		cancel()
+		browsing.Wait()
+		if updates > int(2*time.Second/minUpdate) {
+			t.Errorf("%d updates for %d packets in a second", updates, packets)
+		}
+		if found := c.locate(time.Now(), serial); len(found.Boards) == 0 {
+			t.Error("nothing is found")
+		}
+	})
 }

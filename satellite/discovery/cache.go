@@ -1,28 +1,33 @@
 package discovery
 
 import (
+	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
-
-	"golang.org/x/net/dns/dnsmessage"
-
-	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
-// How much a cache keeps of each interface. A station has three satellites. What comes beyond is dropped.
+// How much a cache keeps. A station has three satellites.
 const (
-	maxInstances  = 64
-	maxHosts      = 64
-	maxAddresses  = 16
-	maxSuperseded = 64
+	// maxInstances is how many instances an interface may have. Further ones are dropped. Where the boards prove their
+	// serial number, the bound is maxSources sources of maxSourceInstances each: a further source replaces a random
+	// one, and a further instance the one of its source that was received longest ago.
+	maxInstances       = 64
+	maxSources         = 64
+	maxSourceInstances = 4
+	// maxUnidentified is how many of the instances may be without a TXT record. A further one replaces the oldest.
+	maxUnidentified = 8
+	maxAddresses    = 16 // of each host; further ones are dropped
+	maxSuperseded   = 64
 )
 
 const (
-	// maxTTL is how long a record is kept at most: the longest time that RFC 6762 section 10 recommends.
-	maxTTL = 75 * time.Minute
+	// lifetimeOfSighting is how long a record is kept after it was received, whatever its TTL. The TTL is a claim of
+	// the sender: a stranger's must not outlive the stranger by hours, and a short one must not make a board blink
+	// between two queries. A TTL of 0 is a goodbye, and removes the record at once: RFC 6762 section 10.1 waits a second
+	// for another owner to contradict, but an instance has only one.
+	lifetimeOfSighting = 4 * maxPause
 	// flushAge is the age from which a cache-flush bit removes a record. Younger ones belong to the same announcement,
 	// which may take several packets (RFC 6762 section 10.2).
 	flushAge = time.Second
@@ -33,16 +38,31 @@ const (
 // cache is the record cache of a browser (RFC 6762 section 10), reduced to which boards announce which serial number.
 // It has no clock, and is not safe for concurrent use.
 type cache struct {
-	interfaces map[string]*interfaceCache
+	// serial is the only serial number that is kept. An empty one keeps all.
+	serial string
+	// verified means that the boards prove their serial number to the caller, so any of them may be an impostor. Then a
+	// sender changes only its own records, and there are no conflicts.
+	verified bool
+	sources  map[source]*sourceCache
+	// since is when the first of the sources was received, zero while there is none.
+	since time.Time
 	// superseded are the ids of instances that a newer one at the same address has replaced, oldest first.
 	superseded []string
 	conflicts  map[string]*conflict // by serial number
 }
 
-// interfaceCache is what was received on one interface.
-type interfaceCache struct {
-	instances map[string]*instance                // by name of the instance
-	hosts     map[string]map[netip.Addr]*lifetime // by host name
+// source is where records come from: an interface, and the address of the sender where boards prove their serial
+// number.
+type source struct {
+	iface  string
+	sender netip.Addr
+}
+
+// sourceCache is what was received from one source.
+type sourceCache struct {
+	maxInstances int
+	instances    map[string]*instance                // by name of the instance
+	hosts        map[string]map[netip.Addr]*lifetime // by host name, only those that an instance names
 }
 
 // lifetime is when a record was received last, and when it expires.
@@ -73,170 +93,107 @@ func (i *instance) id() string {
 	return i.host
 }
 
-func newCache() *cache {
-	return &cache{interfaces: map[string]*interfaceCache{}, conflicts: map[string]*conflict{}}
+// latest returns when any of its records was received last.
+func (i *instance) latest() time.Time {
+	latest := i.pointer.received
+	for _, life := range []lifetime{i.service, i.text} {
+		if life.received.After(latest) {
+			latest = life.received
+		}
+	}
+	return latest
 }
 
-// add adds the records of one packet that was received on an interface.
-func (c *cache) add(now time.Time, iface string, records []record) {
-	i := c.interfaces[iface]
-	if i == nil {
-		i = &interfaceCache{instances: map[string]*instance{}, hosts: map[string]map[netip.Addr]*lifetime{}}
-		c.interfaces[iface] = i
+// newCache returns a cache for one serial number, or for all where serial is empty.
+func newCache(serial string, verified bool) *cache {
+	return &cache{serial: serial, verified: verified, sources: map[source]*sourceCache{}, conflicts: map[string]*conflict{}}
+}
+
+// add adds the records of one packet that was received on an interface. It reports whether any of them matters.
+func (c *cache) add(now time.Time, iface string, sender netip.Addr, records []record) bool {
+	from := source{iface: iface}
+	if c.verified {
+		from.sender = sender
 	}
-	i.flush(now, records)
-	for _, r := range records {
-		i.add(now, r)
+	s := c.sources[from]
+	if s == nil {
+		s = &sourceCache{maxInstances: maxInstances, instances: map[string]*instance{}, hosts: map[string]map[netip.Addr]*lifetime{}}
+		if c.verified {
+			s.maxInstances = maxSourceInstances
+		}
 	}
-	i.expire(now)
-	c.supersede(now, i)
+	s.flush(now, records)
+	if !s.add(now, c.serial, records) {
+		return false
+	}
+	s.expire(now)
+	if c.sources[from] == nil {
+		c.makeRoom(iface)
+		c.sources[from] = s
+		if len(c.sources) == 1 && c.since.IsZero() {
+			c.since = now
+		}
+	}
+	c.supersede(now, s)
 	c.decideConflicts(now)
+	return true
+}
+
+// makeRoom drops a random source of an interface that has maxSources. A stranger with many addresses then cannot know
+// which of them stays.
+func (c *cache) makeRoom(iface string) {
+	var present []source
+	for from := range c.sources {
+		if from.iface == iface {
+			present = append(present, from)
+		}
+	}
+	if len(present) >= maxSources {
+		delete(c.sources, present[rand.IntN(len(present))])
+	}
 }
 
 // removeInterface drops what was received on an interface that is gone.
 func (c *cache) removeInterface(now time.Time, iface string) {
-	delete(c.interfaces, iface)
+	maps.DeleteFunc(c.sources, func(from source, _ *sourceCache) bool { return from.iface == iface })
 	c.decideConflicts(now)
 }
 
 // advance drops what has expired at a time, and decides the conflicts that are due.
 func (c *cache) advance(now time.Time) {
-	for _, i := range c.interfaces {
-		i.expire(now)
+	for from, s := range c.sources {
+		s.expire(now)
+		if len(s.instances) == 0 {
+			delete(c.sources, from)
+		}
+	}
+	if len(c.sources) == 0 {
+		c.since = time.Time{}
 	}
 	c.decideConflicts(now)
-}
-
-// flush drops the addresses that a packet with the cache-flush bit replaces.
-func (i *interfaceCache) flush(now time.Time, records []record) {
-	for _, r := range records {
-		if !r.flush || r.kind != dnsmessage.TypeA && r.kind != dnsmessage.TypeAAAA {
-			continue
-		}
-		for address, life := range i.hosts[r.name] {
-			if address.Is4() == (r.kind == dnsmessage.TypeA) && now.Sub(life.received) > flushAge {
-				delete(i.hosts[r.name], address)
-			}
-		}
-	}
-}
-
-func (i *interfaceCache) add(now time.Time, r record) {
-	life := lifetime{received: now, expires: now.Add(min(r.ttl, maxTTL))}
-	switch r.kind {
-	case dnsmessage.TypePTR:
-		if r.name != serviceName {
-			return
-		}
-		if r.ttl == 0 {
-			delete(i.instances, r.target)
-			return
-		}
-		if found := i.instance(now, r.target); found != nil {
-			found.pointer = life
-		}
-	case dnsmessage.TypeSRV:
-		if found := i.instance(now, r.name); found != nil {
-			found.service, found.host, found.port = life, r.target, r.port
-		}
-	case dnsmessage.TypeTXT:
-		if found := i.instance(now, r.name); found != nil {
-			found.text, found.fields = life, parseText(r.text)
-		}
-	case dnsmessage.TypeA, dnsmessage.TypeAAAA:
-		i.addAddress(r, life)
-	}
-}
-
-// instance returns the instance of that name, a new one if there is room, or nil.
-func (i *interfaceCache) instance(now time.Time, name string) *instance {
-	label, found := strings.CutSuffix(name, "."+serviceName)
-	if !found || label == "" {
-		return nil
-	}
-	known := i.instances[name]
-	if known == nil && len(i.instances) < maxInstances {
-		known = &instance{since: now}
-		i.instances[name] = known
-	}
-	return known
-}
-
-func (i *interfaceCache) addAddress(r record, life lifetime) {
-	address := r.address.Unmap()
-	// Another board cannot be at one of this machine's own addresses.
-	if address.IsUnspecified() || address.IsMulticast() || address.IsLoopback() || r.address.Is4In6() {
-		return
-	}
-	addresses := i.hosts[r.name]
-	if r.ttl == 0 {
-		delete(addresses, address)
-		return
-	}
-	if addresses == nil {
-		if len(i.hosts) >= maxHosts {
-			return
-		}
-		addresses = map[netip.Addr]*lifetime{}
-		i.hosts[r.name] = addresses
-	}
-	if _, known := addresses[address]; known || len(addresses) < maxAddresses {
-		addresses[address] = &life
-	}
-}
-
-// expire drops what has expired, and hosts that no instance names. Every packet of a host brings its addresses.
-func (i *interfaceCache) expire(now time.Time) {
-	named := map[string]bool{}
-	for name, found := range i.instances {
-		if !found.pointer.expires.After(now) && !found.service.expires.After(now) && !found.text.expires.After(now) {
-			delete(i.instances, name)
-			continue
-		}
-		named[found.host] = true
-	}
-	for host, addresses := range i.hosts {
-		for address, life := range addresses {
-			if !life.expires.After(now) {
-				delete(addresses, address)
-			}
-		}
-		if len(addresses) == 0 || !named[host] {
-			delete(i.hosts, host)
-		}
-	}
 }
 
 // supersede drops an instance when a newer one of the same serial number is at the same address: the older process
 // ended without a goodbye. A dropped instance that is received again belongs to another board, so it is kept from then
 // on.
-func (c *cache) supersede(now time.Time, i *interfaceCache) {
-	for oldName, old := range i.instances {
-		for _, young := range i.instances {
+func (c *cache) supersede(now time.Time, s *sourceCache) {
+	for oldName, old := range s.instances {
+		for _, young := range s.instances {
 			if old == young || !old.isComplete(now) || !young.isComplete(now) || old.id() == young.id() ||
 				old.fields["serial"] != young.fields["serial"] || !old.received().Before(young.received()) {
 				continue
 			}
-			if !i.shareAddress(old, young) || slices.Contains(c.superseded, old.id()) || slices.Contains(c.superseded, young.id()) {
+			if !s.shareAddress(old, young) || slices.Contains(c.superseded, old.id()) || slices.Contains(c.superseded, young.id()) {
 				continue
 			}
 			c.superseded = append(c.superseded, old.id())
 			if len(c.superseded) > maxSuperseded {
 				c.superseded = c.superseded[1:]
 			}
-			delete(i.instances, oldName)
+			delete(s.instances, oldName)
 			break
 		}
 	}
-}
-
-func (i *interfaceCache) shareAddress(a, b *instance) bool {
-	for address := range i.hosts[a.host] {
-		if _, shared := i.hosts[b.host][address]; shared {
-			return true
-		}
-	}
-	return false
 }
 
 // next returns when the cache must be advanced again, and whether that is ever.
@@ -247,14 +204,14 @@ func (c *cache) next(now time.Time) (time.Time, bool) {
 			next = at
 		}
 	}
-	for _, i := range c.interfaces {
-		for _, found := range i.instances {
+	for _, s := range c.sources {
+		for _, found := range s.instances {
 			consider(found.since.Add(responseTime))
 			for _, life := range []lifetime{found.pointer, found.service, found.text} {
 				consider(life.expires)
 			}
 		}
-		for _, addresses := range i.hosts {
+		for _, addresses := range s.hosts {
 			for _, life := range addresses {
 				consider(life.expires)
 			}
@@ -264,29 +221,4 @@ func (c *cache) next(now time.Time) (time.Time, bool) {
 		consider(conflict.due())
 	}
 	return next, !next.IsZero()
-}
-
-// parseText reads the strings of a TXT record (RFC 6763 section 6.4): names are case-insensitive, and the first value
-// of a name counts.
-func parseText(text []string) map[string]string {
-	fields := map[string]string{}
-	for _, entry := range text {
-		name, value, _ := strings.Cut(entry, "=")
-		name = strings.ToLower(name)
-		if _, known := fields[name]; !known && name != "" && len(fields) < 32 {
-			fields[name] = printable(value)
-		}
-	}
-	if identity.CheckSerial(fields["serial"]) != nil {
-		delete(fields, "serial")
-	}
-	return fields
-}
-
-// printable escapes what could do harm in a log or a terminal.
-func printable(text string) string {
-	if quoted := strconv.QuoteToASCII(text); len(quoted) > len(text)+2 {
-		text = quoted
-	}
-	return text[:min(len(text), maxText)]
 }

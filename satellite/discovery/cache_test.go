@@ -53,13 +53,13 @@ func (v *announcer) say(t testing.TB, b *cache, now time.Time, ttl time.Duration
 	if err != nil || !m.response {
 		t.Fatalf("%+v: %v", m, err)
 	}
-	b.add(now, v.iface, m.records)
+	b.add(now, v.iface, netip.Addr{}, m.records)
 }
 
 // What a stranger has filled the cache with must not keep boards out for a lifetime
 // after it has gone.
 func TestNothingIsTrueForEver(t *testing.T) {
-	b := newCache()
+	b := newCache("", false)
 	stranger := newAnnouncer(t, "STRANGER", "eth0", "10.0.0.9")
 	for i := range maxInstances {
 		stranger.instance = fmt.Sprintf("stranger %d.%s", i, serviceName)
@@ -156,7 +156,7 @@ func TestCache(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, now, announcers := newCache(), start, map[string]*announcer{}
+			b, now, announcers := newCache("", false), start, map[string]*announcer{}
 			for i, s := range steps {
 				now = now.Add(s.after)
 				b.advance(now)
@@ -201,7 +201,7 @@ func sortedWords(text string) string {
 }
 
 func TestABoardIsSettledWhenOthersCouldHaveAnswered(t *testing.T) {
-	b := newCache()
+	b := newCache("", false)
 	one := newAnnouncer(t, serial, "eth0", "10.0.0.1")
 	one.say(t, b, start, timeToLive)
 	if b.locate(start.Add(responseTime-1), serial).Settled {
@@ -227,7 +227,7 @@ func TestABoardIsSettledWhenOthersCouldHaveAnswered(t *testing.T) {
 func TestCacheKnowsWhoIsAlive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tb := t // rapid's T is no testing.TB
-		b, now := newCache(), start
+		b, now := newCache("", false), start
 		var alive []*announcer
 		free := addressesOf("10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.6")
 		say := func(v *announcer, ttl time.Duration) {
@@ -239,7 +239,7 @@ func TestCacheKnowsWhoIsAlive(t *testing.T) {
 			if err != nil {
 				tb.Fatal(err)
 			}
-			b.add(now, v.iface, m.records)
+			b.add(now, v.iface, netip.Addr{}, m.records)
 		}
 		take := func() netip.Addr {
 			at := rapid.IntRange(0, len(free)-1).Draw(t, "address")
@@ -304,7 +304,7 @@ func TestCacheKnowsWhoIsAlive(t *testing.T) {
 
 // What a flood leaves behind is bounded, and known boards stay known.
 func TestCacheIsBounded(t *testing.T) {
-	b := newCache()
+	b := newCache("", false)
 	one := newAnnouncer(t, serial, "eth0", "10.0.0.1")
 	one.say(t, b, start, timeToLive)
 	for i := range 2000 {
@@ -315,8 +315,8 @@ func TestCacheIsBounded(t *testing.T) {
 			one.say(t, b, start, timeToLive)
 		}
 	}
-	p := b.interfaces["eth0"]
-	if len(p.instances) > maxInstances || len(p.hosts) > maxHosts {
+	p := b.sources[source{iface: "eth0"}]
+	if len(p.instances) > maxInstances || len(p.hosts) > maxInstances {
 		t.Errorf("%d announcements and %d hosts are kept", len(p.instances), len(p.hosts))
 	}
 	if found := b.locate(start, serial); found.Err() != nil || len(found.Boards[0].Addresses) > maxAddresses {
@@ -326,7 +326,7 @@ func TestCacheIsBounded(t *testing.T) {
 
 // A board that another program announces has no id, and may come in pieces.
 func TestAnnouncementOfAnotherProgram(t *testing.T) {
-	b := newCache()
+	b := newCache("", false)
 	instance, host := "workshop board."+serviceName, "board-7.local."
 	records := []record{
 		{name: serviceName, kind: dnsmessage.TypePTR, ttl: time.Hour, target: instance},
@@ -338,7 +338,7 @@ func TestAnnouncementOfAnotherProgram(t *testing.T) {
 		if i < 3 && b.locate(start, serial).Err() == nil {
 			t.Errorf("found with %d of its records", i)
 		}
-		b.add(start, "eth0", []record{r})
+		b.add(start, "eth0", netip.Addr{}, []record{r})
 	}
 	found := b.locate(start, serial)
 	if found.Err() != nil {
@@ -348,9 +348,9 @@ func TestAnnouncementOfAnotherProgram(t *testing.T) {
 		t.Errorf("found %+v", board)
 	}
 	for _, field := range []string{"serial=", "serial=a b", "serial=" + strings.Repeat("x", 70), "serial"} {
-		b := newCache()
+		b := newCache("", false)
 		records[1].text = []string{field}
-		b.add(start, "eth0", records)
+		b.add(start, "eth0", netip.Addr{}, records)
 		if all := b.all(start); len(all) != 0 {
 			t.Errorf("%q is taken for a serial number: %+v", field, all)
 		}

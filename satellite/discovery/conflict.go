@@ -7,8 +7,9 @@ import (
 
 const (
 	// responseTime is how long other boards with the same serial number get to respond to a query. Before that a single
-	// board does not count as the only one.
-	responseTime = 500 * time.Millisecond
+	// board does not count as the only one. A board that has just announced itself may not do so again for a second (RFC
+	// 6762 section 6), and delays its response by up to 120 ms.
+	responseTime = minInterval + 120*time.Millisecond
 	// roundTime is how long one round of a conflict takes. All boards are queried several times in it. A board that has
 	// not responded at its end is dropped: it was switched off and left its records behind.
 	roundTime = 4 * time.Second
@@ -33,6 +34,9 @@ func (c *conflict) due() time.Time {
 
 // decideConflicts begins, continues and ends conflicts.
 func (c *cache) decideConflicts(now time.Time) {
+	if c.verified {
+		return
+	}
 	boards := c.boards(now)
 	for serial, found := range boards {
 		known := c.conflicts[serial]
@@ -60,8 +64,8 @@ func (c *cache) decideConflicts(now time.Time) {
 
 // dropSilent drops the instances of a serial number that were not received since a time.
 func (c *cache) dropSilent(serial string, since time.Time) {
-	for _, i := range c.interfaces {
-		maps.DeleteFunc(i.instances, func(_ string, found *instance) bool {
+	for _, s := range c.sources {
+		maps.DeleteFunc(s.instances, func(_ string, found *instance) bool {
 			return found.fields["serial"] == serial && found.received().Before(since)
 		})
 	}
@@ -82,8 +86,8 @@ func (c *cache) lastQuestion() time.Time {
 // interfaces.
 func (c *cache) newest(which func(*instance) bool) time.Time {
 	var newest time.Time
-	for _, i := range c.interfaces {
-		for _, found := range i.instances {
+	for _, s := range c.sources {
+		for _, found := range s.instances {
 			if which(found) && found.since.After(newest) {
 				newest = found.since
 			}
@@ -92,11 +96,15 @@ func (c *cache) newest(which func(*instance) bool) time.Time {
 	return newest
 }
 
-// isSettled reports whether the number of boards can be relied on.
+// isSettled reports whether the number of boards can be relied on. Boards that prove their serial number are settled
+// after the first of them had its time: a stranger must not delay that with ever new announcements.
 func (c *cache) isSettled(now time.Time, serial string, boards int) bool {
 	if known := c.conflicts[serial]; known != nil {
 		return known.settled
 	}
-	newest := c.newest(func(i *instance) bool { return i.fields["serial"] == serial })
-	return boards > 0 && !newest.Add(responseTime).After(now)
+	waitedSince := c.since
+	if !c.verified {
+		waitedSince = c.newest(func(i *instance) bool { return i.fields["serial"] == serial })
+	}
+	return boards > 0 && !waitedSince.Add(responseTime).After(now)
 }

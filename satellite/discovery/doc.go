@@ -35,12 +35,16 @@
 //     missing. It is used as soon as it comes up, and a changed address is announced at once.
 //   - A [Watcher] notices when a satellite restarts, moves to another address, or disappears without a goodbye.
 //   - Two boards with one serial number are a conflict. A [Location] lists both, and the caller decides.
-//   - Location.Settled reports whether the number of boards is reliable. It becomes true half a second after a single
-//     board was found, and four seconds after a conflict was found.
+//   - Where the boards prove their serial number to the caller ([WatchConfig.Verified]), a sender changes only what it
+//     announced itself. The caller tries all boards of a [Location].
+//   - Location.Settled reports whether the number of boards is reliable. It becomes true 1.12 s after a single board was
+//     found, and four seconds after a conflict was found.
+//   - An announcement is kept for two minutes after it was received last, whatever its TTL, or until its goodbye.
 //   - On Linux the port is shared with other resolvers on the board, such as avahi, and interface changes are noticed
 //     at once. On other systems the port is not shared, and interface changes are noticed within two seconds.
 //   - Each function holds sockets and goroutines only while it runs.
-//   - The size and number of stored records are bounded. No received packet makes a function fail.
+//   - A Watcher keeps records of its serial number, and few others. Their number is bounded. No received packet makes a
+//     function fail.
 //
 // Multicast DNS is not authenticated: any machine on the network can announce any serial number. The board that was
 // found has to prove its identity, or the network has to be trusted: doc/discovery.md.

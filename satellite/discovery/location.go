@@ -22,10 +22,10 @@ type Location struct {
 	Serial string
 	// Boards are the boards that announce the serial number: none where it is not found, several where it is ambiguous.
 	Boards []Satellite
-	// Settled reports whether the number of boards can be relied on. It is false for the first half second after a
-	// board was found, because another board may still respond. It is false for the first four seconds of a conflict,
-	// because the records that a restarted board left behind look like another board. It is false where no board is
-	// found.
+	// Settled reports whether the number of boards can be relied on. It is false for the first 1.12 s after a board was
+	// found, because another board may still respond. It is false for the first four seconds of a conflict, because the
+	// records that a restarted board left behind look like another board. It is false where no board is found. Where
+	// [WatchConfig.Verified] is set, it is true from 1.12 s after the first board on.
 	Settled bool
 }
 
@@ -66,36 +66,49 @@ func (c *cache) all(now time.Time) []Satellite {
 	return all
 }
 
-// located is an instance on one interface.
+// located is an instance of one source.
 type located struct {
 	iface string
+	hosts map[string]map[netip.Addr]*lifetime
 	*instance
 }
 
 // boards joins the instances of one id on all interfaces, by serial number. An instance without an address is left out.
+// Where boards prove their serial number, an instance with another host, port or address is another board: it may be a
+// stranger's.
 func (c *cache) boards(now time.Time) map[string][]Satellite {
-	type key struct{ serial, id string }
+	type key struct {
+		serial, id, host, addresses string
+		port                        int
+	}
 	instances := map[key][]located{}
-	for _, iface := range slices.Sorted(maps.Keys(c.interfaces)) {
-		i := c.interfaces[iface]
-		for _, name := range slices.Sorted(maps.Keys(i.instances)) {
-			if found := i.instances[name]; found.isComplete(now) && len(i.hosts[found.host]) > 0 {
-				k := key{found.fields["serial"], found.id()}
-				instances[k] = append(instances[k], located{iface, found})
+	bySource := func(a, b source) int { return cmp.Or(cmp.Compare(a.iface, b.iface), a.sender.Compare(b.sender)) }
+	for _, from := range slices.SortedFunc(maps.Keys(c.sources), bySource) {
+		s := c.sources[from]
+		for _, name := range slices.Sorted(maps.Keys(s.instances)) {
+			if found := s.instances[name]; found.isComplete(now) && len(s.hosts[found.host]) > 0 {
+				k := key{serial: found.fields["serial"], id: found.id()}
+				if c.verified {
+					k.host, k.port, k.addresses = found.host, found.port, fmt.Sprint(sortedAddresses(s.hosts[found.host]))
+				}
+				instances[k] = append(instances[k], located{from.iface, s.hosts, found})
 			}
 		}
 	}
 	boards := map[string][]Satellite{}
-	byKey := func(a, b key) int { return cmp.Or(cmp.Compare(a.serial, b.serial), cmp.Compare(a.id, b.id)) }
+	byKey := func(a, b key) int {
+		return cmp.Or(cmp.Compare(a.serial, b.serial), cmp.Compare(a.id, b.id), cmp.Compare(a.host, b.host),
+			cmp.Compare(a.port, b.port), cmp.Compare(a.addresses, b.addresses))
+	}
 	for _, k := range slices.SortedFunc(maps.Keys(instances), byKey) {
-		boards[k.serial] = append(boards[k.serial], c.board(instances[k]))
+		boards[k.serial] = append(boards[k.serial], joined(instances[k]))
 	}
 	return boards
 }
 
-// board joins the instances of one board. Where they differ the youngest is right, and only addresses with its port
+// joined returns the board of some instances. Where they differ the youngest is right, and only addresses with its port
 // count.
-func (c *cache) board(instances []located) Satellite {
+func joined(instances []located) Satellite {
 	youngest := slices.MaxFunc(instances, func(a, b located) int { return a.received().Compare(b.received()) })
 	board := Satellite{
 		Serial: youngest.fields["serial"], ModuleID: youngest.fields["module"], Version: youngest.fields["version"],
@@ -111,7 +124,7 @@ func (c *cache) board(instances []located) Satellite {
 		if !slices.Contains(board.Interfaces, one.iface) {
 			board.Interfaces = append(board.Interfaces, one.iface)
 		}
-		for address := range c.interfaces[one.iface].hosts[one.host] {
+		for _, address := range sortedAddresses(one.hosts[one.host]) {
 			if address.Is6() && address.IsLinkLocalUnicast() {
 				address = address.WithZone(one.iface)
 			}
@@ -120,10 +133,16 @@ func (c *cache) board(instances []located) Satellite {
 			}
 		}
 	}
-	slices.SortFunc(board.Addresses, func(a, b netip.Addr) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), a.Compare(b))
-	})
+	slices.SortFunc(board.Addresses, compareAddresses)
 	return board
+}
+
+func sortedAddresses(addresses map[netip.Addr]*lifetime) []netip.Addr {
+	return slices.SortedFunc(maps.Keys(addresses), compareAddresses)
+}
+
+func compareAddresses(a, b netip.Addr) int {
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), a.Compare(b))
 }
 
 // rank orders addresses: IPv4 before IPv6, link-local ones last.

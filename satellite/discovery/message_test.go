@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 
@@ -38,8 +39,24 @@ func FuzzParse(f *testing.F) {
 		if len(m.records) > maxRecords {
 			t.Errorf("%d records", len(m.records))
 		}
-		b := newCache()
-		b.add(start, "eth0", m.records)
+		b := newCache("", false)
+		b.add(start, "eth0", netip.Addr{}, m.records)
+		for _, verified := range []bool{false, true} {
+			c := newCache(serial, verified)
+			for i := range 3 {
+				c.add(start.Add(time.Duration(i)*time.Second), "eth0", netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 2)}), m.records)
+			}
+			for _, board := range c.all(start.Add(2 * time.Second)) {
+				if board.Serial != serial {
+					t.Errorf("kept %+v", board)
+				}
+			}
+			for _, s := range c.sources {
+				if len(s.instances) > s.maxInstances || len(s.hosts) > len(s.instances) {
+					t.Errorf("%d instances and %d hosts of one source are kept", len(s.instances), len(s.hosts))
+				}
+			}
+		}
 		for _, board := range b.all(start) {
 			if identity.CheckSerial(board.Serial) != nil || len(board.Addresses) == 0 || board.Port < 1 || board.Port > 65535 {
 				t.Errorf("found %+v", board)

@@ -63,8 +63,8 @@ func TestAnnouncementsAfterAChange(t *testing.T) {
 	if len(times) != 3 || times[0] != 0 || times[1] != time.Second || times[2] != 3*time.Second {
 		t.Errorf("sent at %v, want at 0, 1 and 3 s", times)
 	}
-	b := newCache()
-	b.add(start, "eth0", sent(t, packets[0]).records)
+	b := newCache("", false)
+	b.add(start, "eth0", netip.Addr{}, sent(t, packets[0]).records)
 	if found := b.locate(start, serial); describe(found) != "[10.0.0.1 fe80::1%eth0] [eth0]" {
 		t.Errorf("announced %s", describe(found))
 	}
@@ -75,10 +75,10 @@ func TestAnnouncementsAfterAChange(t *testing.T) {
 		t.Fatalf("%d packets after a change", len(packets))
 	}
 	// Also who still has the old address for fresh drops it.
-	b = newCache()
+	b = newCache("", false)
 	v.addresses = addressesOf("10.0.0.1")
 	v.say(t, b, later, timeToLive)
-	b.add(later.Add(100*time.Millisecond), "eth0", sent(t, packets[0]).records)
+	b.add(later.Add(100*time.Millisecond), "eth0", netip.Addr{}, sent(t, packets[0]).records)
 	if found := b.locate(later, serial); describe(found) != "[10.0.0.2 fe80::1%eth0] [eth0]" {
 		t.Errorf("after the change %s", describe(found))
 	}
@@ -87,7 +87,7 @@ func TestAnnouncementsAfterAChange(t *testing.T) {
 		t.Errorf("no change, but something is due at %v", due)
 	}
 	for _, p := range v.goodbye() {
-		b.add(later.Add(time.Second), p.iface, sent(t, p).records)
+		b.add(later.Add(time.Second), p.iface, netip.Addr{}, sent(t, p).records)
 	}
 	if found := b.locate(later, serial); len(found.Boards) != 0 {
 		t.Errorf("after the good-bye %s", describe(found))
@@ -183,7 +183,7 @@ func TestAnswerToAResolver(t *testing.T) {
 func TestNamesOfAnnouncements(t *testing.T) {
 	for _, number := range []string{"A", "a.b_c-d", strings.Repeat("x", 64), strings.Repeat("1.", 32)} {
 		v := newAnnouncer(t, number, "eth0", "10.0.0.1")
-		b := newCache()
+		b := newCache("", false)
 		v.say(t, b, start, timeToLive)
 		if found := b.locate(start, number); found.Err() != nil || found.Boards[0].ID != v.id() {
 			t.Errorf("%s: %v", number, found.Err())

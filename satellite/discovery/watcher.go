@@ -13,6 +13,10 @@ import (
 // WatchConfig configures a Watcher.
 type WatchConfig struct {
 	Serial string
+	// Verified means that the caller makes each board prove its serial number, as mutual TLS does, and tries all boards
+	// of a Location. What a sender announces or takes back then changes nothing of what other senders announced, and
+	// boards with one serial number are no conflict.
+	Verified bool
 	// Interfaces are the names of the interfaces on which to look for the serial number. At least one is needed. An
 	// interface that does not exist yet is used once it comes up.
 	Interfaces []string
@@ -49,7 +53,8 @@ func NewWatcher(config WatchConfig) (*Watcher, error) {
 // Run watches until the context ends. It logs failures and retries.
 func (w *Watcher) Run(ctx context.Context) {
 	withNetwork(ctx, w.config.Interfaces, w.log, func(n *network) {
-		if err := browse(ctx, n, w.restart, w.update); err != nil {
+		c := newCache(w.config.Serial, w.config.Verified)
+		if err := browse(ctx, n, c, w.restart, func(now time.Time) { w.update(c.locate(now, w.config.Serial)) }); err != nil {
 			w.log.Error("cannot ask for satellites", zap.Error(err))
 		}
 	})
@@ -70,13 +75,13 @@ func (w *Watcher) Query() {
 	}
 }
 
-func (w *Watcher) update(now time.Time, c *cache) {
-	location := c.locate(now, w.config.Serial)
+func (w *Watcher) update(location Location) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if location.equal(w.location) {
 		return
 	}
+	before := len(w.location.Boards)
 	w.location = location
 	close(w.changed)
 	w.changed = make(chan struct{})
@@ -87,6 +92,10 @@ func (w *Watcher) update(now time.Time, c *cache) {
 		w.log.Info("satellite found", zap.Stringers("addresses", location.Boards[0].Endpoints()), zap.String("host", location.Boards[0].Host))
 	case len(location.Boards) == 0:
 		w.log.Warn("satellite is not announced any more")
+	case w.config.Verified:
+		if before < 2 {
+			w.log.Warn("several boards announce the serial number: each has to prove it", zap.Error(err))
+		}
 	case location.Settled:
 		w.log.Error("satellite is ambiguous", zap.Error(err))
 	default:

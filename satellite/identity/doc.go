@@ -43,9 +43,10 @@
 //   - A certificate that an authority signed must be valid, and its extended key usage must name the peer's role. A
 //     clock behind the start of a certificate's validity must be wrong. The latest such start then counts as the
 //     present time.
-//   - Files are replaced whole, by a rename. A file that others than its owner can access is rejected.
+//   - Files are replaced whole, by a rename. A file that others than its owner can access is rejected, and so is one of
+//     another user, or one that others could replace: the directories on its way are checked too.
 //   - A running module needs no restart for a new key or a changed trust. If a file cannot be read, the module logs
-//     that and keeps the previous key and trust.
+//     that and keeps the previous key and trust. If trusted.json is removed, the module logs that and trusts nobody.
 //   - [ReasonOf] names why a handshake failed. The texts of a [Reason] are stable.
 //
 // The serial number is a URI in the certificate's subject alternative name: urn:remotechargeport:serial:ABC123. It is

@@ -19,28 +19,30 @@ var (
 	ErrMissing = errors.New("identity: there is no key")
 	// errPermissions is the error where others than the owner can read or change a file or directory.
 	errPermissions = errors.New("identity: open to others than its owner")
+	// errOwner is the error where a file or directory belongs to another user.
+	errOwner = errors.New("identity: owned by another user")
 )
 
 // Reason is why a peer was rejected. Its text is the field reason of the security log, and is stable.
 type Reason string
 
 const (
-	// reasonNotTLS is a peer that does not speak TLS.
-	reasonNotTLS Reason = "not_tls"
+	// NotTLS is a peer that does not speak TLS.
+	NotTLS Reason = "not_tls"
 	// reasonOldTLS is a peer without TLS 1.3.
 	reasonOldTLS Reason = "tls_version"
 	// NoCertificate is a peer that sent no certificate.
 	NoCertificate Reason = "no_certificate"
 	// reasonNoSerial is a certificate without a serial number, or with several.
 	reasonNoSerial Reason = "no_serial"
-	// reasonUntrusted is a key that is not pinned, with a certificate that no trusted authority has signed.
-	reasonUntrusted Reason = "untrusted"
-	// reasonWrongSerial is a trusted peer with another serial number than expected.
-	reasonWrongSerial Reason = "wrong_serial"
-	// reasonWrongRole is a certificate that its authority has signed for another role.
-	reasonWrongRole Reason = "wrong_role"
-	// reasonExpired is an expired certificate of an authority.
-	reasonExpired Reason = "expired"
+	// Untrusted is a key that is not pinned, with a certificate that no trusted authority has signed.
+	Untrusted Reason = "untrusted"
+	// WrongSerial is a trusted peer with another serial number than expected.
+	WrongSerial Reason = "wrong_serial"
+	// WrongRole is a certificate that its authority has signed for another role.
+	WrongRole Reason = "wrong_role"
+	// Expired is an expired certificate of an authority.
+	Expired Reason = "expired"
 	// RefusedUs is a peer that rejected this board.
 	RefusedUs Reason = "refused_us"
 	// reasonTimedOut is a handshake that took too long.
@@ -80,7 +82,7 @@ func ReasonOf(err error) Reason {
 		return peer.Reason
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return reasonNotTLS
+		return NotTLS
 	}
 	// Package tls returns a peer's alert so.
 	if alert, ok := errors.AsType[*net.OpError](err); ok && alert.Op == "remote error" {

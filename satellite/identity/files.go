@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
+	"github.com/remotechargeport/remotechargeport/everest/durable"
 )
 
 // Names of the files in an identity's directory.
@@ -24,43 +24,57 @@ const maxFile = 1 << 20
 
 // makeDirectory creates the directory where it does not exist. Only its owner may have access to an existing one.
 func makeDirectory(directory string) error {
-	if err := os.MkdirAll(directory, 0o700); err != nil {
+	directory, err := filepath.Abs(directory)
+	if err != nil {
+		return fmt.Errorf("identity: cannot create the directory: %w", err)
+	}
+	present := directory
+	for {
+		_, err := os.Lstat(present)
+		if !errors.Is(err, fs.ErrNotExist) || present == filepath.Dir(present) {
+			break
+		}
+		present = filepath.Dir(present)
+	}
+	owners := ownersOf(present)
+	info, err := owners.walk(present)
+	if err == nil && present != directory {
+		err = owners.checkEntry(present, info, directory, info)
+	}
+	if err != nil {
+		return fmt.Errorf("identity: cannot create the directory: %w", err)
+	}
+	if err := durable.MkdirAll(directory, 0o700); err != nil {
 		return fmt.Errorf("identity: cannot create the directory: %w", err)
 	}
 	return checkDirectory(directory)
 }
 
 func checkDirectory(directory string) error {
-	info, err := os.Stat(directory)
+	info, err := ownersOf(directory).private(directory, 0o700)
 	if err != nil {
 		return fmt.Errorf("identity: cannot use the directory: %w", err)
 	}
 	if !info.IsDir() {
 		return fmt.Errorf("identity: %s is not a directory", directory)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%w: %s has mode %04o: chmod 0700 %s", errPermissions, directory, info.Mode().Perm(), directory)
-	}
 	return nil
 }
 
 // readPrivate reads a file that only its owner can access.
 func readPrivate(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	info, err := file.Stat()
+	info, err := ownersOf(filepath.Dir(path)).private(path, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("identity: %s is not a regular file", path)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%w: %s has mode %04o: chmod 0600 %s", errPermissions, path, info.Mode().Perm(), path)
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
 	}
+	defer file.Close()
 	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
 		return nil, err
@@ -78,28 +92,23 @@ func replacePrivate(path string, content []byte) (err error) {
 			err = fmt.Errorf("identity: cannot write %s: %w", path, err)
 		}
 	}()
-	directory := filepath.Dir(path)
-	// The temporary file stays beside the key: another directory may be readable to others.
-	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(directory), renameio.WithStaticPermissions(0o600))
-	if err != nil {
+	return durable.ReplaceWith(path, 0o600, func(file *os.File) error {
+		if err := giveTo(file, filepath.Dir(path)); err != nil {
+			return err
+		}
+		_, err := file.Write(content)
 		return err
-	}
-	defer file.Cleanup()
-	if _, err := file.Write(content); err != nil {
-		return err
-	}
-	if err := file.CloseAtomicallyReplace(); err != nil {
-		return err
-	}
-	return syncDirectory(directory)
+	})
 }
 
-func syncDirectory(path string) error {
-	directory, err := os.Open(path)
-	if err != nil {
+// giveTo gives a new file of root to the user to whom the directory belongs. A module that runs as that user has to read
+// what satkeys wrote under sudo.
+func giveTo(file *os.File, directory string) error {
+	info, err := os.Stat(directory)
+	if err != nil || os.Geteuid() != 0 {
 		return err
 	}
-	return errors.Join(directory.Sync(), directory.Close())
+	return file.Chown(int(ownerOf(info)), -1)
 }
 
 // checkVacant fails with ErrExists where there is a file that may not be replaced.

@@ -7,9 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/everest/durable"
 )
 
 // Identity is a board's key and certificate.
@@ -101,10 +102,10 @@ func Activate(directory string) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	if err := os.Rename(filepath.Join(directory, nextFile), filepath.Join(directory, identityFile)); err != nil {
+	if err := durable.Rename(filepath.Join(directory, nextFile), filepath.Join(directory, identityFile)); err != nil {
 		return Identity{}, fmt.Errorf("identity: cannot activate the new key: %w", err)
 	}
-	return next, syncDirectory(directory)
+	return next, nil
 }
 
 // Adopt stores the certificates that an authority has signed for the board's key, the board's own first. The key must

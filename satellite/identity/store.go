@@ -31,6 +31,7 @@ type Options struct {
 const (
 	eventReloaded     = "identity_reloaded"
 	eventReloadFailed = "identity_reload_failed"
+	eventTrustRemoved = "trust_removed"
 	eventExpiring     = "identity_expiring"
 	eventExpired      = "identity_expired"
 	eventClock        = "clock_implausible"
@@ -66,7 +67,7 @@ func Open(directory string, options Options) (*Store, error) {
 	}
 	s := &Store{directory: directory, options: options, marks: make(map[string]fs.FileInfo), failures: make(map[string]string)}
 	for _, name := range []string{identityFile, trustedFile} {
-		s.changed(name)
+		s.changed(name) // an error comes again below
 	}
 	var err, err2 error
 	s.identity, err = Load(directory)
@@ -99,13 +100,21 @@ func (s *Store) Verify(chain []*x509.Certificate, role Role, serial string) (Pee
 func (s *Store) current() (Identity, Trust) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.changed(identityFile) {
+	switch changed, err := s.changed(identityFile); {
+	case err != nil:
+		s.reloaded(identityFile, err)
+	case changed:
 		identity, err := Load(s.directory)
 		if s.reloaded(identityFile, err) {
 			s.identity = identity
 		}
 	}
-	if s.changed(trustedFile) {
+	switch changed, err := s.changed(trustedFile); {
+	case errors.Is(err, fs.ErrNotExist):
+		s.withdraw()
+	case err != nil:
+		s.reloaded(trustedFile, err)
+	case changed:
 		trust, err := LoadTrust(s.directory)
 		if s.reloaded(trustedFile, err) {
 			s.trust = trust
@@ -114,17 +123,30 @@ func (s *Store) current() (Identity, Trust) {
 	return s.identity, s.trust
 }
 
-// changed reports whether a file was replaced or changed since it was read, and marks it as read. A file that is gone
-// does not count: it is being replaced, or was removed by mistake, so its content stays valid.
-func (s *Store) changed(name string) bool {
+// changed reports whether a file was replaced or changed since it was read, and marks it as read. It fails where the
+// file is gone.
+func (s *Store) changed(name string) (bool, error) {
 	info, err := os.Stat(filepath.Join(s.directory, name))
 	if err != nil {
-		return false
+		delete(s.marks, name)
+		return false, err
 	}
 	last := s.marks[name]
 	s.marks[name] = info
 	return last == nil || !os.SameFile(last, info) || !last.ModTime().Equal(info.ModTime()) ||
-		last.Size() != info.Size() || last.Mode() != info.Mode()
+		last.Size() != info.Size() || last.Mode() != info.Mode(), nil
+}
+
+// withdraw withdraws all trust, because its file was removed. Files are replaced by a rename, so this is no moment
+// between two versions.
+func (s *Store) withdraw() {
+	delete(s.failures, trustedFile)
+	if len(s.trust.Peers)+len(s.trust.Authorities) == 0 {
+		return
+	}
+	s.trust = Trust{}
+	s.options.Logger.Warn("the file of trusted peers was removed: this board trusts nobody now",
+		zap.String("event", eventTrustRemoved), zap.String("file", filepath.Join(s.directory, trustedFile)))
 }
 
 func (s *Store) reloaded(name string, err error) bool {

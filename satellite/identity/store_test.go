@@ -101,8 +101,8 @@ func TestHandshakes(t *testing.T) {
 		server, atClient Reason
 	}{
 		{"the controller", controller.ClientTLS("SAT01", func(peer Peer) { met = peer }), "", ""},
-		{"a controller that expects another satellite", controller.ClientTLS("SAT02", nil), RefusedUs, reasonWrongSerial},
-		{"a stranger", stranger.ClientTLS("", nil), reasonUntrusted, RefusedUs},
+		{"a controller that expects another satellite", controller.ClientTLS("SAT02", nil), RefusedUs, WrongSerial},
+		{"a stranger", stranger.ClientTLS("", nil), Untrusted, RefusedUs},
 		{"a client without a certificate", nobody, NoCertificate, RefusedUs},
 		{"a client of TLS 1.2", old, reasonOldTLS, RefusedUs},
 	} {
@@ -172,18 +172,79 @@ func TestABrokenFileChangesNothing(t *testing.T) {
 		if failed.Len() != 1 || failed.All()[0].Level != zap.ErrorLevel {
 			t.Errorf("the broken %s was logged %d times, want once as an error", name, failed.Len())
 		}
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-		if agent.Identity().Fingerprint != own.Fingerprint || len(agent.Trust().Peers) != 1 {
-			t.Errorf("a %s that is gone changed something", name)
-		}
+	}
+	if err := os.Remove(filepath.Join(b.satellite, "identity.pem")); err != nil {
+		t.Fatal(err)
+	}
+	if agent.Identity().Fingerprint != own.Fingerprint || len(agent.Trust().Peers) != 1 {
+		t.Error("a key that is gone changed something")
 	}
 	replaced := created(t, b.satellite, "SAT02")
 	if agent.Identity().Fingerprint != replaced.Fingerprint {
 		t.Error("a good file after broken ones is not in use")
 	}
 	if lines.FilterField(zap.String("event", eventReloaded)).Len() != 1 {
+		t.Errorf("logged: %v", lines.All())
+	}
+}
+
+// Whoever removes the file withdraws all trust, and learns the same from a running module and from the file.
+func TestARemovedTrustFileWithdrawsTrust(t *testing.T) {
+	b := newBoards(t)
+	path := filepath.Join(b.satellite, "trusted.json")
+	core, lines := observer.New(zap.InfoLevel)
+	begun := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
+	agent := must(Open(b.satellite, Options{Logger: zap.New(core), Interval: time.Millisecond, Now: func() time.Time {
+		begin()
+		return time.Now()
+	}}))(t)
+	controller := must(Open(b.controller, Options{}))(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	changes := make(chan struct{}, 10)
+	var running sync.WaitGroup
+	running.Go(func() { agent.Run(ctx, func() { changes <- struct{}{} }) })
+	defer running.Wait()
+	defer cancel()
+	<-begun
+	content := must(os.ReadFile(path))(t)
+	for _, before := range []string{"as it was", "broken"} {
+		if before == "broken" {
+			// The trust that was read before stays in force, until the file is removed.
+			if err := os.WriteFile(path, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if peers := agent.Trust().Peers; len(peers) != 1 {
+				t.Fatalf("%v is trusted", peers)
+			}
+			if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if peers := agent.Trust().Peers; len(peers) != 1 {
+				t.Errorf("%v is trusted with a broken file", peers)
+			}
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if peers := agent.Trust().Peers; len(peers) != 0 {
+				t.Errorf("%v is trusted without a file that was %s", peers, before)
+			}
+		}
+		if peers := must(LoadTrust(b.satellite))(t).Peers; len(peers) != 0 {
+			t.Errorf("%v is trusted according to the file", peers)
+		}
+		if atServer, _ := meet(t, agent.ServerTLS(), controller.ClientTLS("SAT01", nil)); reason(atServer) != Untrusted {
+			t.Errorf("the controller is refused for %v", atServer)
+		}
+	}
+	select {
+	case <-changes:
+	case <-time.After(time.Minute):
+		t.Error("Run does not tell of the removal")
+	}
+	if removed := lines.FilterField(zap.String("event", eventTrustRemoved)).FilterField(zap.String("file", path)); removed.Len() != 2 {
 		t.Errorf("logged: %v", lines.All())
 	}
 }

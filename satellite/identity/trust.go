@@ -98,7 +98,7 @@ func (t Trust) Verify(chain []*x509.Certificate, role Role, serial string, now, 
 	switch {
 	case pinned:
 	case len(serials) > 0:
-		failed.Reason, failed.Err = reasonWrongSerial, fmt.Errorf("the key is trusted as that of %s", strings.Join(serials, ", "))
+		failed.Reason, failed.Err = WrongSerial, fmt.Errorf("the key is trusted as that of %s", strings.Join(serials, ", "))
 		return Peer{}, failed
 	default:
 		if peer.Authority, err = t.signedBy(chain, claimed, role, now, notBefore, failed); err != nil {
@@ -106,7 +106,7 @@ func (t Trust) Verify(chain []*x509.Certificate, role Role, serial string, now, 
 		}
 	}
 	if serial != "" && serial != claimed {
-		failed.Reason, failed.Err = reasonWrongSerial, fmt.Errorf("%s is expected", serial)
+		failed.Reason, failed.Err = WrongSerial, fmt.Errorf("%s is expected", serial)
 		return Peer{}, failed
 	}
 	return peer, nil
@@ -129,7 +129,7 @@ func (t Trust) pinned(peer Peer) (found bool, others []string) {
 
 // signedBy returns the name of the trusted authority that signed a chain.
 func (t Trust) signedBy(chain []*x509.Certificate, serial string, role Role, now, notBefore time.Time, failed *PeerError) (string, error) {
-	failed.Reason = reasonUntrusted
+	failed.Reason = Untrusted
 	between := x509.NewCertPool()
 	for _, certificate := range chain[1:] {
 		between.AddCert(certificate)
@@ -151,9 +151,9 @@ func (t Trust) signedBy(chain []*x509.Certificate, serial string, role Role, now
 		if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 			switch invalid.Reason {
 			case x509.Expired:
-				failed.Reason = reasonExpired
+				failed.Reason = Expired
 			case x509.IncompatibleUsage:
-				failed.Reason = reasonWrongRole
+				failed.Reason = WrongRole
 			}
 		}
 		failed.Err = err

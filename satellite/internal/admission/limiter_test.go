@@ -38,7 +38,7 @@ func (g *limited) of(reason identity.Reason) int {
 // fail lets an address in and fails its handshake, so often as it is let in.
 func (g *limited) fail(host string, times int) (admitted int) {
 	for range times {
-		if g.admit(at(host)) == nil {
+		if g.admit(at(host), false) == nil {
 			g.reject(at(host), rpc.ErrHandshake)
 			admitted++
 		}
@@ -70,43 +70,15 @@ func TestAnAddressThatFailsTooOften(t *testing.T) {
 	}
 }
 
-func TestOnlySoManyHandshakesAtATime(t *testing.T) {
+// The link's peer is not kept out by its own failures.
+func TestThePeerIsNotLimited(t *testing.T) {
 	g := newLimited()
-	for i := range maxPending {
-		if err := g.admit(at("192.0.2.1")); err != nil {
-			t.Errorf("connection %d: %v", i, err)
-		}
+	g.fail("192.0.2.1", maxFailures)
+	if err := g.admit(at("192.0.2.1"), false); !errors.Is(err, errRateLimited) {
+		t.Errorf("a stranger: %v", err)
 	}
-	if err := g.admit(at("192.0.2.1")); !errors.Is(err, errTooManyHandshakes) {
-		t.Errorf("one more handshake of an address: %v", err)
-	}
-	total := maxPending
-	for i := 2; total < maxPendingAll; i++ {
-		for range maxPending {
-			if err := g.admit(at(fmt.Sprintf("192.0.2.%d", i))); err != nil {
-				t.Fatalf("connection %d: %v", total, err)
-			}
-			total++
-		}
-	}
-	if g.admit(at("198.51.100.1")) == nil {
-		t.Error("all addresses together may have any number of handshakes under way")
-	}
-	// A place that becomes free is taken by whoever comes.
-	g.accept(at("192.0.2.1"), true)
-	if err := g.admit(at("198.51.100.1")); err != nil {
-		t.Error(err)
-	}
-	// The controller that was there last is not kept out by others, nor by its own
-	// failures.
-	if err := g.admit(at("192.0.2.1")); err != nil {
-		t.Error(err)
-	}
-	g.reject(at("192.0.2.1"), rpc.ErrHandshake)
-	// A trusted board that is turned away does not take its place.
-	g.accept(at("198.51.100.1"), false)
-	if admitted := g.fail("192.0.2.1", 100); admitted != 100 {
-		t.Errorf("the known controller was let in %d times of 100", admitted)
+	if err := g.admit(at("192.0.2.1"), true); err != nil {
+		t.Errorf("the peer: %v", err)
 	}
 }
 
@@ -127,23 +99,20 @@ func TestMemoryForAddressesIsBounded(t *testing.T) {
 	if suppressed, ok := last["repeats"].(uint64); !ok || suppressed != 100_000-rejectionBurst {
 		t.Errorf("the next line tells of %v that were suppressed", last["repeats"])
 	}
-	if g.pending != 0 {
-		t.Errorf("%d handshakes are under way", g.pending)
-	}
 }
 
 func TestAPortThatIsClosedIsNobodysFailure(t *testing.T) {
 	g := newLimited()
 	for _, err := range []error{context.Canceled, net.ErrClosed} {
-		if err := g.admit(at("192.0.2.1")); err != nil {
+		if err := g.admit(at("192.0.2.1"), false); err != nil {
 			t.Fatal(err)
 		}
 		g.reject(at("192.0.2.1"), fmt.Errorf("%w: %w", rpc.ErrHandshake, err))
 	}
-	if g.lines.Len() != 0 || g.pending != 0 || g.log.rejections.Load() != 0 {
+	if g.lines.Len() != 0 || g.log.rejections.Load() != 0 {
 		t.Errorf("%v", g.lines.All())
 	}
-	if err := g.admit(at("192.0.2.1")); err != nil {
+	if err := g.admit(at("192.0.2.1"), false); err != nil {
 		t.Fatal(err)
 	}
 	g.reject(at("192.0.2.1"), fmt.Errorf("%w: the limit is 256", rpc.ErrTooManyConnections))

@@ -3,13 +3,16 @@
 //
 //	connection accepted
 //	   |
-//	limiter.admit      before a byte is read: failures of the address, handshakes under way
+//	limiter.admit      before a byte is read: the failures of the address
+//	connectionLimit    before a byte is read: the connection is pending, and may have to make room for another
 //	   |
 //	TLS handshake      package identity verifies the peer's certificate against the trust of this board
 //	   |
 //	Policy.Admit       the lease: one controller holds the agent, another trusted board is rejected
 //	   |
 //	Policy.Claim       the peer announces itself and gets the lease
+//	   |
+//	Policy.Accept      the connection is the link's, and pending no more
 //	   |
 //	Policy.RefusesPrivileged, Policy.RefusesTakeover      on a plain link: what an unauthenticated peer may not do
 //
@@ -20,8 +23,10 @@
 //
 // What the package promises:
 //   - A link that is configured as mutual-tls never becomes a plain one.
-//   - Failures and floods from other addresses do not keep the last controller out. Its address is limited only in how
-//     many handshakes it may have under way.
+//   - Failures and floods from other addresses do not keep the last controller out. It has places of its own, which the
+//     board remembers across restarts where the module has a state directory.
+//   - A connection that does not become the link's is reset within pendingTimeout. Memory for such connections is
+//     bounded: their number, their messages, and the sum of what is unfinished.
 //   - Memory and log lines are bounded: maxAddresses addresses, and rejectionBurst lines, then rejectionRate a second.
 //     Rejections beyond are counted.
 //   - Each decision is one line of the security log with a stable field event: doc/logs.md.
@@ -30,8 +35,12 @@
 package admission
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -46,6 +55,13 @@ type Policy struct {
 	log        *securityLog
 	limiter    *limiter
 	lease      lease
+	// connections are the pending ones.
+	connections connectionLimit[*rpc.Session]
+	// listener is the port, nil before Listen.
+	listener atomic.Pointer[net.Listener]
+	// file keeps the peer's address, nil without a state directory. changed has a value where the file is out of date.
+	file    *peerFile
+	changed chan struct{}
 	// refuse is set where the configuration key unauthenticated_control refuses privileged commands on a plain link.
 	refuse    bool
 	heartbeat heartbeat
@@ -56,7 +72,7 @@ func NewPolicy(protection *Protection) *Policy {
 	remedy := func(reason identity.Reason) []zap.Field { return protection.remedy(reason, "main board") }
 	return &Policy{
 		protection: protection, log: protection.log, limiter: newLimiter(protection.log, remedy),
-		heartbeat: heartbeat{started: time.Now()},
+		heartbeat: heartbeat{started: time.Now()}, changed: make(chan struct{}, 1),
 	}
 }
 
@@ -78,6 +94,9 @@ const handshakeTimeout = 5 * time.Second
 
 // ProtectServer configures the protection of the agent's port.
 func (p *Policy) ProtectServer(config *rpc.ServerConfig) {
+	config.Connections = maxSessions
+	config.Limits.UnfinishedBytes = maxUnfinished
+	config.Admit, config.OnReject = p.open, p.reject
 	store := p.protection.Store()
 	if store == nil {
 		config.InsecurePlaintext = true
@@ -85,13 +104,75 @@ func (p *Policy) ProtectServer(config *rpc.ServerConfig) {
 	}
 	config.TLS = store.ServerTLS()
 	config.HandshakeTimeout = handshakeTimeout
-	config.Admit = p.limiter.admit
-	config.OnReject = p.limiter.reject
+}
+
+// Listen opens the agent's port. The system keeps places for the link's peer there, too.
+func (p *Policy) Listen(address string) (net.Listener, error) {
+	listener, err := listen(address, p.connections.peerHost())
+	if err == nil {
+		p.listener.Store(&listener)
+	}
+	return listener, err
+}
+
+// listen opens a port whose peer is a host, which may be empty. On Linux the listener is a preferrer.
+var listen = func(address, _ string) (net.Listener, error) { return listenOnce(address) }
+
+// A port that was closed stays in use while a process that was forked at that moment still has it, for about a millisecond.
+const (
+	freeLimit = time.Second
+	freePause = 5 * time.Millisecond
+)
+
+// listenOnce opens a port that nobody has. It tries again while the port is in use, for up to freeLimit.
+func listenOnce(address string) (net.Listener, error) {
+	var config net.ListenConfig
+	config.SetMultipathTCP(false) // before Linux 6.17 its segments cannot be limited
+	for began := time.Now(); ; time.Sleep(freePause) {
+		listener, err := config.Listen(context.Background(), "tcp", address)
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Since(began) > freeLimit {
+			return listener, err
+		}
+	}
+}
+
+// preferrer is a listener that has places for one host.
+type preferrer interface {
+	prefer(host string) error
+}
+
+// open admits an accepted connection, which is pending then. Another one may have to make room.
+func (p *Policy) open(session *rpc.Session) error {
+	remote := session.RemoteAddr()
+	if p.protection.IsMutual() {
+		if err := p.limiter.admit(remote, hostOf(remote) == p.connections.peerHost()); err != nil {
+			return err
+		}
+	}
+	if dropped, full := p.connections.add(session); full {
+		p.drop(dropped, errTooManyConnections)
+	}
+	return nil
+}
+
+// drop resets a connection that is pending no more.
+func (p *Policy) drop(session *rpc.Session, reason error) {
+	session.Reset()
+	p.log.rejected(session.RemoteAddr().String(), reasonOf(reason), reason)
+}
+
+// reject takes a connection that ended before Admit. A connection that was dropped has been logged.
+func (p *Policy) reject(session *rpc.Session, err error) {
+	if p.connections.remove(session) {
+		p.limiter.reject(session.RemoteAddr(), err)
+	}
 }
 
 // Admit reports whether a connection is admitted, and closes it otherwise. It is for the server's OnSession, before
 // anything of the connection is read. agreed means that a controller and the agent have agreed.
 func (p *Policy) Admit(session *rpc.Session, agreed bool) bool {
+	session.SetFrameSize(maxPendingMessage)
+	p.connections.start(session, func() { p.drop(session, errSilent) })
 	if !p.protection.IsMutual() {
 		return true
 	}
@@ -104,12 +185,10 @@ func (p *Policy) Admit(session *rpc.Session, agreed bool) bool {
 		session.Close()
 		return false
 	case !p.lease.admit(session, peer, agreed):
-		p.limiter.accept(remote, false)
 		p.log.rejected(remote.String(), reasonNotController, errNotController(peer))
 		session.Close()
 		return false
 	}
-	p.limiter.accept(remote, true)
 	p.log.accepted(remote.String(), peer)
 	// A withdrawal of trust just before the lease had the connection did not close it.
 	p.TrustChanged()
@@ -124,6 +203,7 @@ func (p *Policy) Claim(session *rpc.Session, agreed bool) bool {
 		session.Close()
 		return false
 	}
+	p.connections.announce(session)
 	for _, other := range others {
 		peer, err := p.verify(other)
 		if err == nil {
@@ -135,8 +215,68 @@ func (p *Policy) Claim(session *rpc.Session, agreed bool) bool {
 	return true
 }
 
+// Accept makes a connection the link's: it is not limited any more, and its address has places of its own from now on.
+func (p *Policy) Accept(session *rpc.Session) {
+	session.SetFrameSize(0)
+	if !p.connections.accept(session) {
+		return
+	}
+	p.prefer(p.connections.peerHost())
+	if p.file == nil {
+		return
+	}
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+// prefer gives the places of the peer at the port to a host.
+func (p *Policy) prefer(host string) {
+	opened := p.listener.Load()
+	if opened == nil {
+		return
+	}
+	if port, ok := (*opened).(preferrer); ok {
+		if err := port.prefer(host); err != nil {
+			p.log.logger.Warn("the controller has no places of its own at the port", zap.Error(err))
+		}
+	}
+}
+
 // Leave forgets a connection that has ended.
-func (p *Policy) Leave(session *rpc.Session) { p.lease.leave(session) }
+func (p *Policy) Leave(session *rpc.Session) {
+	p.connections.remove(session)
+	p.lease.leave(session)
+}
+
+// Recall reads the address of the peer that this board had before the process started. The file may be missing. Without
+// a path Recall does nothing.
+func (p *Policy) Recall(path string) {
+	if path == "" {
+		return
+	}
+	p.file = &peerFile{path: path}
+	address, err := p.file.read()
+	if err != nil {
+		p.log.logger.Warn("the address of the last controller cannot be read: it has no places of its own yet", zap.Error(err))
+	}
+	p.connections.setPeer(address)
+}
+
+// Remember keeps the address of the link's peer in the state directory until ended is closed.
+func (p *Policy) Remember(ended <-chan struct{}) {
+	for {
+		select {
+		case <-p.changed:
+			if err := p.file.write(p.connections.peerHost()); err != nil {
+				p.log.logger.Warn("the address of the controller cannot be kept: it has no places of its own after a restart", zap.Error(err))
+			}
+		case <-ended:
+			return
+		}
+	}
+}
 
 // TrustChanged closes the connections of peers that are not trusted any more.
 func (p *Policy) TrustChanged() {

@@ -25,6 +25,8 @@ type Protection struct {
 	log        *securityLog
 	configured atomic.Bool
 	store      atomic.Pointer[identity.Store]
+	// directory is the configuration key identity_directory.
+	directory string
 }
 
 // NewProtection returns a protection whose lines go to the logger named "security" below this one.
@@ -35,6 +37,7 @@ func NewProtection(logger *zap.Logger) *Protection {
 // Configure reads the configuration keys security and identity_directory. It returns an error where a protected link
 // lacks something.
 func (p *Protection) Configure(security, directory string) error {
+	p.directory = directory
 	p.configured.Store(true)
 	switch security {
 	case "", Plain:

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,7 @@ const (
 const (
 	reasonRateLimited   identity.Reason = "rate_limited"
 	reasonTooMany       identity.Reason = "too_many"
+	reasonSilent        identity.Reason = "silent"
 	reasonNotController identity.Reason = "not_controller"
 )
 
@@ -76,7 +78,18 @@ func (l *securityLog) rejected(peer string, reason identity.Reason, err error, f
 		fields = append(fields, zap.Uint64("repeats", suppressed))
 	}
 	l.peers.With(fields...).Warn("peer rejected",
-		zap.String("event", eventPeerRejected), zap.String("reason", string(reason)), zap.String("address", peer), zap.Error(err))
+		zap.String("event", eventPeerRejected), zap.String("reason", string(reason)), zap.String("address", peer), zap.String("error", textOf(err)))
+}
+
+// maxRejection is how many bytes of a rejection's error are logged: parts of it may be the stranger's certificate's.
+const maxRejection = 500
+
+func textOf(err error) string {
+	text := err.Error()
+	if len(text) > maxRejection {
+		text = strings.ToValidUTF8(text[:maxRejection], "") + "..."
+	}
+	return text
 }
 
 // take reports whether a line may be written. suppressed counts the lines since the last one that were not.
@@ -104,7 +117,9 @@ func (l *securityLog) dropped(address string, peer identity.Peer, err error) {
 // reasonOf returns the reason of a rejection: one of this package, else the one of package identity.
 func reasonOf(err error) identity.Reason {
 	switch {
-	case errors.Is(err, errTooManyHandshakes), errors.Is(err, rpc.ErrTooManyConnections):
+	case errors.Is(err, errSilent):
+		return reasonSilent
+	case errors.Is(err, errTooManyConnections), errors.Is(err, rpc.ErrTooManyConnections):
 		return reasonTooMany
 	case errors.Is(err, errRateLimited):
 		return reasonRateLimited

@@ -22,8 +22,10 @@ import (
 type ClientConfig struct {
 	// Protocol configures the handshake: its times, dialects and loss policy.
 	Protocol handshake.ControllerConfig
-	// CommandTimeout bounds each command and push.
-	CommandTimeout time.Duration
+	// CommandTimeout bounds each command and push. CommandWait is how long the caller of a command with a result waits
+	// for a link that is away. The default is 2 s.
+	CommandTimeout, CommandWait time.Duration
+	Routes                      []route.Route
 	// Peer names the satellite in the log.
 	Peer   string
 	Logger *zap.Logger
@@ -39,16 +41,25 @@ type MainBoard struct {
 	// NotConnected is called after a failed attempt to connect, and when the agent closes a connection before both
 	// sides have agreed.
 	NotConnected func(error)
+	// Suspected is called when the path seems to swallow long packets. Further connections have the segments that Segment
+	// returns.
+	Suspected func()
 	// Disconnected is called when a connection ends that this board did not close.
 	Disconnected func(error)
 	// Compare compares the route tables of both boards before anything is relayed. exchange sends this board's summary
 	// and returns the agent's.
 	Compare func(ctx context.Context, dialect handshake.Dialect, exchange func(context.Context, string) (string, error))
-	// Publish publishes one event of the satellite. It is called once this board is ready, with one event at a time.
+	// Publish publishes one event of the satellite. It is called once this board is ready, with one event at a time. It
+	// may wait for the board's broker for as long as its context lives.
 	Publish func(context.Context, Event)
+	// Acknowledged calls done once the board's broker has acknowledged everything that Publish has published so far. An
+	// event counts as published then. Where Acknowledged is nil, it counts at once.
+	Acknowledged func(done func())
 	// Unreadable is called with the error of an answer that cannot be published in full.
 	Unreadable func(error)
-	// Established is called after an agreement or a resumption. Isolated is called when the port goes out of service.
+	// Isolated is called when the port goes out of service. Established is called when commands reach the satellite
+	// again: with resumed where the same two processes continue their link, also long after Isolated, and without where
+	// another process of the satellite has agreed. The events of the outage follow a resumption.
 	Established func(resumed bool)
 	Isolated    func(handshake.Reason)
 	// Changed is called after each step of the handshake.
@@ -67,10 +78,14 @@ type ClientState struct {
 // Client is the controller's end of a link. It connects, agrees with an agent, forwards commands and queues the agent's
 // events. Its methods may be called from any goroutine.
 type Client struct {
-	config  ClientConfig
-	log     *zap.Logger
-	loop    *loop
-	keeper  keeper
+	config ClientConfig
+	log    *zap.Logger
+	loop   *loop
+	keeper keeper
+	path   path
+	watch  watch
+	// sender sends the commands of the link, nil before the first agreement.
+	sender  atomic.Pointer[sender]
 	queue   *queue
 	machine *handshake.Controller // stepped by the loop alone
 	// instanceID is this process's instance id. epoch is the number of the v2 epoch that is kept or being agreed.
@@ -80,20 +95,37 @@ type Client struct {
 	spoken atomic.Uint32
 	// agreed is closed when both sides have agreed or the port is isolated. ready is closed when this board is ready.
 	agreed, ready chan struct{}
-	readyOnce     sync.Once
-	running       sync.WaitGroup
+	// clock is nil where the newest connection's agent does not tell its clock.
+	clock atomic.Pointer[peerClock]
+	// doubtful is the machine's Doubtful after its last step.
+	doubtful  atomic.Bool
+	readyOnce sync.Once
+	running   sync.WaitGroup
 
-	state                        atomic.Uint32
-	resumes, isolations, evicted atomic.Uint64
+	state                                     atomic.Uint32
+	resumes, isolations, evicted, undelivered atomic.Uint64
+	// stuck is set while the log says that the broker takes nothing.
+	stuck atomic.Bool
 }
 
 // NewClient returns a client that Run starts.
 func NewClient(config ClientConfig) *Client {
+	if config.CommandWait <= 0 {
+		config.CommandWait = defaultCommandWait
+	}
+	if config.Acknowledged == nil {
+		config.Acknowledged = func(done func()) { done() }
+	}
 	c := &Client{
 		config: config, log: config.Logger, queue: newQueue(), machine: handshake.NewController(config.Protocol),
 		instanceID: newInstanceID(), agreed: make(chan struct{}), ready: make(chan struct{}),
 	}
 	c.loop = newLoop(c.machine, c.perform, c.settled)
+	c.loop.putOff = func(timer handshake.Timer) time.Duration { return c.watch.putOff(timer, config.Protocol.ResumeWindow) }
+	c.watch.suspect = config.Suspected
+	if config.Protocol.Dialects == handshake.OnlyLegacy || config.Protocol.LegacyBefore {
+		c.path.beginSmall()
+	}
 	return c
 }
 
@@ -103,11 +135,12 @@ func (c *Client) Run(ctx context.Context) (handshake.ExitProcess, error) {
 	c.running.Go(func() {
 		select {
 		case <-c.ready:
-			c.queue.run(c.loop.ended, c.config.Publish)
+			c.queue.run(c.loop.ended, c.config.Publish, c.config.Acknowledged)
 		case <-c.loop.ended:
 		}
 	})
 	defer c.running.Wait()
+	defer c.endCommands(errNoLink)
 	return c.loop.run(ctx)
 }
 
@@ -126,35 +159,32 @@ func (c *Client) BoardReady() {
 	c.loop.post(handshake.BoardReady{})
 }
 
-// FirmwareFailed reports that a firmware update failed: a lost satellite counts as a fault again.
-func (c *Client) FirmwareFailed() { c.loop.post(handshake.FirmwareFailed{}) }
+// FirmwareAccepted reports that a firmware update of the satellite runs: its loss is no fault.
+func (c *Client) FirmwareAccepted() { c.loop.post(handshake.FirmwareAccepted{}) }
+
+// FirmwareEnded reports that no firmware update runs any more: a lost satellite counts as a fault again.
+func (c *Client) FirmwareEnded() { c.loop.post(handshake.FirmwareEnded{}) }
 
 // AddTask queues a task behind the events that wait to be published.
 func (c *Client) AddTask(task func(context.Context)) { c.queue.addTask(task) }
 
-// Call executes a command on the satellite and returns its result. Besides the command's own error it returns
-// ErrIsolated, ErrNotConnected or ErrNotTunnelled, and net.ErrClosed where the reply was lost.
+// Call executes a command on the satellite and returns its result. A command without a result that waits for the link,
+// or is not answered promptly, counts as done. Besides the command's own error Call returns ErrIsolated, ErrAway,
+// ErrNotConnected or ErrNotTunnelled, and net.ErrClosed where the reply was lost.
 func (c *Client) Call(ctx context.Context, r route.Route, command route.Command, arguments everest.Args) (json.RawMessage, error) {
-	w := c.keeper.way()
-	switch {
-	case w.isolated:
+	if c.keeper.way().isolated {
 		return nil, ErrIsolated
-	case w.dialect == nil:
+	}
+	link := c.sender.Load()
+	if link == nil {
 		return nil, errNoLink
 	}
-	if command.Effect == route.Resets {
-		c.loop.postAndWait(handshake.ResetForwarded{})
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.config.CommandTimeout)
-	defer cancel()
-	result, err := w.dialect.call(ctx, r, command, arguments)
+	result, err := link.call(ctx, r, command, arguments)
 	switch {
-	case command.Derived && errors.Is(err, rpc.ErrMethodNotFound):
+	case errors.Is(err, rpc.ErrMethodNotFound):
 		return nil, ErrNotTunnelled
 	case err != nil:
 		return nil, err
-	case command.AcceptsUpdate(result):
-		c.loop.postAndWait(handshake.FirmwareAccepted{})
 	}
 	return result, nil
 }
@@ -173,15 +203,15 @@ func (c *Client) Push(ctx context.Context, push route.Push, value json.RawMessag
 	return w.dialect.push(ctx, push, value)
 }
 
-// Ping measures a round trip to the agent, in the legacy dialect that of the next poll. It also returns the function
-// that was measured.
-func (c *Client) Ping(ctx context.Context) (took time.Duration, dialect handshake.Dialect, function string, err error) {
+// Ping measures a round trip to the agent with size bytes in both directions. In the legacy dialect that is the next poll,
+// and size must be 0. It also returns the function that was measured.
+func (c *Client) Ping(ctx context.Context, size int) (took time.Duration, dialect handshake.Dialect, function string, err error) {
 	w := c.keeper.way()
 	if w.client == nil {
 		return 0, 0, "", ErrNotConnected
 	}
-	took, err = w.dialect.ping(ctx, w.client)
-	return took, w.dialect.name(), w.dialect.pingFunction(), err
+	took, err = w.dialect.ping(ctx, w.client, size)
+	return took, w.dialect.name(), w.dialect.pingFunction(size), err
 }
 
 // PeerStatus returns the agent's status as JSON. The legacy dialect has no status: text is empty.
@@ -201,14 +231,20 @@ type ClientStats struct {
 	State handshake.State
 	// Connected reports whether commands reach the satellite.
 	Connected bool
-	// Linked reports whether there is a link, also while it is being resumed. Dialect is its dialect.
+	// Linked reports whether there is a link, also while it may be resumed. Dialect is its dialect.
 	Linked  bool
 	Dialect handshake.Dialect
 	// Resumes counts resumptions, Isolations isolations of the port, and Evicted the events that the satellite's full
 	// journal evicted.
 	Resumes, Isolations, Evicted uint64
-	// Backlog is how many events wait to be published.
+	// Backlog is how many events wait to be published. Stuck is for how long this board's broker has not acknowledged any
+	// of them, 0 where that is not long.
 	Backlog int
+	Stuck   time.Duration
+	// Waiting is how many commands wait for the link. Undelivered counts the commands without a result that were
+	// answered, and then not delivered or failed.
+	Waiting     int
+	Undelivered uint64
 	// Latency sums up the round trips of this link, nil without any.
 	Latency *control.Latency
 }
@@ -220,6 +256,13 @@ func (c *Client) Stats() ClientStats {
 		State:     handshake.State(c.state.Load()),
 		Connected: w.client != nil,
 		Resumes:   c.resumes.Load(), Isolations: c.isolations.Load(), Evicted: c.evicted.Load(), Backlog: c.queue.len(),
+		Undelivered: c.undelivered.Load(),
+	}
+	if _, since := c.queue.stuck(); closed(c.ready) && since > stuckAfter {
+		stats.Stuck = since
+	}
+	if sender := c.sender.Load(); sender != nil {
+		stats.Waiting = sender.waiting()
 	}
 	if link := c.keeper.link(); link != nil {
 		stats.Linked, stats.Dialect = true, link.name()
@@ -246,7 +289,9 @@ func (c *Client) perform(action handshake.Action) error {
 		ctx, conn := c.keeper.open(action.Conn)
 		c.running.Go(func() { c.connect(ctx, conn) })
 	case handshake.Disconnect:
-		c.keeper.abandon(action.Conn)
+		if c.keeper.abandon(action.Conn) {
+			c.suspendCommands()
+		}
 	case handshake.Call:
 		c.keeper.do(action.Conn, func(ctx context.Context, conn *rpc.Client) { c.call(ctx, action.Conn, conn, action.Function) })
 	case handshake.Establish:
@@ -262,7 +307,8 @@ func (c *Client) perform(action handshake.Action) error {
 		c.proceed(action.Conn, c.keeper.link(), true)
 	case handshake.Isolate:
 		c.isolations.Add(1)
-		c.keeper.isolate()
+		c.keeper.leaveService(true, c.machine.CanResume())
+		c.endCommands(ErrIsolated)
 		c.config.Isolated(action.Reason)
 	default:
 		return fmt.Errorf("satellite: the controller cannot carry out %v", action)
@@ -274,19 +320,33 @@ func (c *Client) perform(action handshake.Action) error {
 func (c *Client) establish(id handshake.ConnID, spoken handshake.Dialect) {
 	shared := reporter{post: c.loop.post, ended: c.loop.ended, log: c.log}
 	var link dialect
+	alive := func() {
+		c.watch.alive()
+		c.sender.Load().alive()
+		c.watchBroker()
+	}
 	if spoken == handshake.V2 {
 		link = &v2Client{
-			reporter: shared, keeper: &c.keeper, queue: c.queue, timeout: c.config.Protocol.HeartbeatTimeout, evict: c.evict,
+			reporter: shared, keeper: &c.keeper, queue: c.queue, timeout: c.config.Protocol.HeartbeatTimeout,
+			alive: alive, evict: c.evict,
 		}
 	} else {
-		link = &legacyClient{reporter: shared, keeper: &c.keeper, publish: c.publishUnique, unreadable: c.config.Unreadable}
+		link = &legacyClient{
+			reporter: shared, keeper: &c.keeper, alive: alive, publish: c.publishUnique, hasRoom: c.hasRoom, unreadable: c.config.Unreadable,
+			conversions: route.ConversionsOf(c.config.Routes),
+		}
 	}
+	c.endCommands(errNoLink)
+	c.sender.Store(newSender(c, link))
 	c.proceed(id, link, false)
 }
 
 // proceed opens a link for commands. In v2 it also begins to fetch events.
 func (c *Client) proceed(id handshake.ConnID, link dialect, resumed bool) {
 	c.keeper.agree(link)
+	if conn := c.keeper.current(); conn != nil {
+		c.sender.Load().up(conn)
+	}
 	c.config.Established(resumed)
 	if link.name() == handshake.V2 {
 		c.keeper.do(id, func(ctx context.Context, conn *rpc.Client) { link.events(ctx, id, conn) })
@@ -301,9 +361,31 @@ func (c *Client) settled(state handshake.State) {
 	c.state.Store(uint32(state))
 	c.epoch.Store(c.machine.Epoch())
 	c.spoken.Store(uint32(c.machine.Dialect()))
+	c.doubtful.Store(c.machine.Doubtful())
 	switch state {
-	case handshake.Parted, handshake.Leaving, handshake.Ended:
+	case handshake.OutOfService:
+		c.keeper.leaveService(true, c.machine.CanResume())
+		c.endCommands(ErrIsolated)
+	case handshake.Parted:
+		c.keeper.leaveService(false, c.machine.CanResume())
+		c.endCommands(errNoLink)
+	case handshake.Leaving, handshake.Ended:
 		c.keeper.finish()
+		c.endCommands(errNoLink)
+	}
+}
+
+// suspendCommands holds the commands back until the link is resumed.
+func (c *Client) suspendCommands() {
+	if sender := c.sender.Load(); sender != nil {
+		sender.down()
+	}
+}
+
+// endCommands drops the commands that wait, and answers further ones of this link with an error unless it is resumed.
+func (c *Client) endCommands(err error) {
+	if sender := c.sender.Load(); sender != nil {
+		sender.end(err)
 	}
 }
 
@@ -311,20 +393,5 @@ func (c *Client) settled(state handshake.State) {
 func (c *Client) evict(total uint64) {
 	if c.evicted.Swap(total) < total {
 		c.log.Warn("the satellite's journal was full: values were given up", zap.Uint64("given_up", total))
-	}
-}
-
-// publishUnique queues events that the agent has forgotten, and waits until they are published. Before this board is
-// ready it does not wait.
-func (c *Client) publishUnique(batch eventBatch) {
-	c.queue.addUnique(batch)
-	if batch.count == 0 || !closed(c.ready) {
-		return
-	}
-	published := make(chan struct{})
-	c.queue.addTask(func(context.Context) { close(published) })
-	select {
-	case <-published:
-	case <-c.loop.ended:
 	}
 }

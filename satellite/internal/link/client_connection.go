@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"syscall"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -19,20 +21,28 @@ import (
 // connection.
 func (c *Client) connect(ctx context.Context, conn *connection) {
 	defer conn.cancel()
+	conn.awaitBefore()
 	client, err := c.config.Dial(ctx)
 	if err != nil {
+		defer close(conn.weighed)
+		if errors.Is(err, rpc.ErrHandshake) && ctx.Err() != nil && c.path.stalled() {
+			// TCP connected, and TLS was not answered: its messages are long.
+			c.lowered()
+		}
 		if ctx.Err() == nil {
 			c.config.NotConnected(err)
 		}
-		c.loop.post(handshake.ConnectFailed{Conn: conn.id})
+		c.loop.post(handshake.ConnectFailed{Conn: conn.id, Refused: errors.Is(err, syscall.ECONNREFUSED)})
 		return
 	}
 	var working sync.WaitGroup
 	defer func() {
 		conn.cancel()
+		c.watch.end(client)
 		client.Close()
 		working.Wait()
 	}()
+	c.watch.begin(client, c.config.Protocol.HeartbeatTimeout)
 	c.keeper.connected(conn, client)
 	c.config.Connected(client)
 	c.loop.post(handshake.Connected{Conn: conn.id})
@@ -40,12 +50,29 @@ func (c *Client) connect(ctx context.Context, conn *connection) {
 		select {
 		case work := <-conn.work:
 			working.Go(func() { work(ctx, client) })
+		case <-conn.again:
+			c.watch.end(client)
+			client.Close()
+			again, err := c.config.Dial(ctx)
+			if err != nil {
+				close(conn.weighed)
+				c.disconnected(conn, err)
+				return
+			}
+			client = again
+			c.watch.begin(client, c.config.Protocol.HeartbeatTimeout)
+			c.keeper.connected(conn, client)
+			c.config.Connected(client)
+			c.loop.post(handshake.CallFailed{Conn: conn.id, Function: handshake.Hello})
 		case <-client.Done():
+			c.weigh(conn)
 			c.disconnected(conn, client.Err())
 			return
 		case <-ctx.Done():
+			c.weigh(conn)
 			return
 		case <-c.loop.ended:
+			close(conn.weighed)
 			return
 		}
 	}
@@ -59,6 +86,38 @@ func (c *Client) disconnected(conn *connection, err error) {
 	c.log.Debug("connection ended", zap.String("satellite", c.config.Peer), zap.Error(err))
 	c.config.Disconnected(err)
 	c.loop.post(handshake.Disconnected{Conn: conn.id})
+}
+
+// weighTime is how long a connection waits for the verdict on the one before. That comes at once, unless the machine is
+// busy.
+const weighTime = 100 * time.Millisecond
+
+// awaitBefore waits until the path was judged by the connection before: it decides about the segments of this one.
+func (conn *connection) awaitBefore() {
+	before := conn.before
+	if conn.before = nil; before == nil {
+		return
+	}
+	select {
+	case <-before.weighed:
+	case <-time.After(weighTime):
+	}
+}
+
+// weigh judges the path by the end of a connection on which the agent may have answered link_hello.
+func (c *Client) weigh(conn *connection) {
+	defer close(conn.weighed)
+	if greeted := conn.greeted.Load(); greeted != nil && c.path.ended(time.Since(*greeted), c.config.Protocol.HeartbeatTimeout) {
+		c.lowered()
+	}
+}
+
+// lowered follows the decision to make segments smaller. Answers are asked for that are as small as can be.
+func (c *Client) lowered() {
+	if link, ok := c.keeper.link().(*v2Client); ok {
+		link.askForLess()
+	}
+	c.config.Suspected()
 }
 
 // call calls one of the handshake's functions on a connection. It has no time limit of its own: the handshake abandons
@@ -102,14 +161,19 @@ func (c *Client) call(ctx context.Context, id handshake.ConnID, conn *rpc.Client
 // hello calls link_hello. An agent without that function speaks the legacy dialect.
 func (c *Client) hello(ctx context.Context, id handshake.ConnID, conn *rpc.Client) {
 	protocol := c.config.Protocol
-	hello := newHelloCall(c.instanceID, c.epoch.Load(), protocol.HeartbeatTimeout, protocol.ResumeWindow)
+	hello := newHelloCall(c.instanceID, c.epoch.Load(), protocol.HeartbeatTimeout, protocol.KeepLink())
 	var answer rpc.Raw
+	began := time.Now()
 	err := conn.Call(ctx, FunctionHello, &answer, hello.arguments()...)
 	if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
 		return // the connection's goroutine posts that
 	}
 	if errors.Is(err, rpc.ErrMethodNotFound) {
 		c.log.Debug("the agent speaks the legacy dialect", zap.String("satellite", c.config.Peer))
+		c.clock.Store(nil)
+		if c.path.beginSmall() && c.keeper.connectAgain(id) {
+			return
+		}
 		c.loop.post(handshake.CallFailed{Conn: id, Function: handshake.Hello})
 		return
 	}
@@ -124,7 +188,46 @@ func (c *Client) hello(ctx context.Context, id handshake.ConnID, conn *rpc.Clien
 		c.loop.post(handshake.Disconnected{Conn: id})
 		return
 	}
+	c.keeper.greet(id, time.Now())
+	c.clock.Store(newPeerClock(welcome.clock, began, time.Since(began)))
+	if link, ok := c.keeper.link().(*v2Client); ok && welcome.known && c.doubtful.Load() && !link.probe(ctx, id, conn) {
+		return
+	}
 	c.loop.post(handshake.HelloReplied{Conn: id, InstanceID: welcome.instanceID, Known: welcome.known})
+}
+
+// peerClock is the satellite's clock as an agent told it.
+type peerClock struct {
+	// reading is what the clock showed.
+	reading time.Time
+	// read is when it showed that, up to within earlier or later. It has this board's monotonic clock, which goes on
+	// evenly when the board's time is set.
+	read   time.Time
+	within time.Duration
+}
+
+// newPeerClock returns the clock of an answer to a call that began and took so long. It returns nil where the answer has
+// no reading.
+func newPeerClock(reading, began time.Time, took time.Duration) *peerClock {
+	if reading.IsZero() {
+		return nil
+	}
+	return &peerClock{reading: reading, read: began.Add(took / 2), within: took / 2}
+}
+
+// ahead returns how far the clock is ahead of this board's now. This board's clock may have been set since the reading.
+func (c *peerClock) ahead(now time.Time) time.Duration {
+	return c.reading.Add(now.Sub(c.read)).Sub(now)
+}
+
+// PeerClock returns how far the satellite's clock is ahead of this board's, and how exactly that is known. It is not known
+// towards an agent that speaks the legacy dialect, of an older release, or without a system that can set the clock.
+func (c *Client) PeerClock() (ahead, within time.Duration, known bool) {
+	clock := c.clock.Load()
+	if clock == nil {
+		return 0, 0, false
+	}
+	return clock.ahead(time.Now()), clock.within, true
 }
 
 // newInstanceID returns a random instance id, never 0.

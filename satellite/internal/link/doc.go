@@ -6,16 +6,17 @@
 //
 //	main board                                        satellite board
 //
-//	Client.Call -> dialect:  legacyClient -- rpc -> legacyServer -> work.execute -> Execute
-//	Client.Push              or v2Client            or v2Server     (executor)      Publish
+//	Client.Call -> sender -> dialect:  legacyClient -- rpc -> legacyServer -> work.execute -> Execute
+//	Client.Push   (outbox)             or v2Client            or v2Server     (executor)      Publish
 //
 //	Publish <- queue <- dialect.events  <- rpc --   retrieve, events <- journal <- Server.Record
 //
 // There is one way for a command and one for an event. The two dialects differ only
 // where bytes are written and read: wire_legacy.go, wire_v2.go and wire_errors.go.
 //
-// A command: Client.Call asks the keeper how the satellite can be reached, and the
-// dialect there writes the arguments. On the agent the dialect reads them and calls
+// A command: Client.Call gives it to the link's sender. What goes out, and when, is
+// decided by package outbox: a command without a result waits there for a link that is
+// away, and its caller does not. The dialect writes the arguments. On the agent the dialect reads them and calls
 // work.execute. That asks the policy, has the board carry the command out, and posts to
 // the handshake what follows. In v2 the executor does so once for each number.
 //
@@ -34,11 +35,15 @@
 //     what was asked for ends the link, and the loss policy applies.
 //   - A full journal evicts values that newer ones replace, then the oldest events,
 //     each in a time that does not depend on how many are kept.
+//   - A path that swallows long packets loses, doubles and reorders nothing. On Linux both ends make their packets
+//     smaller: path.go decides about new connections, watch.go about those that stand.
+//   - A link that connects without progress is lost after its window. Its port returns to service with progress alone.
 //   - A peer of an older release is understood: testdata/wire-v2.txt has its bytes.
 //   - Run returns when no goroutine of the link is left.
 //
 // What it does not promise: an event that is not published when the process ends, or not
-// acknowledged, is lost with it. Both modules log how many those are.
+// acknowledged, is lost with it. Both modules log how many those are. The ends of
+// transactions outlive the agent's process where the board keeps them: journal_ends.go.
 //
 // The package knows neither the agent nor the controller. They hand it what it needs:
 // [MainBoard], [SatelliteBoard] and [Admission].

@@ -133,7 +133,7 @@ func startClient(t *testing.T, agent *fakeAgent, change func(*ClientConfig)) (cl
 			},
 			Connected: func(*rpc.Client) {}, NotConnected: func(error) {}, Disconnected: func(error) {},
 			Compare: func(context.Context, handshake.Dialect, func(context.Context, string) (string, error)) {},
-			Publish: func(context.Context, Event) {}, Unreadable: func(error) {},
+			Publish: func(context.Context, Event) {}, Unreadable: func(error) {}, Suspected: func() {},
 			Established: func(bool) {}, Isolated: func(handshake.Reason) {}, Changed: func(ClientState) {},
 		},
 	}
@@ -163,6 +163,7 @@ type openAdmission struct {
 func (*openAdmission) ProtectServer(config *rpc.ServerConfig)                         { config.InsecurePlaintext = true }
 func (*openAdmission) Admit(*rpc.Session, bool) bool                                  { return true }
 func (*openAdmission) Claim(*rpc.Session, bool) bool                                  { return true }
+func (*openAdmission) Accept(*rpc.Session)                                            {}
 func (*openAdmission) Leave(*rpc.Session)                                             {}
 func (*openAdmission) Heard(*rpc.Session)                                             {}
 func (*openAdmission) RefusesTakeover(*rpc.Session, string, bool, time.Duration) bool { return false }
@@ -207,7 +208,7 @@ func startServer(t *testing.T, dialect handshake.Dialect, execute execute) *test
 			Compare:      func(string) (string, error) { return "{}", nil },
 			Status:       func(context.Context) (string, error) { return "{}", nil },
 			Reset:        func(context.Context) error { return errors.New("no") },
-			Fail:         func(err error) { t.Error(err) }, Changed: func(ServerState) {},
+			Fail:         func(err error) { t.Error(err) }, Changed: func(ServerState) {}, Suspected: func(int) {},
 		},
 	})
 	s.stop, s.ended = runEnd(t, s.Server.Run)
@@ -348,7 +349,7 @@ func TestARepeatedNumberKeepsItsFirstResult(t *testing.T) {
 // therefore must not wait for itself.
 func TestAFullJournalAtAResume(t *testing.T) {
 	s := startServer(t, handshake.V2, nil)
-	s.conn.Call(t.Context(), FunctionEvents, nil, eventsQuery{published: 1}.arguments()...) // the set of the agreement
+	s.conn.Call(t.Context(), FunctionEvents, nil, eventsQuery{published: 1, maxBytes: 1}.arguments()...) // the set of the agreement
 	value := json.RawMessage(make([]byte, s.Stats().Journal.MaxBytes/4-2))
 	for range 4 {
 		s.Record(Event{Interface: "a", Name: "b", Value: value})
@@ -356,6 +357,9 @@ func TestAFullJournalAtAResume(t *testing.T) {
 	if stats := s.Stats().Journal; stats.Bytes != stats.MaxBytes || stats.Evicted != 0 {
 		t.Fatalf("the journal is not just full: %+v", stats)
 	}
+	s.journal.mu.Lock()
+	s.journal.asked = time.Time{} // long ago
+	s.journal.mu.Unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var posting sync.WaitGroup

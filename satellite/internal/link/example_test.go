@@ -17,7 +17,7 @@ func Example_journal() {
 		journal.append(event)
 	}
 	for journal.stats().Events > 0 {
-		events := journal.take(1<<20, func(Event) bool { return true })
+		events := journal.take(1<<20, func(*Event) bool { return true })
 		fmt.Println("answer with events", events[0].Number, "to", events[len(events)-1].Number)
 	}
 	// Output:

@@ -23,12 +23,19 @@ type journal struct {
 	// delivered counts the events that were handed over. In v2 upTo is the number of the last of them.
 	delivered, upTo uint64
 	evicted         uint64
+	// asked is when the controller asked for events last.
+	asked time.Time
 	// appended is closed at the next event; nil while nobody waits for it.
 	appended chan struct{}
+	ends     unheardEnds
 }
 
+// maxUnasked is after how long without asking a controller counts as lost where the journal is full. A legacy controller asks
+// every 25 ms, and waits for a while until what it got is published. A v2 controller asks again with each answer.
+const maxUnasked = 10 * time.Second
+
 func newJournal(limits Limits) *journal {
-	return &journal{buffer: newJournalBuffer(limits)}
+	return &journal{buffer: newJournalBuffer(limits), ends: newUnheardEnds()}
 }
 
 // eviction reports what was evicted to make room for one event.
@@ -37,10 +44,12 @@ type eviction struct {
 	// firstSuperseded and firstOldest are set where nothing had been evicted before.
 	superseded, oldest           int
 	firstSuperseded, firstOldest bool
+	// evicted counts all that were evicted until then.
+	evicted uint64
 	// full names the limit that was reached. It is nil where there was room.
 	full error
-	// overflow reports that evicting superseded values did not make enough room: the controller has been away for too
-	// long.
+	// overflow reports that evicting superseded values did not make enough room, and that the controller has not asked for
+	// events for too long. A controller that asks is not lost: the events come faster than it takes them.
 	overflow bool
 }
 
@@ -97,7 +106,7 @@ func (j *journal) appendLocked(event Event) (cost eviction) {
 			full = j.buffer.append(event)
 		}
 	}
-	cost.overflow = full != nil
+	cost.overflow = full != nil && time.Since(j.asked) > maxUnasked
 	for full != nil {
 		cost.oldest++
 		if j.buffer.len() == 0 {
@@ -106,7 +115,12 @@ func (j *journal) appendLocked(event Event) (cost eviction) {
 		j.buffer.evictOldest()
 		full = j.buffer.append(event)
 	}
+	if event.Ends != "" {
+		event.Number = j.buffer.last
+		j.ends.add(event)
+	}
 	j.evicted += uint64(cost.superseded + cost.oldest)
+	cost.evicted = j.evicted
 	cost.firstSuperseded = before == 0 && cost.superseded > 0
 	cost.firstOldest = before+uint64(cost.superseded) == 0 && cost.oldest > 0
 	if j.appended != nil {
@@ -117,11 +131,22 @@ func (j *journal) appendLocked(event Event) (cost eviction) {
 }
 
 // take removes and returns the oldest events for one legacy answer: variables, then errors. They have at most maxBytes,
-// unless one event alone is larger. An event for which keep returns false is lost.
-func (j *journal) take(maxBytes int, keep func(Event) bool) []Event {
+// unless one event alone is larger. An event for which keep returns false is lost. keep may change its event, and must
+// not call the journal.
+func (j *journal) take(maxBytes int, keep func(*Event) bool) []Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	events := slices.DeleteFunc(j.buffer.take(maxBytes), func(e Event) bool { return !keep(e) })
+	j.asked = time.Now()
+	taken := j.buffer.take(maxBytes)
+	if len(taken) > 0 {
+		j.ends.heard(taken[len(taken)-1].Number)
+	}
+	events := taken[:0]
+	for i := range taken {
+		if keep(&taken[i]) {
+			events = append(events, taken[i])
+		}
+	}
 	j.delivered += uint64(len(events))
 	return events
 }
@@ -131,6 +156,14 @@ func (j *journal) acknowledge(number uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.buffer.acknowledge(number)
+	j.ends.heard(number)
+}
+
+// unheard returns the ends of transactions that the controller does not have, oldest first.
+func (j *journal) unheard() []Event {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.ends.events)
 }
 
 // poll waits at most the time wait for an event with a number above after. It then calls write with the count of
@@ -163,6 +196,7 @@ func (j *journal) poll(ctx context.Context, after uint64, maxBytes int, wait tim
 func (j *journal) handOver(after uint64, maxBytes int, mayWait bool, write func(uint64, []Event)) (appended <-chan struct{}, done bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.asked = time.Now()
 	var waiting []Event
 	if maxBytes > 0 {
 		waiting = j.buffer.after(after, maxBytes)

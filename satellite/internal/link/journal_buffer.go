@@ -46,6 +46,8 @@ type journalBuffer struct {
 	head, holes int
 	bytes       int
 	last        uint64
+	// precious: every event below this number is marked GivenUpLast, or removed.
+	precious uint64
 	// superseded lists what may be evicted first. It is nil until the buffer is full for the first time, so that a
 	// journal with room does not pay for it.
 	superseded *superseded
@@ -160,25 +162,47 @@ func (b *journalBuffer) evictSuperseded() int {
 			break
 		}
 		event := &b.events[b.head+b.place(number)]
-		b.bytes -= event.size()
-		*event = Event{Number: number, Kind: removed}
-		b.holes++
+		if event.Number != number || event.Kind == removed {
+			continue // evictOldest has removed it
+		}
+		b.remove(event)
 		evicted++
 	}
-	if b.holes > 64 && b.holes > b.len() {
-		b.compact()
-	}
+	b.closeHoles()
 	return evicted
 }
 
-// evictOldest removes the oldest event, if there is one.
+// evictOldest removes the oldest event that is not marked GivenUpLast. Where all are, it removes the oldest. It has no
+// effect on an empty buffer.
 func (b *journalBuffer) evictOldest() {
+	for i := b.head + b.place(b.precious); i < len(b.events); i++ {
+		event := &b.events[i]
+		b.precious = event.Number
+		if event.Kind != removed && !event.GivenUpLast {
+			b.remove(event)
+			b.closeHoles()
+			return
+		}
+	}
 	for b.head < len(b.events) {
 		hole := b.events[b.head].Kind == removed
 		b.drop(1)
 		if !hole {
 			return
 		}
+	}
+}
+
+// remove leaves a hole in the place of an event.
+func (b *journalBuffer) remove(event *Event) {
+	b.bytes -= event.size()
+	*event = Event{Number: event.Number, Kind: removed}
+	b.holes++
+}
+
+func (b *journalBuffer) closeHoles() {
+	if b.holes > 64 && b.holes > b.len() {
+		b.compact()
 	}
 }
 

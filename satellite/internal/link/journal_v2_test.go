@@ -14,8 +14,9 @@ func telemetryOf(name string) Event {
 }
 
 // Towards a v2 controller an event stays until it is acknowledged, comes again
-// from wherever the controller stands, and is given up only where a newer value
-// of the same variable waits.
+// from wherever the controller stands, and is merged only where a newer value of
+// the same variable waits. Where nothing can be merged the oldest is given up,
+// session events last.
 func TestJournalKeepsWhatIsNotAcknowledged(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		journal := newBuffer(Limits{Events: 8, V2Events: 20})
@@ -24,8 +25,12 @@ func TestJournalKeepsWhatIsNotAcknowledged(t *testing.T) {
 		acknowledged := uint64(0)
 		t.Repeat(map[string]func(*rapid.T){
 			"append": func(t *rapid.T) {
-				event := variableOf("session_event")
-				if rapid.Bool().Draw(t, "newest only") {
+				event := variableOf("evse_id")
+				switch rapid.IntRange(0, 3).Draw(t, "kind") {
+				case 0:
+					event = variableOf("session_event")
+					event.GivenUpLast = true
+				case 1, 2:
 					event = telemetryOf(rapid.SampledFrom([]string{"telemetry", "powermeter"}).Draw(t, "name"))
 				}
 				if journal.append(event) == nil {
@@ -41,6 +46,17 @@ func TestJournalKeepsWhatIsNotAcknowledged(t *testing.T) {
 						delete(kept, number)
 					}
 				}
+			},
+			"give one up": func(t *rapid.T) {
+				var want uint64
+				for number, event := range kept {
+					if want == 0 || kept[want].GivenUpLast && !event.GivenUpLast ||
+						kept[want].GivenUpLast == event.GivenUpLast && number < want {
+						want = number
+					}
+				}
+				journal.evictOldest()
+				delete(kept, want)
 			},
 			"merge": func(t *rapid.T) {
 				before := journal.len()

@@ -3,6 +3,8 @@ package link
 import (
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
@@ -13,10 +15,14 @@ import (
 type keeper struct {
 	mu     sync.Mutex
 	newest *connection
+	// last is the connection that was opened last, also when it has ended.
+	last *connection
 	// dialect is the link, nil before an agreement. A link that can be resumed stays while there is no connection.
-	dialect  dialect
-	agreed   bool
-	isolated bool
+	dialect dialect
+	agreed  bool
+	// isolated: the port is out of service. parted: the peer left as expected. No call waits then for the link to be
+	// resumed, which may happen all the same.
+	isolated, parted bool
 	// over is set when no further connection will be made.
 	over bool
 	// end is why the newest connection ended, nil where this board ended it.
@@ -29,37 +35,47 @@ type keeper struct {
 type connection struct {
 	id     handshake.ConnID
 	cancel context.CancelFunc
-	// abandoned is closed when the connection is not the newest any more.
-	abandoned chan struct{}
+	// abandoned is closed when the connection is not the newest any more, weighed when it has ended and the path was
+	// judged by it. before is the connection before, nil for the first.
+	abandoned, weighed chan struct{}
+	before             *connection
 	// work holds functions for the connection's goroutine. The handshake has at most one call of each function under
 	// way, so there is always room.
 	work   chan func(context.Context, *rpc.Client)
 	client *rpc.Client // nil until it is made
+	// again makes the connection's goroutine connect once more, with smaller segments.
+	again chan struct{}
+	// greeted is when the agent answered link_hello, nil before.
+	greeted atomic.Pointer[time.Time]
 }
 
 // open begins an attempt to connect. The context ends with the attempt or its connection.
 func (k *keeper) open(id handshake.ConnID) (context.Context, *connection) {
 	ctx, cancel := context.WithCancel(context.Background())
 	opened := &connection{
-		id: id, cancel: cancel, abandoned: make(chan struct{}), work: make(chan func(context.Context, *rpc.Client), 16),
+		id: id, cancel: cancel, abandoned: make(chan struct{}), weighed: make(chan struct{}), work: make(chan func(context.Context, *rpc.Client), 16),
+		again: make(chan struct{}, 1),
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	opened.before, k.last = k.last, opened
 	k.newest, k.agreed = opened, false
 	k.notifyLocked()
 	return ctx, opened
 }
 
-// abandon ends a connection or the attempt to make one.
-func (k *keeper) abandon(id handshake.ConnID) {
+// abandon ends a connection or the attempt to make one. It reports whether that was the newest.
+func (k *keeper) abandon(id handshake.ConnID) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.newest != nil && k.newest.id == id {
-		k.newest.cancel()
-		close(k.newest.abandoned)
-		k.newest, k.agreed = nil, false
-		k.notifyLocked()
+	if k.newest == nil || k.newest.id != id {
+		return false
 	}
+	k.newest.cancel()
+	close(k.newest.abandoned)
+	k.newest, k.agreed = nil, false
+	k.notifyLocked()
+	return true
 }
 
 // connected records an attempt that succeeded.
@@ -77,7 +93,7 @@ func (k *keeper) ended(conn *connection, err error) (linked bool) {
 	if k.newest == conn {
 		k.end = err
 	}
-	return k.agreed || k.resumableLocked()
+	return k.agreed || k.resumableLocked() && !k.isolated && !k.parted
 }
 
 // do makes a connection's goroutine call work. It drops work where the connection is not the newest any more.
@@ -93,20 +109,39 @@ func (k *keeper) do(id handshake.ConnID, work func(context.Context, *rpc.Client)
 	}
 }
 
+// connectAgain replaces a connection whose agent speaks legacy by one with small segments. Such a link does not outlive
+// its connection, so there is none from which it could learn that long packets are swallowed. It reports whether the
+// connection is the newest.
+func (k *keeper) connectAgain(id handshake.ConnID) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.newest == nil || k.newest.id != id {
+		return false
+	}
+	k.newest.again <- struct{}{} // once for each connection: there is room
+	return true
+}
+
 // agree records an agreement, or the resumption of one, on the newest connection.
 func (k *keeper) agree(agreed dialect) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.agreed, k.isolated, k.dialect = true, false, agreed
+	k.agreed, k.isolated, k.parted, k.dialect = true, false, false, agreed
 	k.notifyLocked()
 }
 
-// isolate ends the link, so that no call waits for its resumption.
-func (k *keeper) isolate() {
+// leaveService records that the port is isolated, or that the peer has parted: no call waits for the link any more.
+// Without canResume the link is given up.
+func (k *keeper) leaveService(isolated, canResume bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.agreed, k.isolated, k.dialect = false, true, nil
-	k.notifyLocked()
+	if k.isolated != isolated || k.parted == isolated {
+		k.agreed, k.isolated, k.parted = false, isolated, !isolated
+		k.notifyLocked()
+	}
+	if !canResume {
+		k.dialect = nil
+	}
 }
 
 // finish records that no further connection will be made.
@@ -138,9 +173,9 @@ func (k *keeper) way() way {
 	switch {
 	case k.agreed && k.connectedLocked():
 		w.dialect, w.conn, w.client = k.dialect, k.newest, k.newest.client
-	case k.resumableLocked():
+	case k.resumableLocked() && !k.isolated:
 		w.dialect = k.dialect
-		if k.over {
+		if k.over || k.parted {
 			break
 		}
 		if k.changed == nil {
@@ -149,6 +184,15 @@ func (k *keeper) way() way {
 		w.changed = k.changed
 	}
 	return w
+}
+
+// greet records that the agent has answered link_hello on a connection.
+func (k *keeper) greet(id handshake.ConnID, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.newest != nil && k.newest.id == id {
+		k.newest.greeted.Store(&now)
+	}
 }
 
 // current returns the newest connection, with or without a link, or nil.
@@ -161,7 +205,7 @@ func (k *keeper) current() *rpc.Client {
 	return k.newest.client
 }
 
-// link returns the link, also while it is being resumed, or nil.
+// link returns the link, also while it may be resumed, or nil.
 func (k *keeper) link() dialect {
 	k.mu.Lock()
 	defer k.mu.Unlock()

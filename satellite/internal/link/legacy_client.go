@@ -3,10 +3,11 @@ package link
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
-	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
@@ -17,32 +18,46 @@ import (
 type legacyClient struct {
 	reporter
 	keeper *keeper
-	// publish queues events, and waits until they are published if this board is ready. unreadable is called with the
-	// error of an answer.
-	publish    func(eventBatch)
-	unreadable func(error)
-	trips      control.RoundTrips
+	// alive is called with each answer.
+	alive func()
+	// publish queues events, and waits for a while until they are published if this board is ready. hasRoom reports
+	// whether more of them may be polled; it may wait for that. unreadable is called with the error of an answer.
+	publish     func(eventBatch)
+	hasRoom     func(context.Context) bool
+	unreadable  func(error)
+	conversions route.Conversions
+	trips       control.RoundTrips
+	// onlyVars is set when the agent is known to lack retrieve_vars_and_errors.
+	onlyVars atomic.Bool
 }
 
 func (l *legacyClient) name() handshake.Dialect { return handshake.Legacy }
 
 func (l *legacyClient) resumable() bool { return false }
 
-func (l *legacyClient) call(ctx context.Context, r route.Route, command route.Command, arguments everest.Args) (json.RawMessage, error) {
-	values, err := command.WriteArguments(arguments)
+func (l *legacyClient) write(p *pending, _ time.Duration) (rpcCall, error) {
+	arguments, err := p.currentArguments()
 	if err != nil {
-		return nil, err
+		return rpcCall{}, err
 	}
-	target, result := command.ReadResult()
-	if err := l.invoke(ctx, command.Function, target, values...); err != nil {
-		return nil, err
-	}
-	value, err := result()
+	values, err := p.command.WriteArguments(arguments)
 	if err != nil {
-		return nil, fmt.Errorf("result of %s: %w", command.Function, err)
+		return rpcCall{}, err
+	}
+	var target any
+	target, p.result = p.command.ReadResult()
+	return rpcCall{p.command.Function, target, values}, nil
+}
+
+func (l *legacyClient) read(p *pending) (json.RawMessage, error) {
+	value, err := p.result()
+	if err != nil {
+		return nil, fmt.Errorf("result of %s: %w", p.command.Function, err)
 	}
 	return value, nil
 }
+
+func (l *legacyClient) settled(*pending) {}
 
 func (l *legacyClient) push(ctx context.Context, push route.Push, value json.RawMessage) error {
 	text, err := encodePushed(push.ID, push.Variable, value)
@@ -64,17 +79,27 @@ func (l *legacyClient) invoke(ctx context.Context, function string, reply any, a
 	return nil
 }
 
-// events polls once, and returns when the events of the answer are published. The agent has forgotten those events, so
-// a second answer must not wait behind the first.
+// events polls once, and returns when the events of the answer are published, or the board's broker takes too long. The
+// agent has forgotten those events, so a second answer should not wait behind the first. Where too many wait, events does
+// not poll.
 func (l *legacyClient) events(ctx context.Context, id handshake.ConnID, conn *rpc.Client) {
+	if !l.hasRoom(ctx) {
+		l.post(handshake.Replied{Conn: id, Function: handshake.Retrieve})
+		return
+	}
 	var answer []byte
 	began := time.Now()
-	err := conn.Call(ctx, FunctionRetrieve, &answer)
-	if !l.succeeded(ctx, id, handshake.Retrieve, FunctionRetrieve, err) {
+	err := conn.Call(ctx, l.pingFunction(0), &answer)
+	if errors.Is(err, rpc.ErrMethodNotFound) && !l.onlyVars.Swap(true) {
+		l.log.Info("the agent tells no errors: its C++ module is of a release before 2025.01.0")
+		err = conn.Call(ctx, FunctionRetrieveVars, &answer)
+	}
+	if !l.succeeded(ctx, id, handshake.Retrieve, l.pingFunction(0), err) {
 		return
 	}
 	l.trips.Add(time.Since(began))
-	batch, err := readRetrieved(answer)
+	l.alive()
+	batch, err := readRetrieved(answer, l.conversions)
 	if err != nil {
 		l.unreadable(err)
 	}
@@ -83,10 +108,19 @@ func (l *legacyClient) events(ctx context.Context, id handshake.ConnID, conn *rp
 }
 
 // ping waits for the next poll: a C++ agent has no function for a round trip.
-func (l *legacyClient) ping(ctx context.Context, _ *rpc.Client) (time.Duration, error) {
+func (l *legacyClient) ping(ctx context.Context, _ *rpc.Client, size int) (time.Duration, error) {
+	if size > 0 {
+		return 0, ErrNoPayload
+	}
 	return l.trips.Next(ctx)
 }
 
-func (l *legacyClient) pingFunction() string { return FunctionRetrieve }
+// pingFunction returns the function of the poll.
+func (l *legacyClient) pingFunction(int) string {
+	if l.onlyVars.Load() {
+		return FunctionRetrieveVars
+	}
+	return FunctionRetrieve
+}
 
 func (l *legacyClient) roundTrips() *control.RoundTrips { return &l.trips }

@@ -2,8 +2,13 @@ package link
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
@@ -13,19 +18,29 @@ import (
 // accept. Further events go with the next poll.
 const maxRetrieved = 4 << 20
 
+// legacyTimeout is for how long a legacy controller that polls may be silent before its connection is looked at: a
+// little less.
+const legacyTimeout = 1500 * time.Millisecond
+
 // legacyServer serves a controller in the dialect of the C++ modules.
-type legacyServer struct{ *work }
+type legacyServer struct {
+	*work
+	conversions route.Conversions
+}
 
 // functions returns the functions that exist once a controller has announced itself.
 func (l legacyServer) functions() map[string]rpc.Handler {
 	functions := map[string]rpc.Handler{
 		FunctionPushVar:       l.push,
-		FunctionRetrieve:      l.retrieve,
+		FunctionRetrieve:      l.retrieve(FunctionRetrieve),
+		FunctionRetrieveVars:  l.retrieve(FunctionRetrieveVars),
 		route.FunctionSummary: l.compare,
 	}
 	for _, r := range l.config.Routes {
 		for _, command := range r.Commands {
-			functions[command.Function] = l.command(r, command)
+			if command.HasLegacy() {
+				functions[command.Function] = l.command(r, command)
+			}
 		}
 	}
 	return functions
@@ -35,6 +50,9 @@ func (l legacyServer) functions() map[string]rpc.Handler {
 func (l legacyServer) command(r route.Route, command route.Command) rpc.Handler {
 	return func(ctx context.Context, request *rpc.Request) (any, error) {
 		arguments, err := command.ReadArguments(request.Decode)
+		if failed, ok := errors.AsType[*everest.CommandError](err); ok {
+			return nil, toWireError(l.failed(r, command, failed).err)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -67,15 +85,36 @@ func (l legacyServer) push(ctx context.Context, request *rpc.Request) (any, erro
 	return nil, l.config.Publish(ctx, pushed.Interface, pushed.Name, pushed.Value)
 }
 
-// retrieve serves retrieve_vars_and_errors. The journal forgets the events, because a legacy controller does not
-// acknowledge them.
-func (l legacyServer) retrieve(ctx context.Context, request *rpc.Request) (any, error) {
-	if err := request.Decode(); err != nil {
-		return nil, err
+// retrieve serves a poll. The journal forgets the events, because a legacy controller does not acknowledge them. A
+// controller that calls retrieve_vars has no use for errors: it gets none.
+func (l legacyServer) retrieve(function string) rpc.Handler {
+	return func(ctx context.Context, request *rpc.Request) (any, error) {
+		if err := request.Decode(); err != nil {
+			return nil, err
+		}
+		session := rpc.SessionFrom(ctx)
+		id, _ := l.conns.find(session)
+		l.config.Admission.Heard(session)
+		l.watch.begin(session, legacyTimeout)
+		l.watch.alive()
+		l.loop.post(handshake.Called{Conn: id, Function: handshake.Retrieve})
+		publishable := l.config.LegacyFilter()
+		events := l.journal.take(maxRetrieved, func(event *Event) bool { return publishable(*event) && l.convert(event) })
+		return encodeRetrieved(events, function)
 	}
-	session := rpc.SessionFrom(ctx)
-	id, _ := l.conns.find(session)
-	l.config.Admission.Heard(session)
-	l.loop.post(handshake.Called{Conn: id, Function: handshake.Retrieve})
-	return encodeRetrieved(l.journal.take(maxRetrieved, l.config.LegacyFilter()))
+}
+
+// convert gives an event the value that the legacy dialect carries. It reports whether there is one: a C++ controller
+// stops to poll at a value that it cannot read.
+func (l legacyServer) convert(event *Event) bool {
+	if event.Kind != Variable {
+		return true
+	}
+	value, err := l.conversions.ToWire(event.Interface, event.Name, event.Value)
+	if err != nil {
+		l.log.Warn("a variable is dropped: a legacy controller could not read it", zap.Error(err))
+		return false
+	}
+	event.Value = value
+	return true
 }

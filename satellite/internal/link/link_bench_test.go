@@ -12,9 +12,11 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/admission"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // bareLink is both ends of a link that speak v2 over TCP, without modules and
@@ -46,11 +48,18 @@ func startBareLinkWith(t testing.TB, prepare func(*bareLink), publish func(value
 	prepare(l)
 	l.server = NewServer(ServerConfig{
 		Protocol: handshake.AgentConfig{Dialects: handshake.OnlyV2}, CommandTimeout: time.Minute,
-		Limits: Limits{Bytes: 64 << 20}, Logger: zap.NewNop(), Admission: admission.NewPolicy(l.agent),
+		Limits: Limits{Bytes: 64 << 20}, Routes: route.Standard(), Logger: zap.NewNop(), Admission: admission.NewPolicy(l.agent),
 		SatelliteBoard: SatelliteBoard{
-			Listen: func() (net.Listener, error) { return listener, nil }, Listening: func() {},
+			Execute: func(_ context.Context, _ route.Route, command route.Command, _ everest.Args) (json.RawMessage, error) {
+				if command.Result == route.Boolean {
+					return json.RawMessage("true"), nil
+				}
+				return json.RawMessage("null"), nil
+			},
+			Connected: func(string) bool { return true },
+			Listen:    func() (net.Listener, error) { return listener, nil }, Listening: func() {},
 			Compare: func(string) (string, error) { return "{}", nil },
-			Fail:    func(err error) { t.Error(err) }, Changed: func(ServerState) {},
+			Fail:    func(err error) { t.Error(err) }, Changed: func(ServerState) {}, Suspected: func(int) {},
 		},
 	})
 	l.client = NewClient(ClientConfig{
@@ -67,7 +76,7 @@ func startBareLinkWith(t testing.TB, prepare func(*bareLink), publish func(value
 					publish(event.Value)
 				}
 			},
-			Unreadable: func(err error) { t.Error(err) }, Established: func(bool) {}, Isolated: func(handshake.Reason) {},
+			Unreadable: func(err error) { t.Error(err) }, Suspected: func() {}, Established: func(bool) {}, Isolated: func(handshake.Reason) {},
 			Changed: func(ClientState) {},
 		},
 	})
@@ -153,6 +162,48 @@ func benchmarkLatency(b *testing.B, prepare func(*bareLink)) {
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1e3, "p50-µs")
 	b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds())/1e3, "p99-µs")
+}
+
+// BenchmarkLinkCommand is one command at a time, from the controller's Call to its return: one without a result, and one
+// with a result.
+func BenchmarkLinkCommand(b *testing.B) {
+	limits := everest.Args{"value": json.RawMessage(`{"limits_root_side":{"ac_max_current_A":{"source":"x","value":16.0}},"schedule":[],"uuid":"connector","valid_for":10}`)}
+	for _, test := range []struct {
+		id, name  string
+		arguments everest.Args
+	}{{"energy", "enforce_limits", limits}, {"evse_manager", "pause_charging", nil}} {
+		b.Run(test.name, func(b *testing.B) {
+			link := startBareLink(b, func(json.RawMessage) {})
+			r, command := standard(b, test.id, test.name)
+			took := make([]time.Duration, 0, b.N)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				start := time.Now()
+				if _, err := link.client.Call(b.Context(), r, command, test.arguments); err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(start))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1e3, "p50-µs")
+			b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds())/1e3, "p99-µs")
+		})
+	}
+}
+
+// standard returns a command of the standard routes.
+func standard(t testing.TB, id, name string) (route.Route, route.Command) {
+	t.Helper()
+	for _, r := range route.Standard() {
+		for _, command := range r.Commands {
+			if r.ID == id && command.Name == name {
+				return r, command
+			}
+		}
+	}
+	t.Fatalf("there is no %s.%s", id, name)
+	panic("unreachable")
 }
 
 // The benchmarks' link carries every event once, in order, whatever the load.

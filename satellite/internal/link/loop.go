@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/handshake"
@@ -22,6 +23,8 @@ type loop struct {
 	perform func(handshake.Action) error
 	// settled runs after all actions of one event.
 	settled func(handshake.State)
+	// putOff returns for how long a timer that is due is put off, 0 to let it fire. It is nil where none is.
+	putOff func(handshake.Timer) time.Duration
 
 	events chan posted
 	// questions are the watchdog's functions, which the loop calls between two events.
@@ -110,7 +113,7 @@ func (l *loop) run(ctx context.Context) (handshake.ExitProcess, error) {
 			next.event = handshake.Stop{}
 		case <-timer.C:
 			fired, due := l.takeDue()
-			if !due {
+			if !due || l.isPutOff(fired) {
 				continue
 			}
 			next.event = handshake.TimerFired{Timer: fired}
@@ -133,7 +136,7 @@ func (l *loop) carryOut(actions []handshake.Action) (*handshake.ExitProcess, err
 	for _, action := range actions {
 		switch action := action.(type) {
 		case handshake.StartTimer:
-			l.deadlines[action.Timer] = time.Now().Add(action.After)
+			l.deadlines[action.Timer] = time.Now().Add(varied(action))
 		case handshake.StopTimer:
 			delete(l.deadlines, action.Timer)
 		case handshake.ExitProcess:
@@ -146,6 +149,25 @@ func (l *loop) carryOut(actions []handshake.Action) (*handshake.ExitProcess, err
 	}
 	l.settled(l.machine.State())
 	return end, nil
+}
+
+// varied returns the time of a timer. A pause before the next connection is longer by up to a quarter, at random.
+func varied(timer handshake.StartTimer) time.Duration {
+	if !timer.Timer.Varies() {
+		return timer.After
+	}
+	return timer.After + rand.N(timer.After/4+1)
+}
+
+func (l *loop) isPutOff(timer handshake.Timer) bool {
+	if l.putOff == nil {
+		return false
+	}
+	after := l.putOff(timer)
+	if after > 0 {
+		l.deadlines[timer] = time.Now().Add(after)
+	}
+	return after > 0
 }
 
 // untilNext returns the time to the earliest deadline, at most an hour.

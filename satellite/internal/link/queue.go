@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,18 +11,21 @@ const (
 	// maxBacklog is how many bytes of events may wait to be published. At this bound the controller asks the agent for
 	// no more.
 	maxBacklog = 4 << 20
-	// publishTimeout is how long publishing one event, or one task, may take before its context ends.
-	publishTimeout = 30 * time.Second
+	// lastWords is how long events that the agent has forgotten may take after the end of the protocol.
+	lastWords = 10 * time.Second
 )
 
-// queue holds the satellite's events, and tasks between them, until the main board's broker takes them. A slow broker
-// so delays neither the link nor the satellite. Its methods may be called from any goroutine.
+// queue holds the satellite's events, and tasks between them, until the main board's broker has acknowledged them. A slow
+// broker so delays neither the link nor the satellite. Its methods may be called from any goroutine.
 type queue struct {
 	mu    sync.Mutex
 	items []queued
+	// bytes is how many bytes of answers the items keep.
 	bytes int
-	// events counts the events that are not published yet, also one that is being published.
+	// events counts the events that are not acknowledged yet.
 	events int
+	// progress is when the broker last acknowledged an event, or when the events that wait began to.
+	progress time.Time
 	// filled is signalled when an item was added, and emptied when there is room again.
 	filled, emptied chan struct{}
 }
@@ -29,7 +33,7 @@ type queue struct {
 // queued is one batch or one task.
 type queued struct {
 	batch eventBatch
-	// published is called with each published event's number, unless it is nil.
+	// published is called with each event's number once the broker has acknowledged it, unless it is nil.
 	published func(number uint64)
 	// unique marks events that the agent has forgotten.
 	unique bool
@@ -41,7 +45,7 @@ func newQueue() *queue {
 }
 
 // add queues events that the agent keeps until they are acknowledged. published is called with the number of each event
-// once that event is published.
+// once the broker has acknowledged it.
 func (q *queue) add(batch eventBatch, published func(number uint64)) {
 	q.enqueue(queued{batch: batch, published: published})
 }
@@ -56,15 +60,18 @@ func (q *queue) enqueue(item queued) {
 		return
 	}
 	q.mu.Lock()
+	if q.events == 0 {
+		q.progress = time.Now()
+	}
 	q.items = append(q.items, item)
-	q.bytes += item.batch.bytes
+	q.bytes += item.batch.kept
 	q.events += item.batch.count
 	q.mu.Unlock()
 	signal(q.filled)
 }
 
 // waitForRoom returns how many bytes there is room for. Where there is none, it first waits until half of the backlog
-// is published, at most the time limit.
+// is acknowledged, at most the time limit.
 func (q *queue) waitForRoom(ctx context.Context, limit time.Duration) int {
 	if room := q.room(); room > 0 {
 		return room
@@ -85,21 +92,37 @@ func (q *queue) room() int {
 	return max(0, maxBacklog-q.bytes)
 }
 
-// len returns how many events wait to be published.
+// len returns how many events wait to be acknowledged.
 func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.events
 }
 
+// stuck returns how many events wait, and for how long the broker has not acknowledged any.
+func (q *queue) stuck() (events int, since time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.events == 0 {
+		return 0, 0
+	}
+	return q.events, time.Since(q.progress)
+}
+
 // run publishes events and executes tasks, one after the other, until ended is closed. It then publishes the queued
-// events that the agent has forgotten.
-func (q *queue) run(ended <-chan struct{}, publish func(context.Context, Event)) {
+// events that the agent has forgotten. acknowledged calls its argument once all that was published before is
+// acknowledged.
+func (q *queue) run(ended <-chan struct{}, publish func(context.Context, Event), acknowledged func(func())) {
+	q.mu.Lock()
+	q.progress = time.Now()
+	q.mu.Unlock()
+	turn := newTurn(ended)
+	defer turn.close()
 	var items []queued
 	for {
 		items = q.take(items)
 		for i, item := range items {
-			q.carryOut(item, ended, publish)
+			q.carryOut(item, turn, publish, acknowledged)
 			items[i] = queued{}
 		}
 		if len(items) > 0 {
@@ -113,6 +136,32 @@ func (q *queue) run(ended <-chan struct{}, publish func(context.Context, Event))
 	}
 }
 
+// turn holds the contexts of what is published: usual ends with the protocol, last somewhat later.
+type turn struct {
+	usual, last context.Context
+	ended       <-chan struct{}
+	close       func()
+}
+
+func newTurn(ended <-chan struct{}) turn {
+	usual, endUsual := context.WithCancel(context.Background())
+	last, endLast := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-ended:
+		case <-last.Done():
+		}
+		endUsual()
+		select {
+		case <-time.After(lastWords):
+		case <-last.Done():
+		}
+		endLast()
+	})
+	return turn{usual, last, ended, func() { endLast(); watching.Wait() }}
+}
+
 // take returns the queued items. The array of into takes the next ones.
 func (q *queue) take(into []queued) []queued {
 	q.mu.Lock()
@@ -122,38 +171,64 @@ func (q *queue) take(into []queued) []queued {
 	return taken
 }
 
-// carryOut handles one item. Once ended is closed it skips tasks, and events that the agent still has.
-func (q *queue) carryOut(item queued, ended <-chan struct{}, publish func(context.Context, Event)) {
+// carryOut handles one item. After the end it skips tasks, and events that the agent still has.
+func (q *queue) carryOut(item queued, now turn, publish func(context.Context, Event), acknowledged func(func())) {
 	if item.task != nil {
-		if !closed(ended) {
-			withTimeout(item.task)
+		if !closed(now.ended) {
+			item.task(now.usual)
 		}
 		return
 	}
+	kept := item.batch.kept
+	ctx := now.usual
+	if item.unique {
+		ctx = now.last
+	}
 	for event := range item.batch.all {
-		if !item.unique && closed(ended) {
+		if ctx.Err() != nil || !item.unique && closed(now.ended) {
 			return
 		}
-		withTimeout(func(ctx context.Context) { publish(ctx, event) })
-		if item.published != nil {
-			item.published(event.Number)
-		}
-		q.publishedOne(event.size())
+		publish(ctx, event)
+		number, freed := event.Number, min(event.size(), kept)
+		kept -= freed
+		acknowledged(func() {
+			if item.published != nil {
+				item.published(number)
+			}
+			q.free(freed, 1)
+		})
+	}
+	if kept > 0 {
+		acknowledged(func() { q.free(kept, 0) })
 	}
 }
 
-func withTimeout(do func(context.Context)) {
-	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
-	defer cancel()
-	do(ctx)
+// giveUp gives up the oldest of the events that the agent has forgotten, as long as the queue is beyond its bound, but for the
+// newest batch. It returns how many there were.
+func (q *queue) giveUp() (count int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	newest := len(q.items) - 1
+	q.items = slices.DeleteFunc(q.items, func(item queued) bool {
+		newest--
+		if q.bytes <= maxBacklog || !item.unique || newest < 0 {
+			return false
+		}
+		q.bytes -= item.batch.kept
+		q.events -= item.batch.count
+		count += item.batch.count
+		return true
+	})
+	return count
 }
 
-// publishedOne frees the room of an event.
-func (q *queue) publishedOne(bytes int) {
+// free frees the room of so many events that the broker has.
+func (q *queue) free(bytes, events int) {
 	q.mu.Lock()
 	before := q.bytes
 	q.bytes -= bytes
-	q.events--
+	q.events -= events
+	q.progress = time.Now()
 	room := before > maxBacklog/2 && q.bytes <= maxBacklog/2
 	q.mu.Unlock()
 	if room {

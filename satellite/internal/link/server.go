@@ -20,8 +20,10 @@ import (
 
 // ServerConfig configures a Server.
 type ServerConfig struct {
-	// Protocol configures the handshake: its times and dialects.
-	Protocol handshake.AgentConfig
+	// Protocol configures the handshake: its times and dialects. LegacyBefore means that the controller spoke legacy when an
+	// earlier process agreed with it last.
+	Protocol     handshake.AgentConfig
+	LegacyBefore bool
 	// CommandTimeout bounds each command.
 	CommandTimeout time.Duration
 	Limits         Limits
@@ -36,6 +38,7 @@ type Admission interface {
 	ProtectServer(*rpc.ServerConfig)
 	Admit(session *rpc.Session, agreed bool) bool
 	Claim(session *rpc.Session, agreed bool) bool
+	Accept(*rpc.Session)
 	Leave(*rpc.Session)
 	Heard(*rpc.Session)
 	RefusesPrivileged(session *rpc.Session, function string) bool
@@ -60,10 +63,18 @@ type SatelliteBoard struct {
 	Compare func(summary string) (string, error)
 	// Status returns the module's status as JSON.
 	Status func(context.Context) (string, error)
+	// KeepEnds keeps the ends of transactions on disk for the next process, in place of those that it kept before. It
+	// is nil where nothing outlives the process. It is never called twice at once.
+	KeepEnds func([]Event) error
+	// Flashing reports whether the board is being flashed: it must not be reset. It is nil where no board ever is.
+	Flashing func() bool
 	// Reset resets the board. A reset that is refused is an error.
 	Reset func(context.Context) error
 	// Fail ends the module with an error.
 	Fail func(error)
+	// Suspected is called when the path seems to swallow long packets. Further connections have segments of so many bytes,
+	// 0 for the system's choice.
+	Suspected func(segment int)
 	// Changed is called after each step of the handshake.
 	Changed func(ServerState)
 }
@@ -73,8 +84,8 @@ type ServerState struct {
 	State   handshake.State
 	Dialect handshake.Dialect
 	Reason  handshake.Reason
-	// ResumeWindow is how long a link without a connection may be resumed.
-	ResumeWindow time.Duration
+	// KeepLink is how long a link without a connection is kept.
+	KeepLink time.Duration
 }
 
 // Server is the agent's end of a link. It serves one controller, executes the controller's commands and sends the
@@ -86,10 +97,12 @@ type Server struct {
 	v2      v2Server
 	conns   serverConns
 	journal *journal
+	ends    endKeeper
 	machine *handshake.Agent // stepped by the loop alone
 	// server is nil until the handshake opens the port.
 	server     *rpc.Server
 	instanceID uint64
+	path       serverPath
 	// agreed is closed when both sides have agreed.
 	agreed  chan struct{}
 	running sync.WaitGroup
@@ -101,20 +114,28 @@ type Server struct {
 
 // NewServer returns a server that Run starts.
 func NewServer(config ServerConfig) *Server {
+	if config.Flashing == nil {
+		config.Flashing = func() bool { return false }
+	}
 	s := &Server{
 		config: config, log: config.Logger, journal: newJournal(config.Limits),
 		machine: handshake.NewAgent(config.Protocol), instanceID: newInstanceID(), agreed: make(chan struct{}),
 	}
+	s.ends = endKeeper{journal: s.journal, keep: config.KeepEnds}
 	loop := newLoop(s.machine, s.perform, s.settled)
 	s.work = work{config: &s.config, log: s.log, loop: loop, conns: &s.conns, journal: s.journal}
-	s.v2 = v2Server{work: &s.work, started: time.Now()}
+	loop.putOff = func(timer handshake.Timer) time.Duration { return s.work.watch.putOff(timer, s.keepFor()) }
+	s.work.watch.suspect = func() { s.config.Suspected(s.path.segment()) }
+	s.v2 = v2Server{work: &s.work, started: time.Now(), lease: lease{started: time.Now()}}
 	return s
 }
 
 // Run drives the link until the protocol ends, and returns how this process must exit. On return no goroutine of the
 // link is left.
 func (s *Server) Run(ctx context.Context) (handshake.ExitProcess, error) {
+	s.running.Go(func() { s.ends.run(s.work.loop.ended) })
 	end, err := s.work.loop.run(ctx)
+	s.work.watch.begin(nil, 0)
 	s.work.executor.close()
 	s.running.Wait()
 	return end, err
@@ -132,11 +153,31 @@ func (s *Server) Ended() <-chan struct{} { return s.work.loop.ended }
 // BoardReady reports that this board is ready.
 func (s *Server) BoardReady() { s.work.loop.post(handshake.BoardReady{}) }
 
-// FirmwareFailed reports that a firmware update failed: this board is not expected to go down any more.
-func (s *Server) FirmwareFailed() { s.work.loop.post(handshake.FirmwareFailed{}) }
+// FirmwareAccepted reports that a firmware update runs: the board is not reset, and its loss of the controller is no fault.
+func (s *Server) FirmwareAccepted() { s.work.loop.post(handshake.FirmwareAccepted{}) }
+
+// FirmwareEnded reports that no firmware update runs any more.
+func (s *Server) FirmwareEnded() { s.work.loop.post(handshake.FirmwareEnded{}) }
 
 // Record keeps an event for the controller.
 func (s *Server) Record(event Event) { s.evicted(s.journal.append(event)) }
+
+// Restore records what the process before has kept on disk. The caller calls it before Run and before Record.
+func (s *Server) Restore(events []Event) {
+	for _, event := range events {
+		s.journal.append(event)
+	}
+	for _, end := range s.journal.unheard() {
+		s.ends.kept = append(s.ends.kept, end.Number)
+	}
+}
+
+// KeepEnds keeps the ends of transactions that the controller does not have, and returns how many are kept. The caller
+// calls it after Run, once no event is recorded any more.
+func (s *Server) KeepEnds() int {
+	s.ends.flush()
+	return len(s.ends.kept)
+}
 
 // RecordError keeps an error that was raised or cleared for the controller.
 func (s *Server) RecordError(event everest.ErrorEvent) { s.evicted(s.journal.appendError(event)) }
@@ -155,8 +196,11 @@ func (s *Server) evicted(cost eviction) {
 	if cost.firstSuperseded {
 		s.log.Warn("the journal is full: of some variables only the newest value is kept from here on", zap.Error(cost.full))
 	}
-	if cost.firstOldest {
+	switch {
+	case cost.overflow && cost.firstOldest:
 		s.log.Error("no controller takes the events: the oldest are given up from here on", zap.Error(cost.full))
+	case cost.oldest > 0 && !cost.overflow:
+		s.log.Warn("the oldest events are given up: more come than the controller takes", zap.Error(cost.full), zap.Uint64("given_up", cost.evicted))
 	}
 	if cost.overflow {
 		s.work.loop.post(handshake.JournalFull{})
@@ -166,8 +210,8 @@ func (s *Server) evicted(cost eviction) {
 // ServerStats is a snapshot of a Server.
 type ServerStats struct {
 	State handshake.State
-	// ListenAddress is the address of the open port. Controller is the address of the last controller that announced
-	// itself. Dialect is the dialect of the agreement. Each is empty before.
+	// ListenAddress is the address of the open port. Controller is the address of the link's controller, connected or
+	// not. Dialect is the dialect of the agreement. Each is empty before.
 	ListenAddress, Controller, Dialect string
 	// Resumes counts resumptions, Commands the commands, and CommandErrors those that failed.
 	Resumes, Commands, CommandErrors uint64
@@ -203,6 +247,7 @@ func (s *Server) perform(action handshake.Action) error {
 			s.resumes.Add(1)
 			s.recordActive()
 		}
+		s.answered(action)
 		s.conns.reply(action)
 	case handshake.CloseNow:
 		s.log.Debug("connection dropped", zap.String("controller", text(&s.controller)))
@@ -222,6 +267,40 @@ func (s *Server) perform(action handshake.Action) error {
 	return nil
 }
 
+// answered makes the connection of a controller that this agent has accepted the link's. It logs a controller that the
+// agent cannot serve.
+func (s *Server) answered(reply handshake.Reply) {
+	switch {
+	case reply.Function == handshake.IAmReady && !s.conns.linked():
+		s.accept(reply.Conn) // a controller of 2024.3 has no i_am_here
+	case reply.Function != handshake.IAmHere:
+	case !reply.Known:
+		s.accept(reply.Conn)
+	default:
+		session := s.conns.session(reply.Conn)
+		switch {
+		case session == nil:
+		case s.machine.Held() != 0:
+			s.log.Warn("another controller announced itself, or the controller was restarted: it waits until the firmware update of this board has ended",
+				zap.Stringer("address", session.RemoteAddr()))
+		default:
+			s.log.Warn("another controller announced itself, or the controller was restarted: only a restart of both boards makes them agree",
+				zap.Stringer("address", session.RemoteAddr()))
+		}
+	}
+}
+
+// accept makes a connection the link's. It does nothing where the connection is the link's or has ended.
+func (s *Server) accept(id handshake.ConnID) {
+	session := s.conns.take(id)
+	if session == nil {
+		return
+	}
+	s.config.Admission.Accept(session)
+	address := session.RemoteAddr().String()
+	s.controller.Store(&address)
+}
+
 // agree records the first agreement with a controller.
 func (s *Server) agree(dialect handshake.Dialect) {
 	name := dialect.Name()
@@ -236,10 +315,16 @@ func (s *Server) agree(dialect handshake.Dialect) {
 // settled runs after each step of the handshake.
 func (s *Server) settled(state handshake.State) {
 	peer := s.machine.Peer()
+	if conn := s.machine.Conn(); conn != 0 {
+		s.accept(conn)
+	}
 	s.config.Changed(ServerState{
-		State: state, Dialect: s.machine.Dialect(), Reason: s.machine.Reason(), ResumeWindow: peer.ResumeWindow,
+		State: state, Dialect: s.machine.Dialect(), Reason: s.machine.Reason(), KeepLink: peer.KeepLink,
 	})
 	s.state.Store(uint32(state))
+	if closed(s.agreed) {
+		s.follow(s.machine.Conn(), peer.HeartbeatTimeout)
+	}
 	s.v2.settle(s.machine.Conn(), peer.HeartbeatTimeout)
 	s.conns.release()
 }
@@ -251,6 +336,11 @@ func (s *Server) open() error {
 	}
 	address := listener.Addr().String()
 	s.listenAddress.Store(&address)
+	s.path.listener = listener
+	if s.config.Protocol.Dialects == handshake.OnlyLegacy || s.config.LegacyBefore {
+		s.path.beginSmall()
+		s.limitSegments()
+	}
 	config := rpc.ServerConfig{
 		Order:  rpc.OrderPerMethod,
 		Logger: s.log,
@@ -261,6 +351,7 @@ func (s *Server) open() error {
 		},
 		OnSessionEnd: func(session *rpc.Session, _ error) {
 			s.config.Admission.Leave(session)
+			s.work.watch.end(session)
 			if id := s.conns.end(session); id != 0 {
 				s.work.loop.post(handshake.Disconnected{Conn: id})
 			}

@@ -15,6 +15,8 @@ type serverConns struct {
 	mu   sync.Mutex
 	last handshake.ConnID
 	open map[*rpc.Session]*serverConn
+	// link is the number of the link's connection, which may have ended, 0 before the first.
+	link handshake.ConnID
 	held []*heldCall
 	// replied calls wait for release: a session must know that it ends after a reply before the reply is sent.
 	replied []*heldCall
@@ -63,6 +65,40 @@ func (c *serverConns) find(session *rpc.Session) (id handshake.ConnID, version u
 		return found.id, found.version
 	}
 	return 0, 0
+}
+
+// session returns a connection by its number, nil where it has ended.
+func (c *serverConns) session(id handshake.ConnID) *rpc.Session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sessionLocked(id)
+}
+
+func (c *serverConns) sessionLocked(id handshake.ConnID) *rpc.Session {
+	for session, conn := range c.open {
+		if conn.id == id {
+			return session
+		}
+	}
+	return nil
+}
+
+// take makes a connection the link's. It returns the connection, nil where it is the link's already or has ended.
+func (c *serverConns) take(id handshake.ConnID) *rpc.Session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link == id {
+		return nil
+	}
+	c.link = id
+	return c.sessionLocked(id)
+}
+
+// linked reports whether there was a connection of the link.
+func (c *serverConns) linked() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.link != 0
 }
 
 // speak keeps the version that was negotiated on a connection.
@@ -142,9 +178,7 @@ func (c *serverConns) release() {
 func (c *serverConns) closeNow(id handshake.ConnID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for session, other := range c.open {
-		if other.id == id {
-			session.Close()
-		}
+	if session := c.sessionLocked(id); session != nil {
+		session.Close()
 	}
 }

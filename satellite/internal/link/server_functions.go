@@ -7,6 +7,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 var errLegacyClosed = errors.New("satellite: this agent does not serve the legacy dialect: set its configuration key dialect to auto")
@@ -16,7 +17,7 @@ var errLegacyClosed = errors.New("satellite: this agent does not serve the legac
 func (s *Server) registerSynchronisation() error {
 	functions := map[string]rpc.Handler{
 		FunctionIAmHere:  s.iAmHere,
-		FunctionIAmReady: s.synchronisation(handshake.IAmReady),
+		FunctionIAmReady: s.iAmReady,
 		FunctionExit:     s.exit,
 	}
 	if s.config.Protocol.Dialects != handshake.OnlyLegacy {
@@ -28,7 +29,7 @@ func (s *Server) registerSynchronisation() error {
 // registerWork registers the functions that exist once a controller has announced itself.
 func (s *Server) registerWork() error {
 	if s.machine.Dialect() == handshake.Legacy {
-		return s.register(legacyServer{&s.work}.functions())
+		return s.register(legacyServer{&s.work, route.ConversionsOf(s.config.Routes)}.functions())
 	}
 	if err := s.register(s.v2.functions()); err != nil {
 		return err
@@ -62,7 +63,7 @@ func (s *Server) hello(ctx context.Context, request *rpc.Request) (any, error) {
 	}
 	s.conns.speak(session, version)
 	peer := handshake.Peer{
-		InstanceID: hello.instanceID, Epoch: hello.epoch, HeartbeatTimeout: hello.heartbeatTimeout, ResumeWindow: hello.resumeWindow,
+		InstanceID: hello.instanceID, Epoch: hello.epoch, HeartbeatTimeout: hello.heartbeatTimeout, KeepLink: hello.keepLink,
 	}
 	known, err := s.conns.hold(ctx, handshake.Hello, s.work.loop, func(id handshake.ConnID) handshake.Event {
 		return handshake.HelloCalled{Conn: id, Peer: peer}
@@ -70,7 +71,11 @@ func (s *Server) hello(ctx context.Context, request *rpc.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return helloAnswer{version: version, instanceID: s.instanceID, known: known}.answer(), nil
+	answer := helloAnswer{version: version, instanceID: s.instanceID, known: known}
+	if s.config.Connected(route.System) {
+		answer.clock = time.Now()
+	}
+	return answer.answer(), nil
 }
 
 // iAmHere serves i_am_here.
@@ -90,15 +95,24 @@ func (s *Server) iAmHere(ctx context.Context, request *rpc.Request) (any, error)
 	return s.conns.hold(ctx, handshake.IAmHere, s.work.loop, called(handshake.IAmHere))
 }
 
+// iAmReady serves i_am_ready. A C++ controller of 2024.3 announces itself with it.
+func (s *Server) iAmReady(ctx context.Context, request *rpc.Request) (any, error) {
+	session := rpc.SessionFrom(ctx)
+	if _, version := s.conns.find(session); version == 0 && !closed(s.agreed) {
+		if s.config.Protocol.Dialects == handshake.OnlyV2 {
+			return nil, errLegacyClosed
+		}
+		if !s.claim(session) {
+			return nil, rpc.NoReply
+		}
+	}
+	return s.synchronisation(handshake.IAmReady)(ctx, request)
+}
+
 // claim assigns the lease to the controller that announces itself on a session. It returns false where another
 // controller holds the lease.
 func (s *Server) claim(session *rpc.Session) bool {
-	if !s.config.Admission.Claim(session, closed(s.agreed)) {
-		return false
-	}
-	address := session.RemoteAddr().String()
-	s.controller.Store(&address)
-	return true
+	return s.config.Admission.Claim(session, closed(s.agreed))
 }
 
 // synchronisation serves a function without arguments and result.

@@ -19,7 +19,8 @@ const maxEvents = 4 << 20
 type v2Server struct {
 	*work
 	// conn is the id of the link's connection, 0 without one.
-	conn atomic.Uint64
+	conn  atomic.Uint64
+	lease lease
 	// timeout is how long the controller may not call before it counts as lost.
 	timeout atomic.Int64
 	// heard is when a call of link_events was last reported to the handshake, as the time since started.
@@ -30,6 +31,7 @@ type v2Server struct {
 // settle runs after each step of the handshake.
 func (v *v2Server) settle(conn handshake.ConnID, timeout time.Duration) {
 	v.conn.Store(uint64(conn))
+	v.lease.settle(conn, timeout)
 	v.timeout.Store(int64(timeout))
 }
 
@@ -40,6 +42,7 @@ func (v *v2Server) functions() map[string]rpc.Handler {
 		FunctionPush:          v.push,
 		FunctionCancel:        v.cancel,
 		FunctionStatus:        v.status,
+		FunctionEcho:          v.echo,
 		route.FunctionSummary: v.compare,
 	}
 	for _, r := range v.config.Routes {
@@ -101,11 +104,14 @@ func (v *v2Server) push(ctx context.Context, request *rpc.Request) (any, error) 
 
 // once executes a numbered call unless it was executed before. The error is the one that crosses the wire.
 func (v *v2Server) once(ctx context.Context, call numbered, do func(context.Context) commandOutcome) (commandOutcome, error) {
-	_, version, err := v.check(ctx)
+	id, version, err := v.check(ctx)
 	if err != nil {
 		return commandOutcome{}, err
 	}
-	outcome, err := v.executor.runOnce(ctx, call, v.limit(call.limit), do)
+	var outcome commandOutcome
+	if err = v.lease.await(ctx, id); err == nil {
+		outcome, err = v.executor.runOnce(ctx, call, v.limit(call.limit), do)
+	}
 	if refusal, ok := err.(refusal); ok {
 		return commandOutcome{}, refusal.forVersion(version)
 	}
@@ -142,6 +148,7 @@ func (v *v2Server) events(ctx context.Context, request *rpc.Request) (any, error
 	if err != nil {
 		return nil, err
 	}
+	v.lease.called(id)
 	v.reportHeartbeat(ctx, id)
 	began := time.Now()
 	v.executor.acknowledge(query.floor)
@@ -157,12 +164,14 @@ func (v *v2Server) events(ctx context.Context, request *rpc.Request) (any, error
 	if err != nil {
 		return nil, rpc.NoReply
 	}
+	v.lease.replied(id)
 	return appendHeld(answer, time.Since(began)), nil
 }
 
 // reportHeartbeat reports the controller's heartbeat to the handshake, at most eight times per timeout.
 func (v *v2Server) reportHeartbeat(ctx context.Context, id handshake.ConnID) {
 	v.config.Admission.Heard(rpc.SessionFrom(ctx))
+	v.watch.alive()
 	now, heard := int64(time.Since(v.started)), v.heard.Load()
 	if now-heard > v.timeout.Load()/8 && v.heard.CompareAndSwap(heard, now) {
 		v.loop.post(handshake.Called{Conn: id, Function: handshake.Events})
@@ -176,6 +185,21 @@ func (v *v2Server) ping(ctx context.Context, request *rpc.Request) (any, error) 
 	}
 	_, _, err := v.check(ctx)
 	return nil, err
+}
+
+// echo serves link_echo: it returns its argument.
+func (v *v2Server) echo(ctx context.Context, request *rpc.Request) (any, error) {
+	var payload []byte
+	if err := request.Decode(&payload); err != nil {
+		return nil, err
+	}
+	if len(payload) > MaxEcho {
+		return nil, fmt.Errorf("%s takes %d bytes at most, got %d", FunctionEcho, MaxEcho, len(payload))
+	}
+	if _, _, err := v.check(ctx); err != nil {
+		return nil, err
+	}
+	return payload, nil
 }
 
 // status serves link_status.

@@ -30,12 +30,26 @@ func FromWireError(err error) *everest.CommandError {
 			errorType, typed := fields[keyErrorType].(string)
 			message, _ := fields[keyErrorMessage].(string)
 			if typed {
-				return &everest.CommandError{Type: errorType, Message: message}
+				return &everest.CommandError{Type: cut(errorType), Message: cut(message)}
 			}
 		}
-		return &everest.CommandError{Type: everest.HandlerException, Message: fmt.Sprint(remote.Value)}
+		text, ok := remote.Value.(string)
+		if !ok {
+			text = fmt.Sprint(remote.Value)
+		}
+		return &everest.CommandError{Type: everest.HandlerException, Message: cut(text)}
 	}
 	return asCommandError(err)
+}
+
+// maxErrorText is how many bytes of a text in the satellite's error a caller gets.
+const maxErrorText = 4 << 10
+
+func cut(text string) string {
+	if len(text) <= maxErrorText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxErrorText], "") + "..."
 }
 
 // asCommandError returns err where it is a CommandError, else a CommandError of the type that fits.

@@ -126,7 +126,14 @@ func eventsAnswered(evicted uint64, held time.Duration, events ...Event) message
 }
 
 func welcomed(version uint64, known bool) message {
-	welcome := helloAnswer{version: version, instanceID: 0xf102030405060708, known: known}
+	return welcome(helloAnswer{version: version, instanceID: 0xf102030405060708, known: known})
+}
+
+func welcomedAt(clock time.Time) message {
+	return welcome(helloAnswer{version: versionCodes, instanceID: 0xf102030405060708, clock: clock})
+}
+
+func welcome(welcome helloAnswer) message {
 	return message{
 		value: welcome,
 		write: func() (rpc.Raw, error) { return rpc.Encode(welcome.answer()) },
@@ -191,6 +198,7 @@ var messages = map[string]message{
 	"link_hello reply, unknown":   welcomed(versionCodes, false),
 	"link_hello reply, known":     welcomed(versionCodes, true),
 	"link_hello reply, version 2": welcomed(versionTexts, true),
+	"link_hello reply with clock": welcomedAt(time.Date(2026, 11, 27, 3, 0, 0, 7e6, time.UTC)),
 
 	"link_events call":            eventsQueried(eventsQuery{after: 300, published: 299, floor: 7, maxBytes: 256 << 10, wait: 500 * time.Millisecond}),
 	"link_events call, heartbeat": eventsQueried(eventsQuery{after: 1, published: 0, floor: 1, maxBytes: 0, wait: 0}),
@@ -258,7 +266,7 @@ func hexOf(raw []byte) string { return fmt.Sprintf("% x", raw) }
 
 // What a later release adds behind the members that this one knows is skipped.
 func TestLaterMembersAreSkipped(t *testing.T) {
-	welcome, err := rpc.Encode([]any{versionTexts, 7, true, "later", map[string]any{"a": []any{1}}})
+	welcome, err := rpc.Encode([]any{versionTexts, 7, true, 1, "later", map[string]any{"a": []any{1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +286,7 @@ func TestLaterMembersAreSkipped(t *testing.T) {
 func TestFunctionNamesStay(t *testing.T) {
 	for got, want := range map[string]string{
 		FunctionHello: "link_hello", FunctionEvents: "link_events", FunctionPush: "link_push", FunctionCancel: "link_cancel",
-		FunctionPing: "link_ping", FunctionStatus: "link_status", commandFunction("evse_manager", "reserve"): "link_command:evse_manager.reserve",
+		FunctionPing: "link_ping", FunctionEcho: "link_echo", FunctionStatus: "link_status", commandFunction("evse_manager", "reserve"): "link_command:evse_manager.reserve",
 		FunctionIAmHere: "i_am_here", FunctionIAmReady: "i_am_ready", FunctionExit: "exit",
 		FunctionPushVar: "push_var", FunctionRetrieve: "retrieve_vars_and_errors",
 	} {

@@ -1,10 +1,13 @@
 package link
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 
+	"github.com/remotechargeport/remotechargeport/everest/rawjson"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
@@ -17,6 +20,8 @@ const (
 	FunctionExit     = "exit"
 	FunctionPushVar  = "push_var"
 	FunctionRetrieve = "retrieve_vars_and_errors"
+	// FunctionRetrieveVars is the poll of the C++ modules before 2025.01.0. Its result has no errors.
+	FunctionRetrieveVars = "retrieve_vars"
 )
 
 // Actions of an error entry.
@@ -44,8 +49,8 @@ type errorEntry struct {
 	Error  json.RawMessage `json:"error"`
 }
 
-// encodeRetrieved writes events as the answer of retrieve_vars_and_errors.
-func encodeRetrieved(events []Event) (string, error) {
+// encodeRetrieved writes events as the answer of a poll. That of retrieve_vars is the list of the variables alone.
+func encodeRetrieved(events []Event, function string) (string, error) {
 	message := retrieved{Errors: []errorEntry{}, Vars: []variableEntry{}}
 	for _, event := range events {
 		switch event.Kind {
@@ -57,6 +62,10 @@ func encodeRetrieved(events []Event) (string, error) {
 			message.Errors = append(message.Errors, errorEntry{actionClear, event.Value})
 		}
 	}
+	if function == FunctionRetrieveVars {
+		text, err := route.Marshal(message.Vars)
+		return string(text), err
+	}
 	text, err := route.Marshal(message)
 	return string(text), err
 }
@@ -64,15 +73,21 @@ func encodeRetrieved(events []Event) (string, error) {
 // maxReportedEntries bounds the bad entries that an error names.
 const maxReportedEntries = 10
 
-// readRetrieved reads such an answer without decoding the events: variables first, then errors. What is wrong with
-// single entries is joined into the error. The good entries are in the batch all the same, because the agent has
-// forgotten them.
-func readRetrieved(answer []byte) (eventBatch, error) {
+// readRetrieved reads such an answer without decoding the events: variables first, then errors. A list is the answer of
+// retrieve_vars. What is wrong with single entries, or cannot be converted, is joined into the error. The good entries are in the batch all the same,
+// because the agent has forgotten them.
+func readRetrieved(answer []byte, conversions route.Conversions) (eventBatch, error) {
 	var lists struct {
 		Errors json.RawMessage `json:"errors"`
 		Vars   json.RawMessage `json:"vars"`
 	}
-	if err := json.Unmarshal(answer, &lists); err != nil {
+	var err error
+	if answer = bytes.TrimSpace(answer); len(answer) > 0 && answer[0] == '[' {
+		lists.Vars, err = answer, rawjson.Check(answer)
+	} else {
+		err = json.Unmarshal(answer, &lists)
+	}
+	if err != nil {
 		return eventBatch{}, fmt.Errorf("answer of %s is not the expected JSON: %w", FunctionRetrieve, err)
 	}
 	for _, list := range []json.RawMessage{lists.Vars, lists.Errors} {
@@ -80,31 +95,38 @@ func readRetrieved(answer []byte) (eventBatch, error) {
 			return eventBatch{}, fmt.Errorf("answer of %s is not the expected JSON: %s is not a list", FunctionRetrieve, route.Clip(list))
 		}
 	}
-	var batch eventBatch
+	batch := eventBatch{kept: len(lists.Vars) + len(lists.Errors)}
 	var wrong []error
 	bad := 0
-	count := func(event encodedEvent, err error) {
+	count := func(list json.RawMessage, read func(entry []byte, reported bool) (encodedEvent, error)) {
+		for entry, err := range elements(list) {
+			var event encodedEvent
+			if err == nil {
+				event, err = read(entry, bad < maxReportedEntries)
+			}
+			if err == nil {
+				batch.count++
+				batch.bytes += len(event.route) + len(event.name) + len(event.value)
+			} else if bad++; bad <= maxReportedEntries {
+				wrong = append(wrong, err)
+			}
+		}
+	}
+	convert := func(entry []byte, reported bool) (encodedEvent, error) {
+		event, err := readVariable(entry, reported)
 		if err == nil {
-			batch.count++
-			batch.bytes += len(event.route) + len(event.name) + len(event.value)
-			return
+			event.value, err = conversions.FromWire(event.route, event.name, event.value)
 		}
-		if bad++; bad <= maxReportedEntries {
-			wrong = append(wrong, err)
-		}
+		return event, err
 	}
-	for entry := range elements(lists.Vars) {
-		count(readVariable(entry, bad < maxReportedEntries))
-	}
-	for entry := range elements(lists.Errors) {
-		count(readError(entry, bad < maxReportedEntries))
-	}
+	count(lists.Vars, convert)
+	count(lists.Errors, readError)
 	if bad > maxReportedEntries {
 		wrong = append(wrong, fmt.Errorf("and %d more", bad-maxReportedEntries))
 	}
 	batch.all = func(yield func(Event) bool) {
-		for entry := range elements(lists.Vars) {
-			event, err := readVariable(entry, false)
+		for entry := range elements(lists.Vars) { // an entry that cannot be read is empty here, and no event
+			event, err := convert(entry, false)
 			if err == nil && !yield(Event{Interface: string(event.route), Name: string(event.name), Value: event.value}) {
 				return
 			}
@@ -126,11 +148,11 @@ var errBadEntry = errors.New("bad entry")
 func readVariable(entry []byte, reported bool) (event encodedEvent, err error) {
 	if len(entry) > 0 && entry[0] == '{' {
 		for name, value := range members(entry) {
-			switch string(plainText(name)) {
+			switch string(name) {
 			case "interface":
-				event.route = plainText(value)
+				event.route = rawjson.Text(value)
 			case "var":
-				event.name = plainText(value)
+				event.name = rawjson.Text(value)
 			case "value":
 				event.value = value
 			}
@@ -150,9 +172,9 @@ func readError(entry []byte, reported bool) (event encodedEvent, err error) {
 	known := false
 	if len(entry) > 0 && entry[0] == '{' {
 		for name, value := range members(entry) {
-			switch string(plainText(name)) {
+			switch string(name) {
 			case "action":
-				switch string(plainText(value)) {
+				switch string(rawjson.Text(value)) {
 				case actionRaise:
 					event.kind, known = Raised, true
 				case actionClear:
@@ -172,6 +194,42 @@ func readError(entry []byte, reported bool) (event encodedEvent, err error) {
 	return event, errBadEntry
 }
 
+// elements returns the elements of an array, none for an absent one and for null. An element that cannot be read ends
+// the sequence; it comes with the error.
+func elements(array json.RawMessage) iter.Seq2[json.RawMessage, error] {
+	return func(yield func(json.RawMessage, error) bool) {
+		if rawjson.IsNull(array) {
+			return
+		}
+		r := rawjson.NewReader(array)
+		for r.Array(); r.More(); {
+			element := r.Value()
+			if element == nil {
+				break
+			}
+			if !yield(element, nil) {
+				return
+			}
+		}
+		if err := r.Close(); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// members returns the names and the values of an object of valid JSON.
+func members(object json.RawMessage) iter.Seq2[[]byte, json.RawMessage] {
+	return func(yield func([]byte, json.RawMessage) bool) {
+		r := rawjson.NewReader(object)
+		for r.Object(); ; {
+			name, more := r.Next()
+			if !more || !yield(name, r.Value()) {
+				return
+			}
+		}
+	}
+}
+
 // encodePushed writes the argument of push_var.
 func encodePushed(id, name string, value json.RawMessage) (string, error) {
 	text, err := route.Marshal(variableEntry{Interface: id, Value: value, Variable: name})
@@ -180,10 +238,11 @@ func encodePushed(id, name string, value json.RawMessage) (string, error) {
 
 // readPushed reads the argument of push_var.
 func readPushed(text []byte) (Event, error) {
-	if !json.Valid(text) {
+	entry := bytes.TrimSpace(text)
+	if !json.Valid(entry) {
 		return Event{}, fmt.Errorf("variable entry %s is not the expected JSON", route.Clip(text))
 	}
-	event, err := readVariable(text[skipSpace(text, 0):], true)
+	event, err := readVariable(entry, true)
 	if err != nil {
 		return Event{}, err
 	}

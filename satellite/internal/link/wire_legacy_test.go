@@ -15,7 +15,7 @@ func TestEnvelopeIsTheWiresOwn(t *testing.T) {
 		{Kind: Raised, Value: json.RawMessage(`{"type":"generic/VendorError"}`)},
 		{Kind: Cleared, Value: json.RawMessage(`{"type":"generic/VendorError","sub_type":"S1"}`)},
 	}
-	text, err := encodeRetrieved(events)
+	text, err := encodeRetrieved(events, FunctionRetrieve)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,22 +24,22 @@ func TestEnvelopeIsTheWiresOwn(t *testing.T) {
 	if text != want {
 		t.Errorf("encoded\n%s\nwant\n%s", text, want)
 	}
-	got, err := readRetrieved([]byte(text))
+	got, err := readRetrieved([]byte(text), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(events, decoded(got)); diff != "" {
 		t.Errorf("decoded (-want +got):\n%s", diff)
 	}
-	if empty, err := encodeRetrieved(nil); err != nil || empty != `{"errors":[],"vars":[]}` {
+	if empty, err := encodeRetrieved(nil, FunctionRetrieve); err != nil || empty != `{"errors":[],"vars":[]}` {
 		t.Errorf("nothing is encoded as %s, %v", empty, err)
 	}
 }
 
 // One bad entry must not cost the good ones beside it: the agent has forgotten them.
 func TestEnvelopeKeepsTheGoodEntries(t *testing.T) {
-	events, err := readRetrieved([]byte(`{"vars":[{"interface":"a","var":"v","value":1},7,{"interface":"a","value":1},{"interface":"a","var":"n","value":null}],` +
-		`"errors":[{"action":"explode","error":{}},{"action":"raise"},{"action":"clear","error":{}}],"more":1}`))
+	events, err := readRetrieved([]byte(`{"vars":[{"interface":"a","var":"v","value":1},7,{"interface":"a","value":1},{"interface":"a","var":"n","value":null}],`+
+		`"errors":[{"action":"explode","error":{}},{"action":"raise"},{"action":"clear","error":{}}],"more":1}`), nil)
 	if err == nil || strings.Count(err.Error(), "entry") != 4 {
 		t.Errorf("error %v, want one for each of the four bad entries", err)
 	}
@@ -51,8 +51,13 @@ func TestEnvelopeKeepsTheGoodEntries(t *testing.T) {
 	if diff := cmp.Diff(want, decoded(events)); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
-	for _, text := range []string{``, `[]`, `{"vars":{}}`, `nonsense`} {
-		if events, err := readRetrieved([]byte(text)); err == nil || len(decoded(events)) != 0 {
+	// No module can write a text that is not UTF-8. What follows it is lost, and that is reported.
+	events, err = readRetrieved([]byte("{\"vars\":[{\"interface\":\"a\",\"var\":\"v\",\"value\":1},{\"interface\":\"a\",\"var\":\"v\",\"value\":\"\xff\"}],\"errors\":[]}"), nil)
+	if diff := cmp.Diff(want[:1], decoded(events)); diff != "" || err == nil {
+		t.Errorf("events before a bad text with %v (-want +got):\n%s", err, diff)
+	}
+	for _, text := range []string{``, `[7`, `{"vars":{}}`, `nonsense`} {
+		if events, err := readRetrieved([]byte(text), nil); err == nil || len(decoded(events)) != 0 {
 			t.Errorf("%q gives %v, %v, want an error", text, events, err)
 		}
 	}
@@ -65,13 +70,13 @@ func FuzzDecodeRetrieved(f *testing.F) {
 	f.Add(`{"vars":[{ "var" : "v" , "\u0069nterface":"\u0061", "value" : [ "]" , {} ] } , {"interface":"a\"b","var":"v","value":"}"}]}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		var batch eventBatch
-		checkMemory(t, "fuzzed", len(text), allocated(func() { batch, _ = readRetrieved([]byte(text)) }))
+		checkMemory(t, "fuzzed", len(text), allocated(func() { batch, _ = readRetrieved([]byte(text), nil) }))
 		events := decoded(batch)
-		again, err := encodeRetrieved(events)
+		again, err := encodeRetrieved(events, FunctionRetrieve)
 		if err != nil {
 			t.Fatalf("what was decoded from %q does not encode: %v", text, err)
 		}
-		repeated, err := readRetrieved([]byte(again))
+		repeated, err := readRetrieved([]byte(again), nil)
 		if err != nil || repeated.count != len(events) || batch.count != len(events) {
 			t.Fatalf("%d events became %d, %v", len(events), repeated.count, err)
 		}
@@ -93,7 +98,7 @@ func TestMemoryForRetrievedIsBounded(t *testing.T) {
 			for _, list := range []string{"vars", "errors"} {
 				text := []byte(`{"` + list + `":[` + strings.Repeat(element, size/len(element)) + `0]}`)
 				checkMemory(t, name+" in "+list, len(text), allocated(func() {
-					batch, err := readRetrieved(text)
+					batch, err := readRetrieved(text, nil)
 					if err == nil {
 						t.Error("a number is taken for an entry")
 					}

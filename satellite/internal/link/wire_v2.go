@@ -19,6 +19,7 @@ const (
 	FunctionPush   = "link_push"
 	FunctionCancel = "link_cancel"
 	FunctionPing   = "link_ping"
+	FunctionEcho   = "link_echo"
 	FunctionStatus = "link_status"
 	// prefixCommand precedes "<interface>.<command>".
 	prefixCommand = "link_command:"
@@ -40,31 +41,31 @@ type helloCall struct {
 	versions []uint64
 	// instanceID and epoch identify the controller's side of the link.
 	instanceID, epoch uint64
-	// heartbeatTimeout is how long either side waits for a call or a reply before the other counts as lost.
-	// resumeWindow is how long the link may then be resumed.
-	heartbeatTimeout, resumeWindow time.Duration
+	// heartbeatTimeout is how long either side waits for a call or a reply before the other counts as lost. keepLink is
+	// how long the agent then keeps the link.
+	heartbeatTimeout, keepLink time.Duration
 }
 
-func newHelloCall(instanceID, epoch uint64, timeout, window time.Duration) helloCall {
-	return helloCall{versions: []uint64{versionTexts, versionCodes}, instanceID: instanceID, epoch: epoch, heartbeatTimeout: timeout, resumeWindow: window}
+func newHelloCall(instanceID, epoch uint64, timeout, keepLink time.Duration) helloCall {
+	return helloCall{versions: []uint64{versionTexts, versionCodes}, instanceID: instanceID, epoch: epoch, heartbeatTimeout: timeout, keepLink: keepLink}
 }
 
 func (h helloCall) arguments() []any {
-	return []any{h.versions, h.instanceID, h.epoch, h.heartbeatTimeout.Milliseconds(), h.resumeWindow.Milliseconds()}
+	return []any{h.versions, h.instanceID, h.epoch, h.heartbeatTimeout.Milliseconds(), h.keepLink.Milliseconds()}
 }
 
-// Bounds of the times that a controller may ask for.
+// Bounds of the times that a controller may ask for. An agent of an older release keeps a link for 10 minutes at most.
 const (
 	minHeartbeatTimeout, maxHeartbeatTimeout = 200 * time.Millisecond, time.Minute
-	minResumeWindow, maxResumeWindow         = time.Second, 10 * time.Minute
+	minKeepLink, maxKeepLink                 = time.Second, 7 * 24 * time.Hour
 )
 
 // readHelloCall reads the call and brings its times within their bounds.
 func readHelloCall(request *rpc.Request) (hello helloCall, err error) {
-	var timeout, window uint64
-	err = request.Decode(&hello.versions, &hello.instanceID, &hello.epoch, &timeout, &window)
+	var timeout, keepLink uint64
+	err = request.Decode(&hello.versions, &hello.instanceID, &hello.epoch, &timeout, &keepLink)
 	hello.heartbeatTimeout = between(minHeartbeatTimeout, timeout, maxHeartbeatTimeout)
-	hello.resumeWindow = between(minResumeWindow, window, maxResumeWindow)
+	hello.keepLink = between(minKeepLink, keepLink, maxKeepLink)
 	return hello, err
 }
 
@@ -87,18 +88,33 @@ type helloAnswer struct {
 	version, instanceID uint64
 	// known reports whether the agent has met this controller's epoch already.
 	known bool
+	// clock is the satellite's time, zero where nothing on the satellite sets it, and from an agent of an older release.
+	clock time.Time
 }
 
-func (w helloAnswer) answer() []any { return []any{w.version, w.instanceID, w.known} }
+func (w helloAnswer) answer() []any {
+	answer := []any{w.version, w.instanceID, w.known}
+	if !w.clock.IsZero() {
+		answer = append(answer, uint64(max(w.clock.UnixMilli(), 0)))
+	}
+	return answer
+}
+
+// maxClock is the last time that RFC 3339 can write, in milliseconds since 1970.
+const maxClock = 253_402_300_799_999
 
 // readHelloAnswer skips members that a later version may add.
 func readHelloAnswer(answer rpc.Raw) (helloAnswer, error) {
 	r := rpc.NewReader(answer)
-	if members := r.Array(); r.Err() == nil && members < 3 {
+	members := r.Array()
+	if r.Err() == nil && members < 3 {
 		return helloAnswer{}, fmt.Errorf("satellite: %s answered %d members, want 3", FunctionHello, members)
 	}
 	welcome := helloAnswer{version: r.Uint(), instanceID: r.Uint()}
 	known := r.Skip()
+	if members > 3 {
+		welcome.clock = time.UnixMilli(int64(min(r.Uint(), maxClock))).UTC()
+	}
 	switch {
 	case r.Err() != nil:
 		return helloAnswer{}, fmt.Errorf("satellite: answer of %s cannot be read: %w", FunctionHello, r.Err())
@@ -122,7 +138,9 @@ const (
 	wireArrayOf2 = 0x92
 	wireArrayOf3 = 0x93
 	wireArrayOf5 = 0x95
-	wireShort    = 0xa0 // or the length of a text below 32 bytes
+	// wireMembers is how many members an event has that this release writes.
+	wireMembers = 5
+	wireShort   = 0xa0 // or the length of a text below 32 bytes
 )
 
 // The kinds of events on the wire.
@@ -204,6 +222,10 @@ func appendText[T ~string | ~[]byte](buffer []byte, text T) []byte {
 	return append(buffer, text...)
 }
 
+// maxEncoded is how long several events may be encoded. Around its texts an event has at most 25 bytes, and the texts of
+// an event have at least 8.
+func maxEncoded(maxBytes uint64) uint64 { return 5*maxBytes + 4<<10 }
+
 var (
 	errEventsUnreadable = errors.New("satellite: answer of " + FunctionEvents + " cannot be read")
 	errEventsTooLarge   = errors.New("satellite: answer of " + FunctionEvents + " holds more than was asked for")
@@ -235,7 +257,7 @@ func readEvents(answer rpc.Raw, query eventsQuery) (eventsAnswer, error) {
 		}
 		read.held = time.Duration(min(held, uint64(time.Hour/time.Microsecond))) * time.Microsecond
 	}
-	batch, count, bytes := eventBatch{last: query.after}, 0, 0
+	batch, count, bytes := eventBatch{last: query.after, kept: len(answer)}, 0, 0
 	events := rpc.NewReader(encoded)
 	for range events.Array() {
 		event, err := readEvent(&events)
@@ -254,7 +276,7 @@ func readEvents(answer rpc.Raw, query eventsQuery) (eventsAnswer, error) {
 	if events.Err() != nil {
 		return eventsAnswer{}, errEventsUnreadable
 	}
-	if count > 1 && uint64(bytes) > query.maxBytes || count > 0 && query.maxBytes == 0 {
+	if count > 1 && (uint64(bytes) > query.maxBytes || uint64(len(encoded)) > maxEncoded(query.maxBytes)) || count > 0 && query.maxBytes == 0 {
 		return eventsAnswer{}, fmt.Errorf("%w: %d events of %d bytes, asked for %d bytes", errEventsTooLarge, count, bytes, query.maxBytes)
 	}
 	batch.all = func(yield func(Event) bool) { decodeEvents(encoded, query.after, yield) }
@@ -287,29 +309,43 @@ type encodedEvent struct {
 	route, name, value []byte
 }
 
+// readEvent reads an event. Of a kind that only a later release knows it reads the number alone, and it skips members
+// behind those that it knows.
 func readEvent(r *rpc.Reader) (event encodedEvent, err error) {
-	if members := r.Array(); r.Err() == nil && members != 5 {
+	members := r.Array()
+	event.number = r.Uint()
+	event.kind = kindOf(r.Uint())
+	least := wireMembers
+	if event.kind == Unknown {
+		least = 2
+	} else {
+		event.route, event.name, event.value = r.Bytes(), r.Bytes(), r.Bytes()
+	}
+	if r.Err() == nil && members < least {
 		return event, fmt.Errorf("%w: an event of %d members", errEventsUnreadable, members)
 	}
-	event.number = r.Uint()
-	kind := r.Uint()
-	event.route, event.name, event.value = r.Bytes(), r.Bytes(), r.Bytes()
+	for range members - least {
+		r.Skip()
+	}
 	if r.Err() != nil {
 		return event, errEventsUnreadable
 	}
-	switch kind {
-	case wireVariable:
-		event.kind = Variable
-	case wireRaised:
-		event.kind = Raised
-	case wireCleared:
-		event.kind = Cleared
-	case wireActive:
-		event.kind = Active
-	default:
-		return event, fmt.Errorf("%w: an event of kind %d", errEventsUnreadable, kind)
-	}
 	return event, nil
+}
+
+func kindOf(wire uint64) Kind {
+	switch wire {
+	case wireVariable:
+		return Variable
+	case wireRaised:
+		return Raised
+	case wireCleared:
+		return Cleared
+	case wireActive:
+		return Active
+	default:
+		return Unknown
+	}
 }
 
 // numbered is what precedes the arguments of a command or a push.

@@ -71,6 +71,34 @@ func TestNewestOnlyStaysOnTheSatellite(t *testing.T) {
 	}
 }
 
+// An event of a kind that a later release knows costs its number, and members that a later release adds are skipped.
+func TestEventsOfALaterRelease(t *testing.T) {
+	later := func(number byte, rest string) string { return string([]byte{number}) + rest }
+	body := "\x94" +
+		"\x95" + later(1, "\x00\xa1i\xa1n\xa11") +
+		"\x95" + later(2, "\x09\xa1i\xa1n\xa11") + // an unknown kind, of the same members
+		"\x93" + later(3, "\xcd\x01\x00\x81\xa1a\x92\x01\xc0") + // one of other members
+		"\x97" + later(4, "\x00\xa1i\xa1n\xa12\xc3\x80") // a variable with two members more
+	answer := rpc.Raw("\x92\x07\xc4" + string([]byte{byte(len(body))}) + body)
+	read, err := readEvents(answer, everything)
+	if err != nil || read.events.count != 4 || read.events.last != 4 {
+		t.Fatalf("read %+v, %v", read, err)
+	}
+	want := []Event{
+		{Number: 1, Interface: "i", Name: "n", Value: json.RawMessage("1")}, {Number: 2, Kind: Unknown},
+		{Number: 3, Kind: Unknown}, {Number: 4, Interface: "i", Name: "n", Value: json.RawMessage("2")},
+	}
+	if diff := cmp.Diff(want, decoded(read.events)); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	for _, short := range []string{"\x91\x91\x01", "\x91\x94\x01\x00\xa1i\xa1n"} {
+		answer := rpc.Raw("\x92\x07\xc4" + string([]byte{byte(len(short))}) + short)
+		if _, err := readEvents(answer, everything); !errors.Is(err, errEventsUnreadable) {
+			t.Errorf("% x: %v", short, err)
+		}
+	}
+}
+
 // What the controller has already is dropped, and so is what comes out of order.
 func TestOnlyNewEventsAreRead(t *testing.T) {
 	events := []Event{{Number: 4, Name: "old"}, {Number: 6, Name: "six"}, {Number: 5, Name: "late"}, {Number: 6, Name: "again"}, {Number: 9, Name: "nine"}}
@@ -97,6 +125,7 @@ func TestAnAnswerThatIsTooLarge(t *testing.T) {
 		{1, []Event{{Number: 1, Name: "abcdef"}}, nil}, // one event always goes
 		{0, []Event{{Number: 1, Name: "a"}}, errEventsTooLarge},
 		{0, nil, nil},
+		{1 << 10, make([]Event, 2000), errEventsTooLarge}, // no texts, and bytes nevertheless
 	} {
 		if _, err := readEvents(answerOf(0, test.events), eventsQuery{maxBytes: test.maxBytes}); !errors.Is(err, test.want) {
 			t.Errorf("%d events for %d bytes: %v, want %v", len(test.events), test.maxBytes, err, test.want)
@@ -228,4 +257,43 @@ func TestRefusalsCrossTheWire(t *testing.T) {
 			t.Errorf("%v is taken for %q", other, string(got))
 		}
 	}
+}
+
+// An error text of the peer's is short where it is logged or given to a caller.
+func TestTextsOfAPeersErrorAreShort(t *testing.T) {
+	long := strings.Repeat("é", 1<<20)
+	for _, value := range []any{long, map[string]any{keyErrorType: long, keyErrorMessage: long}, map[string]any{"x": long}} {
+		remote := &rpc.RemoteError{Method: "f", Value: value}
+		if text := remote.Error(); len(text) > 2<<10 {
+			t.Errorf("the error's text has %d bytes", len(text))
+		}
+		failed := FromWireError(remote)
+		if len(failed.Type) > maxErrorText+3 || len(failed.Message) > maxErrorText+3 || failed.Message == "" {
+			t.Errorf("a caller gets %d and %d bytes", len(failed.Type), len(failed.Message))
+		}
+	}
+}
+
+// FuzzAnswers reads the other answers of an agent, and its errors, in bounded memory.
+func FuzzAnswers(f *testing.F) {
+	f.Add([]byte{wireArrayOf3, 2, 1, wireTrue})
+	f.Add([]byte{wireArrayOf5, 3, 1, wireFalse, 7, 0xc0})
+	f.Add([]byte(`{"interface":"auth","value":1,"var":"v"}`))
+	f.Add([]byte(`{"interface":"auth","value":{"a":[]},"var":"v"} x`))
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		checkMemory(t, FunctionHello, len(answer), allocated(func() {
+			if welcome, err := readHelloAnswer(answer); err == nil && (welcome.instanceID == 0 || welcome.clock.UnixMilli() > maxClock) {
+				t.Errorf("read %+v", welcome)
+			}
+		}))
+		checkMemory(t, FunctionPushVar, len(answer), allocated(func() {
+			if event, err := readPushed(answer); err == nil && (event.Interface == "" || event.Name == "" || !json.Valid(event.Value)) {
+				t.Errorf("read %+v", event)
+			}
+		}))
+		failed := FromWireError(&rpc.RemoteError{Value: map[string]any{keyErrorType: string(answer), keyErrorMessage: string(answer)}})
+		if len(failed.Type) > maxErrorText+3 || len(failed.Message) > maxErrorText+3 {
+			t.Errorf("an error of %d and %d bytes", len(failed.Type), len(failed.Message))
+		}
+	})
 }

@@ -25,6 +25,7 @@ type work struct {
 	conns    *serverConns
 	journal  *journal
 	executor executor
+	watch    watch
 
 	commands, commandErrors atomic.Uint64
 }
@@ -33,6 +34,10 @@ type work struct {
 func (w *work) execute(ctx context.Context, session *rpc.Session, r route.Route, command route.Command, arguments everest.Args) commandOutcome {
 	w.commands.Add(1)
 	if command.Privileged && w.config.Admission.RefusesPrivileged(session, command.Function) {
+		return commandOutcome{value: command.UnavailableResult()}
+	}
+	if command.Effect == route.Resets && w.config.Flashing() {
+		w.log.Warn("the board is being flashed: it is not reset")
 		return commandOutcome{value: command.UnavailableResult()}
 	}
 	value, err := w.config.Execute(ctx, r, command, arguments)
@@ -45,9 +50,6 @@ func (w *work) execute(ctx context.Context, session *rpc.Session, r route.Route,
 		value = json.RawMessage("null")
 	case err != nil:
 		return w.failed(r, command, err)
-	}
-	if command.AcceptsUpdate(value) {
-		w.loop.postAndWait(handshake.FirmwareAccepted{})
 	}
 	return commandOutcome{value: value, resets: resets}
 }

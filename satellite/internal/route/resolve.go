@@ -56,7 +56,11 @@ func (route *Route) resolve(declared *schema.Interface, definitions *schema.Defi
 	known := make(map[string]bool)
 	for i, command := range route.Commands {
 		known[command.Name] = true
-		route.Commands[i].Missing = declared.Commands[command.Name] == nil
+		definition := declared.Commands[command.Name]
+		route.Commands[i].Missing = definition == nil
+		if definition != nil {
+			route.Commands[i].enums = enumsOf(command, definition, definitions)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(declared.Commands)) {
 		if !known[name] {
@@ -64,11 +68,36 @@ func (route *Route) resolve(declared *schema.Interface, definitions *schema.Defi
 		}
 	}
 	route.Variables = slices.DeleteFunc(route.Variables, func(v Variable) bool { return declared.Variables[v.Name] == nil })
+	for i, variable := range route.Variables {
+		if variable.Indices {
+			route.Variables[i].enum = definitions.Enumeration(declared.Variables[variable.Name].Schema)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(declared.Variables)) {
 		if !slices.ContainsFunc(route.Variables, func(v Variable) bool { return v.Name == name }) {
 			route.Variables = append(route.Variables, Variable{Name: name})
 		}
 	}
+}
+
+// enumsOf returns the enumerations that the legacy dialect needs for a command, nil for none.
+func enumsOf(command Command, declared *schema.Command, definitions *schema.Definitions) map[string]enumeration {
+	var enums map[string]enumeration
+	add := func(name string, kind Kind, schema json.RawMessage) {
+		if kind != Enum && kind != EnumList {
+			return
+		}
+		if enums == nil {
+			enums = make(map[string]enumeration)
+		}
+		enums[name] = definitions.Enumeration(schema)
+	}
+	for _, argument := range command.Arguments {
+		definition, _ := declared.Argument(argument.Name)
+		add(argument.Name, argument.Kind, definition.Schema)
+	}
+	add("", command.Result, declared.Result)
+	return enums
 }
 
 // derive returns a command that only the interface's definition has.

@@ -65,7 +65,7 @@ func rows(routes []Route) map[string]string {
 		var said []string
 		known := map[string]bool{}
 		for _, command := range route.Commands {
-			if command.Missing {
+			if command.Missing && command.Until == "" { // no EVerest has those of older releases and all others
 				said = append(said, "-"+command.Name)
 			}
 			if command.Derived {
@@ -234,6 +234,9 @@ func TestDifferencesOfSummaries(t *testing.T) {
 	}
 	if got := differences(many, nil, "the peer"); len(got) != maxDifferences+1 || got[maxDifferences] != "and 60 more" {
 		t.Errorf("%d differences, the last is %s", len(got), got[len(got)-1])
+	}
+	if _, err := ParseSummary(`{"a":{"interface":"` + strings.Repeat("x", maxSummary) + `"}}`); err == nil || !strings.Contains(err.Error(), "1048598 bytes") {
+		t.Errorf("a summary longer than any: %v", err)
 	}
 	if _, err := ParseSummary("[1]"); err == nil {
 		t.Error("an array is taken for a summary")

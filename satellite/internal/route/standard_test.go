@@ -1,6 +1,7 @@
 package route
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,8 @@ display_message_set_display_message(JSON) JSON
 energy_enforce_limits(JSON) Null
 evse_manager_authorize_response(JSON JSON) Null
 evse_manager_cancel_reservation() Null
+evse_manager_disable(Integer) Boolean
+evse_manager_enable(Integer) Boolean
 evse_manager_enable_disable(Integer JSON) Boolean
 evse_manager_external_ready_to_start_charging() Boolean
 evse_manager_force_unlock(Integer) Boolean
@@ -25,9 +28,13 @@ evse_manager_get_evse() JSON
 evse_manager_pause_charging() Boolean
 evse_manager_reserve(Integer) Boolean
 evse_manager_resume_charging() Boolean
+evse_manager_set_external_limits(JSON) Null
+evse_manager_set_faulted() Null
+evse_manager_set_get_certificate_response(JSON) Null
 evse_manager_set_plug_and_charge_configuration(JSON) Null
 evse_manager_stop_transaction(JSON) Boolean
-evse_manager_update_allowed_energy_transfer_modes(JSON) JSON
+evse_manager_switch_three_phases_while_charging(Boolean) Text
+evse_manager_update_allowed_energy_transfer_modes(EnumList) Enum
 evse_manager_withdraw_authorization() Null
 iso15118_extensions_set_get_certificate_response(JSON) Null
 ocpp_data_transfer_data_transfer(JSON) JSON
@@ -45,7 +52,7 @@ uk_random_delay_set_duration_s(Integer) Null
 `
 
 func TestRoutesHaveTheFunctionsOfTheWire(t *testing.T) {
-	kinds := map[Kind]string{Null: "Null", JSON: "JSON", Text: "Text", Integer: "Integer", Boolean: "Boolean"}
+	kinds := map[Kind]string{Null: "Null", JSON: "JSON", Text: "Text", Integer: "Integer", Boolean: "Boolean", Enum: "Enum", EnumList: "EnumList"}
 	var got []string
 	for _, route := range Standard() {
 		for _, command := range route.Commands {
@@ -75,6 +82,9 @@ func TestRoutesCoverTheInterfaces(t *testing.T) {
 		for _, command := range route.Commands {
 			commands[command.Name] = true
 			definition := declared.Commands[command.Name]
+			if command.Until != "" && definition == nil {
+				continue // of an older release: see the peers in satellite/testdata
+			}
 			if definition == nil {
 				t.Errorf("%s.%s is not a command of EVerest", route.Interface, command.Name)
 				continue
@@ -120,7 +130,7 @@ func TestAbsentAnswersAreValidResults(t *testing.T) {
 			continue
 		}
 		for _, command := range route.Commands {
-			if _, err := toWire(command.Result, command.Absent); err != nil {
+			if _, err := toWire(command.Result, nil, command.Absent); err != nil {
 				t.Errorf("%s: absent answer %s: %v", command.Function, command.Absent, err)
 			}
 			if string(command.Absent) == "null" {
@@ -159,6 +169,18 @@ func TestManifestsFitTheRoutes(t *testing.T) {
 	for _, push := range Pushes() {
 		if agent.Provides[push.ID].Interface != push.Interface || controller.Requires[push.ID].Interface != push.Interface {
 			t.Errorf("%s.%s goes nowhere", push.Interface, push.Variable)
+		}
+	}
+}
+
+// TestAcceptedUpdate: both spellings of the releases take the board down.
+func TestAcceptedUpdate(t *testing.T) {
+	update := Command{Effect: UpdatesFirmware}
+	for result, want := range map[string]bool{
+		`"Accepted"`: true, `"AcceptedCanceled"`: true, `"AcceptedCancelled"`: true, `"Rejected"`: false, `null`: false,
+	} {
+		if got := update.AcceptsUpdate(json.RawMessage(result)); got != want {
+			t.Errorf("%s: %t", result, got)
 		}
 	}
 }

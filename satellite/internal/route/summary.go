@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
@@ -21,6 +22,8 @@ type Entry struct {
 	// Members are the digests of the interface's members as the board's EVerest defines them.
 	Members map[string]string `json:"members,omitempty"`
 	Extra   bool              `json:"extra,omitempty"`
+	// MaxValue is the longest value in bytes that modules of the board take, 0 where the board does not say.
+	MaxValue int `json:"max_value,omitempty"`
 	// Module and Implementation are what the agent's requirement of an extra is connected to. Errors of that origin
 	// belong to the extra.
 	Module         string `json:"module,omitempty"`
@@ -37,8 +40,14 @@ func summarise(routes []Route, interfaces map[string]string, definitions *schema
 	return summary
 }
 
+// maxSummary is how many bytes a peer's summary may have. That of every interface of EVerest has a fraction.
+const maxSummary = 1 << 20
+
 // ParseSummary reads the peer's summary.
 func ParseSummary(text string) (Summary, error) {
+	if len(text) > maxSummary {
+		return nil, fmt.Errorf("%s has %d bytes, and %d at most are read", FunctionSummary, len(text), maxSummary)
+	}
 	var summary Summary
 	if err := json.Unmarshal([]byte(text), &summary); err != nil {
 		return nil, fmt.Errorf("%s of %s is not the expected JSON: %w", Clip(text), FunctionSummary, err)
@@ -52,6 +61,9 @@ func ParseSummary(text string) (Summary, error) {
 // maxDifferences is how many differences one report lists. The number of further ones is its last line.
 const maxDifferences = 40
 
+// maxDifference is how many bytes one difference has: its names are the peer's.
+const maxDifference = 300
+
 // differences lists in words what two boards tunnel differently. Members are compared where both boards know the
 // interface's definition. name is the peer's name in the texts.
 func differences(own, peer Summary, name string) []string {
@@ -62,7 +74,11 @@ func differences(own, peer Summary, name string) []string {
 			more++ // a peer may send any number of them
 			return
 		}
-		found = append(found, fmt.Sprintf(format, arguments...))
+		if text := fmt.Sprintf(format, arguments...); len(text) > maxDifference {
+			found = append(found, strings.ToValidUTF8(text[:maxDifference], "")+"...")
+		} else {
+			found = append(found, text)
+		}
 	}
 	for _, id := range keysOfBoth(own, peer) {
 		here, isHere := own[id]

@@ -12,14 +12,16 @@ import (
 // Table is the route table of one board, with the peer's summary once that is known. The zero value tunnels nothing.
 // All methods may be called from any goroutine.
 type Table struct {
-	mu          sync.Mutex
-	routes      []Route
-	interfaces  map[string]string
-	extras      []string
-	variables   map[string]map[string]bool // of all routes, by id
-	own, peer   Summary                    // peer is nil while it is not known
-	differences []string
-	reported    map[string]bool
+	mu         sync.Mutex
+	routes     []Route
+	interfaces map[string]string
+	extras     []string
+	variables  map[string]map[string]bool // of all routes, by id
+	own, peer  Summary                    // peer is nil while it is not known
+	// maxValue and peerValue are the longest values that modules of either board take, 0 where that is not known.
+	maxValue, peerValue int
+	differences         []string
+	reported            map[string]bool
 }
 
 // Resolve resolves the table against a board. interfaces are those of the manifest's requirements or implementations,
@@ -88,6 +90,27 @@ func (t *Table) Connect(id, module, implementation string) {
 	}
 }
 
+// SetMaxValue sets the longest value in bytes that modules of this board take.
+func (t *Table) SetMaxValue(size int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.maxValue = size
+	for id, entry := range t.own {
+		entry.MaxValue = size
+		t.own[id] = entry
+	}
+}
+
+// MaxValue returns the longest value in bytes that modules of both boards take, as far as the peer's are known.
+func (t *Table) MaxValue() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.peerValue > 0 {
+		return min(t.maxValue, t.peerValue)
+	}
+	return t.maxValue
+}
+
 // Summary returns this board's summary as the JSON text that FunctionSummary carries.
 func (t *Table) Summary() (string, error) {
 	t.mu.Lock()
@@ -101,7 +124,12 @@ func (t *Table) Summary() (string, error) {
 func (t *Table) Compare(peer Summary, name string) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.peer = peer
+	t.peer, t.peerValue = peer, 0
+	for _, entry := range peer {
+		if entry.MaxValue > 0 && (t.peerValue == 0 || entry.MaxValue < t.peerValue) {
+			t.peerValue = entry.MaxValue
+		}
+	}
 	return differences(t.own, peer, name)
 }
 
@@ -109,7 +137,7 @@ func (t *Table) Compare(peer Summary, name string) []string {
 func (t *Table) Forget() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.peer = nil
+	t.peer, t.peerValue = nil, 0
 }
 
 // Peer returns the peer's summary, nil while it is not known.
@@ -138,8 +166,14 @@ func (t *Table) Differences() []string {
 // maxReported is how many texts First remembers. Further ones are not reported: a peer must not fill the memory.
 const maxReported = 256
 
+// maxReportedText is how many bytes of a text First compares: the texts have the peer's names in them.
+const maxReportedText = 16 << 10
+
 // First reports whether a text should be logged, because it was not reported before.
 func (t *Table) First(text string) bool {
+	if len(text) > maxReportedText {
+		text = strings.Clone(text[:maxReportedText])
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.reported[text] || len(t.reported) >= maxReported {

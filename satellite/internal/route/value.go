@@ -22,11 +22,16 @@ const (
 	Integer
 	// Boolean is a msgpack boolean.
 	Boolean
+	// Enum is a msgpack string with the JSON text of an index, where EVerest has an enumeration's text.
+	Enum
+	// EnumList is a msgpack string with the JSON text of a list of indices, where EVerest has a list of an
+	// enumeration's texts.
+	EnumList
 )
 
 // toWire converts one JSON value of this board into what the RPC function takes. It checks the whole value, because a
-// C++ agent, and its board with it, goes down on a wrong one.
-func toWire(kind Kind, value json.RawMessage) (any, error) {
+// C++ agent, and its board with it, goes down on a wrong one. enum is the enumeration of an Enum or an EnumList.
+func toWire(kind Kind, enum enumeration, value json.RawMessage) (any, error) {
 	value = bytes.TrimSpace(value)
 	switch kind {
 	case Null:
@@ -46,6 +51,10 @@ func toWire(kind Kind, value json.RawMessage) (any, error) {
 		return toInteger(value)
 	case Boolean:
 		return toBoolean(value)
+	case Enum:
+		return asText(enum.index(value))
+	case EnumList:
+		return asText(enum.indices(value))
 	}
 	return nil, fmt.Errorf("kind %d is unknown", kind)
 }
@@ -54,8 +63,8 @@ func toWire(kind Kind, value json.RawMessage) (any, error) {
 func check(kind Kind, value json.RawMessage) (err error) {
 	value = bytes.TrimSpace(value)
 	switch kind {
-	case Null, JSON:
-	case Text:
+	case Null, JSON, EnumList:
+	case Text, Enum:
 		if !isString(value) {
 			err = fmt.Errorf("%s is not a string", Clip(value))
 		}
@@ -69,17 +78,16 @@ func check(kind Kind, value json.RawMessage) (err error) {
 	return err
 }
 
-// toInteger also takes 5.0: EVerest's validation counts it as an integer.
+// toInteger drops a fraction, as EVerest's generated code does. A C++ agent takes integers of 32 bits.
 func toInteger(value json.RawMessage) (any, error) {
-	if number, err := strconv.ParseInt(string(value), 10, 64); err == nil {
-		return number, nil
-	}
 	number, err := strconv.ParseFloat(string(value), 64)
-	if err != nil || number != math.Trunc(number) || math.Abs(number) > 1<<53 {
-		return nil, fmt.Errorf("%s is not an integer", Clip(value))
+	if err != nil || number <= math.MinInt32-1 || number >= math.MaxInt32+1 {
+		return nil, fmt.Errorf("%s is not an integer of 32 bits", Clip(value))
 	}
 	return int64(number), nil
 }
+
+func asText(value json.RawMessage, err error) (any, error) { return string(value), err }
 
 func toBoolean(value json.RawMessage) (any, error) {
 	switch string(value) {
@@ -92,12 +100,18 @@ func toBoolean(value json.RawMessage) (any, error) {
 }
 
 // fromWire returns a target to decode a wire value of the kind into, and a function that then returns the value as
-// JSON.
-func fromWire(kind Kind) (target any, value func() (json.RawMessage, error)) {
+// JSON. enum is the enumeration of an Enum or an EnumList.
+func fromWire(kind Kind, enum enumeration) (target any, value func() (json.RawMessage, error)) {
 	switch kind {
 	case JSON:
 		text := new(string)
 		return text, func() (json.RawMessage, error) { return parse(*text) }
+	case Enum:
+		text := new(string)
+		return text, func() (json.RawMessage, error) { return enum.text(json.RawMessage(*text)) }
+	case EnumList:
+		text := new(string)
+		return text, func() (json.RawMessage, error) { return enum.texts(json.RawMessage(*text)) }
 	case Text:
 		text := new(string)
 		return text, func() (json.RawMessage, error) { return Marshal(*text) }

@@ -2,6 +2,7 @@ package route
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -21,13 +22,16 @@ func TestValuesCrossTheWireUnchanged(t *testing.T) {
 		{Boolean, `true`, true},
 		{Boolean, `false`, false},
 		{Null, `null`, nil},
+		{Enum, `"<b>"`, `1`},
+		{EnumList, `["<b>","a","<b>"]`, `[1,0,1]`},
+		{EnumList, `[]`, `[]`},
 	} {
-		wire, err := toWire(test.kind, json.RawMessage(test.value))
+		wire, err := toWire(test.kind, letters, json.RawMessage(test.value))
 		if err != nil || wire != test.wire {
 			t.Errorf("toWire(%s) = %v, %v, want %v", test.value, wire, err, test.wire)
 			continue
 		}
-		target, value := fromWire(test.kind)
+		target, value := fromWire(test.kind, letters)
 		switch target := target.(type) {
 		case *string:
 			*target = wire.(string)
@@ -47,17 +51,22 @@ func TestValuesOfTheWrongTypeAreRefused(t *testing.T) {
 		kind  Kind
 		value string
 	}{
-		{JSON, `{"a":`}, {JSON, ``}, {Text, `1`}, {Text, `null`}, {Integer, `1.5`}, {Integer, `"1"`}, {Integer, `1e300`},
+		{JSON, `{"a":`}, {JSON, ``}, {Text, `1`}, {Text, `null`}, {Integer, `"1"`}, {Integer, `true`}, {Integer, `1e300`}, {Integer, `2147483648`}, {Integer, `-2147483649`},
 		{Boolean, `1`}, {Boolean, `null`}, {Kind(99), `1`},
+		{Enum, `"c"`}, {Enum, `2`}, {Enum, `-1`}, {Enum, `1.0`}, {Enum, `null`}, {Enum, ``}, {Enum, `"a`}, {Enum, `[0]`},
+		{EnumList, `0`}, {EnumList, `null`}, {EnumList, ``}, {EnumList, `[0`}, {EnumList, `[0,]`}, {EnumList, `[0]]`}, {EnumList, `[0] 1`},
+		{EnumList, `["c"]`}, {EnumList, `[2]`}, {EnumList, `[[0]]`}, {EnumList, "[" + strings.Repeat("0,", maxElements) + "0]"},
 	} {
-		if wire, err := toWire(test.kind, json.RawMessage(test.value)); err == nil {
+		if wire, err := toWire(test.kind, letters, json.RawMessage(test.value)); err == nil {
 			t.Errorf("toWire(kind %d, %s) = %v, want an error", test.kind, test.value, wire)
 		}
 	}
-	if wire, err := toWire(Integer, json.RawMessage(`5.0`)); err != nil || wire != int64(5) {
-		t.Errorf("toWire(Integer, 5.0) = %v, %v, want 5", wire, err)
+	for value, want := range map[string]int64{`5.0`: 5, `5.9`: 5, `-5.9`: -5, `1e2`: 100, `2147483647`: math.MaxInt32, `-2147483648`: math.MinInt32} {
+		if wire, err := toWire(Integer, nil, json.RawMessage(value)); err != nil || wire != want {
+			t.Errorf("toWire(Integer, %s) = %v, %v, want %d", value, wire, err, want)
+		}
 	}
-	target, value := fromWire(JSON)
+	target, value := fromWire(JSON, nil)
 	*target.(*string) = "{"
 	if _, err := value(); err == nil {
 		t.Error("a JSON text that is none was taken")
