@@ -74,10 +74,13 @@ func New(config Config) *Aggregator {
 func (a *Aggregator) Run(ctx context.Context) error {
 	options := a.config.Everest
 	options.Logger = cmp.Or(options.Logger, a.config.Logger)
-	options, _, err := options.Installed(moduleName, manifest, builtInDefinitions)
+	options, installed, err := options.Installed(moduleName, manifest, Definitions)
 	if err != nil {
 		return err
 	}
+	a.station.definitions = options.Definitions
+	_, a.station.answersBackend = installed.Provides[dataTransfer]
+	_, a.station.knowsOCPP = installed.Requires[ocpp]
 	module, err := everest.Connect(ctx, options)
 	if err != nil {
 		return err
@@ -98,10 +101,11 @@ func (a *Aggregator) serve(ctx context.Context) error {
 	defer stop(nil)
 	a.logs = newLogUploads(running, s, a.config.staggering, a.config.Progress)
 	a.firmware = newFirmwareUpdate(running, s)
-	a.reset = newStationReset(s, a.config.resetPause)
-	a.status = newStatusSocket(s, a.firmware, a.logs)
+	a.reset = newStationReset(s, a.firmware, a.config.resetPause)
+	a.status = newStatusSocket(s, a.firmware, a.logs, a.reset)
 
 	a.handleCommands()
+	a.handleDataTransfer()
 	a.status.serve(running)
 	a.subscribe()
 	s.module.OnReady(func(context.Context) error {
@@ -123,7 +127,13 @@ func (a *Aggregator) serve(ctx context.Context) error {
 	err := s.module.Run(ctx)
 	stop(errEnding)
 	s.background.Wait()
+	// What was to be saved is, and a status that cannot be published any more waits for the next process.
+	s.outbox.drain(running)
+	s.background.Wait()
 	a.logs.close()
+	if ctx.Err() != nil {
+		a.firmware.endInOrder()
+	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}

@@ -136,11 +136,11 @@ func TestStateFile(t *testing.T) {
 	if len(entries) != 1 {
 		t.Errorf("beside the state there is %v", entries)
 	}
-	if _, err := firmware.NewMachine(3).Restore(state.Saved); !errors.Is(err, firmware.ErrOtherStation) {
+	if _, err := firmware.NewMachine(3).Restore(state.Saved, false); !errors.Is(err, firmware.ErrOtherStation) {
 		t.Errorf("the state of another station: %v", err)
 	}
 	state.Announced = 99
-	if _, err := firmware.NewMachine(2).Restore(state.Saved); !errors.Is(err, firmware.ErrOtherStation) {
+	if _, err := firmware.NewMachine(2).Restore(state.Saved, false); !errors.Is(err, firmware.ErrOtherStation) {
 		t.Errorf("an impossible state: %v", err)
 	}
 	if err := os.WriteFile(file.path, []byte(`{"request_id": "tor`), 0o600); err != nil {

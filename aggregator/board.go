@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/firmware"
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
@@ -18,8 +20,18 @@ type board struct {
 	name      string
 	system    *everest.Required
 	satellite *everest.Required // nil for the main board
-	timeout   time.Duration
-	log       *zap.Logger
+	// tellsLinkStatus is false where the installed interface satellite has no command get_link_status.
+	tellsLinkStatus bool
+	// noLinkStatus is when the command had no answer.
+	noLinkStatus atomic.Pointer[time.Time]
+	// aliveAt is when the satellite's agent is known to have run last, zero where it is not known. The loop has it.
+	aliveAt time.Time
+	// awayAt is when the link was seen away last, zero for never. The loop has it.
+	awayAt time.Time
+	// refusal is how the board refused the newest firmware update, empty where it took it.
+	refusal atomic.Pointer[string]
+	timeout time.Duration
+	log     *zap.Logger
 }
 
 // newBoards pairs the connections: satellite i belongs to system i+1.
@@ -106,7 +118,8 @@ func (b *board) connected(ctx context.Context) bool {
 	return err == nil && connected
 }
 
-// watchBoards logs the loss of a satellite's link while the satellite has work to do.
+// watchBoards looks at the links of the satellites while they have work to do, and logs a loss. A board takes longer to
+// restart than the pause between two looks.
 func (a *Aggregator) watchBoards(ctx context.Context) {
 	ticker := time.NewTicker(5 * a.station.unit)
 	defer ticker.Stop()
@@ -117,6 +130,7 @@ func (a *Aggregator) watchBoards(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
+		a.firmware.readBootReasons(ctx)
 		busy := make(chan bool, 1)
 		a.station.loop.post(func(context.Context) { busy <- a.firmware.busy() || a.logs.busy() })
 		select {
@@ -129,15 +143,37 @@ func (a *Aggregator) watchBoards(ctx context.Context) {
 		}
 		for _, b := range a.station.boards {
 			gone := !b.connected(ctx)
+			if gone {
+				a.station.loop.post(func(context.Context) { b.awayAt = time.Now() })
+			}
 			if gone == lost[b.index] || ctx.Err() != nil {
 				continue
 			}
 			lost[b.index] = gone
 			if gone {
+				a.station.loop.post(func(ctx context.Context) { a.firmware.step(ctx, firmware.Away{Board: b.index}) })
 				b.log.Warn("the link to a board is lost while it has work to do")
 			} else {
+				a.station.loop.post(func(ctx context.Context) { a.firmware.step(ctx, firmware.Back{Board: b.index}) })
 				b.log.Info("the link to a board is back")
 			}
 		}
+	}
+}
+
+// logSharedEVSEs logs each satellite that has the EVSE of another one in its mapping. Auth and OCPP take both for one.
+func logSharedEVSEs(satellites []*everest.Required, log *zap.Logger) {
+	first := make(map[int]string)
+	for _, satellite := range satellites {
+		mapping := satellite.Mapping()
+		if mapping == nil {
+			continue
+		}
+		if other, taken := first[mapping.EVSE]; taken {
+			log.Error("two satellites stand for one EVSE: give each controller a mapping of its own",
+				zap.Int("evse", mapping.EVSE), zap.Strings("modules", []string{other, satellite.ModuleID()}))
+			continue
+		}
+		first[mapping.EVSE] = satellite.ModuleID()
 	}
 }

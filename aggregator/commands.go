@@ -10,31 +10,65 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/aggregator/internal/firmware"
 	"github.com/remotechargeport/remotechargeport/aggregator/internal/logs"
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/release"
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
-// handleCommands registers the commands of the interface system that the station provides.
+// handleCommands registers the commands of the interface system that the station provides. A command or a variable that
+// only a newer EVerest has belongs to the main board.
 func (a *Aggregator) handleCommands() {
-	provided := a.station.provided
-	provided.Handle("update_firmware", a.firmware.handle)
-	provided.Handle("allow_firmware_installation", func(context.Context, everest.Args) (any, error) {
-		a.station.loop.post(func(ctx context.Context) { a.firmware.step(ctx, firmware.Allowed{}) })
-		return nil, nil
-	})
-	provided.Handle("upload_logs", a.logs.handle)
-	provided.Handle("reset", a.reset.handle)
-	for _, command := range []string{"is_reset_allowed", "set_system_time"} {
-		provided.Handle(command, func(ctx context.Context, arguments everest.Args) (any, error) {
-			return a.station.everyBoard(ctx, command, arguments), nil
-		})
+	s := a.station
+	handlers := map[string]everest.CommandHandler{
+		"update_firmware": a.firmware.handle,
+		"allow_firmware_installation": func(context.Context, everest.Args) (any, error) {
+			s.loop.post(func(ctx context.Context) { a.firmware.step(ctx, firmware.Allowed{}) })
+			return nil, nil
+		},
+		"upload_logs":      a.logs.handle,
+		"reset":            a.reset.handle,
+		"is_reset_allowed": a.reset.allowed,
+		"set_system_time": func(ctx context.Context, arguments everest.Args) (any, error) {
+			s.backlog.heard()
+			return s.everyBoard(ctx, "set_system_time", arguments), nil
+		},
+		"get_boot_reason": func(ctx context.Context, _ everest.Args) (any, error) {
+			return s.bootReason.of(ctx, s.boards[0]), nil
+		},
 	}
-	provided.Handle("get_boot_reason", func(ctx context.Context, _ everest.Args) (any, error) {
-		reason := "Unknown"
-		if err := a.station.boards[0].call(ctx, "get_boot_reason", nil, &reason); err != nil {
-			return "Unknown", nil
+	for command, handler := range handlers {
+		s.provided.Handle(command, handler)
+	}
+	system, known := s.definitions.Interface("system")
+	if !known {
+		return
+	}
+	for name, command := range system.Commands {
+		if handlers[name] == nil {
+			s.provided.Handle(name, s.ofTheMainBoard(command))
 		}
-		return reason, nil
-	})
+	}
+	for variable := range system.Variables {
+		if variable != "firmware_update_status" && variable != "log_status" {
+			s.boards[0].system.Subscribe(variable, func(_ context.Context, value json.RawMessage) { s.publish(variable, value) })
+		}
+	}
+}
+
+// ofTheMainBoard returns a handler that passes a command to the main board. A command is refused in the words of its
+// definition where the main board does not answer it: a caller in an old EVerest would wait for 300 s and then end.
+func (s *station) ofTheMainBoard(command *schema.Command) everest.CommandHandler {
+	return func(ctx context.Context, arguments everest.Args) (any, error) {
+		var result json.RawMessage
+		err := s.boards[0].call(ctx, command.Name, arguments, &result)
+		if err == nil {
+			return result, nil
+		}
+		if refusal, can := release.Refusal(s.definitions, command); can {
+			return refusal, nil
+		}
+		return nil, err
+	}
 }
 
 // everyBoard calls a command of all boards at once, and reports whether each returned true. A board without a reply

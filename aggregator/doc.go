@@ -22,7 +22,8 @@
 //     station's statuses follow OCPP's order. No board installs when one refuses or fails. An update survives the main
 //     board's own reboot.
 //   - One log file. Every board uploads its file to a receiver in the module, at a URL that is valid for that request
-//     only. The backend gets one tar.gz with a folder for each board and a manifest.json that names what is missing.
+//     only. The backend gets one tar.gz with a folder for each board and a manifest.json that names what is missing. A
+//     request for another log type waits until the boards have sent the first.
 //   - One reset. The module resets every satellite, waits for a moment, and then resets the main board. The caller gets
 //     its reply at once.
 //   - A board that does not respond never blocks the others. The module treats that board like one that refuses the
@@ -33,8 +34,8 @@
 // # Limits
 //
 //   - While the main board is down no update, upload or reset of the station proceeds.
-//   - An update survives a reboot only with the key state_dir. A reboot ends a log upload, and the request for the
-//     upload is lost.
+//   - An update survives a reboot only with the key state_dir. A reboot ends a log upload, and with that key the backend
+//     gets UploadFailure.
 //   - The receiver in the module receives files by FTP and HTTP without TLS. For other protocols, install a server that
 //     writes into the directory of the key incoming_uploads_dir.
 //   - At most eight types of log are collected at a time. A request for another type is rejected.

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,37 +21,31 @@ type inbox interface {
 	expect(name string)
 	// reported takes the board's end status, without delay.
 	reported(status logs.Status)
+	// settle waits until what the board has uploaded is complete, or until ctx ends.
+	settle(ctx context.Context)
 	// files returns the complete files, and the problems with the others.
 	files() (files []transfer.ReceivedFile, problems []string)
 	// close takes no more files and removes those there are. It may be called twice.
 	close()
 }
 
-// embeddedInbox is a slot of the receiver in the module.
+// embeddedInbox is a slot of the receiver in the module. It needs no report of the board: the sender of a file has confirmed
+// it, or the file is not complete.
 type embeddedInbox struct {
 	slot     *transfer.Slot
 	location string
-
-	mu       sync.Mutex
-	uploaded bool // the board reported Uploaded
 }
 
-func (b *embeddedInbox) url() string   { return b.location }
-func (b *embeddedInbox) expect(string) {}
-func (b *embeddedInbox) close()        { b.slot.Close() }
-
-func (b *embeddedInbox) reported(status logs.Status) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.uploaded = status == logs.Uploaded
-}
+func (b *embeddedInbox) url() string                { return b.location }
+func (b *embeddedInbox) expect(string)              {}
+func (b *embeddedInbox) reported(logs.Status)       {}
+func (b *embeddedInbox) settle(ctx context.Context) { b.slot.Settle(ctx) }
+func (b *embeddedInbox) close()                     { b.slot.Close() }
 
 func (b *embeddedInbox) files() (files []transfer.ReceivedFile, problems []string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	files, incomplete := b.slot.Files(b.uploaded)
+	files, incomplete := b.slot.Files()
 	for _, name := range incomplete {
-		problems = append(problems, name+" did not arrive completely")
+		problems = append(problems, name+" did not arrive completely: its sender did not end with QUIT")
 	}
 	return files, problems
 }
@@ -96,6 +91,9 @@ func (b *externalInbox) expect(name string) {
 	}
 }
 
+// settle has nothing to wait for: reported has taken the file.
+func (b *externalInbox) settle(context.Context) {}
+
 // settledAfter is how long a file of a board that did not report its end must be unchanged to count as complete.
 const settledAfter = 3 * time.Second
 
@@ -126,7 +124,7 @@ func (b *externalInbox) take(unwritten time.Duration) {
 		return
 	}
 	path := filepath.Join(b.private, name)
-	if err := os.Rename(shared, path); err != nil {
+	if info, err = files.Move(shared, path); err != nil {
 		return
 	}
 	b.taken = append(b.taken, transfer.ReceivedFile{Name: name, Path: path, Size: info.Size(), Received: info.ModTime()})

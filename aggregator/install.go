@@ -38,13 +38,17 @@ func Installation() install.Installation {
 // moduleName is what EVerest configurations call the module.
 const moduleName = "SystemAggregator"
 
-// builtInDefinitions returns EVerest's definitions and the interface satellite.
-func builtInDefinitions() (*schema.Definitions, error) {
+// Definitions returns EVerest's interface definitions, the project's own interface satellite, and what the module uses of
+// EVerest's interface ocpp. Each call makes a new set.
+func Definitions() (*schema.Definitions, error) {
 	known, err := schema.BuiltIn()
 	if err != nil {
 		return nil, err
 	}
-	return known.WithInterface("satellite", satelliteInterface)
+	if known, err = known.WithInterface("satellite", satelliteInterface); err != nil {
+		return nil, err
+	}
+	return known.WithInterface(ocpp, []byte(ocppInterface))
 }
 
 const (

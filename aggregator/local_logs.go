@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/remotechargeport/remotechargeport/aggregator/internal/logs"
 	"github.com/remotechargeport/remotechargeport/everest/control"
@@ -110,38 +109,28 @@ func (l *logUploads) requestedLocally(ctx context.Context, request *localLogs) {
 		request.give(localArchive{err: &control.Reason{Text: refusal}})
 		return
 	}
-	t := l.ofType(localType)
-	job := t.newJob(ctx)
-	job.local, job.fileName = request, "station_"+timeInName(time.Now())+".tar.gz"
+	job := l.newJob(ctx, localType)
+	job.local, job.fileName = request, archiveName("station")
 	l.log.Info("log files requested at the control socket")
-	t.perform(ctx, t.machine.Step(logs.Requested{RequestID: logs.NoRequestID, BoardRequestID: job.boardID}), job)
+	l.step(ctx, localType, logs.Requested{RequestID: logs.NoRequestID, BoardRequestID: job.boardID}, job)
 }
 
 // dropLocal ends a local request whose caller no longer waits; nil ends any.
 func (l *logUploads) dropLocal(ctx context.Context, request *localLogs) {
-	t := l.types[localType]
-	if t == nil {
-		return
-	}
-	for number, job := range t.jobs {
+	for _, job := range l.jobs[localType] {
 		if request != nil && job.local != request {
 			return
 		}
 		job.drop(ctx)
-		delete(t.jobs, number)
 	}
 	// Events that are on their way to the loop find no job.
-	t.machine = logs.NewMachine(len(l.boards))
-	delete(l.types, localType)
+	delete(l.jobs, localType)
+	l.types.Forget(localType)
 }
 
 // yield ends a local request for a backend's.
 func (l *logUploads) yield(ctx context.Context) {
-	t := l.types[localType]
-	if t == nil {
-		return
-	}
-	for _, job := range t.jobs {
+	for _, job := range l.jobs[localType] {
 		l.log.Info("the log files that were requested at the control socket give way to a backend's request")
 		job.local.give(localArchive{err: errYield})
 	}

@@ -15,12 +15,14 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/aggregator/internal/files"
 	"github.com/remotechargeport/remotechargeport/aggregator/internal/logs"
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/release"
 	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 )
 
 // logJob is one request for logs, with its files and its goroutines. The loop calls its methods.
 type logJob struct {
-	*typeUploads
+	*logUploads
+	kind      logType
 	number    int
 	request   logsRequest
 	location  transfer.Location
@@ -47,10 +49,10 @@ type logJob struct {
 // errReplaced ends the goroutines of a request that is over.
 var errReplaced = errors.New("aggregator: the request for log files is over")
 
-func (t *typeUploads) newJob(ctx context.Context) *logJob {
+func (l *logUploads) newJob(ctx context.Context, kind logType) *logJob {
 	j := &logJob{
-		typeUploads: t, requestID: logs.NoRequestID, boardID: t.boardID(nil),
-		inboxes: make([]inbox, len(t.boards)), problems: make([][]string, len(t.boards)),
+		logUploads: l, kind: kind, requestID: logs.NoRequestID, boardID: l.boardID(nil),
+		inboxes: make([]inbox, len(l.boards)), problems: make([][]string, len(l.boards)),
 	}
 	ctx, j.cancel = context.WithCancelCause(ctx)
 	j.start = func(fn func(context.Context)) {
@@ -67,7 +69,7 @@ func (t *typeUploads) newJob(ctx context.Context) *logJob {
 func (j *logJob) post(event logs.Event) {
 	j.loop.post(func(ctx context.Context) {
 		if !j.over {
-			j.step(ctx, event)
+			j.step(ctx, j.kind, event, nil)
 		}
 	})
 }
@@ -145,7 +147,7 @@ func (j *logJob) invite(ctx context.Context, b *board) invitation {
 		return got
 	}
 	got.fileName = response.FileName
-	if parsed, ok := logs.ParseResponse(response.Status); ok {
+	if parsed, ok := logs.ParseResponse(release.Read(response.Status)); ok {
 		got.response = parsed
 	}
 	return got
@@ -167,32 +169,61 @@ func (j *logJob) invited(ctx context.Context, b *board, got invitation) {
 			j.problem(b, fmt.Sprintf("the board announced %.40q, which names no file", got.fileName))
 		}
 		// The board's end status may have come before its response.
-		if _, status := j.machine.Outcome(j.number, b.index); status != 0 {
+		if _, status := j.outcome(b.index); status != 0 {
 			got.box.reported(status)
 		}
 	}
-	j.step(ctx, logs.Responded{Job: j.number, Board: b.index, Response: got.response})
+	j.step(ctx, j.kind, logs.Responded{Job: j.number, Board: b.index, Response: got.response}, nil)
 }
 
 // reply replies to the caller of upload_logs.
 func (j *logJob) reply(response logs.Response) {
-	reply := logsResponse{Status: response.Name()}
-	if response.Accepts() {
-		reply.FileName = j.fileName
+	reply := logsResponse{Status: j.words.Spell(release.UploadLogsStatus, response.Name())}
+	if j.local != nil || !response.Accepts() {
+		j.caller.give(reply)
+		return
 	}
-	j.caller.give(reply)
-	if response.Accepts() && j.local == nil {
-		j.afterReply(j.caller.returned)
-	}
+	reply.FileName = j.fileName
+	j.unended.accept(j.kind, j.requestID, func() { j.caller.give(reply) })
+	j.afterReply(j.caller.returned)
+}
+
+// outcome returns a board's response and end status, 0 while there is none.
+func (j *logJob) outcome(board int) (logs.Response, logs.Status) {
+	return j.types.Machine(j.kind).Outcome(j.number, board)
 }
 
 func (j *logJob) problem(b *board, text string) {
 	j.problems[b.index] = append(j.problems[b.index], text)
 }
 
-// pack makes the archive of the files that have arrived.
+// settleTime is how long after its board's report the confirmation of a file may arrive.
+const settleTime = 5 * time.Second
+
+// pack waits for the files of the boards that reported Uploaded, and makes the archive.
 func (j *logJob) pack() {
 	j.stopTimer()
+	var uploaded []inbox
+	for i, box := range j.inboxes {
+		if _, status := j.outcome(i); box != nil && status == logs.Uploaded {
+			uploaded = append(uploaded, box)
+		}
+	}
+	j.start(func(ctx context.Context) {
+		settling, cancel := context.WithTimeout(ctx, settleTime)
+		defer cancel()
+		for _, box := range uploaded {
+			box.settle(settling)
+		}
+		j.loop.post(func(context.Context) {
+			if !j.over {
+				j.packSettled()
+			}
+		})
+	})
+}
+
+func (j *logJob) packSettled() {
 	archive := j.contents()
 	if !archive.hasFiles() {
 		for i, board := range archive.Boards {
@@ -224,7 +255,7 @@ func (j *logJob) contents() *archive {
 	}
 	for i, b := range j.boards {
 		entry := archiveBoard{Name: b.name, Problems: j.problems[i]}
-		response, status := j.machine.Outcome(j.number, i)
+		response, status := j.outcome(i)
 		if response.Accepts() && j.inboxes[i] != nil {
 			received, problems := j.inboxes[i].files()
 			entry.Problems = append(entry.Problems, problems...)

@@ -18,8 +18,8 @@ import (
 // two, 2.1 three.
 const maxLogTypes = 8
 
-// logUploads has a machine for each log type in progress, and carries out its actions. The loop calls its methods, but
-// for handle, collect and close.
+// logUploads carries out the actions of the machines of the log types. The loop calls its methods, but for handle, collect
+// and close.
 type logUploads struct {
 	*station
 	collector *collector
@@ -29,7 +29,9 @@ type logUploads struct {
 	progress  func(Progress)
 	// staggering is how long a board that does not respond delays the next one: boards are asked in order.
 	staggering time.Duration
-	types      map[logType]*typeUploads
+	types      *logs.Types[logType]
+	jobs       map[logType]map[int]*logJob
+	unended    *unendedLogs
 }
 
 // logType is a log type as the request has it: a request without a type has a type of its own.
@@ -40,18 +42,10 @@ type logType struct {
 	local bool
 }
 
-// typeUploads is the machine of one log type and its jobs.
-type typeUploads struct {
-	*logUploads
-	kind    logType
-	machine *logs.Machine
-	jobs    map[int]*logJob
-}
-
 // logsRequest is the part of an UploadLogsRequest that the aggregator reads.
 type logsRequest struct {
 	Location      string  `json:"location"`
-	Retries       *int    `json:"retries"`
+	Retries       *int    `json:"retries"` // the number of attempts
 	RetryInterval *int    `json:"retry_interval_s"`
 	Type          *string `json:"type"`
 	RequestID     *int64  `json:"request_id"`
@@ -67,10 +61,12 @@ type logsResponse struct {
 
 func newLogUploads(ctx context.Context, s *station, staggering time.Duration, progress func(Progress)) *logUploads {
 	l := &logUploads{
-		station: s, staggering: staggering, progress: progress, types: map[logType]*typeUploads{},
+		station: s, staggering: staggering, progress: progress,
+		types: logs.NewTypes[logType](len(s.boards)), jobs: map[logType]map[int]*logJob{},
 		uploader: transfer.NewUploader(s.parameters.uploaderConfig(s.unit)),
 		outgoing: s.parameters.outgoing(s.module.ID()),
 	}
+	l.unended = newUnendedLogs(s)
 	l.broken = files.EmptyDirectory(l.outgoing)
 	if l.broken == nil {
 		l.collector, l.broken = newCollector(ctx, s, progress)
@@ -90,14 +86,7 @@ func (l *logUploads) close() {
 }
 
 // busy reports whether a request is in progress.
-func (l *logUploads) busy() bool {
-	for _, t := range l.types {
-		if !t.machine.Idle() {
-			return true
-		}
-	}
-	return false
-}
+func (l *logUploads) busy() bool { return l.types.Len() > 0 }
 
 // handle handles upload_logs.
 func (l *logUploads) handle(ctx context.Context, arguments everest.Args) (any, error) {
@@ -108,6 +97,7 @@ func (l *logUploads) handle(ctx context.Context, arguments everest.Args) (any, e
 	if err := arguments.Decode("upload_logs_request", &request.raw); err != nil {
 		return nil, err
 	}
+	l.backlog.heard()
 	caller := newCaller[logsResponse](ctx)
 	l.loop.post(func(ctx context.Context) { l.requested(ctx, request, caller) })
 	return caller.wait(ctx)
@@ -120,22 +110,21 @@ func (l *logUploads) requested(ctx context.Context, request logsRequest, caller 
 		kind, name = logType{given: true, name: *request.Type}, *request.Type
 	}
 	safe, err := files.SafeName(name)
-	if l.broken != nil || err != nil || (l.types[kind] == nil && len(l.types) >= maxLogTypes) {
-		l.log.Warn("a request for log files is rejected", zap.Error(l.broken), zap.Int("types_under_way", len(l.types)))
+	if l.broken != nil || err != nil || (l.types.Machine(kind) == nil && l.types.Len() >= maxLogTypes) {
+		l.log.Warn("a request for log files is rejected", zap.Error(l.broken), zap.Int("types_under_way", l.types.Len()))
 		caller.give(logsResponse{Status: logs.ResponseRejected.Name()})
 		return
 	}
-	t := l.ofType(kind)
-	job := t.newJob(ctx)
+	job := l.newJob(ctx, kind)
 	job.request, job.caller, job.boardID = request, caller, l.boardID(request.RequestID)
-	job.fileName = safe + "_" + timeInName(time.Now()) + ".tar.gz"
+	job.fileName = archiveName(safe)
 	job.pause = l.duration(l.parameters.DefaultRetryInterval)
 	if request.RetryInterval != nil {
 		job.pause = l.duration(max(*request.RetryInterval, 0))
 	}
-	event := logs.Requested{RequestID: logs.NoRequestID, BoardRequestID: job.boardID, Retries: l.parameters.DefaultRetries}
+	event := logs.Requested{RequestID: logs.NoRequestID, BoardRequestID: job.boardID, Attempts: l.parameters.DefaultRetries}
 	if request.Retries != nil {
-		event.Retries = max(*request.Retries, 0)
+		event.Attempts = *request.Retries
 	}
 	if request.RequestID != nil {
 		event.RequestID = *request.RequestID
@@ -146,26 +135,21 @@ func (l *logUploads) requested(ctx context.Context, request logsRequest, caller 
 		event.Failure = statusOf(err)
 	}
 	l.log.Info("log files requested", zap.String("type", name), zap.Int64("request_id", job.requestID), zap.Stringer("location", job.location))
-	t.perform(ctx, t.machine.Step(event), job)
+	l.step(ctx, kind, event, job)
 }
 
-// ofType returns the uploads of a log type.
-func (l *logUploads) ofType(kind logType) *typeUploads {
-	if l.types[kind] == nil {
-		l.types[kind] = &typeUploads{logUploads: l, kind: kind, machine: logs.NewMachine(len(l.boards)), jobs: map[int]*logJob{}}
-	}
-	return l.types[kind]
+// archiveName returns a name for an archive that no other request gets: a board without a clock of its own has the same time
+// after each start, and two requests may come within a second.
+func archiveName(kind string) string {
+	return kind + "_" + time.Now().UTC().Format("2006-01-02T15-04-05") + "Z_" + files.RandomName(4) + ".tar.gz"
 }
-
-// timeInName returns a time as the name of a file has it.
-func timeInName(when time.Time) string { return when.UTC().Format("2006-01-02T15-04-05") + "Z" }
 
 // boardID returns the request id for the boards: the caller's, or a random one where there is none. A random one also
 // replaces the id of a request in progress, whose reports would be taken for this request's.
 func (l *logUploads) boardID(given *int64) int64 {
 	taken := map[int64]bool{logs.NoRequestID: true}
-	for _, t := range l.types {
-		for _, job := range t.jobs {
+	for _, jobs := range l.jobs {
+		for _, job := range jobs {
 			taken[job.boardID] = true
 		}
 	}
@@ -180,77 +164,87 @@ func (l *logUploads) boardID(given *int64) int64 {
 }
 
 func (l *logUploads) reported(ctx context.Context, board int, id int64, status logs.Status) {
-	for _, t := range l.types {
-		for _, job := range t.jobs {
+	for kind, jobs := range l.jobs {
+		for _, job := range jobs {
 			if job.boardID != id {
 				continue
 			}
 			if status.IsFinal() && job.inboxes[board] != nil {
 				job.inboxes[board].reported(status)
 			}
-			t.step(ctx, logs.Reported{Board: board, BoardRequestID: id, Status: status})
+			l.step(ctx, kind, logs.Reported{Board: board, BoardRequestID: id, Status: status}, nil)
 			return
 		}
 	}
 }
 
-// step takes an event of one of the jobs.
-func (t *typeUploads) step(ctx context.Context, event logs.Event) {
-	t.perform(ctx, t.machine.Step(event), nil)
+// step takes an event. fresh is the job of a request that has no number yet.
+func (l *logUploads) step(ctx context.Context, kind logType, event logs.Event, fresh *logJob) {
+	l.types.Step(kind, event, func(kind logType, actions []logs.Action) {
+		for _, action := range actions {
+			l.perform(ctx, kind, action, fresh)
+		}
+	})
 }
 
-// perform carries out actions. fresh is the job of a request that has no number yet.
-func (t *typeUploads) perform(ctx context.Context, actions []logs.Action, fresh *logJob) {
-	// The job of an action. Only Ask and Reply come before a job's number is known.
-	job := func(number int) *logJob {
-		if t.jobs[number] == nil && fresh != nil {
-			fresh.number, t.jobs[number] = number, fresh
-			fresh = nil
-		}
-		return t.jobs[number]
+// job returns the job with a number. Only Queue, Ask and Reply come before a fresh job's number is known.
+func (l *logUploads) job(kind logType, number int, fresh *logJob) *logJob {
+	jobs := l.jobs[kind]
+	if jobs == nil {
+		jobs = map[int]*logJob{}
+		l.jobs[kind] = jobs
 	}
-	for _, action := range actions {
-		switch action := action.(type) {
-		case *logs.Ask:
-			job(action.Job).ask()
-		case *logs.Reply:
-			job(action.Job).reply(action.Response)
-		case *logs.Publish:
-			if t.kind.local {
-				continue
-			}
-			t.log.Info("log status of the station", zap.Int64("request_id", action.RequestID), zap.Stringer("status", action.Status))
-			t.publish("log_status", report{RequestID: action.RequestID, Log: action.Status.Name()})
-		case *logs.Wait:
-			job(action.Job).after(t.duration(t.parameters.IncomingUploadTimeout), logs.WaitExpired{Job: action.Job})
-		case *logs.Pack:
-			job(action.Job).pack()
-		case *logs.Upload:
-			job(action.Job).upload()
-		case *logs.Pause:
-			job := job(action.Job)
-			job.after(job.pause, logs.PauseEnded{Job: action.Job})
-		case *logs.Drop:
-			job(action.Job).giveNothing()
-			job(action.Job).drop(ctx)
-			delete(t.jobs, action.Job)
-		}
+	if jobs[number] == nil && fresh != nil && fresh.kind == kind && fresh.number == 0 {
+		fresh.number, jobs[number] = number, fresh
 	}
-	if t.machine.Idle() && t.types[t.kind] == t {
-		delete(t.types, t.kind)
+	return jobs[number]
+}
+
+// perform carries out an action.
+func (l *logUploads) perform(ctx context.Context, kind logType, action logs.Action, fresh *logJob) {
+	switch action := action.(type) {
+	case *logs.Queue:
+		l.job(kind, action.Job, fresh)
+		l.log.Info("the boards are asked for these log files when they have sent those of another type", zap.String("type", kind.name))
+	case *logs.Ask:
+		l.job(kind, action.Job, fresh).ask()
+	case *logs.Reply:
+		l.job(kind, action.Job, fresh).reply(action.Response)
+	case *logs.Publish:
+		if kind.local {
+			return
+		}
+		l.unended.publish(kind, action.RequestID, action.Status)
+	case *logs.Wait:
+		l.job(kind, action.Job, nil).after(l.duration(l.parameters.IncomingUploadTimeout), logs.WaitExpired{Job: action.Job})
+	case *logs.Pack:
+		l.job(kind, action.Job, nil).pack()
+	case *logs.Upload:
+		l.job(kind, action.Job, nil).upload()
+	case *logs.Pause:
+		job := l.job(kind, action.Job, nil)
+		job.after(job.pause, logs.PauseEnded{Job: action.Job})
+	case *logs.Drop:
+		job := l.job(kind, action.Job, nil)
+		job.giveNothing()
+		job.drop(ctx)
+		delete(l.jobs[kind], action.Job)
+		if len(l.jobs[kind]) == 0 {
+			delete(l.jobs, kind)
+		}
 	}
 }
 
 // logStateNames are the steps as the status socket shows them.
 var logStateNames = map[logs.State]string{
-	logs.Asking: "asking", logs.Collecting: "collecting", logs.Packing: "packing", logs.Uploading: "uploading", logs.Pausing: "pausing",
+	logs.Queued: "queued", logs.Asking: "asking", logs.Collecting: "collecting", logs.Packing: "packing", logs.Uploading: "uploading", logs.Pausing: "pausing",
 }
 
 // inProgress returns the uploads in progress.
 func (l *logUploads) inProgress() []control.LogJob {
 	jobs := []control.LogJob{}
-	for kind, t := range l.types {
-		for _, job := range t.machine.Jobs() {
+	for kind, machine := range l.types.All {
+		for _, job := range machine.Jobs() {
 			jobs = append(jobs, control.LogJob{
 				RequestID: job.RequestID, Type: kind.name, Step: logStateNames[job.State], Boards: job.Boards, Done: job.Done,
 			})

@@ -128,7 +128,7 @@ func testOneFileOfAllBoards(t *testing.T, broker everest.Broker) {
 	s.boards[1].sendsFile(t, "logs.txt", []byte("satellite one"))
 	s.boards[2].sendsFile(t, "other.txt", bytes.Repeat([]byte("2"), 3_000_000))
 	response := call[logsResponse](t, s.backend, "upload_logs", logsArguments(sink.URL+"/in/", map[string]any{"request_id": 5, "type": "SecurityLog"}))
-	if response.Status != "Accepted" || !regexp.MustCompile(`^SecurityLog_\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ\.tar\.gz$`).MatchString(response.FileName) {
+	if response.Status != "Accepted" || !regexp.MustCompile(`^SecurityLog_\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ_[0-9a-f]{8}\.tar\.gz$`).MatchString(response.FileName) {
 		t.Errorf("answered %+v", response)
 	}
 	s.backend.expect(t, "5 Uploading", "5 Uploaded")
@@ -265,6 +265,17 @@ func TestBoardsThatMisbehave(t *testing.T) {
 				return accept("logs.txt"), nil
 			}
 		}, "reported UploadFailure", nil},
+		"is cut, and reports Uploaded": {func(t *testing.T, b *testBoard) func(context.Context, map[string]any) (any, error) {
+			return func(_ context.Context, request map[string]any) (any, error) {
+				go func() {
+					if err := sendHalf(t.Context(), request["location"].(string), "logs.txt"); err != nil {
+						t.Error(err)
+					}
+					b.report(context.Background(), request["request_id"], "Uploaded")
+				}()
+				return accept("logs.txt"), nil
+			}
+		}, "no file arrived", nil},
 		"reports for another request": {func(t *testing.T, b *testBoard) func(context.Context, map[string]any) (any, error) {
 			return func(_ context.Context, request map[string]any) (any, error) {
 				go b.report(context.Background(), request["request_id"].(float64)+1, "Uploaded")
@@ -367,7 +378,7 @@ func TestSecondRequestReplacesTheFirst(t *testing.T) {
 
 func TestUploadIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	s := newStation(t, 2, map[string]any{"default_retries": 1})
+	s := newStation(t, 2, map[string]any{"default_retries": 2})
 	sink := newSink(t)
 	for _, b := range s.boards {
 		b.sendsFile(t, "logs.txt", []byte("content"))
@@ -393,9 +404,11 @@ func TestUploadIsTriedAgain(t *testing.T) {
 		end      string
 		attempts int
 	}{
-		{[]int{500, 503}, map[string]any{"retries": 2, "retry_interval_s": 0}, "Uploaded", 3},
+		// retries is the number of attempts: OCPP's modules send the retries of the backend plus one.
+		{[]int{500, 503}, map[string]any{"retries": 3, "retry_interval_s": 0}, "Uploaded", 3},
+		{[]int{500}, map[string]any{"retries": 1}, "UploadFailure", 1},
 		{[]int{500, 403}, map[string]any{}, "PermissionDenied", 2},
-		{[]int{500, 500, 500, 500}, map[string]any{"retries": 3, "retry_interval_s": 1}, "UploadFailure", 4},
+		{[]int{500, 500, 500, 500}, map[string]any{"retries": 4, "retry_interval_s": 1}, "UploadFailure", 4},
 	} {
 		sink.mu.Lock()
 		sink.answers = test.answers
@@ -639,26 +652,18 @@ func testFirmwareUpdateOverAReboot(t *testing.T, broker everest.Broker) {
 	if _, err := os.Stat(state); err != nil {
 		t.Error(err)
 	}
-	ready := s.manager.GlobalReadyCount()
-	if err := s.aggregator.Stop(); err != nil {
-		t.Error(err)
-	}
-	s.startAggregator()
-	ctx, cancel := context.WithTimeout(t.Context(), everesttest.Patience)
-	defer cancel()
-	if err := s.manager.WaitGlobalReady(ctx, ready+1); err != nil {
-		t.Fatal(err)
-	}
+	s.restartMainBoard(t)
 	every("Installed")
 	s.backend.expect(t, "7 Installed")
 	testenv.Eventually(t, "the state is removed", func() bool { _, err := os.Stat(state); return errors.Is(err, os.ErrNotExist) })
 	s.backend.quiet(t)
 }
 
-// TestSixtyFourSatellites: as many as the manifest allows.
+// TestSixtyFourSatellites: as many as the manifest allows. Its seconds are whole ones: 65 boards and the station share this
+// machine, and a board that takes longer than a limit is left out.
 func TestSixtyFourSatellites(t *testing.T) {
 	t.Parallel()
-	s := newStation(t, 65, nil)
+	s := newStation(t, 65, map[string]any{ownUnit: time.Second, "data_transfer": "read"})
 	sink := newSink(t)
 	for _, b := range s.boards {
 		b.sendsFile(t, "logs.txt", fmt.Appendf(nil, "of board %d", b.index))
@@ -666,8 +671,13 @@ func TestSixtyFourSatellites(t *testing.T) {
 	response := call[logsResponse](t, s.backend, "upload_logs", logsArguments(sink.URL+"/in/", map[string]any{"request_id": 5}))
 	s.backend.expect(t, "5 Uploading", "5 Uploaded")
 	if files := sink.file(t, response.FileName); len(files) != 66 || files["64_board64/logs.txt"] != "of board 64" {
-		t.Errorf("the archive has %d files", len(files))
+		t.Errorf("the archive has %d files: %s", len(files), files["manifest.json"])
 	}
+	// The controllers have 2 s to answer.
+	testenv.Eventually(t, "the backend gets all boards", func() bool {
+		boards := s.backend.boards(t)
+		return len(boards) == 65 && boards[64].Name == "64_board64" && boards[64].Connected
+	})
 	if !call[bool](t, s.backend, "is_reset_allowed", map[string]any{"type": "Soft"}) {
 		t.Error("a reset is not allowed")
 	}
@@ -697,7 +707,7 @@ func TestFirmwareRefusals(t *testing.T) {
 	}
 	s.boards[1].speak()
 	s.boards[1].set(func(b *testBoard) { b.update = "AcceptedCanceled" })
-	if answer := ask(3); answer != "AcceptedCanceled" {
+	if answer := ask(3); answer != "Accepted" {
 		t.Error(answer)
 	}
 	s.boards[0].firmware(t, 3, "Downloading")
@@ -707,7 +717,8 @@ func TestFirmwareRefusals(t *testing.T) {
 	if len(silent) != 2 {
 		t.Errorf("%d boards were named", len(silent))
 	}
-	if answer := ask(4); answer != "AcceptedCanceled" {
+	s.boards[1].set(func(b *testBoard) { b.linked = true })
+	if answer := ask(4); answer != "Accepted" {
 		t.Errorf("the next request is answered %s", answer)
 	}
 }
@@ -735,17 +746,6 @@ func TestScheduledUpdateIsNotSilent(t *testing.T) {
 	}
 }
 
-func TestResetTellsTheMainBoardLast(t *testing.T) {
-	t.Parallel()
-	s := newStation(t, 3, map[string]any{"board_timeout": 100})
-	s.boards[2].beSilent()
-	call[any](t, s.backend, "reset", map[string]any{"type": "Hard", "scheduled": true})
-	s.boards[1].wasCalled(t, "reset")
-	s.boards[2].wasCalled(t, "reset")
-	s.boards[0].wasNotCalled(t)
-	s.boards[0].wasCalled(t, "reset")
-}
-
 func TestQuestionsToEveryBoard(t *testing.T) {
 	t.Parallel()
 	s := newStation(t, 3, map[string]any{"board_timeout": 60})
@@ -764,15 +764,15 @@ func TestQuestionsToEveryBoard(t *testing.T) {
 	}
 	s.boards[2].set(func(b *testBoard) { b.yes = true })
 	s.boards[2].beSilent()
-	if allowed() {
+	if set() {
 		t.Error("one says nothing, the station yes")
 	}
 	if reason := call[string](t, s.backend, "get_boot_reason", nil); reason != "PowerUp" {
 		t.Errorf("the boot reason is %s, not the main board's", reason)
 	}
 	s.boards[0].beSilent()
-	if reason := call[string](t, s.backend, "get_boot_reason", nil); reason != "Unknown" {
-		t.Errorf("the boot reason is %s", reason)
+	if reason := call[string](t, s.backend, "get_boot_reason", nil); reason != "PowerUp" {
+		t.Errorf("the boot reason becomes %s", reason)
 	}
 }
 

@@ -39,6 +39,7 @@ type parameters struct {
 	UploadConnectTimeout        int    `everest:"upload_connect_timeout"`
 	UploadStallTimeout          int    `everest:"upload_stall_timeout"`
 	UploadTimeout               int    `everest:"upload_timeout"`
+	DataTransfer                string `everest:"data_transfer,optional"`
 	ControlSocket               string `everest:"control_socket,optional"`
 }
 

@@ -145,7 +145,7 @@ func runPipeline(b *testing.B, directory, source string, boards int, size int64)
 	}
 	arriving.Wait()
 	for i, slot := range slots {
-		files, _ := slot.Files(true)
+		files, _ := slot.Files()
 		content.Boards = append(content.Boards, archiveBoard{Name: fmt.Sprint(i), Files: files})
 	}
 	packed := filepath.Join(directory, "packed")

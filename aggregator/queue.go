@@ -25,7 +25,7 @@ func (q *queue) post(fn func(context.Context)) {
 	}
 }
 
-// run does the work until the context ends. Work that waits then is not done.
+// run does the work until the context ends. Work that waits then is left to drain.
 func (q *queue) run(ctx context.Context) {
 	for {
 		select {
@@ -33,8 +33,12 @@ func (q *queue) run(ctx context.Context) {
 			return
 		case <-q.filled:
 		}
-		for _, fn := range q.take() {
+		work := q.take()
+		for i, fn := range work {
 			if ctx.Err() != nil {
+				q.mu.Lock()
+				q.waiting = append(work[i:], q.waiting...)
+				q.mu.Unlock()
 				return
 			}
 			fn(ctx)
@@ -48,4 +52,11 @@ func (q *queue) take() []func(context.Context) {
 	work := q.waiting
 	q.waiting = nil
 	return work
+}
+
+// drain does the work that waits after the end of run, with a context that has ended.
+func (q *queue) drain(ctx context.Context) {
+	for _, fn := range q.take() {
+		fn(ctx)
+	}
 }

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
+	"github.com/remotechargeport/remotechargeport/everest/durable"
 )
 
 // stateFile keeps one JSON value over a restart: a reader sees the old one or the new one, never a part.
@@ -20,26 +20,22 @@ func (f stateFile) save(value any) error {
 	if err != nil {
 		return fmt.Errorf("aggregator: cannot save state: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
-		return fmt.Errorf("aggregator: cannot save state: %w", err)
+	err = durable.MkdirAll(filepath.Dir(f.path), 0o700)
+	if err == nil {
+		err = durable.Replace(f.path, content, 0o600)
 	}
-	file, err := renameio.NewPendingFile(f.path, renameio.WithTempDir(filepath.Dir(f.path)), renameio.WithStaticPermissions(0o600))
 	if err != nil {
 		return fmt.Errorf("aggregator: cannot save state: %w", err)
 	}
-	defer file.Cleanup()
-	if _, err := file.Write(content); err != nil {
-		return fmt.Errorf("aggregator: cannot save state: %w", err)
-	}
-	if err := file.CloseAtomicallyReplace(); err != nil {
-		return fmt.Errorf("aggregator: cannot save state: %w", err)
-	}
-	return syncDirectory(filepath.Dir(f.path))
+	return nil
 }
 
 // load reads the value; false when there is none. One that cannot be read is moved aside and an error.
 func (f stateFile) load(value any) (bool, error) {
 	content, err := os.ReadFile(f.path)
+	if err == nil {
+		err = durable.Sweep(f.path)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -55,20 +51,8 @@ func (f stateFile) load(value any) (bool, error) {
 
 // remove forgets the value.
 func (f stateFile) remove() error {
-	if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.Remove(f.path); err != nil {
 		return fmt.Errorf("aggregator: cannot remove state: %w", err)
-	}
-	return nil
-}
-
-func syncDirectory(path string) error {
-	directory, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("aggregator: cannot save state: %w", err)
-	}
-	defer directory.Close()
-	if err := directory.Sync(); err != nil {
-		return fmt.Errorf("aggregator: cannot save state: %w", err)
 	}
 	return nil
 }

@@ -9,23 +9,39 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/release"
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // station is what updates, log uploads and resets share: the module, its boards, and the two goroutines that keep an
 // order.
 type station struct {
-	log        *zap.Logger
-	unit       time.Duration // of the durations in the configuration
-	started    time.Time
+	log     *zap.Logger
+	unit    time.Duration // of the durations in the configuration
+	started time.Time
+	// definitions are those of the installation, which may be of another release than the built-in ones.
+	definitions *schema.Definitions
+	words       release.Words
+	// answersBackend is false where the installed manifest has no data transfer.
+	answersBackend bool
+	// knowsOCPP is false where the installed manifest has no requirement ocpp.
+	knowsOCPP bool
+
+	// manager identifies the run of the manager that started the module. Where the next run of the module finds the same
+	// one, the module was restarted alone. It is empty for a standalone module: what starts one goes on when EVerest
+	// restarts.
+	manager    string
 	module     *everest.Module
 	provided   *everest.Provided
 	parameters parameters
 	boards     []*board
+	bootReason bootReason
 
 	// loop runs every step of the machines. outbox sends what leaves the module in an order that counts.
 	loop, outbox *queue
+	backlog      *backlog
 	background   sync.WaitGroup
 	ready        chan struct{}
 	readyOnce    sync.Once
@@ -35,6 +51,9 @@ type station struct {
 // prepare takes over a connected module.
 func (s *station) prepare(module *everest.Module) error {
 	s.module, s.provided = module, module.Provides("system")
+	if module.Spawned() {
+		s.manager = module.ManagerID()
+	}
 	if err := module.DecodeConfig(&s.parameters); err != nil {
 		return err
 	}
@@ -43,7 +62,15 @@ func (s *station) prepare(module *everest.Module) error {
 		s.log.Warn("the requirement system needs this board's system and one more for every satellite, in the same order",
 			zap.Int("systems", len(systems)), zap.Int("satellites", len(satellites)))
 	}
+	logSharedEVSEs(satellites, s.log)
+	s.words = release.NewWords(s.definitions)
 	s.boards = newBoards(systems, satellites, s.duration(s.parameters.BoardTimeout), s.log)
+	if satellite, known := s.definitions.Interface("satellite"); known {
+		for _, b := range s.boards {
+			b.tellsLinkStatus = b.satellite != nil && satellite.Commands["get_link_status"] != nil
+		}
+	}
+	s.backlog = newBacklog(s)
 	s.events.ModuleID = module.ID()
 	s.events.SetState(stateStarting, control.Starting)
 	return nil
@@ -52,9 +79,38 @@ func (s *station) prepare(module *everest.Module) error {
 // duration returns the value of a configuration key as a duration.
 func (s *station) duration(value int) time.Duration { return time.Duration(value) * s.unit }
 
+// logWord returns a status of a log as the installed EVerest and its OCPP module know it. OCPPmulti may speak OCPP 1.6.
+func (s *station) logWord(status string) string {
+	if s.mayBeOCPP16() {
+		return release.ForOCPP16(status)
+	}
+	return s.words.Spell(release.LogStatusEnum, status)
+}
+
+func (s *station) mayBeOCPP16() bool {
+	for _, name := range s.module.ModuleNames() {
+		if name == "OCPP" || name == "OCPPmulti" {
+			return true
+		}
+	}
+	return false
+}
+
 // begin starts a goroutine that the module waits for at its end.
 func (s *station) begin(ctx context.Context, fn func(context.Context)) {
 	s.background.Go(func() { fn(ctx) })
+}
+
+// inLoop has the loop call fn, and returns its result.
+func inLoop[T any](ctx context.Context, s *station, fn func() T) (result T, err error) {
+	done := make(chan T, 1)
+	s.loop.post(func(context.Context) { done <- fn() })
+	select {
+	case result = <-done:
+		return result, nil
+	case <-ctx.Done():
+		return result, fmt.Errorf("aggregator: %w", context.Cause(ctx))
+	}
 }
 
 // after has the loop call fn when the time has passed.
@@ -70,10 +126,21 @@ func (s *station) publish(variable string, value any) {
 		}
 	}
 	s.outbox.post(func(ctx context.Context) {
-		if err := s.provided.Publish(ctx, variable, value); err != nil && ctx.Err() == nil {
-			s.log.Error("a status could not be published", zap.String("variable", variable), zap.Error(err))
+		if status, ok := value.(report); ok {
+			s.backlog.tell(ctx, variable, status)
+			return
 		}
+		s.publishNow(ctx, variable, value)
 	})
+}
+
+// publishNow publishes a variable, and reports whether the broker has it. The outbox calls it.
+func (s *station) publishNow(ctx context.Context, variable string, value any) bool {
+	err := s.provided.Publish(ctx, variable, value)
+	if err != nil && ctx.Err() == nil {
+		s.log.Error("a status could not be published", zap.String("variable", variable), zap.Error(err))
+	}
+	return err == nil
 }
 
 // maxReplyTime bounds how long a handler's reply may hold up what is sent after it.

@@ -1,13 +1,19 @@
 package aggregator
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/textproto"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +25,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/aggregator/transfer"
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/everest/everesttest/ocppframes"
+	"github.com/remotechargeport/remotechargeport/everest/install"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
@@ -33,8 +41,11 @@ provides:
 	backendManifest = `
 description: stand-in for OCPP
 metadata: {license: "https://example.org", authors: [test]}
+provides:
+  ocpp_generic: {interface: ocpp, description: what OCPP tells of its backend}
 requires:
   system: {interface: system}
+  data_transfer: {interface: ocpp_data_transfer, min_connections: 0}
 `
 )
 
@@ -44,9 +55,10 @@ func testDefinitions(t testing.TB) *schema.Definitions {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known, err = known.WithInterface("satellite", satelliteInterface)
-	if err != nil {
-		t.Fatal(err)
+	for name, content := range map[string][]byte{"satellite": satelliteInterface, ocpp: []byte(ocppInterface)} {
+		if known, err = known.WithInterface(name, content); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return known
 }
@@ -60,9 +72,12 @@ type testStation struct {
 	backend    *testBackend
 	logs       *observer.ObservedLogs
 	patient    bool
+	unit       time.Duration // of the aggregator
 	logged     chan struct{} // gets a value when a line was logged
 	config     map[string]any
 	directory  string
+	spawnedBy  string // the run of the manager that starts the aggregator, empty for a standalone one
+	prefix     string // of the installation, empty for the built-in definitions
 	log        *zap.Logger
 }
 
@@ -76,10 +91,20 @@ type testBoard struct {
 	update  string // answer to update_firmware
 	logs    func(ctx context.Context, request map[string]any) (any, error)
 	yes     bool
+	reason  string        // boot reason that was not asked for yet
+	keeps   bool          // the board keeps its boot reason, however often it is asked
 	silence chan struct{} // no command returns until it is closed
 	address string
 	remote  string
 	linked  bool
+	// question is called when the board is asked whether it may be reset, before it answers.
+	question func()
+	// asked is how often the controller was asked whether it has a link.
+	asked int
+	// reset gets the arguments of a reset.
+	reset func(arguments everest.Args)
+	// link answers get_link_status.
+	link func(ctx context.Context) (any, error)
 	// called gets every command.
 	called chan string
 }
@@ -101,10 +126,21 @@ func (b *testBoard) speak() {
 // answer handles a command of the board.
 func (b *testBoard) answer(ctx context.Context, command string, arguments everest.Args) (any, error) {
 	b.mu.Lock()
+	question, reset := b.question, b.reset
+	b.mu.Unlock()
+	switch {
+	case command == "is_reset_allowed" && question != nil:
+		question()
+	case command == "reset" && reset != nil:
+		reset(arguments)
+	}
+	b.mu.Lock()
 	b.calls = append(b.calls, command)
 	silence, update, logs, yes := b.silence, b.update, b.logs, b.yes
 	b.mu.Unlock()
-	b.called <- command
+	if command != "get_boot_reason" {
+		b.called <- command
+	}
 	if silence != nil {
 		select {
 		case <-silence:
@@ -121,10 +157,18 @@ func (b *testBoard) answer(ctx context.Context, command string, arguments everes
 			return nil, err
 		}
 		return logs(ctx, request)
+	case configureNetwork:
+		return map[string]any{"status": "Ready", "interface_address": "wwan0"}, nil
 	case "is_reset_allowed", "set_system_time":
 		return yes, nil
 	case "get_boot_reason":
-		return map[bool]string{true: "PowerUp", false: "Watchdog"}[b.index == 0], nil
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		reason := cmp.Or(b.reason, map[bool]string{true: "PowerUp", false: "Watchdog"}[b.index == 0])
+		if !b.keeps {
+			b.reason = "" // as EVerest's System does
+		}
+		return reason, nil
 	}
 	return nil, nil
 }
@@ -140,10 +184,42 @@ func (b *testBoard) report(ctx context.Context, id any, status string) error {
 	return b.module.Provides("main").Publish(ctx, "log_status", map[string]any{"request_id": id, "log_status": status})
 }
 
-// testBackend receives what the station publishes.
+// testBackend receives what the station publishes, as OCPP does: it forgets what it gets while the backend is not connected or has not
+// accepted the station.
 type testBackend struct {
 	module *everest.Module
 	heard  chan string
+	hears  atomic.Bool
+	// missed counts what it has forgotten.
+	missed atomic.Int32
+	// network gets what the station publishes as configure_network_status.
+	network chan map[string]any
+}
+
+// tell publishes what OCPP knows of its backend.
+func (b *testBackend) tell(t testing.TB, variable string, value any) {
+	t.Helper()
+	if err := b.module.Provides("ocpp_generic").Publish(t.Context(), variable, value); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leave ends the connection, and register has a backend accept the station over a new one.
+func (b *testBackend) leave(t testing.TB) {
+	t.Helper()
+	b.hears.Store(false)
+	b.tell(t, "is_connected", false)
+}
+
+func (b *testBackend) register(t testing.TB) {
+	t.Helper()
+	b.tell(t, "is_connected", true)
+	b.hears.Store(true)
+	b.tell(t, "boot_notification_response", bootNotificationResponse("Accepted"))
+}
+
+func bootNotificationResponse(status string) map[string]any {
+	return map[string]any{"status": status, "current_time": "2026-11-27T12:00:00Z", "interval": 300}
 }
 
 func (b *testBackend) system() *everest.Required { return b.module.Requires("system")[0] }
@@ -191,6 +267,24 @@ func newStation(t testing.TB, boards int, config map[string]any) *testStation {
 // patient is the key of a station that asks the boards strictly one after the other, however long they take.
 const patient = "patient"
 
+// sharedEVSE is the key of a station whose satellites all stand for EVSE 2.
+const sharedEVSE = "shared EVSE"
+
+// ocppModule is the key of a station whose backend is reached by that module of EVerest: OCPP, OCPP201 or OCPPmulti.
+const ocppModule = "ocpp module"
+
+// installedAt is the key of a station whose EVerest is installed at a prefix, with definitions of its own.
+const installedAt = "prefix"
+
+// aggregatorManifest is the key of a station whose aggregator has another manifest than the built-in one.
+const aggregatorManifest = "manifest"
+
+// spawnedBy is the key of a station whose aggregator is started by that run of a manager.
+const spawnedBy = "spawned by"
+
+// ownUnit is the key of a station whose seconds are not testUnit.
+const ownUnit = "unit"
+
 func newStationOn(t testing.TB, broker everest.Broker, boards int, config map[string]any) *testStation {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
@@ -216,47 +310,116 @@ func newStationOn(t testing.TB, broker everest.Broker, boards int, config map[st
 	if _, s.patient = s.config[patient]; s.patient {
 		delete(s.config, patient)
 	}
+	s.unit = testUnit
+	if unit, given := s.config[ownUnit].(time.Duration); given {
+		s.unit = unit
+		delete(s.config, ownUnit)
+	}
+	s.spawnedBy, _ = s.config[spawnedBy].(string)
+	delete(s.config, spawnedBy)
+	_, shared := s.config[sharedEVSE]
+	delete(s.config, sharedEVSE)
 	modules := map[string]everesttest.ModuleConfig{
-		"backend": {Module: "Backend", Manifest: []byte(backendManifest),
+		"backend": {Module: "OCPP201", Manifest: []byte(backendManifest),
 			Connections: map[string][]everesttest.Connection{"system": {{ModuleID: "aggregator", ImplementationID: "system"}}}},
+	}
+	if s.config["data_transfer"] != nil {
+		modules["backend"].Connections["data_transfer"] = []everesttest.Connection{{ModuleID: "aggregator", ImplementationID: dataTransfer}}
 	}
 	connections := map[string][]everesttest.Connection{}
 	for i := range boards {
 		id := fmt.Sprintf("board%d", i)
-		modules[id] = everesttest.ModuleConfig{Module: "Board", Manifest: []byte(boardManifest)}
+		evse := everest.Mapping{EVSE: i + 1}
+		if shared {
+			evse.EVSE = 2
+		}
+		modules[id] = everesttest.ModuleConfig{Module: "Board", Manifest: []byte(boardManifest), Mapping: &everesttest.ModuleMapping{Module: &evse}}
 		connections["system"] = append(connections["system"], everesttest.Connection{ModuleID: id, ImplementationID: "main"})
 		if i > 0 {
 			connections["satellite"] = append(connections["satellite"], everesttest.Connection{ModuleID: id, ImplementationID: "satellite"})
 		}
 	}
-	modules["aggregator"] = everesttest.ModuleConfig{Module: "SystemAggregator", Manifest: manifest, Config: s.config, Connections: connections}
-	s.manager = everesttest.NewManager(t, everesttest.ManagerConfig{Broker: broker, Modules: modules, Definitions: testDefinitions(t)})
+	declared := manifest
+	if other, given := s.config[aggregatorManifest].([]byte); given {
+		declared = other
+		delete(s.config, aggregatorManifest)
+	}
+	if other, given := s.config[ocppModule].(string); given {
+		backend := modules["backend"]
+		backend.Module = other
+		modules["backend"] = backend
+		delete(s.config, ocppModule)
+	}
+	definitions := testDefinitions(t)
+	if prefix, given := s.config[installedAt].(string); given {
+		var err error
+		if definitions, err = schema.LoadYAML(os.DirFS(filepath.Join(prefix, "share/everest"))); err != nil {
+			t.Fatal(err)
+		}
+		s.prefix = prefix
+		delete(s.config, installedAt)
+	}
+	if parsed, err := install.ParseManifest(declared); err != nil {
+		t.Fatal(err)
+	} else if _, requires := parsed.Requires[ocpp]; requires {
+		connections[ocpp] = []everesttest.Connection{{ModuleID: "backend", ImplementationID: "ocpp_generic"}}
+	}
+	modules["aggregator"] = everesttest.ModuleConfig{Module: "SystemAggregator", Manifest: declared, Config: s.config, Connections: connections}
+	s.manager = everesttest.NewManager(t, everesttest.ManagerConfig{Broker: broker, Modules: modules, Definitions: definitions})
 	for i := range boards {
 		s.boards = append(s.boards, s.startBoard(i))
 	}
-	s.backend = &testBackend{heard: make(chan string, 1000)}
+	s.backend = &testBackend{heard: make(chan string, 1000), network: make(chan map[string]any, 10)}
+	version := ocppframes.OCPP201
+	if modules["backend"].Module != "OCPP201" {
+		version = ocppframes.OCPP16
+	}
+	ocpp := ocppframes.New(version)
+	frames := map[string]func(int64, string) ([]ocppframes.Frame, error){"firmware_update_status": ocpp.Firmware, "log_status": ocpp.Logs}
+	order := &sync.Mutex{} // of both variables
 	everesttest.RunModule(t, s.manager.Options("backend"), func(m *everest.Module) {
 		s.backend.module = m
-		for variable, key := range map[string]string{"firmware_update_status": "firmware_update_status", "log_status": "log_status"} {
+		everest.Subscribe(m.Requires("system")[0], "configure_network_status", func(_ context.Context, value map[string]any) { s.backend.network <- value })
+		for variable, told := range frames {
 			m.Requires("system")[0].Subscribe(variable, func(_ context.Context, value json.RawMessage) {
-				var report map[string]any
-				if err := json.Unmarshal(value, &report); err != nil {
+				var heard report
+				if err := json.Unmarshal(value, &heard); err != nil {
 					t.Error(err)
 				}
-				s.backend.heard <- fmt.Sprintf("%v %v", report["request_id"], report[key])
+				status := heard.Firmware + heard.Log
+				order.Lock()
+				defer order.Unlock()
+				if !s.backend.hears.Load() {
+					s.backend.missed.Add(1)
+					return
+				}
+				if _, err := told(heard.RequestID, status); err != nil {
+					t.Errorf("the module OCPP ends: %v", err)
+				}
+				s.backend.heard <- fmt.Sprintf("%v %v", heard.RequestID, status)
 			})
 		}
 	})
 	s.startAggregator()
 	everesttest.WaitReady(t, s.manager)
+	s.backend.register(t)
 	return s
 }
 
 // testUnit makes the module's seconds short, but longer than what anything here really takes.
 const testUnit = 50 * time.Millisecond
 
+// testResetPause is between the resets of the satellites and that of the main board.
+const testResetPause = 200 * time.Millisecond
+
 func (s *testStation) startAggregator() {
-	config := Config{Everest: s.manager.Options("aggregator"), Logger: s.log, unit: testUnit, resetPause: 200 * time.Millisecond}
+	config := Config{Everest: s.manager.Options("aggregator"), Logger: s.log, unit: s.unit, resetPause: testResetPause}
+	if s.prefix != "" {
+		config.Everest.InstallPrefix, config.Everest.Definitions = s.prefix, nil
+	}
+	if s.spawnedBy != "" {
+		config.Everest.Spawned, config.Everest.ManagerID = new(true), s.spawnedBy
+	}
 	if s.patient {
 		config.staggering = everesttest.Patience
 	}
@@ -268,7 +431,10 @@ func (s *testStation) startBoard(i int) *testBoard {
 	b := &testBoard{index: i, update: "Accepted", yes: true, address: "127.0.0.1", remote: "127.0.0.1", linked: true, called: make(chan string, 1000)}
 	everesttest.RunModule(s.t, s.manager.Options(fmt.Sprintf("board%d", i)), func(m *everest.Module) {
 		b.module = m
-		for _, command := range []string{"update_firmware", "allow_firmware_installation", "upload_logs", "is_reset_allowed", "reset", "set_system_time", "get_boot_reason"} {
+		for _, command := range []string{"update_firmware", "allow_firmware_installation", "upload_logs", "is_reset_allowed", "reset", "set_system_time", "get_boot_reason", configureNetwork} {
+			if system, _ := s.manager.Options("").Definitions.Interface("system"); system.Commands[command] == nil {
+				continue
+			}
 			m.Provides("main").Handle(command, func(ctx context.Context, arguments everest.Args) (any, error) {
 				return b.answer(ctx, command, arguments)
 			})
@@ -283,9 +449,19 @@ func (s *testStation) startBoard(i int) *testBoard {
 			defer b.mu.Unlock()
 			return b.remote, nil
 		})
+		m.Provides("satellite").Handle("get_link_status", func(ctx context.Context, _ everest.Args) (any, error) {
+			b.mu.Lock()
+			answer := b.link
+			b.mu.Unlock()
+			if answer == nil {
+				return nil, errors.New("no such command, as of a C++ controller")
+			}
+			return answer(ctx)
+		})
 		m.Provides("satellite").Handle("is_connected", func(context.Context, everest.Args) (any, error) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
+			b.asked++
 			return b.linked, nil
 		})
 	})
@@ -365,4 +541,51 @@ func sendTo(ctx context.Context, location, name string, content []byte) error {
 		return err
 	}
 	return transfer.NewUploader(transfer.UploaderConfig{}).Upload(ctx, parsed, file.Name(), name, nil)
+}
+
+// sendHalf begins an upload by FTP and ends as a client that is killed: both connections end cleanly, in the middle.
+func sendHalf(ctx context.Context, location, name string) error {
+	target, err := url.Parse(location)
+	if err != nil {
+		return err
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", target.Host)
+	if err != nil {
+		return err
+	}
+	control := textproto.NewConn(conn)
+	defer control.Close()
+	password, _ := target.User.Password()
+	port := 0
+	for _, step := range []struct {
+		command string
+		code    int
+	}{{"", 220}, {"USER " + target.User.Username(), 331}, {"PASS " + password, 230}, {"TYPE I", 200}, {"EPSV", 229}} {
+		if step.command != "" {
+			if err := control.PrintfLine("%s", step.command); err != nil {
+				return err
+			}
+		}
+		_, text, err := control.ReadResponse(step.code)
+		if err != nil {
+			return err
+		}
+		if _, address, ok := strings.Cut(text, "(|||"); ok {
+			fmt.Sscanf(address, "%d", &port)
+		}
+	}
+	data, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(target.Hostname(), fmt.Sprint(port)))
+	if err != nil {
+		return err
+	}
+	defer data.Close()
+	if err := control.PrintfLine("STOR %s%s", target.Path, name); err != nil {
+		return err
+	}
+	if _, _, err := control.ReadResponse(150); err != nil {
+		return err
+	}
+	_, err = data.Write([]byte("half of it"))
+	return err
 }

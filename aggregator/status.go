@@ -19,6 +19,7 @@ type statusSocket struct {
 	*station
 	update  *firmwareUpdate
 	uploads *logUploads
+	reset   *stationReset
 
 	mu sync.Mutex
 	// firmware and logs are the last report of each board.
@@ -31,9 +32,9 @@ const (
 	stateReady    = "Ready"
 )
 
-func newStatusSocket(s *station, update *firmwareUpdate, uploads *logUploads) *statusSocket {
+func newStatusSocket(s *station, update *firmwareUpdate, uploads *logUploads, reset *stationReset) *statusSocket {
 	return &statusSocket{
-		station: s, update: update, uploads: uploads,
+		station: s, update: update, uploads: uploads, reset: reset,
 		firmware: make([]string, len(s.boards)), logs: make([]string, len(s.boards)),
 	}
 }
@@ -48,7 +49,7 @@ func (c *statusSocket) serve(ctx context.Context) {
 		return
 	}
 	server, err := control.Listen(control.Config{
-		Path: path, Status: c.status, Logs: c.uploads.collect, Events: &c.events, Logger: c.log,
+		Path: path, Status: c.status, Reset: c.reset.alone, Logs: c.uploads.collect, Events: &c.events, Logger: c.log,
 		NoPing:      "the aggregator has no link of its own: ping a controller",
 		LogsTimeout: c.duration(c.parameters.IncomingUploadTimeout+2*c.parameters.BoardTimeout) + maxPackingTime,
 	})
@@ -82,13 +83,19 @@ func (c *statusSocket) status(ctx context.Context) (*control.Status, error) {
 	type jobs struct {
 		firmware *control.FirmwareJob
 		logs     []control.LogJob
+		boards   []control.Board // their firmware
 	}
 	inProgress := make(chan jobs, 1)
-	c.loop.post(func(context.Context) { inProgress <- jobs{c.update.job(), c.uploads.inProgress()} })
+	c.loop.post(func(context.Context) {
+		inProgress <- jobs{c.update.job(), c.uploads.inProgress(), c.update.ofBoards()}
+	})
 	c.linked(ctx, station.Boards)
 	select {
 	case jobs := <-inProgress:
 		station.Firmware, station.Logs = jobs.firmware, jobs.logs
+		for i, board := range jobs.boards {
+			station.Boards[i].Flashing, station.Boards[i].Mixed, station.Boards[i].MixedRequest = board.Flashing, board.Mixed, board.MixedRequest
+		}
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -99,20 +106,21 @@ func (c *statusSocket) status(ctx context.Context) (*control.Status, error) {
 		Station: station, Everest: control.EverestOf(c.module.Stats()),
 		State: stateReady, Health: control.Healthy,
 	}
-	lost := c.addReports(station.Boards)
+	problems := c.addReports(station.Boards)
 	select {
 	case <-c.ready:
-		if len(lost) > 0 {
-			status.Health, status.Problem = control.Degraded, "no link to "+strings.Join(lost, ", ")+": see the status of the controllers"
+		if len(problems) > 0 {
+			status.Health, status.Problem = control.Degraded, strings.Join(problems, " ")
 		}
 	default:
-		status.State, status.Health, status.Problem = stateStarting, control.Starting, "the other modules of this board are not ready yet"
+		status.State, status.Health, status.Problem = stateStarting, control.Starting, "The other modules of this board are not ready yet."
 	}
 	return status, nil
 }
 
-// addReports fills in the boards' last reports, and returns the names of the boards without a link.
-func (c *statusSocket) addReports(boards []control.Board) (lost []string) {
+// addReports fills in the boards' last reports, and returns what is wrong with the boards.
+func (c *statusSocket) addReports(boards []control.Board) (problems []string) {
+	var lost, mixed []string
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range boards {
@@ -120,15 +128,24 @@ func (c *statusSocket) addReports(boards []control.Board) (lost []string) {
 		if !boards[i].Connected {
 			lost = append(lost, boards[i].Name)
 		}
+		if boards[i].Mixed {
+			mixed = append(mixed, boards[i].Name)
+		}
 	}
-	return lost
+	if len(lost) > 0 {
+		problems = append(problems, "No link to "+strings.Join(lost, ", ")+": see the status of the controllers.")
+	}
+	if len(mixed) > 0 {
+		problems = append(problems, "Firmware that the station does not have on "+strings.Join(mixed, ", ")+": another board refused it or failed. Update the station again.")
+	}
+	return problems
 }
 
 // linkedTimeout bounds asking the controllers for their links; a board whose controller does not respond counts as
 // lost.
 const linkedTimeout = 2 * time.Second
 
-// linked fills in the boards' names and links. It asks all controllers at once.
+// linked fills in what is known of the boards and their links. It asks all controllers at once.
 func (c *statusSocket) linked(ctx context.Context, boards []control.Board) {
 	ctx, cancel := context.WithTimeout(ctx, linkedTimeout)
 	defer cancel()
@@ -140,11 +157,25 @@ func (c *statusSocket) linked(ctx context.Context, boards []control.Board) {
 	var calls sync.WaitGroup
 	for i, b := range c.boards {
 		boards[i] = control.Board{Index: i, Name: b.name, SystemID: b.system.ModuleID(), Connected: i == 0}
+		if refusal := b.refusal.Load(); refusal != nil {
+			boards[i].FirmwareRefusal = *refusal
+		}
 		if b.satellite == nil {
+			if i == 0 {
+				// By the clock of today: a backend may have set it meanwhile.
+				boards[i].Since, boards[i].Version = new(time.Now().Add(-time.Since(c.started)).UTC().Round(time.Second)), everest.Version()
+			}
 			continue
 		}
 		boards[i].SatelliteID = b.satellite.ModuleID()
+		if mapping := b.satellite.Mapping(); mapping != nil {
+			boards[i].EVSE = mapping.EVSE
+		}
 		calls.Go(func() { boards[i].Connected = b.connected(ctx) })
+		calls.Go(func() {
+			found := b.linkStatus(ctx)
+			boards[i].Since, boards[i].Serial, boards[i].Version = found.Since, found.Serial, found.Version
+		})
 	}
 	calls.Wait()
 }

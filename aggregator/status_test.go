@@ -56,7 +56,7 @@ func TestControlStatusOfTheStation(t *testing.T) {
 	if len(status.Station.Boards) != 3 || status.Station.Firmware != nil || status.Station.Logs == nil || len(status.Station.Logs) != 0 {
 		t.Fatalf("station %+v", status.Station)
 	}
-	if got := status.Station.Boards[2]; got != (control.Board{Index: 2, Name: "2_board2", SystemID: "board2", SatelliteID: "board2", Connected: true}) {
+	if got := status.Station.Boards[2]; got != (control.Board{Index: 2, Name: "2_board2", SystemID: "board2", SatelliteID: "board2", EVSE: 3, Connected: true}) {
 		t.Errorf("board %+v", got)
 	}
 
@@ -65,6 +65,8 @@ func TestControlStatusOfTheStation(t *testing.T) {
 	if !strings.Contains(status.Problem, "1_board1") || strings.Contains(status.Problem, "2_board2") {
 		t.Errorf("problem %q", status.Problem)
 	}
+
+	s.boards[1].set(func(b *testBoard) { b.linked = true })
 
 	events := make(chan control.Event, 100)
 	watching, stop := context.WithCancel(t.Context())
@@ -215,4 +217,43 @@ func TestLogsThatNobodyWaitsForEnd(t *testing.T) {
 	}
 	waitStatus(t, client, func(status *control.Status) bool { return len(status.Station.Logs) == 0 })
 	s.backend.quiet(t)
+}
+
+// TestMixedFirmwareIsNamed: a board installs what another one refused, because System cannot be stopped. A board that is
+// away keeps the others from beginning at all.
+func TestMixedFirmwareIsNamed(t *testing.T) {
+	t.Parallel()
+	s, client := controlledStation(t, 3)
+	s.boards[1].set(func(b *testBoard) { b.linked = false })
+	if answer := call[string](t, s.backend, "update_firmware", unsigned(-1)); answer != "Rejected" {
+		t.Error(answer)
+	}
+	s.backend.expect(t, "-1 DownloadFailed")
+	for _, b := range s.boards {
+		b.wasNotCalled(t)
+	}
+	if lines := s.waitLogged(t, "refused because this board is away", 1); lines[0].ContextMap()["board"] != "1_board1" {
+		t.Errorf("the line is of another board: %v", lines[0].ContextMap())
+	}
+
+	s.boards[1].set(func(b *testBoard) { b.linked, b.update = true, "Rejected" })
+	if answer := call[string](t, s.backend, "update_firmware", unsigned(7)); answer != "Rejected" {
+		t.Error(answer)
+	}
+	s.boards[2].firmware(t, 7, "Installing")
+	waitStatus(t, client, func(status *control.Status) bool { return status.Station.Boards[2].Flashing })
+	s.boards[2].firmware(t, 7, "Installed")
+	status := waitStatus(t, client, func(status *control.Status) bool { return status.Station.Boards[2].Mixed })
+	if board := status.Station.Boards[2]; board.MixedRequest != 7 || board.Flashing || status.Health != control.Degraded ||
+		!strings.Contains(status.Problem, "2_board2") {
+		t.Errorf("status %+v", status)
+	}
+	s.waitLogged(t, "has installed firmware that the station does not have", 1)
+
+	s.boards[1].set(func(b *testBoard) { b.update = "Accepted" })
+	call[string](t, s.backend, "update_firmware", unsigned(8))
+	for _, b := range s.boards {
+		b.firmware(t, 8, "Installed")
+	}
+	waitStatus(t, client, func(status *control.Status) bool { return status.Health == control.Healthy })
 }

@@ -47,7 +47,12 @@ func (a *attempt) end() {
 
 // dial makes a connection that ends with the context and counts against stalls.
 func (a *attempt) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := a.dialer.DialContext(ctx, network, address)
+	return a.dialFor(ctx, ctx, network, address)
+}
+
+// dialFor is dial with a context for the time until the connection is established.
+func (a *attempt) dialFor(ctx, dialing context.Context, network, address string) (net.Conn, error) {
+	conn, err := a.dialer.DialContext(dialing, network, address)
 	if err != nil {
 		return nil, err
 	}

@@ -13,16 +13,19 @@
 //	address, err := receiver.Listen(ctx, "ftp", "192.0.2.1:2121")
 //	slot, err := receiver.Open("board 1", peers, nil)
 //	location, err := slot.Location("ftp://" + address.String()) // for the board's upload_logs
-//	complete, incomplete := slot.Files(true)                    // once the board reported Uploaded
+//	slot.Settle(ctx)                                            // once the board reported Uploaded
+//	complete, incomplete := slot.Files()
 //	slot.Close()                                                // removes the files
 //
 // The receiver promises:
 //
-//   - A client can store new files in its slot and nothing else. It needs the credentials, the path and an address of
-//     that slot. Once the slot is closed, the receiver rejects its credentials and its path.
+//   - A client can store new files in its slot, rename them there, and do nothing else. It needs the credentials, the
+//     path and an address of that slot. Once the slot is closed, the receiver rejects its credentials and its path.
+//   - A new file replaces one of the same name that is not complete, and ends the connection of its sender.
 //   - The size of a file, the size of all files, the files of a slot, and the connections are bounded. Some disk space
 //     always stays free.
-//   - [Slot.Files] returns a file as complete only if its sender saw the confirmation.
+//   - [Slot.Files] returns a file as complete only if it has its announced length (HTTP), or if the sender sent another
+//     command, such as QUIT, after the receiver's confirmation (FTP).
 //   - Close of a slot or the receiver ends every transfer, waits for it, and removes the files.
 //
 // # Uploader

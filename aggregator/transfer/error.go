@@ -80,7 +80,7 @@ func failureStatus(err error) Status {
 		}
 	case errors.As(err, &reply):
 		switch reply.Code {
-		case 530, 532, 533, 534, 550, 553:
+		case 332, 530, 532, 533, 534, 550, 553: // 332 asks for ACCT, for which a location has no place
 			return PermissionDenied
 		}
 	case errors.As(err, &http):

@@ -11,8 +11,6 @@ import (
 	"path"
 	"strings"
 	"time"
-
-	"github.com/jlaffaye/ftp"
 )
 
 // ftpSecurity is how an FTP connection is protected.
@@ -39,19 +37,19 @@ func (a *attempt) sendFTP(ctx context.Context, source uploadSource) error {
 }
 
 func (a *attempt) storeFTP(ctx context.Context, security ftpSecurity, source uploadSource) error {
-	client, err := a.connectFTP(ctx, security)
+	client, err := a.dialFTP(ctx, security)
 	if err != nil {
 		return err
 	}
-	defer client.Quit()
+	defer client.quit()
 	user, password := "anonymous", "anonymous@"
 	if a.location.hasUser {
 		user, password = a.location.user, a.location.password
 	}
-	if err := client.Login(user, password); err != nil {
-		return loginError(err)
+	if err := client.login(user, password); err != nil {
+		return err
 	}
-	name, err := enterDirectory(client, a.location.path, source.name)
+	name, err := client.enterDirectory(a.location.path, source.name)
 	if err != nil {
 		return err
 	}
@@ -60,40 +58,7 @@ func (a *attempt) storeFTP(ctx context.Context, security ftpSecurity, source upl
 		return err
 	}
 	defer content.Close()
-	if err := client.Stor(name, content); err != nil {
-		return fmt.Errorf("the server did not take the file: %w", err)
-	}
-	return nil
-}
-
-func (a *attempt) connectFTP(ctx context.Context, security ftpSecurity) (*ftp.ServerConn, error) {
-	control := true
-	dial := func(network, address string) (net.Conn, error) {
-		conn, err := a.dial(ctx, network, address)
-		first := control
-		control = false
-		if err != nil || security == ftpPlain || (security == ftpExplicit && first) {
-			return conn, err
-		}
-		secured := tls.Client(conn, a.tls)
-		if first {
-			if err := secured.HandshakeContext(ctx); err != nil {
-				conn.Close()
-				return nil, err
-			}
-			return secured, nil
-		}
-		// A server may want the command before the data connection's handshake: the first write makes the handshake.
-		return &drainedConn{Conn: secured, raw: conn}, nil
-	}
-	options := []ftp.DialOption{ftp.DialWithDialFunc(dial), ftp.DialWithDisabledMLSD(true)}
-	switch security {
-	case ftpImplicit:
-		options = append(options, ftp.DialWithTLS(a.tls))
-	case ftpExplicit:
-		options = append(options, ftp.DialWithExplicitTLS(a.tls))
-	}
-	return ftp.Dial(a.location.address(), options...)
+	return client.store(ctx, name, content)
 }
 
 // drainedConn is a data connection under TLS. With TLS 1.3 the server sends session tickets. Closing a connection with
@@ -117,26 +82,14 @@ func (c *drainedConn) Close() error {
 	return errors.Join(err, c.raw.Close())
 }
 
-// loginError marks an error of the login as a refusal. The library's error of a refused USER has no code.
-func loginError(err error) error {
-	var (
-		reply   *textproto.Error
-		network net.Error
-	)
-	if errors.As(err, &reply) || errors.As(err, &network) || failureStatus(err) != UploadFailure || isEnd(err) {
-		return fmt.Errorf("cannot log in: %w", err)
-	}
-	return fmt.Errorf("cannot log in: %w: %w", errRefused, err)
-}
-
 // enterDirectory enters the file's directory and returns the file's name there. A path without a slash at its end may
 // be a directory (so in OCPP 1.6) or a file's name (so in curl): the server decides.
-func enterDirectory(client *ftp.ServerConn, location, name string) (string, error) {
+func (c *ftpClient) enterDirectory(location, name string) (string, error) {
 	location = strings.TrimPrefix(location, "/")
 	if location == "" {
 		return name, nil
 	}
-	err := client.ChangeDir(location)
+	_, err := c.command("CWD " + location)
 	if err == nil {
 		return name, nil
 	}
@@ -146,7 +99,7 @@ func enterDirectory(client *ftp.ServerConn, location, name string) (string, erro
 	}
 	directory, file := path.Split(location)
 	if directory != "" {
-		if err := client.ChangeDir(directory); err != nil {
+		if _, err := c.command("CWD " + directory); err != nil {
 			return "", fmt.Errorf("cannot enter the directory: %w", err)
 		}
 	}

@@ -24,14 +24,16 @@ func TestSlotOnAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	write := func(size int, between func()) error {
-		writer, err := slot.create("/" + slot.token + "/logs.txt")
+		writer, err := slot.create("/"+slot.token+"/logs.txt", nil)
 		if err != nil {
 			return err
 		}
 		_, first := writer.Write([]byte("begin"))
 		between()
 		_, rest := writer.Write(make([]byte, size))
-		return errors.Join(first, rest, writer.Close())
+		end := writer.Close()
+		slot.confirmed(writer.file)
+		return errors.Join(first, rest, end)
 	}
 	var free func()
 	err = write(1<<20, func() { free = testenv.Fill(t, disk) })
@@ -45,7 +47,7 @@ func TestSlotOnAFullDisk(t *testing.T) {
 	if err := write(1<<20, func() {}); err != nil {
 		t.Errorf("the disk has space again: %v", err)
 	}
-	if complete, incomplete := names(slot, true); len(complete) != 1 || len(incomplete) != 0 {
+	if complete, incomplete := names(slot); len(complete) != 1 || len(incomplete) != 0 {
 		t.Errorf("complete %v, incomplete %v", complete, incomplete)
 	}
 	if want := int64(1<<20 + len("begin")); slot.received() != want || receiver.stored != want {

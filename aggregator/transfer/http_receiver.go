@@ -18,7 +18,7 @@ import (
 // httpReceiver is the HTTP side of a Receiver on one address: PUT of a new file, with basic authentication.
 type httpReceiver struct {
 	receiver *Receiver
-	listener net.Listener
+	listener *limitedListener
 	http     *http.Server
 
 	mu       sync.Mutex
@@ -26,7 +26,7 @@ type httpReceiver struct {
 	running  sync.WaitGroup
 }
 
-func newHTTPReceiver(receiver *Receiver, listener net.Listener) *httpReceiver {
+func newHTTPReceiver(receiver *Receiver, listener *limitedListener) *httpReceiver {
 	s := &httpReceiver{receiver: receiver, listener: listener}
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(s.put), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 30 * time.Second,
@@ -84,6 +84,12 @@ func (s *httpReceiver) put(reply http.ResponseWriter, request *http.Request) {
 		http.Error(reply, err.Error(), http.StatusUnauthorized)
 		return
 	}
+	s.listener.loggedIn(request.RemoteAddr)
+	// RFC 9110 section 14.5: such a request has a part of a file, which must not count as the file.
+	if _, isPart := request.Header["Content-Range"]; isPart {
+		http.Error(reply, "no Content-Range: only whole files", http.StatusBadRequest)
+		return
+	}
 	if request.ContentLength > s.receiver.config.MaxFile {
 		http.Error(reply, "too large", http.StatusRequestEntityTooLarge)
 		return
@@ -101,7 +107,7 @@ func (s *httpReceiver) store(slot *Slot, controller *http.ResponseController, re
 		return err
 	}
 	defer slot.leave(body)
-	writer, err := slot.create(path.Clean("/" + request.URL.Path))
+	writer, err := slot.create(path.Clean("/"+request.URL.Path), body)
 	if err != nil {
 		return err
 	}

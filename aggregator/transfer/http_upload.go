@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -29,12 +31,23 @@ func (a *attempt) sendHTTP(ctx context.Context, source uploadSource) error {
 	transport.TLSClientConfig.ServerName = ""
 	client := &http.Client{Transport: transport, CheckRedirect: checkRedirect}
 
+	err := a.requestHTTP(ctx, client, source, true)
+	// RFC 9110 section 10.1.1: a server that does not know Expect gets the request without it.
+	if failure, ok := errors.AsType[*httpError](err); ok && failure.status == http.StatusExpectationFailed {
+		err = a.requestHTTP(ctx, client, source, false)
+	}
+	return err
+}
+
+// requestHTTP makes one request. expect has the content wait until the server wants it.
+func (a *attempt) requestHTTP(ctx context.Context, client *http.Client, source uploadSource, expect bool) error {
 	content, err := source.content()
 	if err != nil {
 		return err
 	}
-	target := a.location.httpTarget(config.HTTPMethod, source.name)
-	request, err := http.NewRequestWithContext(ctx, config.HTTPMethod, target, content)
+	method := a.uploader.config.HTTPMethod
+	target := a.location.httpTarget(method, source.name)
+	request, err := http.NewRequestWithContext(ctx, method, target, content)
 	if err != nil {
 		content.Close()
 		return &Error{Status: BadMessage, Permanent: true, Err: errMalformed}
@@ -46,8 +59,10 @@ func (a *attempt) sendHTTP(ctx context.Context, source uploadSource) error {
 		content.Close()
 	}
 	request.Header.Set("Content-Type", "application/gzip")
-	request.Header.Set("Expect", "100-continue")
-	if config.HTTPMethod == http.MethodPost {
+	if expect {
+		request.Header.Set("Expect", "100-continue")
+	}
+	if method == http.MethodPost {
 		request.Header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": source.name}))
 	}
 	if a.location.hasUser {
@@ -84,7 +99,9 @@ func (l Location) httpTarget(method, name string) string {
 
 var errRedirect = errors.New("the server's redirect is not followed")
 
-// checkRedirect permits only redirects that upload again (307 and 308), and none from TLS to plain text.
+// checkRedirect permits only redirects that upload again (307 and 308), and none from TLS to plain text. The credentials are
+// for the location's own server: package http would send them to each port and subdomain of its host. The location is not
+// told either, because its query may have a token.
 func checkRedirect(request *http.Request, via []*http.Request) error {
 	first := via[0]
 	switch {
@@ -95,5 +112,18 @@ func checkRedirect(request *http.Request, via []*http.Request) error {
 	case request.URL.Scheme != "https" && request.URL.Scheme != first.URL.Scheme:
 		return fmt.Errorf("%w: from %s to %s", errRedirect, first.URL.Scheme, request.URL.Scheme)
 	}
+	request.Header.Del("Referer")
+	if request.URL.Scheme != first.URL.Scheme || serverOf(request.URL) != serverOf(first.URL) {
+		request.Header.Del("Authorization")
+	}
 	return nil
+}
+
+// serverOf returns the host and port of a URL.
+func serverOf(target *url.URL) string {
+	port := target.Port()
+	if port == "" {
+		port = strconv.Itoa(defaultPorts[target.Scheme])
+	}
+	return net.JoinHostPort(strings.ToLower(target.Hostname()), port)
 }

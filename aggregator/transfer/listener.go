@@ -1,27 +1,43 @@
 package transfer
 
 import (
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
 )
 
-// maxConnections bounds the open connections of one listener; further ones are closed at once. 64 satellites, each with
-// a retry, need fewer.
-const maxConnections = 256
+const (
+	// maxConnections is how many connections one listener has open. 64 satellites, each with a retry, need fewer.
+	maxConnections = 256
+	// maxPending is how many connections may be open that have not logged in, for each board that is expected at their
+	// address. A board needs one, which logs in at once. A connection beyond takes the place of another. Boards behind a
+	// router that translates addresses have one address, and may connect at once.
+	maxPending = 8
+)
 
-// limitedListener accepts connections only from expected addresses, and at most maxConnections.
+// limitedListener accepts connections only from expected addresses, and at most maxConnections. Where the places of an
+// address, or all, are taken, a connection chosen at random that has not logged in makes room. Connections that are only
+// held open can so not keep a board out.
 type limitedListener struct {
 	net.Listener
-	expects func(netip.Addr) bool
+	// expects returns how many boards are expected at an address.
+	expects func(netip.Addr) int
 
 	mu   sync.Mutex
-	open map[string]net.Conn // by the peer's address
+	open map[string]*openConn // by the peer's address and port
 }
 
-func newLimitedListener(listener net.Listener, expects func(netip.Addr) bool) *limitedListener {
-	return &limitedListener{Listener: listener, expects: expects, open: map[string]net.Conn{}}
+// openConn is an open connection.
+type openConn struct {
+	net.Conn
+	address  netip.Addr
+	loggedIn bool
+}
+
+func newLimitedListener(listener net.Listener, expects func(netip.Addr) int) *limitedListener {
+	return &limitedListener{Listener: listener, expects: expects, open: map[string]*openConn{}}
 }
 
 func (l *limitedListener) Accept() (net.Conn, error) {
@@ -30,32 +46,74 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		address, err := addressOf(conn.RemoteAddr())
-		if err == nil && l.expects(address) && l.add(conn) {
-			return &countedConn{Conn: conn, listener: l}, nil
+		if address, err := addressOf(conn.RemoteAddr()); err == nil {
+			if boards := l.expects(address); boards > 0 && l.add(conn, address, boards) {
+				return &countedConn{Conn: conn, listener: l}, nil
+			}
 		}
 		conn.Close()
 	}
 }
 
-// add counts a connection, and reports whether there is room for it.
-func (l *limitedListener) add(conn net.Conn) bool {
+// add adds a connection of an address where boards are expected. Another one may have to go for it. add reports false
+// where all have logged in.
+func (l *limitedListener) add(conn net.Conn, address netip.Addr, boards int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.open) >= maxConnections {
-		return false
+	pending := l.pendingLocked()
+	var crowd []*openConn
+	if own := pending[address]; len(own) >= maxPending*boards {
+		crowd = own
+	} else if len(l.open) >= maxConnections {
+		for _, conns := range pending {
+			if len(conns) > len(crowd) {
+				crowd = conns
+			}
+		}
+		if len(crowd) == 0 {
+			return false
+		}
 	}
-	l.open[conn.RemoteAddr().String()] = conn
+	if len(crowd) > 0 {
+		dropped := crowd[rand.IntN(len(crowd))]
+		delete(l.open, dropped.RemoteAddr().String())
+		dropped.Close()
+	}
+	l.open[conn.RemoteAddr().String()] = &openConn{Conn: conn, address: address}
 	return true
 }
 
+// pendingLocked returns the connections that have not logged in, by address.
+func (l *limitedListener) pendingLocked() map[netip.Addr][]*openConn {
+	pending := make(map[netip.Addr][]*openConn)
+	for _, conn := range l.open {
+		if !conn.loggedIn {
+			pending[conn.address] = append(pending[conn.address], conn)
+		}
+	}
+	return pending
+}
+
+// loggedIn notes that the client of the connection from an address and port has logged in.
+func (l *limitedListener) loggedIn(remote string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if conn := l.open[remote]; conn != nil {
+		conn.loggedIn = true
+	}
+}
+
+// remove forgets a connection. The system may have given its address and port to a new one already.
 func (l *limitedListener) remove(conn net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.open, conn.RemoteAddr().String())
+	remote := conn.RemoteAddr().String()
+	if found := l.open[remote]; found != nil && found.Conn == conn {
+		delete(l.open, remote)
+	}
 }
 
-// closeConn closes the connection from an address.
+// closeConn closes the connection from an address and port.
 func (l *limitedListener) closeConn(remote string) error {
 	l.mu.Lock()
 	conn := l.open[remote]

@@ -319,7 +319,7 @@ func TestCurlFailsAsItShould(t *testing.T) {
 	if err := exec.CommandContext(ctx, curl, "--silent", "--ssl", "-T", file, location).Run(); err == nil {
 		t.Error("curl believes that a file beyond the limit was taken")
 	}
-	if complete, incomplete := names(slot, true); len(complete)+len(incomplete) != 0 {
+	if complete, incomplete := names(slot); len(complete)+len(incomplete) != 0 {
 		t.Errorf("complete %v, incomplete %v", complete, incomplete)
 	}
 }
@@ -332,4 +332,58 @@ func storedIn(t testing.TB, directory, name string) []byte {
 		t.Fatal(err)
 	}
 	return content
+}
+
+// TestCurlIsKilled: the file of a curl that was killed is not complete, and the next curl replaces it.
+func TestCurlIsKilled(t *testing.T) {
+	curl := findTool(t, "curl")
+	file := filepath.Join(t.TempDir(), "logs.txt")
+	content := bytes.Repeat([]byte("a line of a log\n"), 100_000)
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, protocol := range []string{"ftp", "http"} {
+		t.Run(protocol, func(t *testing.T) {
+			receiver := newTestReceiver(t, protocol, "127.0.0.1", ReceiverConfig{})
+			slot, location := receiver.open(t, "127.0.0.1", loopback)
+			first := exec.CommandContext(t.Context(), curl, "--silent", "--ssl", "--limit-rate", "100", "-T", file, location)
+			if err := first.Start(); err != nil {
+				t.Fatal(err)
+			}
+			<-receiver.arrived
+			if err := first.Process.Kill(); err != nil {
+				t.Error(err)
+			}
+			first.Wait() // its error is that it was killed
+			slot.Settle(t.Context())
+			if complete, _ := names(slot); len(complete) != 0 {
+				t.Errorf("%v is complete", complete)
+			}
+			if output, err := exec.CommandContext(t.Context(), curl, "--silent", "--show-error", "--fail", "--ssl", "-T", file, location).CombinedOutput(); err != nil {
+				t.Fatalf("curl: %v\n%s", err, output)
+			}
+			slot.Settle(t.Context())
+			files, incomplete := slot.Files()
+			if len(files) != 1 || len(incomplete) != 0 || files[0].Size != int64(len(content)) {
+				t.Errorf("complete %v, incomplete %v", files, incomplete)
+			}
+		})
+	}
+}
+
+// TestCurlRenames: a client that uploads under a temporary name.
+func TestCurlRenames(t *testing.T) {
+	curl := findTool(t, "curl")
+	receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
+	slot, location := receiver.open(t, "127.0.0.1", loopback)
+	command := exec.CommandContext(t.Context(), curl, "--silent", "--show-error", "--ssl", "-T", "-", location+"logs.part",
+		"-Q", "-RNFR logs.part", "-Q", "-RNTO logs.txt")
+	command.Stdin = strings.NewReader("content")
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("curl: %v\n%s", err, output)
+	}
+	slot.Settle(t.Context())
+	if complete, incomplete := names(slot); len(complete) != 1 || complete[0] != "logs.txt" || len(incomplete) != 0 {
+		t.Errorf("complete %v, incomplete %v", complete, incomplete)
+	}
 }

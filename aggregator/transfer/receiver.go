@@ -44,8 +44,9 @@ type ReceiverConfig struct {
 // file in a slot that Open returned. The client needs that slot's credentials and path, and must connect from one of
 // that slot's addresses. A Receiver is safe for concurrent use.
 type Receiver struct {
-	config ReceiverConfig
-	logger *zap.Logger
+	config      ReceiverConfig
+	logger      *zap.Logger
+	dataTimeout time.Duration // shorter in tests
 
 	mu      sync.Mutex
 	closed  bool
@@ -74,7 +75,10 @@ func NewReceiver(config ReceiverConfig) (*Receiver, error) {
 	if err := files.EmptyDirectory(config.Directory); err != nil {
 		return nil, err
 	}
-	return &Receiver{config: config, logger: config.Logger, slots: map[string]*Slot{}, servers: map[string]server{}}, nil
+	return &Receiver{
+		config: config, logger: config.Logger, dataTimeout: dataConnectionTimeout,
+		slots: map[string]*Slot{}, servers: map[string]server{},
+	}, nil
 }
 
 // orDefault returns the default of a value that is not positive.
@@ -175,9 +179,14 @@ func (r *Receiver) openSlots() []*Slot {
 	return slices.Collect(maps.Values(r.slots))
 }
 
-// expects reports whether any slot accepts the address: a client at another one is not even greeted.
-func (r *Receiver) expects(peer netip.Addr) bool {
-	return slices.ContainsFunc(r.openSlots(), func(slot *Slot) bool { return slot.accepts(peer) })
+// expects returns how many slots accept the address. A client at an address that none accepts is not even greeted.
+func (r *Receiver) expects(peer netip.Addr) (boards int) {
+	for _, slot := range r.openSlots() {
+		if slot.accepts(peer) {
+			boards++
+		}
+	}
+	return boards
 }
 
 var errLogin = errors.New("no such user, password or address")

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -68,8 +69,8 @@ func (r testReceiver) open(t *testing.T, host string, peers []netip.Addr) (*Slot
 }
 
 // names are the complete files of a slot and the others.
-func names(slot *Slot, claimed bool) (complete, incomplete []string) {
-	files, incomplete := slot.Files(claimed)
+func names(slot *Slot) (complete, incomplete []string) {
+	files, incomplete := slot.Files()
 	for _, file := range files {
 		complete = append(complete, file.Name)
 	}
@@ -93,10 +94,10 @@ func TestReceiverTakesWhatCurlSends(t *testing.T) {
 				t.Fatalf("curl: %v\n%s", err, output)
 			}
 			testenv.Eventually(t, "the file is complete", func() bool {
-				complete, _ := names(slot, false)
+				complete, _ := names(slot)
 				return cmp.Equal(complete, []string{"diagnostics.tar.gz"})
 			})
-			files, _ := slot.Files(false)
+			files, _ := slot.Files()
 			got, err := os.ReadFile(files[0].Path)
 			if err != nil || !bytes.Equal(got, content) || files[0].Size != int64(len(content)) {
 				t.Errorf("%d of %d bytes are the same file: %v", len(got), len(content), err)
@@ -145,7 +146,6 @@ func TestReceiverPermitsNothingButNewFiles(t *testing.T) {
 		"append":         func() error { return client.Append(directory+"first.txt", strings.NewReader("more")) },
 		"resume":         func() error { return client.StorFrom(directory+"other.txt", strings.NewReader("more"), 3) },
 		"delete":         func() error { return client.Delete(directory + "first.txt") },
-		"rename":         func() error { return client.Rename(directory+"first.txt", directory+"second.txt") },
 		"make directory": func() error { return client.MakeDir(directory + "new") },
 		"remove":         func() error { return client.RemoveDir(strings.TrimSuffix(directory, "/")) },
 		"size":           func() error { _, err := client.FileSize(directory + "first.txt"); return err },
@@ -166,12 +166,12 @@ func TestReceiverPermitsNothingButNewFiles(t *testing.T) {
 	if err := client.Quit(); err != nil {
 		t.Error(err)
 	}
-	testenv.Eventually(t, "the files are complete", func() bool { complete, _ := names(slot, false); return len(complete) == 2 })
-	complete, incomplete := names(slot, false)
+	testenv.Eventually(t, "the files are complete", func() bool { complete, _ := names(slot); return len(complete) == 2 })
+	complete, incomplete := names(slot)
 	if diff := cmp.Diff([]string{"first.txt", "we_ird_n_me_rm_-rf.txt"}, complete); diff != "" || len(incomplete) != 0 {
 		t.Errorf("%s\nincomplete: %v", diff, incomplete)
 	}
-	files, _ := slot.Files(false)
+	files, _ := slot.Files()
 	if content, _ := os.ReadFile(files[0].Path); string(content) != "first" {
 		t.Errorf("the first file is now %q", content)
 	}
@@ -273,7 +273,8 @@ func TestReceiverLimits(t *testing.T) {
 		if err := client.Stor(parsed.Path+"terabyte", strings.NewReader("small")); err != nil {
 			t.Errorf("the next try: %v", err)
 		}
-		if complete, incomplete := names(slot, true); len(complete) != 1 || len(incomplete) != 0 {
+		client.NoOp()
+		if complete, incomplete := names(slot); len(complete) != 1 || len(incomplete) != 0 {
 			t.Errorf("complete %v, incomplete %v", complete, incomplete)
 		}
 	})
@@ -308,7 +309,7 @@ func TestReceiverLimits(t *testing.T) {
 				stored++
 			}
 		}
-		if complete, _ := names(slot, true); stored != 3 || len(complete) != 3 {
+		if complete, _ := names(slot); stored != 3 || len(complete) != 3 {
 			t.Errorf("%d were stored, %v are there", stored, complete)
 		}
 	})
@@ -328,7 +329,7 @@ func TestReceiverLimits(t *testing.T) {
 		defer writer.Close()
 		go client.Stor(parsed.Path+"file", reader)
 		writer.Write([]byte("some"))
-		testenv.Eventually(t, "the file is given up", func() bool { _, incomplete := names(slot, true); return len(incomplete) == 0 })
+		testenv.Eventually(t, "the file is given up", func() bool { _, incomplete := names(slot); return len(incomplete) == 0 })
 	})
 }
 
@@ -337,44 +338,214 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// TestReceiverKnowsIncompleteFiles speaks FTP by hand, to end it at every place.
+// TestReceiverKnowsIncompleteFiles speaks FTP by hand, to end it at every place. A cut file is never complete, whatever
+// its board reports: a client that was killed ends its data connection as cleanly as one that is done.
 func TestReceiverKnowsIncompleteFiles(t *testing.T) {
 	for name, test := range map[string]struct {
-		end               func(control, data *net.TCPConn)
-		silent, afterward string // what is complete while the board is silent, and when it reports Uploaded
+		end      func(control, data *net.TCPConn)
+		complete bool
 	}{
-		"data reset":         {func(_, data *net.TCPConn) { data.SetLinger(0); data.Close() }, "", ""},
-		"gone after its end": {func(_, data *net.TCPConn) { data.Close() }, "", "file"},
-		"control first":      {func(control, data *net.TCPConn) { control.Close() }, "", ""},
-		"goodbye":            {func(control, data *net.TCPConn) { data.Close(); expect(t, control, "226"); say(control, "QUIT") }, "file", "file"},
-		"another command":    {func(control, data *net.TCPConn) { data.Close(); expect(t, control, "226"); say(control, "NOOP") }, "file", "file"},
+		"data reset":             {func(_, data *net.TCPConn) { data.SetLinger(0); data.Close() }, false},
+		"killed":                 {func(control, data *net.TCPConn) { data.Close(); control.Close() }, false},
+		"control first":          {func(control, data *net.TCPConn) { control.Close(); data.Close() }, false},
+		"half closed":            {func(control, data *net.TCPConn) { data.Close(); control.CloseWrite() }, false},
+		"killed after the reply": {func(control, data *net.TCPConn) { data.Close(); expect(t, control, "226"); control.Close() }, false},
+		"half a command": {func(control, data *net.TCPConn) {
+			data.Close()
+			expect(t, control, "226")
+			fmt.Fprint(control, "QUI")
+			control.Close()
+		}, false},
+		"a command before the end": {func(control, data *net.TCPConn) { say(control, "NOOP"); data.Close(); control.CloseWrite() }, false},
+		"goodbye before the end":   {func(control, data *net.TCPConn) { say(control, "QUIT"); data.Close() }, false},
+		"given up":                 {func(control, data *net.TCPConn) { data.Close(); expect(t, control, "226"); say(control, "ABOR") }, false},
+		"given up as Telnet does it": {func(control, data *net.TCPConn) {
+			data.Close()
+			expect(t, control, "226")
+			say(control, "\xff\xf4\xff\xf2ABOR")
+		}, false},
+		"goodbye":                     {func(control, data *net.TCPConn) { data.Close(); expect(t, control, "226"); say(control, "QUIT") }, true},
+		"another command":             {func(control, data *net.TCPConn) { data.Close(); expect(t, control, "226"); say(control, "NOOP") }, true},
+		"a command that nobody knows": {func(control, data *net.TCPConn) { data.Close(); expect(t, control, "226"); say(control, "XYZZY LABOR") }, true},
+		"goodbye without reading replies": {func(control, data *net.TCPConn) {
+			data.Close()
+			expect(t, control, "226")
+			say(control, "QUIT")
+			control.Close()
+		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
 			slot, location := receiver.open(t, "127.0.0.1", loopback)
 			control, data := storeByHand(t, location)
 			<-receiver.arrived
-			if complete, _ := names(slot, true); complete != nil {
+			if complete, _ := names(slot); complete != nil {
 				t.Fatalf("%v before its end", complete)
 			}
 			test.end(control, data)
-			if name == "gone after its end" {
-				testenv.Eventually(t, "the file is stored", func() bool { complete, _ := names(slot, true); return len(complete) == 1 })
-			}
 			control.CloseWrite()
-			testenv.Eventually(t, "the client is gone", func() bool {
-				slot.mu.Lock()
-				defer slot.mu.Unlock()
-				file := slot.files["file"]
-				return len(slot.sessions) == 0 && (file == nil || file.state != fileArriving)
-			})
-			for claimed, want := range map[bool]string{false: test.silent, true: test.afterward} {
-				complete, _ := names(slot, claimed)
-				if strings.Join(complete, " ") != want {
-					t.Errorf("with Uploaded reported %t: %v is complete, want %q", claimed, complete, want)
-				}
+			slot.Settle(t.Context())
+			complete, incomplete := names(slot)
+			if test.complete != (strings.Join(complete, " ") == "file") || len(complete)+len(incomplete) > 1 {
+				t.Errorf("complete is %v, incomplete %v", complete, incomplete)
 			}
 		})
+	}
+}
+
+// TestANewUploadReplacesOneThatIsNotComplete: the first attempt's connection may hang, and nothing tells the receiver that
+// its client is gone.
+func TestANewUploadReplacesOneThatIsNotComplete(t *testing.T) {
+	begin := map[string]func(t *testing.T, location string) net.Conn{
+		"ftp": func(t *testing.T, location string) net.Conn {
+			control, _ := storeByHand(t, location)
+			return control
+		},
+		"ftp, stored": func(t *testing.T, location string) net.Conn {
+			control, data := storeByHand(t, location)
+			data.Close()
+			expect(t, control, "226")
+			return control
+		},
+		"http": func(t *testing.T, location string) net.Conn { return putByHand(t, location, "file", "half of it") },
+	}
+	for name, first := range begin {
+		t.Run(name, func(t *testing.T) {
+			receiver := newTestReceiver(t, name[:min(4, len(strings.Split(name, ",")[0]))], "127.0.0.1", ReceiverConfig{StallTimeout: time.Hour})
+			slot, location := receiver.open(t, "127.0.0.1", loopback)
+			hanging := first(t, location)
+			<-receiver.arrived
+			if _, incomplete := names(slot); len(incomplete) != 1 {
+				t.Fatalf("incomplete is %v", incomplete)
+			}
+			if err := uploadFile(t, t.Context(), NewUploader(UploaderConfig{}), location+"file", []byte("the whole")); err != nil {
+				t.Fatal(err)
+			}
+			// The old connection is closed.
+			if content, err := io.ReadAll(hanging); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("%q, %v", content, err)
+			}
+			slot.Settle(t.Context())
+			files, incomplete := slot.Files()
+			if len(files) != 1 || len(incomplete) != 0 {
+				t.Fatalf("complete is %v, incomplete %v", files, incomplete)
+			}
+			if content, err := os.ReadFile(files[0].Path); err != nil || string(content) != "the whole" {
+				t.Errorf("%q, %v", content, err)
+			}
+			// Nothing of the first attempt is left or counted.
+			testenv.Eventually(t, "one file is on the disk", func() bool {
+				entries, err := os.ReadDir(slot.directory)
+				receiver.mu.Lock()
+				defer receiver.mu.Unlock()
+				return err == nil && len(entries) == 1 && receiver.stored == int64(len("the whole"))
+			})
+			// A complete one stays.
+			if err := uploadFile(t, t.Context(), NewUploader(UploaderConfig{}), location+"file", []byte("another")); err == nil {
+				t.Error("a complete file was replaced")
+			}
+		})
+	}
+}
+
+// Nobody ends another's upload: the credentials of another slot do not do it.
+func TestAnotherBoardReplacesNothing(t *testing.T) {
+	receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
+	slot, location := receiver.open(t, "127.0.0.1", loopback)
+	_, otherLocation := receiver.open(t, "127.0.0.1", loopback)
+	control, data := storeByHand(t, location)
+	<-receiver.arrived
+	client, _ := loginFTP(t, otherLocation)
+	parsed, _ := url.Parse(location)
+	if err := client.Stor(parsed.Path+"file", strings.NewReader("x")); err == nil {
+		t.Error("stored into another request's directory")
+	}
+	if err := uploadFile(t, t.Context(), NewUploader(UploaderConfig{}), otherLocation+"file", []byte("x")); err != nil {
+		t.Error(err)
+	}
+	data.Close()
+	expect(t, control, "226")
+	say(control, "NOOP")
+	expect(t, control, "200")
+	if complete, _ := names(slot); len(complete) != 1 {
+		t.Errorf("complete is %v", complete)
+	}
+}
+
+// TestRename: some clients upload under a temporary name.
+func TestRename(t *testing.T) {
+	receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
+	slot, location := receiver.open(t, "127.0.0.1", loopback)
+	_, otherLocation := receiver.open(t, "127.0.0.1", loopback)
+	client, parsed := loginFTP(t, location)
+	other, _ := url.Parse(otherLocation)
+	directory := parsed.Path
+	for _, name := range []string{"log.tmp", "complete"} {
+		if err := client.Stor(directory+name, strings.NewReader(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := client.NoOp(); err != nil {
+		t.Fatal(err)
+	}
+	hanging, _ := storeByHand(t, location) // its name is file
+	testenv.Eventually(t, "the other upload begins", func() bool { _, incomplete := names(slot); return len(incomplete) == 1 })
+	for name, pair := range map[string][2]string{
+		"onto a complete file":   {"log.tmp", directory + "complete"},
+		"into another slot":      {"log.tmp", other.Path + "log"},
+		"upwards":                {"log.tmp", directory + "../log"},
+		"to the root":            {"log.tmp", "/log"},
+		"below":                  {"log.tmp", directory + "sub/log"},
+		"to no name":             {"log.tmp", directory + ".."},
+		"what is not there":      {"nothing", directory + "log"},
+		"what is still arriving": {"file", directory + "log"},
+		"the directory":          {"", directory + "log"},
+	} {
+		if err := client.Rename(directory+pair[0], pair[1]); err == nil {
+			t.Errorf("%s: permitted", name)
+		}
+	}
+	for _, to := range []string{"log.tmp", "log.gz", "file"} {
+		if err := client.Rename(directory+"log.tmp", directory+to); to != "file" && err != nil {
+			t.Errorf("to %s: %v", to, err)
+		}
+		if to == "log.gz" {
+			if err := client.Rename(directory+to, directory+"log.tmp"); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	// What a file replaces by its new name is not complete, and its sender is gone.
+	io.Copy(io.Discard, hanging)
+	slot.Settle(t.Context())
+	files, incomplete := slot.Files()
+	if len(files) != 2 || files[1].Name != "file" || len(incomplete) != 0 {
+		t.Fatalf("complete is %v, incomplete %v", files, incomplete)
+	}
+	if content, err := os.ReadFile(files[1].Path); err != nil || string(content) != "log.tmp" {
+		t.Errorf("%q, %v", content, err)
+	}
+	slot.Close()
+	if entries, err := os.ReadDir(receiver.config.Directory); err != nil || len(entries) != 1 {
+		t.Errorf("left over: %v %v", entries, err)
+	}
+}
+
+// TestActiveModeIsRefused: RFC 959 section 5.4 and RFC 2428 section 2 have 500 for a server without PORT and EPRT. The
+// connection stays open.
+func TestActiveModeIsRefused(t *testing.T) {
+	receiver := newTestReceiver(t, "ftp", "127.0.0.1", ReceiverConfig{})
+	_, location := receiver.open(t, "127.0.0.1", loopback)
+	parsed, _ := url.Parse(location)
+	password, _ := parsed.User.Password()
+	control := dialTCP(t, parsed.Host)
+	expect(t, control, "220")
+	for _, line := range [][2]string{
+		{"USER " + parsed.User.Username(), "331"}, {"PASS " + password, "230"}, {"PORT 127,0,0,1,0,22", "500"}, {"EPRT |1|127.0.0.1|22|", "500"},
+		{"eprt", "500"}, {"LPRT 4,4,127,0,0,1,2,0,22", "502"}, {"XYZZY", "502"}, {"STAT", "502"}, {"NOOP", "200"},
+	} {
+		say(control, line[0])
+		expect(t, control, line[1])
 	}
 }
 
@@ -402,6 +573,19 @@ func storeByHand(t *testing.T, location string) (control, data *net.TCPConn) {
 		t.Fatal(err)
 	}
 	return control, data
+}
+
+// putByHand sends the head of a PUT that has 100 bytes, and the beginning of them.
+func putByHand(t *testing.T, location, name, beginning string) net.Conn {
+	t.Helper()
+	parsed, _ := url.Parse(location)
+	conn := dialTCP(t, parsed.Host)
+	password, _ := parsed.User.Password()
+	request, _ := http.NewRequest("PUT", location+name, nil)
+	request.SetBasicAuth(parsed.User.Username(), password)
+	fmt.Fprintf(conn, "PUT %s%s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: 100\r\n\r\n%s",
+		parsed.Path, name, request.Header.Get("Authorization"), beginning)
+	return conn
 }
 
 // TestClosingWaitsForNoClient closes while a client sends nothing more. One that has already asked for something else
@@ -474,10 +658,13 @@ func TestHTTPReceiver(t *testing.T) {
 	slot, location := receiver.open(t, "127.0.0.1", loopback)
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
-	send := func(method, target string, body io.Reader, length int64) int {
+	send := func(method, target string, body io.Reader, length int64, header ...string) int {
 		request, err := http.NewRequestWithContext(t.Context(), method, target, body)
 		if err != nil {
 			t.Fatal(err)
+		}
+		for i := 0; i+1 < len(header); i += 2 {
+			request.Header.Set(header[i], header[i+1])
 		}
 		request.ContentLength = length
 		response, err := client.Do(request)
@@ -501,6 +688,8 @@ func TestHTTPReceiver(t *testing.T) {
 		"below":        {send("PUT", location+"sub/file", nil, 0), 403},
 		"too large":    {send("PUT", location+"large", io.LimitReader(endless{}, 2<<20), 2<<20), 413},
 		"without end":  {send("PUT", location+"endless", endless{}, -1), 413},
+		"a part":       {send("PUT", location+"part", strings.NewReader("content"), 7, "Content-Range", "bytes 0-6/14"), 400},
+		"any part":     {send("PUT", location+"part", strings.NewReader("content"), 7, "Content-Range", ""), 400},
 		"chunked good": {send("PUT", location+"chunked", io.LimitReader(endless{}, 1000), -1), 201},
 	} {
 		// A server that refuses while the client still sends may end the connection first.
@@ -508,17 +697,11 @@ func TestHTTPReceiver(t *testing.T) {
 			t.Errorf("%s: %d, want %d", name, test.got, test.want)
 		}
 	}
-	parsed, _ := url.Parse(location)
-	conn := dialTCP(t, parsed.Host)
-	password, _ := parsed.User.Password()
-	request, _ := http.NewRequest("PUT", location+"cut", nil)
-	request.SetBasicAuth(parsed.User.Username(), password)
-	fmt.Fprintf(conn, "PUT %scut HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: 100\r\n\r\nonly this",
-		parsed.Path, request.Header.Get("Authorization"))
-	testenv.Eventually(t, "the cut file arrives", func() bool { _, incomplete := names(slot, false); return len(incomplete) == 1 })
+	conn := putByHand(t, location, "cut", "only this")
+	testenv.Eventually(t, "the cut file arrives", func() bool { _, incomplete := names(slot); return len(incomplete) == 1 })
 	conn.Close()
-	testenv.Eventually(t, "the cut file is given up", func() bool { _, incomplete := names(slot, false); return len(incomplete) == 0 })
-	if complete, _ := names(slot, true); !cmp.Equal(complete, []string{"chunked", "file"}) {
+	testenv.Eventually(t, "the cut file is given up", func() bool { _, incomplete := names(slot); return len(incomplete) == 0 })
+	if complete, _ := names(slot); !cmp.Equal(complete, []string{"chunked", "file"}) {
 		t.Errorf("complete: %v", complete)
 	}
 }

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path"
 	"strings"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/files"
 )
 
 // sendSFTP uploads by SFTP, to a server whose key is pinned by configuration.
@@ -99,9 +100,9 @@ func (a *attempt) sshConfig() (*ssh.ClientConfig, error) {
 // sshMethods returns the ways to log in: the configured key, and the location's password.
 func (a *attempt) sshMethods() (methods []ssh.AuthMethod, err error) {
 	if path := a.uploader.config.SFTPPrivateKey; path != "" {
-		content, err := os.ReadFile(path)
+		content, err := files.ReadKey(path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("cannot use sftp_private_key: %w", err)
 		}
 		key, err := ssh.ParsePrivateKey(content)
 		if err != nil {

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"context"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -23,7 +24,14 @@ var (
 	errTooLarge = errors.New("too large")
 	errExists   = fmt.Errorf("a file of that name exists, or is arriving: %w", fs.ErrExist)
 	errTooMany  = errors.New("too many files")
+	errReplaced = errors.New("another upload of the same name replaces it")
+
+	errTooManySessions = errors.New("too many connections")
 )
+
+// maxSessions is how many connections that have logged in one slot has. A board has one at a time, with FTP a second for
+// the data, and those of attempts that it gave up until they stall.
+const maxSessions = 16
 
 // Slot is the place for the files of one board and one request, with credentials and a path of its own. A Slot is safe
 // for concurrent use.
@@ -40,9 +48,14 @@ type Slot struct {
 	peers    []netip.Addr
 	files    map[string]*slotFile
 	attempts int
-	sessions map[interface{ Close() error }]bool
+	sessions map[sender]bool
 	writers  sync.WaitGroup
+	// changed is closed at the next change of a file or a connection.
+	changed chan struct{}
 }
+
+// sender is a connection that sends files. Close ends it.
+type sender interface{ Close() error }
 
 type fileState uint8
 
@@ -56,11 +69,12 @@ const (
 )
 
 type slotFile struct {
-	name  string
-	path  string
-	size  int64
-	state fileState
-	when  time.Time
+	name   string
+	path   string // a new one for each attempt
+	size   int64
+	state  fileState
+	when   time.Time
+	sender sender
 }
 
 // ReceivedFile is a complete file of a board.
@@ -77,7 +91,7 @@ func newSlot(receiver *Receiver, board string, peers []netip.Addr, progress func
 		receiver: receiver, board: board, progress: progress,
 		user: "b" + files.RandomName(8), password: files.RandomName(16), token: files.RandomName(16),
 		directory: filepath.Join(receiver.config.Directory, files.RandomName(8)),
-		files:     map[string]*slotFile{}, sessions: map[interface{ Close() error }]bool{},
+		files:     map[string]*slotFile{}, sessions: map[sender]bool{}, changed: make(chan struct{}),
 	}
 	for _, peer := range peers {
 		slot.peers = append(slot.peers, plainAddress(peer))
@@ -98,21 +112,52 @@ func (s *Slot) Location(base string) (string, error) {
 	return parsed.String(), nil
 }
 
-// Files returns the complete files and the names of the incomplete ones, both sorted by name. Set confirmed if the
-// board has reported Uploaded. The report shows that every upload was confirmed to the board, so every stored file is
-// complete.
-func (s *Slot) Files(confirmed bool) (complete []ReceivedFile, incomplete []string) {
+// Files returns the complete files and the names of the incomplete ones, both sorted by name.
+func (s *Slot) Files() (complete []ReceivedFile, incomplete []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(s.files)) {
 		file := s.files[name]
-		if file.state == fileComplete || (file.state == fileStored && confirmed) {
+		if file.state == fileComplete {
 			complete = append(complete, ReceivedFile{Name: file.name, Path: file.path, Size: file.size, Received: file.when})
 		} else {
 			incomplete = append(incomplete, file.name)
 		}
 	}
 	return complete, incomplete
+}
+
+// Settle waits until no file is arriving or waits for its sender's confirmation, or until ctx ends. The confirmation of a
+// file may arrive after the board's report of Uploaded, which comes another way.
+func (s *Slot) Settle(ctx context.Context) {
+	for {
+		changed := s.unsettled()
+		if changed == nil {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// unsettled returns a channel that is closed at the next change, nil where nothing is to be waited for.
+func (s *Slot) unsettled() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, file := range s.files {
+		if file.state == fileArriving || (file.state == fileStored && s.sessions[file.sender]) {
+			return s.changed
+		}
+	}
+	return nil
+}
+
+func (s *Slot) changedLocked() {
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
 // received returns how many bytes of the slot have arrived so far.
@@ -142,7 +187,7 @@ func (s *Slot) Close() error {
 }
 
 // shut lets nothing new begin. It returns the sessions, and reports whether this was the first call.
-func (s *Slot) shut() ([]interface{ Close() error }, bool) {
+func (s *Slot) shut() ([]sender, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	first := !s.closed
@@ -175,21 +220,25 @@ func (s *Slot) admit(password string, peer netip.Addr) bool {
 }
 
 // join adds a connection that Close has to end.
-func (s *Slot) join(session interface{ Close() error }) error {
+func (s *Slot) join(session sender) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	switch {
+	case s.closed:
 		return errClosed
+	case len(s.sessions) >= maxSessions:
+		return fmt.Errorf("%w: the maximum of a request is %d", errTooManySessions, maxSessions)
 	}
 	s.sessions[session] = true
 	return nil
 }
 
 // leave removes a connection that join added.
-func (s *Slot) leave(session interface{ Close() error }) {
+func (s *Slot) leave(session sender) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, session)
+	s.changedLocked()
 }
 
 // leadsHere reports whether a directory may be on the way to the slot's: clients enter one directory after the other.
@@ -198,75 +247,4 @@ func (s *Slot) leadsHere(directory string) bool {
 	elements := strings.Split(strings.Trim(path.Clean(directory), "/"), "/")
 	at := slices.Index(elements, s.token)
 	return len(directory) <= 512 && (at < 0 || at == len(elements)-1)
-}
-
-// create begins a file at a path that a client gave: the slot's directory, and a name.
-func (s *Slot) create(clientPath string) (*slotWriter, error) {
-	directory, name := path.Split(path.Clean(clientPath))
-	if path.Base(directory) != s.token {
-		return nil, fs.ErrPermission
-	}
-	name, err := files.SafeName(name)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	maxFiles := s.receiver.config.MaxFiles
-	switch {
-	case s.closed:
-		return nil, errClosed
-	case s.files[name] != nil:
-		return nil, errExists
-	case len(s.files) >= maxFiles || s.attempts >= 8*maxFiles:
-		return nil, errTooMany
-	}
-	s.attempts++
-	file := &slotFile{name: name, path: filepath.Join(s.directory, name)}
-	handle, err := os.OpenFile(file.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, files.StorageError(err)
-	}
-	s.files[name] = file
-	s.writers.Add(1)
-	return &slotWriter{slot: s, file: file, handle: handle}, nil
-}
-
-func (s *Slot) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
-}
-
-// grow counts bytes of a file and returns its size.
-func (s *Slot) grow(file *slotFile, bytes int) int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	file.size += int64(bytes)
-	return file.size
-}
-
-// stored ends a file that arrived.
-func (s *Slot) stored(file *slotFile) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	file.state, file.when = fileStored, time.Now()
-}
-
-// confirmed makes a stored file a complete one.
-func (s *Slot) confirmed(file *slotFile) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if file.state == fileStored {
-		file.state = fileComplete
-	}
-}
-
-// remove removes a file that did not arrive: its sender may try again.
-func (s *Slot) remove(file *slotFile) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.files, file.name)
-	os.Remove(file.path)
-	s.receiver.release(file.size)
 }

@@ -58,8 +58,8 @@ func (w *slotWriter) Write(p []byte) (int, error) {
 }
 
 func (w *slotWriter) write(p []byte) (int, error) {
-	if w.slot.isClosed() {
-		return 0, errClosed
+	if err := w.slot.takes(w.file); err != nil {
+		return 0, err
 	}
 	receiver := w.slot.receiver
 	if err := receiver.reserve(w.file.size, int64(len(p))); err != nil {
@@ -97,8 +97,10 @@ func (w *slotWriter) Close() error {
 	defer w.slot.writers.Done()
 	w.fail(files.StorageError(w.handle.Close()))
 	if w.failure == nil {
-		w.slot.stored(w.file)
-		return nil
+		if !w.slot.stored(w.file) {
+			w.failure = errReplaced
+		}
+		return w.failure
 	}
 	w.slot.remove(w.file)
 	w.slot.receiver.logger.Warn("a board's file did not arrive", zap.String("board", w.slot.board),

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -59,9 +60,11 @@ func (u *Uploader) Upload(ctx context.Context, location Location, path, name str
 	if err != nil {
 		return &Error{Status: UploadFailure, Permanent: true, Err: err}
 	}
-	err = u.send(ctx, location, uploadSource{name: name, size: info.Size(), progress: progress, open: func() (io.ReadCloser, error) {
-		return os.Open(path)
-	}})
+	source := uploadSource{name: name, size: info.Size(), open: func() (io.ReadCloser, error) { return os.Open(path) }}
+	if progress != nil {
+		source.progress = &uploadProgress{report: progress, total: info.Size()}
+	}
+	err = u.send(ctx, location, source)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -73,7 +76,7 @@ type uploadSource struct {
 	name     string
 	size     int64
 	open     func() (io.ReadCloser, error)
-	progress func(sent, total int64)
+	progress *uploadProgress // may be nil
 }
 
 // content opens the source, and reports each read as progress.
@@ -82,20 +85,41 @@ func (s uploadSource) content() (io.ReadCloser, error) {
 	if err != nil || s.progress == nil {
 		return file, err
 	}
-	return &progressReader{ReadCloser: file, source: s}, nil
+	return s.progress.begin(file), nil
+}
+
+// uploadProgress reports what was read of the content. Where the content is sent a second time, to another place or without
+// Expect, the first reader may not have ended: it reports nothing more.
+type uploadProgress struct {
+	report func(sent, total int64)
+	total  int64
+
+	mu      sync.Mutex
+	current *progressReader
+}
+
+func (p *uploadProgress) begin(file io.ReadCloser) io.ReadCloser {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.current = &progressReader{ReadCloser: file, progress: p}
+	return p.current
 }
 
 type progressReader struct {
 	io.ReadCloser
-	source uploadSource
-	sent   int64
+	progress *uploadProgress
+	sent     int64
 }
 
 func (r *progressReader) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
 	if n > 0 {
 		r.sent += int64(n)
-		r.source.progress(r.sent, r.source.size)
+		r.progress.mu.Lock()
+		defer r.progress.mu.Unlock()
+		if r.progress.current == r {
+			r.progress.report(r.sent, r.progress.total)
+		}
 	}
 	return n, err
 }

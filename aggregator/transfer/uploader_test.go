@@ -18,11 +18,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -120,12 +122,19 @@ func (s *scriptedFTP) serve(conn net.Conn) {
 		case "":
 			text = "502 not here"
 		}
-		if strings.Contains(text, "PORT") {
+		if strings.Contains(text, "PORT") || strings.Contains(text, "HIGH") {
 			if data != nil {
 				data.Close()
 			}
 			data, _ = net.Listen("tcp", "127.0.0.1:0")
-			text = strings.ReplaceAll(text, "PORT", fmt.Sprint(data.Addr().(*net.TCPAddr).Port))
+			switch {
+			case strings.Contains(text, "NOBODY"):
+				data.Close()
+			case strings.Contains(text, "SILENT"):
+				silence(data)
+			}
+			port := data.Addr().(*net.TCPAddr).Port
+			text = strings.NewReplacer("NOBODY", "", "SILENT", "", "PORT", fmt.Sprint(port), "HIGH", fmt.Sprint(port/256), "LOW", fmt.Sprint(port%256)).Replace(text)
 		}
 		fmt.Fprintf(conn, "%s\r\n", text)
 		return true
@@ -147,11 +156,23 @@ func (s *scriptedFTP) serve(conn net.Conn) {
 		if !reply(command) {
 			return
 		}
-		if command == "STOR" && strings.HasPrefix(s.replies["STOR"], "150") {
+		if command == "STOR" && strings.HasPrefix(s.replies["STOR"], "1") {
 			if !s.store(data) || !reply("stored") {
 				return
 			}
 		}
+	}
+}
+
+// silence has a listener answer no more connections, as a firewall does that drops them: its queue is full.
+func silence(listener net.Listener) {
+	raw, err := listener.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		return
+	}
+	raw.Control(func(fd uintptr) { syscall.Listen(int(fd), 0) })
+	for err == nil {
+		_, err = net.DialTimeout("tcp", listener.Addr().String(), 200*time.Millisecond)
 	}
 }
 
@@ -215,26 +236,82 @@ func TestUploadFTP(t *testing.T) {
 	}
 }
 
+// TestUploadFTPToOtherServers: servers that are within RFC 959, or that other clients live with.
+func TestUploadFTPToOtherServers(t *testing.T) {
+	content := bytes.Repeat([]byte("log "), 100_000)
+	for name, test := range map[string]struct {
+		replies map[string]string
+		heard   []string
+	}{
+		"250 after the file (RFC 959 section 5.4)": {map[string]string{"stored": "250 stored"}, nil},
+		"several lines after the file":             {map[string]string{"stored": "226-stored\r\n  quota: 250 of 500\r\n226-\r\n226 done"}, nil},
+		"a restart marker before the end":          {map[string]string{"stored": "110 MARK 1 = 2\r\n226 done"}, nil},
+		"125":                                      {map[string]string{"STOR": "125 go"}, nil},
+		"EPSV is unknown":                          {map[string]string{"EPSV": "500 what", "PASV": "227 Entering Passive Mode (127,0,0,1,HIGH,LOW)."}, []string{"PASV"}},
+		"the port of EPSV is closed":               {map[string]string{"EPSV": "229 (|||PORT|) NOBODY", "PASV": "227 Entering Passive Mode (127,0,0,1,HIGH,LOW)"}, []string{"EPSV", "PASV"}},
+		"the port of EPSV is silent":               {map[string]string{"EPSV": "229 (|||PORT|) SILENT", "PASV": "227 Entering Passive Mode (127,0,0,1,HIGH,LOW)"}, []string{"EPSV", "PASV"}},
+		"EPSV is nonsense":                         {map[string]string{"EPSV": "229 (|||x|)", "PASV": "227 ok (127,0,0,1,HIGH,LOW)"}, []string{"PASV"}},
+		"EPSV with another delimiter":              {map[string]string{"EPSV": "229 Extended Passive Mode OK (!!!PORT!)"}, nil},
+		"PASV without parentheses":                 {map[string]string{"EPSV": "502 no", "PASV": "227 Entering Passive Mode 127,0,0,1,HIGH,LOW"}, nil},
+		"PASV with an equals sign":                 {map[string]string{"EPSV": "502 no", "PASV": "227 =127,0,0,1,HIGH,LOW"}, nil},
+		"PASV with spaces and another address":     {map[string]string{"EPSV": "502 no", "PASV": "227 Mode 2 (192, 168, 0, 1, HIGH, LOW) at 7"}, nil},
+		"no password wanted":                       {map[string]string{"USER": "230 in"}, nil},
+		"a greeting that waits":                    {map[string]string{"greeting": "120 soon\r\n220-hello\r\n220-you\r\n220 ready"}, nil},
+		"features": {map[string]string{"FEAT": "211-Features\r\n UTF8\r\n PRET\r\n MLST size*;\r\n211 End", "OPTS": "202 always", "PRET": "200 ok"},
+			[]string{"OPTS UTF8 ON", "PRET STOR logs.tar.gz"}},
+		"202 for the type": {map[string]string{"TYPE": "202 always binary"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newScriptedFTP(t, test.replies)
+			config := UploaderConfig{}
+			if strings.HasSuffix(name, "silent") {
+				config.StallTimeout = 10 * time.Second // half of it is waited
+			}
+			if err := uploadFile(t, t.Context(), NewUploader(config), server.url("/in/"), content); err != nil {
+				t.Fatalf("%v\nsaid was %q", err, server.heard)
+			}
+			for _, line := range test.heard {
+				if !server.has(line) {
+					t.Errorf("%q was not said; said was %q", line, server.heard)
+				}
+			}
+			server.mu.Lock()
+			defer server.mu.Unlock()
+			if !bytes.Equal(server.stored.Bytes(), content) {
+				t.Errorf("%d of %d bytes were stored", server.stored.Len(), len(content))
+			}
+		})
+	}
+}
+
 func TestUploadFTPFailures(t *testing.T) {
 	for name, test := range map[string]struct {
 		replies map[string]string
 		want    Status
 	}{
-		"user refused":      {map[string]string{"USER": "530 no"}, PermissionDenied},
-		"password refused":  {map[string]string{"PASS": "530 no"}, PermissionDenied},
-		"busy":              {map[string]string{"greeting": "421 too many"}, UploadFailure},
-		"no such directory": {map[string]string{"CWD": "550 no"}, PermissionDenied},
-		"not permitted":     {map[string]string{"STOR": "550 no"}, PermissionDenied},
-		"not creatable":     {map[string]string{"STOR": "553 no"}, PermissionDenied},
-		"no data":           {map[string]string{"STOR": "425 no data connection"}, UploadFailure},
-		"quota":             {map[string]string{"stored": "552 quota"}, UploadFailure},
-		"no passive mode":   {map[string]string{"EPSV": "500 no"}, UploadFailure},
-		"says nonsense":     {map[string]string{"greeting": "hello"}, UploadFailure},
-		"closes at once":    {map[string]string{"greeting": "close"}, UploadFailure},
-		"closes at login":   {map[string]string{"PASS": "close"}, UploadFailure},
-		"closes at store":   {map[string]string{"STOR": "close"}, UploadFailure},
-		"closes midway":     {map[string]string{"data": "close midway"}, UploadFailure},
-		"never confirms":    {map[string]string{"stored": "close"}, UploadFailure},
+		"user refused":        {map[string]string{"USER": "530 no"}, PermissionDenied},
+		"password refused":    {map[string]string{"PASS": "530 no"}, PermissionDenied},
+		"busy":                {map[string]string{"greeting": "421 too many"}, UploadFailure},
+		"no such directory":   {map[string]string{"CWD": "550 no"}, PermissionDenied},
+		"not permitted":       {map[string]string{"STOR": "550 no"}, PermissionDenied},
+		"not creatable":       {map[string]string{"STOR": "553 no"}, PermissionDenied},
+		"no data":             {map[string]string{"STOR": "425 no data connection"}, UploadFailure},
+		"quota":               {map[string]string{"stored": "552 quota"}, UploadFailure},
+		"no passive mode":     {map[string]string{"EPSV": "500 no"}, UploadFailure},
+		"nobody at its ports": {map[string]string{"EPSV": "229 (|||PORT|) NOBODY", "PASV": "227 (127,0,0,1,HIGH,LOW) NOBODY"}, UploadFailure},
+		"PASV is nonsense":    {map[string]string{"EPSV": "500 no", "PASV": "227 (127,0,0,1,256,1)"}, UploadFailure},
+		"account wanted":      {map[string]string{"PASS": "332 account"}, PermissionDenied},
+		"confirms at once":    {map[string]string{"STOR": "226 done"}, UploadFailure},
+		"fails at the end":    {map[string]string{"stored": "451 local error"}, UploadFailure},
+		"refuses at the end":  {map[string]string{"stored": "553 no"}, PermissionDenied},
+		"a reply without end": {map[string]string{"greeting": "220-" + strings.Repeat("x", 2*maxReply)}, UploadFailure},
+		"lines without end":   {map[string]string{"greeting": strings.Repeat("220-hello\r\n", maxReply/8)}, UploadFailure},
+		"says nonsense":       {map[string]string{"greeting": "hello"}, UploadFailure},
+		"closes at once":      {map[string]string{"greeting": "close"}, UploadFailure},
+		"closes at login":     {map[string]string{"PASS": "close"}, UploadFailure},
+		"closes at store":     {map[string]string{"STOR": "close"}, UploadFailure},
+		"closes midway":       {map[string]string{"data": "close midway"}, UploadFailure},
+		"never confirms":      {map[string]string{"stored": "close"}, UploadFailure},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := newScriptedFTP(t, test.replies)
@@ -364,6 +441,80 @@ func TestUploadHTTP(t *testing.T) {
 	}
 }
 
+// TestUploadToAServerWithoutExpect: RFC 9110 section 10.1.1 has a client repeat the request without Expect after 417.
+func TestUploadToAServerWithoutExpect(t *testing.T) {
+	content := bytes.Repeat([]byte("log "), 300_000)
+	for name, refuses := range map[string]string{"at once": "/in/logs.tar.gz", "after a redirect": "/final"} {
+		t.Run(name, func(t *testing.T) {
+			var got []byte
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.URL.Path != refuses:
+					http.Redirect(w, r, refuses, http.StatusTemporaryRedirect)
+				case r.Header.Get("Expect") != "":
+					w.WriteHeader(http.StatusExpectationFailed)
+				default:
+					got, _ = io.ReadAll(r.Body)
+				}
+			}))
+			defer server.Close()
+			if err := uploadFile(t, t.Context(), NewUploader(UploaderConfig{}), server.URL+"/in/", content); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, content) {
+				t.Errorf("%d bytes arrived, want %d", len(got), len(content))
+			}
+		})
+	}
+}
+
+// A redirect may lead to another server, which must get neither the location's credentials nor its query.
+func TestARedirectTakesNoCredentialsAlong(t *testing.T) {
+	type heard struct{ user, referer string }
+	var got heard
+	final := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		got = heard{user + "/" + password, r.Referer()}
+		io.Copy(io.Discard, r.Body)
+	}))
+	defer final.Close()
+	_, otherPort, _ := net.SplitHostPort(final.Listener.Addr().String())
+	var first *httptest.Server
+	first = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/final":
+			final.Config.Handler.ServeHTTP(w, r)
+		case "/back":
+			http.Redirect(w, r, first.URL+"/final", http.StatusPermanentRedirect)
+		default:
+			target := strings.NewReplacer("PORT", otherPort, "BACK", first.URL).Replace(r.URL.Query().Get("to"))
+			http.Redirect(w, r, target, http.StatusTemporaryRedirect)
+		}
+	}))
+	defer first.Close()
+	for name, test := range map[string]struct {
+		to   string
+		want heard
+	}{
+		"the same server":                 {"/final", heard{"user/secret", ""}},
+		"another port":                    {"http://127.0.0.1:PORT/", heard{"/", ""}},
+		"another host":                    {"http://localhost:PORT/", heard{"/", ""}},
+		"the same server after a second":  {"/back", heard{"user/secret", ""}},
+		"the same server by its full URL": {"BACK/final", heard{"user/secret", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got = heard{}
+			location := strings.Replace(first.URL, "://", "://user:secret@", 1) + "/in/key?to=" + url.QueryEscape(test.to)
+			if err := uploadFile(t, t.Context(), NewUploader(UploaderConfig{}), location, []byte("log")); err != nil {
+				t.Fatal(err)
+			}
+			if got != test.want {
+				t.Errorf("the server got %+v, want %+v", got, test.want)
+			}
+		})
+	}
+}
+
 func TestUploadHTTPFailures(t *testing.T) {
 	answer := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status) }
@@ -403,6 +554,11 @@ func TestUploadHTTPFailures(t *testing.T) {
 			wantFailure(t, uploadFile(t, t.Context(), NewUploader(UploaderConfig{}), location, make([]byte, 4<<20)), test.want)
 		})
 	}
+	t.Run("expectation failed whatever is sent", func(t *testing.T) {
+		server := httptest.NewServer(answer(http.StatusExpectationFailed))
+		defer server.Close()
+		wantFailure(t, uploadFile(t, t.Context(), NewUploader(UploaderConfig{}), server.URL+"/", make([]byte, 1<<20)), UploadFailure)
+	})
 	t.Run("nobody there", func(t *testing.T) {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path"
 	"strings"
 	"syscall"
@@ -63,17 +62,6 @@ func RandomName(bytes int) string {
 	random := make([]byte, bytes)
 	rand.Read(random)
 	return hex.EncodeToString(random)
-}
-
-// EmptyDirectory makes a directory that only this user may use, and removes what an earlier process left in it.
-func EmptyDirectory(directory string) error {
-	if err := os.RemoveAll(directory); err != nil {
-		return fmt.Errorf("files: cannot remove leftovers: %w", err)
-	}
-	if err := os.MkdirAll(directory, 0o700); err != nil {
-		return fmt.Errorf("files: cannot make the directory for log files: %w", err)
-	}
-	return nil
 }
 
 // FreeSpace returns how many bytes an unprivileged process could still write to the file system of a directory.

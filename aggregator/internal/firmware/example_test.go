@@ -10,7 +10,7 @@ import (
 func ExampleMachine() {
 	machine := firmware.NewMachine(2)
 	for _, event := range []firmware.Event{
-		firmware.Requested{RequestID: 7, Signed: true},
+		firmware.Requested{RequestID: 7, Signed: true, Attempts: 1},
 		firmware.Responded{Board: 0, Response: firmware.ResponseAccepted},
 		firmware.Responded{Board: 1, Response: firmware.ResponseAccepted},
 		firmware.Reported{Board: 0, RequestID: 7, Status: firmware.Downloading},

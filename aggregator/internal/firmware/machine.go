@@ -11,34 +11,54 @@
 //
 //   - The published statuses of a request follow OCPP's order. Each comes at most once, with the request's id, after
 //     the reply to the request; none follows an end state.
-//   - A status is published when every board has reached it. The first failure of a board ends the station's update;
-//     the mandatory statuses before that failure are published first.
-//   - Satellites are permitted to install once the backend allowed it and every board has its image: verified, or
-//     downloaded where the update is not signed. Board 0 is permitted once every satellite reported InstallRebooting or
+//   - A status is published when every board has reached it. The first final failure of a board ends the station's
+//     update: a failed download or installation is final when the board's attempts are over, or it reports no other
+//     attempt in the time given to it. The mandatory statuses before that failure are published first.
+//   - Satellites are permitted to install once every board has its image and the backend allowed it after that. An
+//     image is verified, or downloaded where the update is not signed. Board 0 is permitted once every satellite reported InstallRebooting or
 //     Installed, so that its reboot interrupts no satellite.
-//   - No board is permitted to install when one has refused the request or failed.
+//   - A request that every board accepts is AcceptedCanceled where it replaces an update in progress, else Accepted. A
+//     refused request without id is also published, as DownloadFailed.
+//   - No board is permitted to install when one has refused the request or failed. A permission is repeated for a board
+//     that was away, or reports once more that it has its image.
+//   - A board that has started after an update is Installed unless it reports otherwise in the time given to it. A
+//     board that restarts in its part and reports nothing in that time has lost the update.
 //   - Each phase in which a board can be silent has a limit. Its end names the silent boards and fails the update.
+//   - A board is being flashed from its report of it until its end or a limit, whatever request it is for. No request is put
+//     to the boards meanwhile, unless all boards have long been silent. A board that
+//     works on, or has installed, what the station does not have is told as such until an update brings it back.
 //   - [Machine.Saved] and [Machine.Restore] take an update over the reboot of the main board.
 package firmware
 
-import "github.com/remotechargeport/remotechargeport/aggregator/internal/machine"
+import (
+	"slices"
+
+	"github.com/remotechargeport/remotechargeport/aggregator/internal/machine"
+)
 
 // Machine is the firmware update of a station. It is not safe for concurrent use. The zero value is not usable; see
 // [NewMachine].
 type Machine struct {
 	// current is the accepted update; next is the request that the boards are being asked for.
 	current, next update
+	states        []boardState
 
 	actions []Action
 	replies machine.Ring[Reply]
 	publish machine.Ring[Publish]
 	limits  machine.Ring[StartLimit]
-	permits []Permit // one for each board
+	waits   machine.Ring[Wait]
+	stops   machine.Ring[StopWait]
+	// One for each board.
+	permits   []Permit
+	allWaits  []Wait
+	flashings []Flashing
 }
 
 // NewMachine returns a machine for boards boards, at least 1, without an update.
 func NewMachine(boards int) *Machine {
-	m := &Machine{current: newUpdate(boards), next: newUpdate(boards), actions: make([]Action, 0, 3*boards+16)}
+	m := &Machine{current: newUpdate(boards), next: newUpdate(boards), actions: make([]Action, 0, 5*boards+16), allWaits: make([]Wait, boards),
+		flashings: make([]Flashing, boards), states: make([]boardState, boards)}
 	for i := range boards {
 		m.permits = append(m.permits, Permit{Board: i})
 	}
@@ -53,11 +73,13 @@ func (m *Machine) Step(event Event) []Action {
 	case Reported:
 		m.reported(e.Board, e.RequestID, e.Status)
 	case Responded:
-		m.responded(e.Board, e.Response)
+		m.responded(e)
 	case Requested:
-		m.requested(e.RequestID, e.Signed)
+		m.requested(e)
 	case Allowed:
-		if m.current.state == running {
+		// EVerest's OCPP modules give the permission whenever a scheduled unavailability leaves no connector in service.
+		// They give it again after the status that says that there is an image.
+		if m.current.state == running && m.current.announced >= m.current.imageReady() {
 			m.current.allowed = true
 			m.settle()
 		}
@@ -65,6 +87,32 @@ func (m *Machine) Step(event Event) []Action {
 		if m.current.state == running && e.Phase != PhasePermission && e.Phase == m.current.phase {
 			m.current.expired = true
 			m.settle()
+		}
+	case Booted:
+		if m.isBoard(e.Board) {
+			m.booted(e.Board)
+		}
+	case WaitEnded:
+		if m.current.state == running && m.isBoard(e.Board) && m.current.waitEnded(e.Board) {
+			if m.states[e.Board].flashID == m.current.requestID { // else the board installs for another request
+				m.setFlashing(e.Board, false)
+			}
+			m.settle()
+		}
+	case Away:
+		if m.current.state == running && m.isBoard(e.Board) && m.current.boards[e.Board].failures > 0 {
+			m.current.boards[e.Board].failures = 0
+			m.keep()
+		}
+	case Back:
+		if m.isBoard(e.Board) && m.current.boards[e.Board].stage < stageRebootingToInstall {
+			m.permitAgain(e.Board)
+		}
+	case Restarted:
+		m.restarted(e.Board)
+	case FlashLimitExpired:
+		if m.isBoard(e.Board) {
+			m.setFlashing(e.Board, false)
 		}
 	}
 	return m.actions
@@ -75,22 +123,57 @@ func (m *Machine) Active() (requestID int64, active bool) {
 	return m.current.requestID, m.current.state == running
 }
 
-func (m *Machine) requested(id int64, signed bool) {
+// booted takes it that a board has started after an update.
+func (m *Machine) booted(board int) {
+	state := &m.states[board]
+	if m.current.state == running && m.current.hasBooted(board) {
+		m.do(m.waits.Put(Wait{Board: board, For: AwaitedEnd}))
+		m.setFlashing(board, false)
+		m.settle()
+	} else if state.apart == apartWorking && !state.oldBootReason {
+		m.setApart(board, state.apartID, apartInstalled)
+		m.setFlashing(board, false)
+	}
+}
+
+// Unfinished reports whether a board has not come to the end of an update. Its boot reason may tell the end.
+func (m *Machine) Unfinished(board int) bool {
+	if !m.isBoard(board) || m.states[board].oldBootReason {
+		return false
+	}
+	update := &m.current
+	return m.states[board].apart == apartWorking && m.states[board].flashing || update.state == running && update.failure == 0 &&
+		update.boards[board].stage != stageInstalled && !update.boards[board].booted && !update.boards[board].oldBootReason
+}
+
+func (m *Machine) requested(e Requested) {
 	// A request while another is asked for, or once a board may have begun to install, would leave the boards with
 	// different versions (OCPP 2.0.1 L01.FR.27: an update that cannot be cancelled).
-	if m.next.state == asked || m.current.installing() {
-		m.reply(ResponseRejected)
+	// An installation of which nobody has heard for long is stuck, and must not keep the station from its next update.
+	flashing := slices.ContainsFunc(m.states, func(s boardState) bool { return s.flashing })
+	if m.next.state == asked || (m.current.installing() || flashing) && !e.Silent {
+		m.refuse(ResponseRejected, e.RequestID)
 		return
 	}
-	m.next.start(asked, id, signed)
+	m.next.start(asked, e)
+	m.do(Save{})
 	m.do(Ask{})
 }
 
-func (m *Machine) responded(board int, response Response) {
-	if m.next.state != asked || board < 0 || board >= len(m.next.boards) || m.next.boards[board].response != 0 || response == 0 {
+func (m *Machine) responded(e Responded) {
+	if m.next.state != asked || !m.isBoard(e.Board) || m.next.boards[e.Board].response != 0 || e.Response == 0 {
 		return
 	}
-	m.next.boards[board].response = response
+	if e.Response.Accepts() {
+		// It has nothing else in hand.
+		if m.states[e.Board].apart != apartInstalled {
+			m.states[e.Board].apart = together
+		}
+	}
+	// The boot reason of a board that still installs something else may be of that.
+	old := e.OldBootReason || m.states[e.Board].flashing && !m.states[e.Board].flashSigned
+	m.states[e.Board].oldBootReason = old
+	m.next.boards[e.Board].response, m.next.boards[e.Board].oldBootReason = e.Response, old
 	worst := ResponseAccepted
 	for i := range m.next.boards {
 		response := m.next.boards[i].response
@@ -99,35 +182,88 @@ func (m *Machine) responded(board int, response Response) {
 		}
 		worst = max(worst, response)
 	}
-	m.reply(worst)
+	// What the backend is told must not be lost in a power cut: it is saved first.
 	if worst.Accepts() {
+		response := m.accepted()
 		m.current, m.next = m.next, m.current
 		m.current.state, m.next.state = running, none
+		m.do(Save{})
+		m.reply(response)
+		m.awaitBoards()
 		m.settle()
 		return
 	}
 	m.next.state = none
 	for i := range m.next.boards {
 		if m.next.boards[i].response.Accepts() {
-			m.do(&LeftOver{Board: i})
+			m.setApart(i, m.next.requestID, apartWorking)
 			m.current.abandonedBy(i)
 		}
 	}
+	m.keep()
+	m.refuse(worst, m.next.requestID)
 	m.settle()
 }
 
+// accepted returns the response of a request that every board accepts. Whether it cancels an update is the station's
+// affair: EVerest's System responds AcceptedCanceled also to a first request, when its own thread was quicker.
+func (m *Machine) accepted() Response {
+	if m.current.state == running {
+		return ResponseAcceptedCanceled
+	}
+	return ResponseAccepted
+}
+
+// refuse refuses a request. UpdateFirmware.conf of OCPP 1.6 has no status, so a request without id is also told by a
+// status, unless another one without id is in progress.
+func (m *Machine) refuse(response Response, id int64) {
+	m.reply(response)
+	inProgress := m.next.state == asked && m.next.requestID == id || m.current.state == running && m.current.requestID == id
+	if id == NoRequestID && !inProgress {
+		m.do(m.publish.Put(Publish{RequestID: id, Status: DownloadFailed}))
+	}
+}
+
 func (m *Machine) reported(board int, id int64, status Status) {
-	if board < 0 || board >= len(m.current.boards) {
+	if !m.isBoard(board) {
 		return
 	}
+	m.noteFlashing(board, id, status)
 	current := m.current.state == running && id == m.current.requestID
 	// With equal ids (OCPP 1.6 has none) a board's reports belong to the new request once the board has accepted it.
 	if m.next.state == asked && id == m.next.requestID && (!current || m.next.boards[board].response.Accepts()) {
 		m.next.record(board, status)
 		return
 	}
-	if current && m.current.record(board, status) {
+	if !current {
+		m.reportedApart(board, id, status)
+		m.reportedOther(board, id, status)
+		return
+	}
+	awaited := m.current.boards[board].awaited
+	changed := m.current.record(board, status)
+	switch now := m.current.boards[board].awaited; {
+	case m.current.failure != 0:
+	case now != 0 && changed:
+		m.do(m.waits.Put(Wait{Board: board, For: now}))
+	case now == 0 && awaited != 0:
+		m.do(m.stops.Put(StopWait{Board: board}))
+	}
+	if changed {
 		m.settle()
+	} else if reportedStage[status] == m.current.imageReady() {
+		m.permitAgain(board)
+	}
+}
+
+// awaitBoards starts the waits of an update that has begun or is taken up, in place of those of another one.
+func (m *Machine) awaitBoards() {
+	m.do(StopWaits{})
+	for i := range m.current.boards {
+		if awaited := m.current.boards[i].awaited; awaited != 0 {
+			m.allWaits[i] = Wait{Board: i, For: awaited}
+			m.do(&m.allWaits[i])
+		}
 	}
 }
 
@@ -155,7 +291,7 @@ func (m *Machine) settle() {
 		m.end()
 		return
 	}
-	if update.allowed && slowest >= update.imageReady() {
+	if update.allowed && slowest >= update.imageReady() && !update.trying() {
 		m.permit()
 	}
 	m.limit()
@@ -199,8 +335,8 @@ func (m *Machine) publishStatus(status Status) {
 func (m *Machine) expire() {
 	update := &m.current
 	for i := range update.boards {
-		if !update.boards[i].done(update.phase, i) {
-			m.do(&Blame{Board: i, Phase: update.phase})
+		if update.phase != PhaseNoPermission && !update.boards[i].done(update.phase, i) {
+			m.do(&Blame{Board: i, Phase: update.phase, Status: update.boards[i].failed})
 		}
 	}
 	update.failure = update.phase.failure()
@@ -224,6 +360,16 @@ func (m *Machine) permit() {
 	}
 }
 
+// permitAgain repeats a permission that may not have reached the board, or that the board has forgotten over a restart.
+func (m *Machine) permitAgain(board int) {
+	update := &m.current
+	permitted := update.satellitesPermitted && (board > 0 || update.mainPermitted)
+	if update.state == running && update.failure == 0 && permitted && !update.trying() && update.boards[board].stage != stageInstalled {
+		update.boards[board].permitted = true
+		m.do(&m.permits[board])
+	}
+}
+
 func (m *Machine) limit() {
 	phase := m.current.nextPhase()
 	if phase == m.current.phase {
@@ -243,7 +389,9 @@ func (m *Machine) end() {
 	}
 	m.current.state, m.current.phase = none, PhasePermission
 	m.do(StopLimit{})
-	m.do(Forget{})
+	m.do(StopWaits{})
+	m.leave()
+	m.keep()
 }
 
 func (m *Machine) reply(response Response) { m.do(m.replies.Put(Reply{Response: response})) }

@@ -14,15 +14,35 @@ func TestStories(t *testing.T) {
 		step := func(event Event) []string { return describe(m.Step(event)) }
 		forms := machinetest.Forms{
 			"request <id> signed": func(v *machinetest.Values) []string {
-				return step(Requested{RequestID: v.Int64("id"), Signed: true})
+				return step(Requested{RequestID: v.Int64("id"), Signed: true, Attempts: 1})
 			},
-			"request <id> unsigned": func(v *machinetest.Values) []string { return step(Requested{RequestID: v.Int64("id")}) },
+			"request <id> unsigned": func(v *machinetest.Values) []string { return step(Requested{RequestID: v.Int64("id"), Attempts: 1}) },
+			"request <id> signed after a silence": func(v *machinetest.Values) []string {
+				return step(Requested{RequestID: v.Int64("id"), Signed: true, Attempts: 1, Silent: true})
+			},
+			"the limit of flashing board <board> passes": func(v *machinetest.Values) []string {
+				return step(FlashLimitExpired{Board: v.Int("board")})
+			},
+			"request <id> signed with <attempts> attempts": func(v *machinetest.Values) []string {
+				return step(Requested{RequestID: v.Int64("id"), Signed: true, Attempts: v.Int("attempts")})
+			},
+			"request <id> unsigned with <attempts> attempts": func(v *machinetest.Values) []string {
+				return step(Requested{RequestID: v.Int64("id"), Attempts: v.Int("attempts")})
+			},
+			"board <board> responds <response> with an old boot reason": func(v *machinetest.Values) []string {
+				return step(Responded{Board: v.Int("board"), Response: machinetest.Name(v, "response", ParseResponse), OldBootReason: true})
+			},
+			"board <board> has started after an update": func(v *machinetest.Values) []string { return step(Booted{Board: v.Int("board")}) },
+			"the wait for board <board> ends":           func(v *machinetest.Values) []string { return step(WaitEnded{Board: v.Int("board")}) },
 			"board <board> responds <response>": func(v *machinetest.Values) []string {
 				return step(Responded{Board: v.Int("board"), Response: machinetest.Name(v, "response", ParseResponse)})
 			},
 			"board <board> reports <id> <status>": func(v *machinetest.Values) []string {
 				return step(Reported{Board: v.Int("board"), RequestID: v.Int64("id"), Status: machinetest.Name(v, "status", ParseStatus)})
 			},
+			"board <board> is back":   func(v *machinetest.Values) []string { return step(Back{Board: v.Int("board")}) },
+			"board <board> is away":   func(v *machinetest.Values) []string { return step(Away{Board: v.Int("board")}) },
+			"board <board> restarts":  func(v *machinetest.Values) []string { return step(Restarted{Board: v.Int("board")}) },
 			"installation is allowed": func(*machinetest.Values) []string { return step(Allowed{}) },
 			"the main board restarts": func(*machinetest.Values) []string {
 				saved, active := m.Saved()
@@ -30,10 +50,18 @@ func TestStories(t *testing.T) {
 				if !active {
 					return nil
 				}
-				return describe(m.Restore(overDisk(t, saved)))
+				return describe(m.Restore(overDisk(t, saved), false))
+			},
+			"the aggregator restarts": func(*machinetest.Values) []string {
+				saved, active := m.Saved()
+				m = NewMachine(boards)
+				if !active {
+					return nil
+				}
+				return describe(m.Restore(overDisk(t, saved), true))
 			},
 		}
-		for phase := PhaseDownload; phase <= PhaseMain; phase++ {
+		for phase := PhaseDownload; phase <= PhaseNoPermission; phase++ {
 			forms["limit passes: "+phase.String()] = func(*machinetest.Values) []string { return step(LimitExpired{Phase: phase}) }
 		}
 		return forms
@@ -81,13 +109,20 @@ func actionLine(action Action) string {
 		return "limit: " + a.Phase.String()
 	case StopLimit:
 		return "no limit"
+	case *Wait:
+		return fmt.Sprintf("wait for board %d: %s", a.Board, a.For)
+	case *StopWait:
+		return fmt.Sprintf("no wait for board %d", a.Board)
 	case *Blame:
 		if a.Status != 0 {
 			return fmt.Sprintf("blame board %d: %s", a.Board, a.Status)
 		}
 		return fmt.Sprintf("blame board %d: silent in the phase %s", a.Board, a.Phase)
-	case *LeftOver:
-		return fmt.Sprintf("board %d works on a refused request", a.Board)
+	case *Apart:
+		return fmt.Sprintf("board %d %s request %d, which the station does not have",
+			a.Board, map[bool]string{true: "has installed", false: "works on"}[a.Installed], a.RequestID)
+	case *Flashing:
+		return fmt.Sprintf("board %d is %s", a.Board, map[bool]string{true: "flashed", false: "not flashed"}[a.On])
 	}
 	return ""
 }

@@ -61,6 +61,9 @@ func (s Status) String() string { return s.Name() }
 // IsFailure reports whether the update ended without success.
 func (s Status) IsFailure() bool { return s >= DownloadFailed && s <= InstallationFailed }
 
+// mayBeTriedAgain reports whether a board may go on after the failure: the other failures are of the image.
+func (s Status) mayBeTriedAgain() bool { return s == DownloadFailed || s == InstallationFailed }
+
 // MarshalText returns the status in OCPP's spelling.
 func (s Status) MarshalText() ([]byte, error) { return []byte(s.Name()), nil }
 
@@ -123,6 +126,9 @@ const (
 	PhaseVerify
 	PhaseSatellites
 	PhaseMain
+	// PhaseNoPermission: the boards wait for a permission that EVerest's OCPP201 does not give. After a restart it takes the
+	// status SignatureVerified for the one that it has to permit, whatever the update.
+	PhaseNoPermission
 )
 
 var phaseNames = [...]string{
@@ -131,6 +137,8 @@ var phaseNames = [...]string{
 	PhaseVerify:     "verification",
 	PhaseSatellites: "installation on the satellites",
 	PhaseMain:       "installation on the main board",
+
+	PhaseNoPermission: "permission after a restart",
 }
 
 func (p Phase) String() string { return machine.NameOf(phaseNames[:], p) }
@@ -145,3 +153,23 @@ func (p Phase) failure() Status {
 	}
 	return InstallationFailed
 }
+
+// Awaited is why a board is given time for another report.
+type Awaited uint8
+
+const (
+	// AwaitedAttempt: an attempt has failed, and the board may try again.
+	AwaitedAttempt Awaited = iota + 1
+	// AwaitedEnd: the board has started after an update. Its report would say more.
+	AwaitedEnd
+	// AwaitedSign: the board has restarted in the middle of its update. It may have lost the update.
+	AwaitedSign
+)
+
+var awaitedNames = [...]string{
+	AwaitedAttempt: "the next attempt",
+	AwaitedEnd:     "the report of its end",
+	AwaitedSign:    "a sign that it has not lost its update",
+}
+
+func (a Awaited) String() string { return machine.NameOf(awaitedNames[:], a) }

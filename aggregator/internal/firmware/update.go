@@ -14,6 +14,7 @@ type update struct {
 	state     updateState
 	requestID int64
 	signed    bool
+	attempts  int // how often a board may try, 0 where the request does not say
 	boards    []boardUpdate
 
 	announced stage
@@ -21,6 +22,9 @@ type update struct {
 	// failure is the first failure of a board; blamed is that board's number plus one.
 	failure Status
 	blamed  int
+
+	// restored: the module has restarted since the request was accepted, and mostly OCPP too.
+	restored bool
 
 	allowed             bool
 	satellitesPermitted bool
@@ -35,25 +39,37 @@ type boardUpdate struct {
 	response Response
 	stage    stage
 	rebooted bool
+	// failures is the number of attempts that failed since the board was away last. failed is the failure of the last attempt, 0 once the next one
+	// has begun.
+	failures int
+	failed   Status
+	// awaited is why the machine waits for another report of the board, 0 where it does not.
+	awaited Awaited
+	// booted: the board has started after an update. oldBootReason: its boot reason tells nothing.
+	booted, oldBootReason bool
+	// permitted: the permission was repeated, and the board has not reported that it installs.
+	permitted bool
+	// restarted: a satellite has restarted, and reported nothing since.
+	restarted bool
+	// gone: the board has given this update up, or failed for good.
+	gone bool
 }
 
 func newUpdate(boards int) update { return update{boards: make([]boardUpdate, boards)} }
 
-func (u *update) start(state updateState, id int64, signed bool) {
+func (u *update) start(state updateState, e Requested) {
 	boards := u.boards
 	clear(boards)
-	*u = update{state: state, requestID: id, signed: signed, boards: boards}
+	*u = update{state: state, requestID: e.RequestID, signed: e.Signed, attempts: max(e.Attempts, 0), boards: boards}
 }
 
 // record takes a board's report, and reports whether the report changed anything.
 func (u *update) record(board int, status Status) bool {
 	state := &u.boards[board]
+	state.restarted = state.restarted && status == Idle
+	state.permitted = state.permitted && advance(stageNone, status, u.signed) == u.imageReady()
 	if status.IsFailure() {
-		if u.failure != 0 {
-			return false
-		}
-		u.failure, u.blamed = status, board+1
-		return true
+		return u.recordFailure(board, status)
 	}
 	to := advance(state.stage, status, u.signed)
 	changed := to != state.stage
@@ -61,13 +77,118 @@ func (u *update) record(board int, status Status) bool {
 	if status == InstallRebooting && !state.rebooted {
 		state.rebooted, changed = true, true
 	}
+	switch {
+	case status == Idle:
+	case state.stage == stageInstalled, state.awaited == AwaitedSign:
+		state.failed, state.awaited = 0, 0
+	case state.awaited == AwaitedEnd:
+		// The boot reason was that of another request.
+		state.booted, state.awaited, changed = false, 0, true
+	case state.failed != 0:
+		state.failed, state.awaited, changed = 0, 0, true
+	}
 	return changed
+}
+
+// recordFailure takes a failure. A download or an installation that failed is final when the board has no attempt left
+// (L01.FR.30). EVerest's System reports each attempt.
+func (u *update) recordFailure(board int, status Status) bool {
+	state := &u.boards[board]
+	if u.failure != 0 {
+		return false
+	}
+	if state.failed == 0 {
+		state.failures++
+	}
+	if !status.mayBeTriedAgain() || state.booted || state.stage == stageInstalled || u.attempts > 0 && state.failures >= u.attempts {
+		u.fail(board, status)
+		return true
+	}
+	state.failed, state.awaited = status, AwaitedAttempt
+	return true
+}
+
+// fail ends the update because of a board.
+func (u *update) fail(board int, status Status) {
+	u.boards[board].gone = true
+	if u.failure == 0 {
+		u.failure, u.blamed = status, board+1
+	}
+}
+
+// waitEnded takes it that a board has not reported in the time that it was given.
+func (u *update) waitEnded(board int) bool {
+	state := &u.boards[board]
+	awaited := state.awaited
+	state.awaited = 0
+	switch awaited {
+	case AwaitedAttempt:
+		u.fail(board, state.failed)
+	case AwaitedEnd:
+		state.stage = stageInstalled
+	case AwaitedSign:
+		u.fail(board, u.lost(board))
+	}
+	return awaited != 0
+}
+
+// hasBooted takes it that a board has started after an update, and reports whether the update did not have that board's
+// end. It counts when no report contradicts it in time: a board that has fallen back to its old image may have that boot
+// reason too.
+func (u *update) hasBooted(board int) bool {
+	state := &u.boards[board]
+	if u.failure != 0 || state.booted || state.oldBootReason || state.stage == stageInstalled || state.failed == InstallationFailed {
+		return false
+	}
+	state.booted, state.failed, state.awaited = true, 0, AwaitedEnd
+	return true
+}
+
+// takeUp sets what is awaited of a board after a restart of the main board, or of the module alone.
+func (u *update) takeUp(board int, alone bool) {
+	state := &u.boards[board]
+	switch {
+	case u.failure != 0 || state.stage == stageInstalled:
+	case state.booted:
+		state.awaited = AwaitedEnd
+	case state.failed != 0:
+		state.awaited = AwaitedAttempt
+	case (board == 0 && !alone || state.restarted) && u.mayHaveLost(board):
+		state.awaited = AwaitedSign
+	}
+}
+
+// mayHaveLost reports whether a board that restarts would have to report something. One that waits for its permission has nothing
+// to report.
+func (u *update) mayHaveLost(board int) bool {
+	state := &u.boards[board]
+	permitted := u.satellitesPermitted && (board > 0 || u.mainPermitted)
+	return u.failure == 0 && !state.booted && state.failed == 0 && state.stage != stageInstalled &&
+		(permitted || state.stage < u.imageReady() || state.stage >= stageRebootingToInstall)
+}
+
+// lost returns the failure of a board that has lost the update.
+func (u *update) lost(board int) Status {
+	if u.boards[board].stage < u.imageReady() {
+		return DownloadFailed
+	}
+	return InstallationFailed
+}
+
+// trying reports whether a board has failed and may try again.
+func (u *update) trying() bool {
+	for i := range u.boards {
+		if u.boards[i].failed != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // abandonedBy records that a board has given this update up for a request that the station refused.
 func (u *update) abandonedBy(board int) {
-	if u.state == running && u.failure == 0 {
-		u.failure, u.blamed = u.phase.failure(), board+1
+	if u.state == running {
+		u.fail(board, u.phase.failure())
 	}
 }
 
@@ -129,6 +250,8 @@ func (u *update) nextPhase() Phase {
 	case u.announced >= stageRebootingToInstall:
 		// The boards have not waited for the permission.
 		return PhaseMain
+	case u.restored && !u.allowed && !u.signed && u.requestID != NoRequestID:
+		return PhaseNoPermission
 	}
 	return PhasePermission
 }

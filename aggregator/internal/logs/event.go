@@ -4,14 +4,19 @@ package logs
 type Event interface{ event() }
 
 // Requested: upload_logs was called. RequestID is the caller's, NoRequestID without. BoardRequestID is the one that the
-// boards get; it must not be that of another request in progress. Failure is an end status where it is known already
-// that the location cannot be uploaded to, and 0 otherwise.
+// boards get; it must not be that of another request in progress. Attempts is how often the upload is tried, at least
+// once. Failure is an end status where it is known already that the location cannot be uploaded to, and 0 otherwise.
+// BoardsTaken: the boards work for another log type, and must not be asked before TurnCame.
 type Requested struct {
 	RequestID      int64
 	BoardRequestID int64
-	Retries        int
+	Attempts       int
 	Failure        Status
+	BoardsTaken    bool
 }
+
+// TurnCame: the boards are free for the request.
+type TurnCame struct{ Job int }
 
 // Responded: a board responded to the request. A board without a response in time counts as one with ResponseRejected.
 type Responded struct {
@@ -46,6 +51,7 @@ type UploadEnded struct {
 type PauseEnded struct{ Job int }
 
 func (Requested) event()   {}
+func (TurnCame) event()    {}
 func (Responded) event()   {}
 func (Reported) event()    {}
 func (WaitExpired) event() {}
@@ -55,6 +61,9 @@ func (PauseEnded) event()  {}
 
 // Action is the output of a [Machine]. The set is closed. An action is a pointer that is valid until the next Step.
 type Action interface{ action() }
+
+// Queue: keep the request, whose number is Job from now on, until the boards are free for it.
+type Queue struct{ Job int }
 
 // Ask: ask every board for its file, and send Responded for each. Job is the number of this request from now on.
 type Ask struct{ Job int }
@@ -86,6 +95,7 @@ type Pause struct{ Job int }
 // Drop: end everything in progress for the job and remove its files. Nothing more is published of it.
 type Drop struct{ Job int }
 
+func (*Queue) action()   {}
 func (*Ask) action()     {}
 func (*Reply) action()   {}
 func (*Publish) action() {}

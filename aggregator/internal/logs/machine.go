@@ -1,6 +1,7 @@
 // Package logs makes the log uploads of several boards one upload of the station, for one log type, as OCPP 2.0.1 N01
 // knows it. [Machine] is a pure machine; see package machine for the form of its events and actions.
 //
+//	                    Queued      Queue    while the boards are taken    <- TurnCame
 //	upload_logs     ->  Asking      Ask      every board for its file      <- Responded
 //	response        <-  Collecting  Wait     for the boards' end statuses  <- Reported, WaitExpired
 //	Uploading       <-  Packing     Pack     the archive                   <- Packed
@@ -10,12 +11,13 @@
 //
 // The machine promises, for every order of events:
 //
-//   - A request is accepted when at least one board sends a file, and rejected otherwise. The status Uploading follows
-//     the reply, then exactly one end status, all with the request's id.
+//   - A request is accepted when at least one board sends a file, and rejected otherwise. A request that finds the boards
+//     taken is accepted at once, and ends with UploadFailure when no board sends a file. The status Uploading follows the
+//     reply, then exactly one end status, all with the request's id.
 //   - The machine waits for the end status of every board that accepted, but no longer than the limit.
 //   - The boards are asked for a second request while the first one continues. When the second is accepted the first
 //     ends with AcceptedCanceled; when it is rejected the first continues (TC_N_36).
-//   - After its first failure an upload is tried Retries times more, unless the failure is permanent.
+//   - An upload has as many attempts as the request says, at least one, and none after a permanent failure.
 //   - The next request works, whatever happened before.
 package logs
 
@@ -29,6 +31,7 @@ type Machine struct {
 	last          int // number of the newest request
 
 	actions []Action
+	queues  machine.Ring[Queue]
 	asks    machine.Ring[Ask]
 	replies machine.Ring[Reply]
 	publish machine.Ring[Publish]
@@ -44,7 +47,7 @@ type job struct {
 	state          State
 	requestID      int64
 	boardRequestID int64
-	retriesLeft    int
+	attemptsLeft   int
 	expired        bool
 	boards         []boardUpload
 }
@@ -71,6 +74,11 @@ func (m *Machine) Step(event Event) []Action {
 	switch e := event.(type) {
 	case Requested:
 		m.requested(e)
+	case TurnCame:
+		if m.at(e.Job, Queued) {
+			m.current.state = Asking
+			m.do(m.asks.Put(Ask(e)))
+		}
 	case Responded:
 		m.responded(e)
 	case Reported:
@@ -105,6 +113,14 @@ func (m *Machine) Outcome(number, board int) (Response, Status) {
 	}
 	return 0, 0
 }
+
+// HasBoards reports whether the boards work for a request of this type.
+func (m *Machine) HasBoards() bool {
+	return m.next.state != Idle || m.current.state == Asking || m.current.state == Collecting
+}
+
+// queued returns the request that waits for the boards, and whether there is one.
+func (m *Machine) queued() (number int, ok bool) { return m.current.number, m.current.state == Queued }
 
 // Idle reports whether no request is in progress.
 func (m *Machine) Idle() bool { return m.current.state == Idle && m.next.state == Idle }
@@ -152,11 +168,17 @@ func (m *Machine) requested(e Requested) {
 	clear(boards)
 	m.next = job{
 		number: m.last, state: Asking, requestID: e.RequestID, boardRequestID: e.BoardRequestID,
-		retriesLeft: max(e.Retries, 0), boards: boards,
+		attemptsLeft: max(e.Attempts, 1), boards: boards,
 	}
-	if e.Failure.IsFinal() {
+	switch {
+	case e.Failure.IsFinal():
 		m.accept()
 		m.finish(e.Failure)
+		return
+	case e.BoardsTaken:
+		m.do(m.queues.Put(Queue{Job: m.last}))
+		m.accept()
+		m.current.state = Queued
 		return
 	}
 	m.do(m.asks.Put(Ask{Job: m.last}))
@@ -164,6 +186,9 @@ func (m *Machine) requested(e Requested) {
 
 func (m *Machine) responded(e Responded) {
 	j := &m.next
+	if m.at(e.Job, Asking) {
+		j = &m.current
+	}
 	if j.state != Asking || j.number != e.Job || e.Board < 0 || e.Board >= len(j.boards) ||
 		e.Response == 0 || j.boards[e.Board].response != 0 {
 		return
@@ -176,13 +201,20 @@ func (m *Machine) responded(e Responded) {
 		}
 		anyAccepted = anyAccepted || j.boards[i].response.Accepts()
 	}
-	if !anyAccepted {
+	switch {
+	case j == &m.current && !anyAccepted:
+		m.finish(UploadFailure)
+		return
+	case j == &m.current:
+		j.state = Collecting
+	case !anyAccepted:
 		m.do(m.replies.Put(Reply{Job: j.number, Response: ResponseRejected}))
 		m.drop(j)
 		m.collect()
 		return
+	default:
+		m.accept()
 	}
-	m.accept()
 	m.do(m.waits.Put(Wait{Job: m.current.number}))
 	m.collect()
 }
@@ -214,7 +246,7 @@ func (m *Machine) reported(e Reported) {
 		return
 	}
 	j := &m.current
-	if j.state == Collecting && j.boardRequestID == e.BoardRequestID && j.boards[e.Board].status == 0 {
+	if (j.state == Asking || j.state == Collecting) && j.boardRequestID == e.BoardRequestID && j.boards[e.Board].status == 0 {
 		j.boards[e.Board].status = e.Status
 		m.collect()
 	}
@@ -252,11 +284,11 @@ func (m *Machine) uploadEnded(status Status, permanent bool) {
 	if !status.IsFinal() {
 		status = UploadFailure
 	}
-	if status == Uploaded || permanent || m.current.retriesLeft == 0 {
+	m.current.attemptsLeft--
+	if status == Uploaded || permanent || m.current.attemptsLeft == 0 {
 		m.finish(status)
 		return
 	}
-	m.current.retriesLeft--
 	m.current.state = Pausing
 	m.do(m.pauses.Put(Pause{Job: m.current.number}))
 }

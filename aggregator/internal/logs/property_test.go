@@ -67,7 +67,7 @@ func (h *history) event() Event {
 	switch dice := h.random.IntN(100); {
 	case dice < 3 || h.newest == 0:
 		h.nextID++
-		return Requested{RequestID: h.nextID, BoardRequestID: h.nextID, Retries: h.random.IntN(3)}
+		return Requested{RequestID: h.nextID, BoardRequestID: h.nextID, Attempts: h.random.IntN(4)}
 	case dice < 30:
 		return Responded{Job: job, Board: board, Response: Response(1 + h.random.IntN(3))}
 	case dice < 60:

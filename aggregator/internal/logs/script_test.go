@@ -13,8 +13,11 @@ func TestStories(t *testing.T) {
 		m, newest := NewMachine(boards), 0
 		step := func(event Event) (lines []string) {
 			for _, action := range m.Step(event) {
-				if ask, ok := action.(*Ask); ok {
-					newest = ask.Job
+				switch action := action.(type) {
+				case *Ask:
+					newest = action.Job
+				case *Queue:
+					newest = action.Job
 				}
 				lines = append(lines, actionLine(action))
 			}
@@ -22,8 +25,8 @@ func TestStories(t *testing.T) {
 		}
 		status := func(v *machinetest.Values) Status { return machinetest.Name(v, "status", ParseStatus) }
 		return machinetest.Forms{
-			"request <id> with <retries> retries": func(v *machinetest.Values) []string {
-				event := Requested{RequestID: v.Int64("id"), BoardRequestID: v.Int64("id"), Retries: v.Int("retries")}
+			"request <id> with <attempts> attempts": func(v *machinetest.Values) []string {
+				event := Requested{RequestID: v.Int64("id"), BoardRequestID: v.Int64("id"), Attempts: v.Int("attempts")}
 				if event.RequestID == NoRequestID {
 					event.BoardRequestID = 1000 + int64(newest)
 				}
@@ -33,6 +36,14 @@ func TestStories(t *testing.T) {
 				lines := step(Requested{RequestID: v.Int64("id"), BoardRequestID: v.Int64("id"), Failure: status(v)})
 				newest++
 				return lines
+			},
+			"request <id> while the boards are taken": func(v *machinetest.Values) []string {
+				return step(Requested{RequestID: v.Int64("id"), BoardRequestID: v.Int64("id"), BoardsTaken: true})
+			},
+			"the turn comes":              func(*machinetest.Values) []string { return step(TurnCame{Job: newest}) },
+			"the turn of job <job> comes": func(v *machinetest.Values) []string { return step(TurnCame{Job: v.Int("job")}) },
+			"board <board> responds to job <job> with <response>": func(v *machinetest.Values) []string {
+				return step(Responded{Job: v.Int("job"), Board: v.Int("board"), Response: machinetest.Name(v, "response", ParseResponse)})
 			},
 			"board <board> responds <response>": func(v *machinetest.Values) []string {
 				return step(Responded{Job: newest, Board: v.Int("board"), Response: machinetest.Name(v, "response", ParseResponse)})
@@ -67,6 +78,8 @@ func TestStories(t *testing.T) {
 
 func actionLine(action Action) string {
 	switch a := action.(type) {
+	case *Queue:
+		return fmt.Sprintf("job %d: queue", a.Job)
 	case *Ask:
 		return fmt.Sprintf("job %d: ask every board", a.Job)
 	case *Reply:

@@ -80,6 +80,8 @@ type State uint8
 // The states, in the order of a request that succeeds at its second attempt.
 const (
 	Idle State = iota
+	// Queued: accepted, while the boards work for another log type.
+	Queued
 	Asking
 	Collecting
 	Packing
