@@ -80,7 +80,7 @@ func TestTunnelPage(t *testing.T) {
 	billing := everesttest.RunModule(t, main.Options("billing"), func(module *everest.Module) {
 		module.Requires("vendor_meter")[0].Subscribe("register", func(_ context.Context, value json.RawMessage) { values <- string(value) })
 		module.Requires("vendor_meter")[0].SubscribeErrors(func(_ context.Context, event everest.ErrorEvent) {
-			raised <- event.Error.Type + " of " + event.Error.Origin.ModuleID
+			raised <- event.Error.Type + " of " + event.Error.Origin.ModuleID + ", on the satellite " + event.Error.SubType
 		})
 	})
 	everesttest.WaitReady(t, board)
@@ -105,7 +105,7 @@ func TestTunnelPage(t *testing.T) {
 	}{
 		"the command":  {taken, `2 "2026-11-22T10:43:28Z"`},
 		"the variable": {values, "1234.5"},
-		"the error":    {raised, "generic/VendorError of meter"},
+		"the error":    {raised, "generic/VendorError of satellite_1, on the satellite meter/main"},
 	} {
 		select {
 		case got := <-one.from:

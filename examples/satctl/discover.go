@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
 	"github.com/remotechargeport/remotechargeport/satellite/discovery"
 )
 
@@ -83,7 +84,7 @@ func (c *discoverCommand) show(s *invocation, boards []discovered) error {
 	}
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SERIAL\tMODULE\tVERSION\tDIALECTS\tHEARD ON\tADDRESS")
-	for _, board := range boards {
+	for _, board := range terminal.Printable(boards) {
 		addresses := make([]string, len(board.Endpoints))
 		for i, endpoint := range board.Endpoints {
 			addresses[i] = endpoint.String()

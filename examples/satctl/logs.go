@@ -24,7 +24,7 @@ func (c *logsCommand) Run(ctx context.Context, s *invocation) error {
 		return err
 	}
 	if c.Output == "-" {
-		return m.client.Logs(ctx, func(string) (io.Writer, error) { return s.out, nil })
+		return m.client.Logs(ctx, func(string) (io.Writer, error) { return s.raw, nil })
 	}
 	file, name, err := c.fetch(ctx, m)
 	if file != nil {

@@ -7,6 +7,7 @@
 //	satctl ping connector_2   round trips to the other board
 //	satctl discover eth0      satellites that announce themselves
 //	satctl logs               all boards' log files in one archive
+//	satctl reset connector_2  the reset of one satellite board
 //	satctl serve              a page for browsers on http://127.0.0.1:9477/, and metrics for Prometheus
 //
 // doc/satctl.md has all commands with their output, and the exit statuses:
@@ -26,17 +27,21 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/examples/internal/commandline"
+	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], surroundings{out: os.Stdout, errors: os.Stderr, getenv: os.Getenv})
+	status := run(ctx, os.Args[1:], surroundings{
+		out: os.Stdout, errors: os.Stderr, getenv: os.Getenv, coloured: terminal.IsTerminal(os.Stdout) && os.Getenv("NO_COLOR") == "",
+	})
 	stop()
 	os.Exit(status)
 }
@@ -52,6 +57,7 @@ type commands struct {
 	Ping       pingCommand       `cmd:"" help:"Measure round trips to a satellite board."`
 	Discover   discoverCommand   `cmd:"" help:"Find satellites that announce themselves."`
 	Logs       logsCommand       `cmd:"" help:"Fetch all boards' log files from the aggregator, or the newest log lines of another module."`
+	Reset      resetCommand      `cmd:"" help:"Reset one satellite board."`
 	Serve      serveCommand      `cmd:"" help:"Show the modules on a page for browsers, and as metrics for Prometheus."`
 	Completion completionCommand `cmd:"" help:"Write a script that completes satctl's command line."`
 	Complete   completeCommand   `cmd:"" name:"__complete" hidden:"" passthrough:"" help:"Write the candidates for a word."`
@@ -70,6 +76,8 @@ const (
 type surroundings struct {
 	out, errors io.Writer
 	getenv      func(string) string
+	// coloured: out is a terminal that shows colours.
+	coloured bool
 }
 
 // invocation is one run of a command.
@@ -77,6 +85,8 @@ type invocation struct {
 	surroundings
 	*commands
 	model *kong.Application
+	// raw is the output for log files, which may be archives.
+	raw io.Writer
 }
 
 // failure is an error with an exit status. Its text is empty where the output already has the reason.
@@ -116,10 +126,13 @@ func run(ctx context.Context, arguments []string, around surroundings) int {
 		fmt.Fprintf(around.errors, "satctl: %v; see satctl --help\n", err)
 		return exitUsage
 	}
-	s := &invocation{surroundings: around, commands: &line, model: parser.Model}
+	s := &invocation{surroundings: around, commands: &line, model: parser.Model, raw: around.out}
+	// What the modules and the boards behind them say is of foreign origin.
+	s.out, s.errors = terminal.Escaped(around.out), terminal.Escaped(around.errors)
 	err = parsed.Run(s)
 	if err != nil && err.Error() != "" {
-		fmt.Fprintln(around.errors, "satctl:", err)
+		text := strings.ReplaceAll(err.Error(), "\n", "; ") // of several modules
+		fmt.Fprintln(s.errors, "satctl:", terminal.Text(text))
 	}
 	return statusOf(err)
 }

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/examples/internal/verdict"
 )
 
 // module is a status socket and the status of its module.
@@ -49,6 +51,9 @@ func (s *invocation) sockets() ([]string, error) {
 	return paths, nil
 }
 
+// statusTimeout is how long a module may take for its status. Its own bound is 5 s, so one beyond hangs or is another program.
+const statusTimeout = 7 * time.Second
+
 // modules reads the status of all modules concurrently. It returns those with the names, or all where there are no
 // names.
 func (s *invocation) modules(ctx context.Context, names []string) ([]*module, error) {
@@ -56,6 +61,8 @@ func (s *invocation) modules(ctx context.Context, names []string) ([]*module, er
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
 	found := make([]*module, len(paths))
 	var reading sync.WaitGroup
 	for i, path := range paths {
@@ -68,6 +75,7 @@ func (s *invocation) modules(ctx context.Context, names []string) ([]*module, er
 		})
 	}
 	reading.Wait()
+	slices.SortStableFunc(found, func(one, other *module) int { return verdict.Compare(one.name, other.name) })
 	if len(names) == 0 {
 		return found, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
 )
 
 // pingCommand measures round trips.
@@ -16,6 +17,7 @@ type pingCommand struct {
 	Module   string        `arg:"" optional:"" help:"Controller of the satellite. Default: the only one."`
 	Count    int           `short:"c" placeholder:"N" help:"Number of pings. Default: until interrupted."`
 	Interval time.Duration `short:"i" default:"1s" help:"Pause between pings."`
+	Size     int           `placeholder:"BYTES" help:"Payload of a ping, in both directions. Default: none."`
 	Timeout  time.Duration `short:"W" default:"5s" help:"How long to wait for an answer."`
 }
 
@@ -40,6 +42,9 @@ type pingSummary struct {
 func (c *pingCommand) Run(ctx context.Context, s *invocation) error {
 	if c.Count < 0 || c.Interval < 0 || c.Timeout <= 0 {
 		return usage("count and interval must not be negative, and timeout must be above 0")
+	}
+	if c.Size < 0 {
+		return usage("size must not be negative")
 	}
 	m, err := s.one(ctx, c.Module, isController)
 	if err != nil {
@@ -70,7 +75,7 @@ func (c *pingCommand) Run(ctx context.Context, s *invocation) error {
 	if s.JSON {
 		err = json.NewEncoder(s.out).Encode(summary)
 	} else {
-		_, err = fmt.Fprintf(s.out, "\n--- %s ping statistics ---\n%s\n", m.name, summary)
+		_, err = fmt.Fprintf(s.out, "\n--- %s ping statistics ---\n%s\n", terminal.Text(m.name), summary)
 	}
 	if err == nil && summary.Answered < summary.Sent {
 		return &failure{status: exitNotWorking}
@@ -81,7 +86,7 @@ func (c *pingCommand) Run(ctx context.Context, s *invocation) error {
 func (c *pingCommand) ping(ctx context.Context, client *control.Client) (*control.Pong, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	return client.Ping(ctx)
+	return client.PingSize(ctx, c.Size)
 }
 
 func (c *pingCommand) show(s *invocation, m *module, sequence int, pong *control.Pong, failed error) error {
@@ -93,11 +98,15 @@ func (c *pingCommand) show(s *invocation, m *module, sequence int, pong *control
 		return json.NewEncoder(s.out).Encode(line)
 	}
 	if failed != nil {
-		_, err := fmt.Fprintf(s.out, "%s: seq=%d no answer: %v\n", m.name, sequence, failed)
+		_, err := fmt.Fprintf(s.out, "%s: seq=%d no answer: %s\n", terminal.Text(m.name), sequence, terminal.Text(failed.Error()))
 		return err
 	}
-	_, err := fmt.Fprintf(s.out, "%s at %s: seq=%d time=%s (%s, %s)\n",
-		m.name, pong.Peer, sequence, seconds(pong.Seconds), pong.Dialect, pong.Function)
+	size := ""
+	if pong.Size > 0 {
+		size = fmt.Sprintf("size=%d ", pong.Size)
+	}
+	line := fmt.Sprintf("%s at %s: seq=%d %stime=%s (%s, %s)", m.name, pong.Peer, sequence, size, seconds(pong.Seconds), pong.Dialect, pong.Function)
+	_, err := fmt.Fprintln(s.out, terminal.Text(line))
 	return err
 }
 

@@ -31,6 +31,7 @@ func TestStation(t *testing.T) {
 func testStatus(t *testing.T, s *station) {
 	table := s.satctl(t, "status").expect(t, exitWell)
 	for _, want := range []string{
+		`^EVSE +LEVEL +STATE +SINCE +SESSION +ENERGY +POWER +LIMIT +TOKEN +MODULE\n2 +working +Available +\d+ s +- +- +- +- +- +connector_2\n\n`,
 		`(?m)^MODULE +HEALTH +STATE +PEER +DIALECT +SECURITY +LATENCY +WAITING +EVENTS +COMMANDS +RESUMES +UP$`,
 		`(?m)^aggregator +ok +Ready +2 boards `,
 		`(?m)^connector_2 +ok +Working +127\.0\.0\.1:\d+ +v2 +\S+ +[0-9.]+ms +0 +\d+ +\d+ +0 `,
@@ -72,8 +73,8 @@ func TestStatusOfDegradedStation(t *testing.T) {
 	s.waitFor(t, "aggregator", func(status *control.Status) bool { return status.Health == control.Degraded })
 	table := s.satctl(t, "status").expect(t, exitNotWorking).out
 	for _, want := range []string{
-		`(?m)^connector_2 +degraded +OutOfService `, `(?m)^connector_2: the satellite is lost: its port is out of service`,
-		`(?m)^aggregator: no link to 1_connector_2`, `(?m)^1 +connector_2 +lost `,
+		`(?m)^connector_2 +degraded +OutOfService `, `^EVSE .*\n2 +down +Unknown, was Available `,
+		`(?m)^down +EVSE 2, connector_2: The satellite is lost\. .* no agent listens: `, `(?m)^trouble +aggregator: No link to 1_connector_2`, `(?m)^1 +connector_2 +lost `,
 	} {
 		if !regexp.MustCompile(want).MatchString(table) {
 			t.Errorf("the table lacks %s:\n%s", want, table)
@@ -87,7 +88,7 @@ func TestStatusOfDegradedStation(t *testing.T) {
 	dead := filepath.Join(s.directory, "dead.sock")
 	deadSocket(t, dead)
 	got := s.satctl(t, "status").expect(t, exitUnreachable)
-	if !strings.Contains(got.out, "dead: control: the module cannot be reached: ") {
+	if !strings.Contains(got.out, "dead: No process serves its status socket") {
 		t.Errorf("output:\n%s", got.out)
 	}
 	if lines := s.satctl(t, "status", "--json", "dead").expect(t, exitUnreachable).out; !strings.Contains(lines, `"error":"control: the module cannot be reached`) {
@@ -110,6 +111,18 @@ $`)
 	if len(lines) != 2 || !strings.Contains(lines[0], `"round_trip_s":`) || json.Unmarshal([]byte(lines[1]), &summary) != nil || summary.Answered != 1 || summary.Average <= 0 {
 		t.Errorf("lines %q", lines)
 	}
+	if got := s.satctl(t, "ping", "-c1", "--size", "5000").expect(t, exitWell).out; !strings.Contains(got, ": seq=1 size=5000 time=") || !strings.Contains(got, "(v2, link_echo)") {
+		t.Errorf("ping of a size:\n%s", got)
+	}
+	if got := s.satctl(t, "ping", "-c1", "--size", "1048576", "--json").expect(t, exitWell).out; !strings.Contains(got, `"size":1048576,`) {
+		t.Errorf("ping of the largest size:\n%s", got)
+	}
+	if got := s.satctl(t, "ping", "-c1", "--size", "1048577").expect(t, exitNotWorking).out; !strings.Contains(got, "1048576 bytes at most") {
+		t.Errorf("ping of too large a size:\n%s", got)
+	}
+	if got := s.satctl(t, "ping", "--size=-1").expect(t, exitUsage).errors; !strings.Contains(got, "size must not be negative") {
+		t.Errorf("ping of a size below 0: %s", got)
+	}
 	if got := s.satctl(t, "ping", "aggregator").expect(t, exitNever).errors; !strings.Contains(got, "ping a controller") {
 		t.Errorf("ping of an aggregator: %s", got)
 	}
@@ -123,6 +136,9 @@ func TestPingLegacyAgent(t *testing.T) {
 	s.waitFor(t, "connector_2", func(status *control.Status) bool { return status.Health == control.Healthy })
 	if got := s.satctl(t, "ping", "-c1").expect(t, exitWell).out; !strings.Contains(got, "(legacy, retrieve_vars_and_errors)") {
 		t.Errorf("ping:\n%s", got)
+	}
+	if got := s.satctl(t, "ping", "-c1", "--size", "1400").expect(t, exitNever).errors; !strings.Contains(got, "ping without one") {
+		t.Errorf("ping of a size: %s", got)
 	}
 	if got := s.satctl(t, "status", "-v", "connector_2").expect(t, exitWell).out; !strings.Contains(got, "speaks the legacy dialect") {
 		t.Errorf("status:\n%s", got)

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/remotechargeport/remotechargeport/everest"
-	"github.com/remotechargeport/remotechargeport/examples/satctl/internal/page"
+	"github.com/remotechargeport/remotechargeport/examples/internal/page"
 )
 
 // serveCommand serves the page for browsers and the metrics for Prometheus.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,7 @@ type station struct {
 	directory         string
 	port              *everesttest.Process
 	agent, controller *everesttest.Process
+	resets            chan string // of which board, and of what type
 }
 
 // startStation starts a station. keys are added to the configuration of the agent.
@@ -75,7 +77,7 @@ func startStation(t *testing.T, keys map[string]any) *station {
 	mainBoard := everesttest.NewManager(t, everesttest.ManagerConfig{Definitions: known, Logger: zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel)), Modules: map[string]everesttest.ModuleConfig{
 		"board": {Module: "Board", Manifest: []byte(boardManifest)},
 		"connector_2": {
-			Module: "SatelliteController", Manifest: satellite.ControllerInstallation().Manifest,
+			Module: "SatelliteController", Manifest: satellite.ControllerInstallation().Manifest, Mapping: &everesttest.ModuleMapping{Module: &everest.Mapping{EVSE: 2}},
 			Config: map[string]any{"hostname": "127.0.0.1", "port": port, "on_loss": "isolate", "resume_window_s": 1,
 				"link_timeout_ms": 30_000}, // a busy machine must not lose the link
 			Connections: map[string][]everesttest.Connection{
@@ -95,9 +97,9 @@ func startStation(t *testing.T, keys map[string]any) *station {
 		},
 	}})
 	log := zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel))
-	s := &station{directory: directory}
-	s.port = everesttest.RunModule(t, satelliteBoard.Options("board"), func(m *everest.Module) { boardOf(t, m, "satellite") })
-	everesttest.RunModule(t, mainBoard.Options("board"), func(m *everest.Module) { boardOf(t, m, "main board") })
+	s := &station{directory: directory, resets: make(chan string, 10)}
+	s.port = everesttest.RunModule(t, satelliteBoard.Options("board"), func(m *everest.Module) { s.boardOf(t, m, "satellite") })
+	everesttest.RunModule(t, mainBoard.Options("board"), func(m *everest.Module) { s.boardOf(t, m, "main board") })
 	s.agent = everesttest.Run(t, "agent", satellite.NewAgent(satellite.AgentConfig{Everest: satelliteBoard.Options("remote_controller"), Logger: log}).Run)
 	// A controller that finds no agent tries again only after a second.
 	s.waitFor(t, "remote_controller", func(status *control.Status) bool { return status.Link.ListenAddress != "" })
@@ -110,11 +112,38 @@ func startStation(t *testing.T, keys map[string]any) *station {
 	everesttest.Run(t, "aggregator", aggregator.New(aggregator.Config{Everest: mainBoard.Options("aggregator"), Logger: log}).Run)
 	everesttest.WaitReady(t, satelliteBoard)
 	everesttest.WaitReady(t, mainBoard)
+	s.publish(t, "ready", true)
 	return s
 }
 
-// boardOf handles all commands of a board's modules. The system uploads a log file with this content.
-func boardOf(t *testing.T, m *everest.Module, content string) {
+// publish publishes a variable of the satellite's EVSE.
+func (s *station) publish(t *testing.T, variable string, value any) {
+	t.Helper()
+	if err := s.port.Module.Provides("evse").Publish(t.Context(), variable, value); err != nil {
+		t.Error(err)
+	}
+}
+
+// charge begins a session that charges.
+func (s *station) charge(t *testing.T) {
+	t.Helper()
+	meter := func(register, power int) json.RawMessage {
+		return json.RawMessage(fmt.Sprintf(`{"timestamp":"2026-11-22T16:00:00.000Z","energy_Wh_import":{"total":%d},"power_W":{"total":%d}}`, register, power))
+	}
+	event := func(kind, member string) {
+		s.publish(t, "session_event", json.RawMessage(`{"event":"`+kind+`","uuid":"a","timestamp":"2026-11-22T16:00:00.000Z"`+member+`}`))
+	}
+	event("SessionStarted", `,"session_started":{"reason":"EVConnected","meter_value":`+string(meter(16416, 0))+`}`)
+	event("TransactionStarted", `,"transaction_started":{"meter_value":`+string(meter(16416, 0))+`,"id_tag":{"authorization_type":"RFID","id_token":{"type":"ISO14443","value":"04A1B2C3"}}}`)
+	event("ChargingStarted", "")
+	s.publish(t, "enforced_limits", json.RawMessage(`{"uuid":"a","valid_for":10,"schedule":[],"limits_root_side":{"ac_max_current_A":{"value":16,"source":"grid"},"ac_max_phase_count":{"value":3,"source":"grid"}}}`))
+	s.publish(t, "powermeter", meter(18250, 11040))
+	s.waitFor(t, "connector_2", func(status *control.Status) bool { return status.EVSE.Power != nil && status.EVSE.Limit != nil })
+}
+
+// boardOf handles all commands of a board's modules. The system uploads a log file with this content, which also names
+// the board.
+func (s *station) boardOf(t *testing.T, m *everest.Module, content string) {
 	known, err := satellite.Definitions()
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +151,7 @@ func boardOf(t *testing.T, m *everest.Module, content string) {
 	for implementation, name := range map[string]string{"evse": "evse_manager", "energy": "energy", "system": "system", "auth": "auth"} {
 		declared, _ := known.Interface(name)
 		for _, command := range declared.Commands {
-			if command.Name == "get_evse" || command.Name == "upload_logs" {
+			if slices.Contains([]string{"get_evse", "upload_logs", "is_reset_allowed", "reset"}, command.Name) {
 				continue
 			}
 			m.Provides(implementation).Handle(command.Name, func(context.Context, everest.Args) (any, error) { return nil, nil })
@@ -130,6 +159,11 @@ func boardOf(t *testing.T, m *everest.Module, content string) {
 	}
 	m.Provides("evse").Handle("get_evse", func(context.Context, everest.Args) (any, error) {
 		return json.RawMessage(`{"id":1,"connectors":[{"id":1}]}`), nil
+	})
+	m.Provides("system").Handle("is_reset_allowed", func(context.Context, everest.Args) (any, error) { return true, nil })
+	m.Provides("system").Handle("reset", func(_ context.Context, arguments everest.Args) (any, error) {
+		s.resets <- content + " " + string(arguments["type"])
+		return nil, nil
 	})
 	m.Provides("system").Handle("upload_logs", func(_ context.Context, arguments everest.Args) (any, error) {
 		var request struct {
@@ -191,7 +225,9 @@ func (s *station) waitFor(t *testing.T, module string, wanted func(*control.Stat
 func (s *station) waitHealthy(t *testing.T) {
 	t.Helper()
 	for _, module := range []string{"remote_controller", "connector_2", "aggregator"} {
-		s.waitFor(t, module, func(status *control.Status) bool { return status.Health == control.Healthy })
+		s.waitFor(t, module, func(status *control.Status) bool {
+			return status.Health == control.Healthy && (status.EVSE == nil || status.EVSE.State != control.EVSEUnknown)
+		})
 	}
 }
 

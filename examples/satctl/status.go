@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
+	"github.com/remotechargeport/remotechargeport/examples/internal/verdict"
 )
 
 // statusCommand shows snapshots.
@@ -15,11 +18,13 @@ type statusCommand struct {
 	Verbose bool     `short:"v" help:"Show the whole status of each module."`
 }
 
-// moduleStatus is the JSON of one module: its status, or the reason why there is none.
+// moduleStatus is the JSON of one module: its status, or the reason why there is none, and what satctl makes of it.
 type moduleStatus struct {
 	*control.Status
-	Socket string `json:"socket"`
-	Error  string `json:"error,omitempty"`
+	Socket  string        `json:"socket"`
+	Error   string        `json:"error,omitempty"`
+	Level   verdict.Level `json:"level"`
+	Reasons []string      `json:"reasons"`
 }
 
 // Run shows the modules. It fails where one of them does not work.
@@ -28,10 +33,12 @@ func (c *statusCommand) Run(ctx context.Context, s *invocation) error {
 	if err != nil {
 		return err
 	}
+	now := time.Now()
 	if s.JSON {
 		writer := json.NewEncoder(s.out)
 		for _, m := range modules {
-			line := moduleStatus{Status: m.status, Socket: m.client.Path()}
+			judged := m.judge(now)
+			line := moduleStatus{Status: m.status, Socket: m.client.Path(), Level: judged.Level, Reasons: judged.Reasons}
 			if m.err != nil {
 				line.Status, line.Error = nil, m.err.Error()
 			}
@@ -39,28 +46,57 @@ func (c *statusCommand) Run(ctx context.Context, s *invocation) error {
 				return err
 			}
 		}
-		return worst(modules)
+		return worst(modules, now)
 	}
-	overview(s.out, modules)
-	for _, m := range modules {
+	shown := printable(modules)
+	glance(s, shown, now)
+	overview(s.out, shown)
+	for _, m := range shown {
+		if c.Verbose && m.err != nil {
+			fmt.Fprintf(s.out, "\n%s (%s)\n  cause  %v\n", m.name, filepath.Base(m.client.Path()), m.err)
+		}
 		if c.Verbose && m.err == nil {
 			fmt.Fprintf(s.out, "\n%s (%s)\n", m.name, filepath.Base(m.client.Path()))
 			details(s.out, m.status, "")
 		}
 	}
-	return worst(modules)
+	return worst(modules, now)
 }
 
+// judge returns the level of a module with the reasons.
+func (m *module) judge(now time.Time) verdict.Verdict {
+	if m.err != nil {
+		return verdict.Verdict{Level: verdict.Down, Reasons: []string{verdict.Unreachable(m.err)}}
+	}
+	return verdict.Of(m.status, now)
+}
+
+// printable returns copies of the modules whose texts are safe in a table.
+func printable(modules []*module) []*module {
+	safe := make([]*module, len(modules))
+	for i, m := range modules {
+		safe[i] = &module{client: m.client, name: terminal.Printable(m.name), status: terminal.Printable(m.status)}
+		if m.err != nil {
+			safe[i].err = printableError{m.err}
+		}
+	}
+	return safe
+}
+
+// printableError is an error whose text is safe in a table.
+type printableError struct{ error }
+
+func (e printableError) Error() string { return terminal.Printable(e.error.Error()) }
+func (e printableError) Unwrap() error { return e.error }
+
 // worst returns the highest exit status of the modules as an error.
-func worst(modules []*module) error {
+func worst(modules []*module, now time.Time) error {
 	status := exitWell
 	for _, m := range modules {
 		switch {
 		case m.err != nil:
 			status = max(status, statusOf(m.err))
-		case m.status.Health != control.Healthy:
-			status = max(status, exitNotWorking)
-		case m.status.Peer != nil && m.status.Peer.Status != nil && m.status.Peer.Status.Health != control.Healthy:
+		case m.status.Health != control.Healthy, m.judge(now).Level >= verdict.Trouble:
 			status = max(status, exitNotWorking)
 		}
 	}

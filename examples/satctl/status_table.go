@@ -12,7 +12,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/control"
 )
 
-// overview writes a table with a row for each module, then the problems, then the boards.
+// overview writes a table with a row for each module, then the boards.
 func overview(out io.Writer, modules []*module) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "MODULE\tHEALTH\tSTATE\tPEER\tDIALECT\tSECURITY\tLATENCY\tWAITING\tEVENTS\tCOMMANDS\tRESUMES\tUP")
@@ -27,18 +27,6 @@ func overview(out io.Writer, modules []*module) {
 		}
 	}
 	table.Flush()
-	for _, m := range modules {
-		switch {
-		case m.err != nil:
-			fmt.Fprintf(out, "%s: %v\n", m.name, m.err)
-			continue
-		case m.status.Problem != "":
-			fmt.Fprintf(out, "%s: %s\n", m.name, m.status.Problem)
-		}
-		if peer := m.status.Peer; peer != nil && peer.Status != nil && peer.Status.Problem != "" {
-			fmt.Fprintf(out, "%s behind %s: %s\n", peer.Status.ModuleID, m.name, peer.Status.Problem)
-		}
-	}
 	for _, m := range modules {
 		if m.err == nil && m.status.Station != nil {
 			fmt.Fprintln(out)
@@ -79,7 +67,11 @@ func boards(out io.Writer, station *control.Station) {
 		if !board.Connected {
 			link = "lost"
 		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", board.Index, board.SystemID, link, or(board.FirmwareStatus), or(board.LogStatus))
+		firmware := or(board.FirmwareStatus)
+		if board.Mixed {
+			firmware += fmt.Sprintf(" (request %d, which the station does not have)", board.MixedRequest)
+		}
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", board.Index, board.SystemID, link, firmware, or(board.LogStatus))
 	}
 	table.Flush()
 	if job := station.Firmware; job != nil {
@@ -101,6 +93,7 @@ func details(out io.Writer, status *control.Status, indent string) {
 	line("module", status.Module+" "+status.ModuleID)
 	line("version", status.Version)
 	line("state", string(status.Health)+", "+status.State)
+	line("cause", status.Cause)
 	line("started", status.Started.Local().Format(time.DateTime)+", "+uptime(status.UptimeSeconds)+" ago")
 	if link := status.Link; link != nil {
 		linkDetails(line, link)
@@ -129,6 +122,7 @@ func linkDetails(line func(string, any), link *control.Link) {
 	line("listens at", link.ListenAddress)
 	line("connected", link.Connected)
 	line("discovery", link.Discovery)
+	line("network", link.Path)
 	line("dialect", link.Dialect)
 	line("security", link.Security)
 	line("peer's serial", link.PeerSerial)

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
 )
 
 // watchCommand shows events.
@@ -51,7 +52,7 @@ func (c *watchCommand) Run(ctx context.Context, s *invocation) error {
 	reachable := 0
 	for _, m := range modules {
 		if m.err != nil {
-			fmt.Fprintf(s.errors, "satctl: %s: %v\n", m.name, m.err)
+			fmt.Fprintf(s.errors, "satctl: %s: %s\n", terminal.Text(m.name), terminal.Text(m.err.Error()))
 			continue
 		}
 		reachable++
@@ -132,6 +133,6 @@ func (s *invocation) show(event control.Event) error {
 	default:
 		text = string(event.Kind)
 	}
-	_, err := fmt.Fprintf(s.out, "%s  %s  %s\n", event.Time.Local().Format("15:04:05.000"), event.ModuleID, text)
+	_, err := fmt.Fprintf(s.out, "%s  %s  %s\n", event.Time.Local().Format("15:04:05.000"), terminal.Text(event.ModuleID), terminal.Text(text))
 	return err
 }

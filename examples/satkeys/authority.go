@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/durable"
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
 
@@ -86,7 +87,8 @@ func (c caSignCommand) Run(s *invocation) error {
 		_, err := s.out.Write(both)
 		return err
 	}
-	if err := os.WriteFile(c.Output, both, 0o644); err != nil {
+	// A link that somebody has put there is replaced, not followed.
+	if err := durable.Replace(c.Output, both, 0o644); err != nil {
 		return err
 	}
 	return s.report(map[string]any{"file": c.Output, "expires": signed.NotAfter},

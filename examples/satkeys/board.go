@@ -108,7 +108,7 @@ func (c showCommand) Run(s *invocation) error {
 	}
 	trust, err := identity.LoadTrust(c.Directory)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; a module that runs keeps the trust that it read before: satkeys cannot show that", err)
 	}
 	report := reportOf(c.Directory, board)
 	report.Peers = trust.Peers

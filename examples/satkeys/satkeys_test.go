@@ -79,6 +79,68 @@ func TestPairing(t *testing.T) {
 	keys(t, exitFailed, "", "untrust", sat, "MAIN01")
 }
 
+// show and a running module say the same about trust, also where its file was removed.
+func TestShowSaysWhatAModuleTrusts(t *testing.T) {
+	sat := filepath.Join(t.TempDir(), "sat")
+	own := report(t, "create", sat, "--serial", "SAT01").Fingerprint.String()
+	module, err := identity.Open(sat, identity.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	agree := func(want int) {
+		t.Helper()
+		if shown, trusted := report(t, "show", sat).Peers, module.Trust().Peers; len(shown) != want || len(trusted) != want {
+			t.Errorf("shown %v, trusted %v, want %d", shown, trusted, want)
+		}
+	}
+	agree(0)
+	keys(t, exitDone, "", "trust", sat, own, "--serial", "SAT01")
+	agree(1)
+	if err := os.Remove(filepath.Join(sat, "trusted.json")); err != nil {
+		t.Fatal(err)
+	}
+	agree(0)
+	keys(t, exitDone, "", "trust", sat, own, "--serial", "SAT01")
+	agree(1)
+	if err := os.Chmod(filepath.Join(sat, "trusted.json"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, says := keys(t, exitFailed, "", "show", sat)
+	for _, want := range []string{"trusted.json has mode 0644", "chmod 0600 ", "keeps the trust that it read before"} {
+		if !strings.Contains(says, want) {
+			t.Errorf("show says %q, want %q in it", says, want)
+		}
+	}
+	if peers := module.Trust().Peers; len(peers) != 1 {
+		t.Errorf("the module trusts %v", peers)
+	}
+}
+
+// The certificates may be written where others may write, such as /tmp: a link that waits there is not followed.
+func TestSignFollowsNoLink(t *testing.T) {
+	home := t.TempDir()
+	sat, ca, request, target, output := home+"/sat", home+"/ca", home+"/request.pem", home+"/target", home+"/signed.pem"
+	keys(t, exitDone, "", "create", sat, "--serial", "SAT01")
+	keys(t, exitDone, "", "ca", "create", ca, "Station 7")
+	text, _ := keys(t, exitDone, "", "show", sat, "--request")
+	for path, content := range map[string]string{request: text, target: "precious"} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(target, output); err != nil {
+		t.Fatal(err)
+	}
+	keys(t, exitDone, "", "ca", "sign", ca, request, "--as", "satellite", "--output", output)
+	if content, err := os.ReadFile(target); err != nil || string(content) != "precious" {
+		t.Errorf("the target of the link is %q, %v", content, err)
+	}
+	keys(t, exitDone, "", "adopt", sat, output)
+	if info, err := os.Lstat(output); err != nil || info.Mode() != 0o644 {
+		t.Errorf("the output is %v, %v", info.Mode(), err)
+	}
+}
+
 func TestRotation(t *testing.T) {
 	sat, main := filepath.Join(t.TempDir(), "sat"), filepath.Join(t.TempDir(), "main")
 	old := report(t, "create", sat, "--serial", "SAT01").Fingerprint.String()

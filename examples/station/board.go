@@ -51,7 +51,7 @@ func runBoard(ctx context.Context, input io.Reader, output, log io.Writer) error
 		},
 	}
 	config := board.Config{
-		Broker: first.Board.Broker, EverestPrefix: first.Board.EverestPrefix, Definitions: known, Logger: logger,
+		Broker: first.Board.Broker, EverestPrefix: first.Board.EverestPrefix, Family: first.Board.Family, Definitions: known, Logger: logger,
 		Ready: func() { report.Report(Report{Kind: KindReady}) },
 	}
 	var role role

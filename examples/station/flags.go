@@ -5,12 +5,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"go.uber.org/zap/zapcore"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/everest/wire"
 	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 	"github.com/remotechargeport/remotechargeport/examples/internal/scenario"
 )
@@ -32,9 +35,16 @@ type Flags struct {
 	Apart bool
 	// Flap is how often each link is cut, in real time; 0 for never.
 	Flap time.Duration
-	// Scenario is one of package scenario; empty plays the recordings.
+	// FamilyMain and FamilySatellite are the families of the messages of the boards' EVerests.
+	FamilyMain, FamilySatellite string
+	// Page is the address of the page, "none" for no page and no status sockets.
+	Page string
+	// Scenario is one of package scenario, or listScenarios; empty plays the recordings.
 	Scenario string
 }
+
+// listScenarios, in place of a scenario, prints the names of all.
+const listScenarios = "list"
 
 // Kill is one board's sudden end.
 type Kill struct {
@@ -66,7 +76,19 @@ func ParseFlags(args []string, help io.Writer) (Flags, error) {
 	set.BoolVar(&f.Apart, "apart", false, "run each agent and controller as a process of its own, as EVerest's manager does")
 	set.StringVar(&f.LogLevel, "log", "error", "lowest level of the boards' logs that is shown: debug, info, warn or error")
 	set.BoolVar(&f.Plain, "plain", false, "print lines even where the output is a terminal")
-	set.StringVar(&f.Scenario, "scenario", "", "play OCPP's part instead of the recordings, all boards as one system: logs, firmware or reset")
+	for name, families := range map[string][]*string{
+		"everest": {&f.FamilyMain, &f.FamilySatellite}, "everest-main": {&f.FamilyMain}, "everest-satellite": {&f.FamilySatellite},
+	} {
+		set.Func(name, "`release` whose messages the boards' EVerests speak, such as 2025.1 or the name of a family such as B2 (default 2026.02)", func(text string) error {
+			family, err := familyOf(text)
+			for _, target := range families {
+				*target = family
+			}
+			return err
+		})
+	}
+	set.StringVar(&f.Page, "page", "127.0.0.1:9477", "`address` of the page that shows the station, or none; -once has none")
+	set.StringVar(&f.Scenario, "scenario", "", "play OCPP's part instead of the recordings, all boards as one system: the name of a scenario, or "+listScenarios+" for all names")
 	switch err := set.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		set.SetOutput(help)
@@ -83,10 +105,8 @@ func ParseFlags(args []string, help io.Writer) (Flags, error) {
 }
 
 func (f Flags) check() error {
-	switch f.Scenario {
-	case "", scenario.Logs, scenario.Firmware, scenario.Reset:
-	default:
-		return fmt.Errorf("-scenario %s: give logs, firmware or reset", f.Scenario)
+	if f.Scenario != "" && f.Scenario != listScenarios && !slices.Contains(scenario.Names(), f.Scenario) {
+		return fmt.Errorf("-scenario %s: there is no such scenario; -scenario %s has all names", f.Scenario, listScenarios)
 	}
 	if f.Flap != 0 && (f.Flap < forwarder.MinFlapping || f.Scenario != "") {
 		return fmt.Errorf("-flap %v: give a time from %v on, and no -scenario", f.Flap, forwarder.MinFlapping)
@@ -117,6 +137,18 @@ func (f Flags) check() error {
 		}
 	}
 	return nil
+}
+
+// familyOf returns the name of a family, given that or a release of it.
+func familyOf(text string) (string, error) {
+	release, known := wire.Find(text)
+	if !known {
+		release, known = wire.FindRelease(text)
+	}
+	if !known || !slices.Contains(everesttest.Families(), release.Name) {
+		return "", fmt.Errorf("give a release from 2024.3 on, such as 2024.9, or a family: %s", strings.Join(everesttest.Families(), ", "))
+	}
+	return release.Name, nil
 }
 
 // ParseKill reads "satellite1@5s" or "main@500ms".

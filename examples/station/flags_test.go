@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"flag"
 	"io"
 	"strings"
 	"testing"
@@ -24,6 +26,7 @@ func TestParseFlags(t *testing.T) {
 		LogLevel:        "error",
 		Flap:            5 * time.Second,
 		Apart:           true,
+		Page:            "127.0.0.1:9477",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("flags (-want +got):\n%s", diff)
@@ -66,11 +69,17 @@ func TestParseFlagsSaysWhatIsWrong(t *testing.T) {
 }
 
 func TestScenarioFlag(t *testing.T) {
-	if _, err := ParseFlags([]string{"-scenario", "tea"}, nil); err == nil || !strings.Contains(err.Error(), "logs, firmware or reset") {
+	if _, err := ParseFlags([]string{"-scenario", "tea"}, nil); err == nil || !strings.Contains(err.Error(), "-scenario list has all names") {
 		t.Errorf("an unknown scenario: %v", err)
 	}
-	flags, err := ParseFlags([]string{"-scenario", "logs"}, nil)
-	if err != nil || flags.Scenario != "logs" {
-		t.Errorf("%+v %v", flags, err)
+	for _, name := range []string{"logs", "logs-reboot", "firmware-refused", "reset-silent", "list"} {
+		flags, err := ParseFlags([]string{"-scenario", name}, nil)
+		if err != nil || flags.Scenario != name {
+			t.Errorf("%s: %+v %v", name, flags, err)
+		}
+	}
+	var help strings.Builder
+	if _, err := ParseFlags([]string{"-help"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "or list for all names") {
+		t.Errorf("the help does not say where the names are: %v\n%s", err, help.String())
 	}
 }

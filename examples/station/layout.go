@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -21,6 +22,8 @@ type BoardConfig struct {
 	Broker string `json:"broker,omitempty"`
 	// EverestPrefix is the prefix of the board's topics.
 	EverestPrefix string `json:"everest_prefix"`
+	// Family is the family of EVerest's messages.
+	Family string `json:"family"`
 	// Ports are TCP ports: the one where a satellite's agent listens, or those where
 	// the main board finds the agents of all satellites.
 	Ports    []int   `json:"ports"`
@@ -30,6 +33,16 @@ type BoardConfig struct {
 	LinkTimeout time.Duration `json:"link_timeout,omitempty"`
 	// Apart runs the modules of the link as processes of their own.
 	Apart bool `json:"apart,omitempty"`
+	// Sockets is the directory of the status sockets of the board's modules, empty for none.
+	Sockets string `json:"sockets,omitempty"`
+}
+
+// controlSocket returns the configuration key control_socket of a module.
+func (c BoardConfig) controlSocket(moduleID string) string {
+	if c.Sockets == "" {
+		return "none"
+	}
+	return filepath.Join(c.Sockets, moduleID+".sock")
 }
 
 // Boards lays the station out: the main board first, then the satellites, whose
@@ -55,6 +68,10 @@ func Boards(flags Flags, ports []int) []BoardConfig {
 		board := &boards[i]
 		board.Speed, board.LogLevel, board.EverestPrefix = flags.Speed, flags.LogLevel, "everest/"
 		board.Apart = flags.Apart
+		board.Family = flags.FamilySatellite
+		if board.Satellite == 0 {
+			board.Family = flags.FamilyMain
+		}
 		// Boards on one broker need prefixes of their own, because their module ids are the same.
 		if board.Broker != "" && sharing[board.Broker] > 1 {
 			board.EverestPrefix = "everest-" + board.Name + "/"

@@ -32,13 +32,16 @@ type linkModule struct {
 	// ModuleID and Broker are set for a module in a process of its own.
 	ModuleID string         `json:"module_id"`
 	Broker   everest.Broker `json:"broker"`
+	// Prefix and ConfigFile are those of a module that reads its configuration from files.
+	Prefix     string `json:"prefix,omitempty"`
+	ConfigFile string `json:"config_file,omitempty"`
 }
 
 // run is the module's life. This is what a vendor's own program does; the rest of
 // this file reports the status of the link.
 func (m linkModule) run(ctx context.Context, report *Reporter, options everest.Options) error {
 	if m.Board.Apart {
-		m.ModuleID, m.Broker = options.ModuleID, options.Broker
+		m.ModuleID, m.Broker, m.Prefix, m.ConfigFile = options.ModuleID, options.Broker, options.InstallPrefix, options.ConfigFile
 		return supervisor.RunChild(ctx, linkArgument, m.ModuleID, m)
 	}
 	if m.Board.Satellite > 0 {
@@ -91,6 +94,7 @@ func runLink(ctx context.Context, input io.Reader, output, log io.Writer) error 
 	}
 	m.Board.Apart = false
 	return m.run(ctx, NewReporter(output), everest.Options{
-		ModuleID: m.ModuleID, Broker: m.Broker, EverestPrefix: m.Board.EverestPrefix, Spawned: new(true), Logger: logger.Named(m.ModuleID),
+		ModuleID: m.ModuleID, Broker: m.Broker, EverestPrefix: m.Board.EverestPrefix, Wire: m.Board.Family, Spawned: new(true), Logger: logger.Named(m.ModuleID),
+		InstallPrefix: m.Prefix, ConfigFile: m.ConfigFile,
 	})
 }

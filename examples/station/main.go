@@ -22,6 +22,7 @@
 //	board.go       one board's process
 //	main_board.go, satellite_board.go, link.go    the modules of a board
 //	report.go      what passes between the station and a board
+//	window.go      the page and the status sockets, to look into the station
 //	station.go, round.go, summary.go    starts the boards, lets them play, shows the result
 //
 // The modules around the link are stand-ins from examples/internal/standin.
@@ -35,6 +36,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/remotechargeport/remotechargeport/examples/internal/board"
@@ -84,31 +86,58 @@ func run(arguments []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	screen := terminal.New(os.Stdout, !flags.Plain && terminal.IsTerminal(os.Stdout))
+	if flags.Scenario == listScenarios {
+		_, err := fmt.Println(strings.Join(scenario.Names(), "\n"))
+		return err
+	}
+	var play recording.Play
+	if flags.Scenario == "" {
+		if play, err = wholePlay(flags); err != nil {
+			return err
+		}
+	}
+	sockets := func(int) string { return "" }
+	if !flags.Once && flags.Page != "none" {
+		window, err := openWindow(flags.Page, flags.Satellites, screen)
+		if err != nil {
+			return err
+		}
+		defer window.Close()
+		sockets = window.Sockets
+	}
 	if flags.Scenario != "" {
 		return scenario.Run(ctx, scenario.Config{
-			Name: flags.Scenario, Satellites: flags.Satellites, Log: os.Stderr, LogLevel: flags.LogLevel, Screen: screen,
+			Name: flags.Scenario, Satellites: flags.Satellites, Log: os.Stderr, LogLevel: flags.LogLevel, Screen: screen, Sockets: sockets,
 		})
 	}
-	return runStation(ctx, flags, screen)
+	return runStation(ctx, flags, play, sockets, screen)
+}
+
+// wholePlay returns the recordings, which must last longer than the times in the flags.
+func wholePlay(flags Flags) (recording.Play, error) {
+	play, err := recording.Whole()
+	if err != nil {
+		return play, err
+	}
+	for _, kill := range flags.Kill {
+		if kill.At >= play.Length {
+			return play, fmt.Errorf("-kill %s@%v: the recordings last %v; give a time before their end", kill.Board, kill.At, play.Length)
+		}
+	}
+	return play, nil
 }
 
 // runStation runs all boards as processes until the context ends, or with -once
 // until everything was played.
-func runStation(ctx context.Context, flags Flags, screen *terminal.Screen) error {
-	play, err := recording.Whole()
-	if err != nil {
-		return err
-	}
-	for _, kill := range flags.Kill {
-		if kill.At >= play.Length {
-			return fmt.Errorf("-kill %s@%v: the recordings last %v; give a time before their end", kill.Board, kill.At, play.Length)
-		}
-	}
+func runStation(ctx context.Context, flags Flags, play recording.Play, sockets func(board int) string, screen *terminal.Screen) error {
 	ports, err := board.FreePorts(flags.Satellites)
 	if err != nil {
 		return err
 	}
 	boards := Boards(flags, ports)
+	for i := range boards {
+		boards[i].Sockets = sockets(boards[i].Satellite)
+	}
 	station := NewStation(flags, boards, play.Length, supervisor.Program(boardArgument, func(board string) any {
 		for _, config := range boards {
 			if config.Name == board {

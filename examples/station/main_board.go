@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
@@ -11,10 +10,6 @@ import (
 	"github.com/remotechargeport/remotechargeport/examples/internal/standin"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
-
-// connectorName is the module that stands for a satellite's charge port. EVSE 1
-// would be the main board's own.
-func connectorName(satellite int) string { return fmt.Sprintf("connector_%d", satellite+1) }
 
 // mainBoard is the board with OCPP, Auth and the energy manager. It has a
 // SatelliteController for each satellite.
@@ -35,7 +30,7 @@ func (b *mainBoard) modules() []board.Module {
 	toEach := func(implementation string) []everesttest.Connection {
 		var connections []everesttest.Connection
 		for i := range b.config.Ports {
-			connections = append(connections, board.To(connectorName(i+1), implementation)...)
+			connections = append(connections, board.To(standin.ControllerID(i+1), implementation)...)
 		}
 		return connections
 	}
@@ -63,15 +58,18 @@ func (b *mainBoard) modules() []board.Module {
 
 // controller is the charge port of a satellite, as the main board sees it.
 func (b *mainBoard) controller(number, port int) board.Module {
-	keys := map[string]any{"hostname": board.Address, "port": port}
+	// The campaign of this station kills boards, and expects both to start afresh.
+	keys := map[string]any{"hostname": board.Address, "port": port, "on_loss": "restart", "control_socket": b.config.controlSocket(standin.ControllerID(number))}
 	if b.config.LinkTimeout > 0 {
 		keys["link_timeout_ms"] = b.config.LinkTimeout.Milliseconds()
+		// Longer than any outage of -flap: each command gets the satellite's answer.
+		keys["command_wait_ms"] = 10_000
 	}
 	return board.Module{
-		ID: connectorName(number),
+		ID: standin.ControllerID(number),
 		Config: everesttest.ModuleConfig{
 			Module: "SatelliteController", Manifest: satellite.ControllerInstallation().Manifest, Config: keys,
-			Mapping:     &everesttest.ModuleMapping{Module: &everest.Mapping{EVSE: number + 1}},
+			Mapping:     &everesttest.ModuleMapping{Module: &everest.Mapping{EVSE: standin.EVSE(number)}},
 			Connections: map[string][]everesttest.Connection{"auth": board.To("auth", "main"), "system": board.To("system", "main")},
 		},
 		Run: func(ctx context.Context, options everest.Options) error {

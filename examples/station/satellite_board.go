@@ -26,8 +26,8 @@ func newSatelliteBoard(config BoardConfig, known *schema.Definitions, report *Re
 
 // modules have the ids that they have in the recordings.
 func (b *satelliteBoard) modules() []board.Module {
-	// On the main board the local port is EVSE 1, so the first satellite's is 2.
-	mapping := &everesttest.ModuleMapping{Module: &everest.Mapping{EVSE: b.config.Satellite + 1}}
+	// Each satellite numbers its EVSE by itself. The mapping of its controller has the number in the station.
+	mapping := &everesttest.ModuleMapping{Module: &everest.Mapping{EVSE: 1}}
 	return []board.Module{
 		{ID: "connector", Run: standin.RunUnchecked(b.play.Port), Config: standin.Config("EvseManager", mapping, nil)},
 		{ID: "powerpath", Run: standin.RunUnchecked(b.play.BoardSupport), Config: standin.Config("BoardSupport", mapping, nil)},
@@ -37,7 +37,7 @@ func (b *satelliteBoard) modules() []board.Module {
 		{ID: "system", Run: standin.Run(b.play.System), Config: standin.Config("System", nil, nil)},
 		{ID: "remote_controller", Config: everesttest.ModuleConfig{
 			Module: "SatelliteAgent", Manifest: satellite.AgentInstallation().Manifest,
-			Config: map[string]any{"port": b.config.Ports[0], "listen_address": board.Address},
+			Config: map[string]any{"port": b.config.Ports[0], "listen_address": board.Address, "control_socket": b.config.controlSocket("remote_controller")},
 			Connections: map[string][]everesttest.Connection{
 				"evse_manager":        board.To("connector", "evse"),
 				"energy":              board.To("connector", "energy_grid"),

@@ -46,7 +46,11 @@ func play(t *testing.T, flags Flags, saw func(line string)) (written string, err
 	ctx, cancel := context.WithTimeout(t.Context(), wholeStation)
 	defer cancel()
 	to := &output{t: t, saw: saw}
-	err = runStation(ctx, flags, terminal.New(to, false))
+	play, err := wholePlay(flags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = runStation(ctx, flags, play, noSockets, terminal.New(to, false))
 	return to.text.String(), err
 }
 
@@ -171,11 +175,15 @@ func TestStopIsNoSuccessOfOnce(t *testing.T) {
 		}
 	}}, false)
 	flags := Flags{Satellites: 1, Speed: 1, Once: true, LogLevel: "error"}
-	if err := runStation(ctx, flags, screen); !errors.Is(err, errInterrupted) {
+	play, err := wholePlay(flags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := runStation(ctx, flags, play, noSockets, screen); !errors.Is(err, errInterrupted) {
 		t.Errorf("error %v, want %v", err, errInterrupted)
 	}
 	flags.Kill = []Kill{{Board: "main", At: time.Hour}}
-	if err := runStation(t.Context(), flags, screen); err == nil || !strings.Contains(err.Error(), "before their end") {
+	if _, err := wholePlay(flags); err == nil || !strings.Contains(err.Error(), "before their end") {
 		t.Errorf("error %v, want one about the time of -kill", err)
 	}
 }

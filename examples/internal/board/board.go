@@ -5,6 +5,7 @@ package board
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 
 	"go.uber.org/zap"
@@ -28,8 +29,10 @@ type Config struct {
 	Broker string
 	// EverestPrefix is the prefix of the board's topics; empty for EVerest's default.
 	EverestPrefix string
-	Modules       []Module
-	Definitions   *schema.Definitions
+	// Family is the family of EVerest's messages; empty for that of EVerest 2026.02.
+	Family      string
+	Modules     []Module
+	Definitions *schema.Definitions
 	// Logger is named after each module for its log.
 	Logger *zap.Logger
 	// Ready is called once every module is ready.
@@ -52,8 +55,15 @@ func Run(ctx context.Context, config Config) error {
 	for _, module := range config.Modules {
 		modules[module.ID] = module.Config
 	}
+	// The managers of the oldest families write files for their modules.
+	prefix, err := os.MkdirTemp("", "board")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(prefix)
 	manager, err := everesttest.StartManager(ctx, everesttest.ManagerConfig{
-		Broker: broker, EverestPrefix: config.EverestPrefix, Modules: modules, Definitions: config.Definitions, Logger: config.Logger,
+		Settings: everesttest.Settings{Prefix: prefix},
+		Broker:   broker, EverestPrefix: config.EverestPrefix, Family: config.Family, Modules: modules, Definitions: config.Definitions, Logger: config.Logger,
 	})
 	if err != nil {
 		return err
@@ -76,6 +86,7 @@ func Run(ctx context.Context, config Config) error {
 			options.Logger = config.Logger.Named(module.ID)
 			// As with a real manager, a module ends with its broker, and the board with it.
 			options.Spawned = new(true)
+			options.ManagerID = prefix // its name is of this run
 			if err := module.Run(ctx, options); err != nil {
 				return fmt.Errorf("module %s: %w", module.ID, err)
 			}

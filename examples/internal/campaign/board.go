@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
+	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 )
 
 // restartPause is the pause before a board that has ended is started again.
@@ -28,6 +30,11 @@ type board struct {
 	ns       namespace
 	folder   string
 	embedded bool
+	// standalone is set where the module under test, and this program's own, outlive the broker and the manager. front then
+	// forwards the module's connection to the broker.
+	standalone  bool
+	front       *forwarder.Forwarder
+	frontSocket string
 	// program is the module under test, moduleID its id in the manager's configuration.
 	program, moduleID string
 	// modules returns the configuration of the modules for the next life.
@@ -35,6 +42,8 @@ type board struct {
 	// setUp registers what the stand-in of a life handles and subscribes.
 	setUp       func(*life, *everest.Module) error
 	definitions *schema.Definitions
+	// companion is another module of the same program, by its id; empty for none.
+	companion string
 	// line is called with each line that the processes write, ended with each end of a life that the campaign did not ask for.
 	line  func(string)
 	ended func(error)
@@ -43,6 +52,7 @@ type board struct {
 
 	mu      sync.Mutex
 	broker  *broker
+	manager *everesttest.Manager
 	current *life
 	changed chan struct{}
 	lives   int
@@ -55,6 +65,8 @@ type life struct {
 	ended  <-chan struct{}
 	end    context.CancelCauseFunc
 	module *process
+	// companion is nil where the board has none.
+	companion *process
 	// standIn is what this program plays.
 	standIn *everest.Module
 }
@@ -97,6 +109,11 @@ func (l *life) during() (ctx context.Context, release func()) {
 
 // run keeps the board up until the context ends.
 func (b *board) run(ctx context.Context) {
+	defer func() {
+		if b.front != nil {
+			b.front.Close()
+		}
+	}()
 	for ctx.Err() == nil {
 		err := b.live(ctx)
 		if ctx.Err() != nil {
@@ -121,13 +138,11 @@ func (b *board) live(ctx context.Context) error {
 	if err := b.ensureBroker(); err != nil {
 		return err
 	}
-	manager, err := everesttest.StartManager(ctx, everesttest.ManagerConfig{
-		Broker: b.broker.address(), Modules: b.modules(), Definitions: b.definitions,
-	})
+	manager, err := b.startManager(ctx)
 	if err != nil {
-		return fmt.Errorf("manager: %w", err)
+		return err
 	}
-	defer manager.Close()
+	defer func() { b.manager.Close() }()
 	b.mu.Lock()
 	b.lives++
 	current := &life{number: b.lives, ended: ctx.Done(), end: end}
@@ -145,9 +160,7 @@ func (b *board) live(ctx context.Context) error {
 		})
 	}
 	part("stand-in", func() error { return b.playStandIn(ctx, current, manager) })
-	current.module, err = startProcess(b.ns, b.moduleID, func(line string) { b.line(b.moduleID + ": " + line) },
-		b.program, manager.Arguments(b.moduleID)...)
-	if err != nil {
+	if current.module, err = b.startModule(manager.Arguments(b.moduleID)); err != nil {
 		return err
 	}
 	defer func() {
@@ -155,6 +168,19 @@ func (b *board) live(ctx context.Context) error {
 			b.problem(b.moduleID + " did not end within 20 s of SIGTERM")
 		}
 	}()
+	var companionEnded chan struct{}
+	if b.companion != "" {
+		if current.companion, err = startProcess(b.ns, b.companion, func(line string) { b.line(b.companion + ": " + line) },
+			b.program, manager.Arguments(b.companion)...); err != nil {
+			return err
+		}
+		companionEnded = current.companion.ended
+		defer func() {
+			if !current.companion.stop() {
+				b.problem(b.companion + " did not end within 20 s of SIGTERM")
+			}
+		}()
+	}
 	part("manager", func() error {
 		if err := manager.WaitReady(ctx); err != nil {
 			return err
@@ -162,18 +188,91 @@ func (b *board) live(ctx context.Context) error {
 		b.set(current)
 		return nil
 	})
+	brokerEnded := b.broker.ended
+	if b.standalone {
+		brokerEnded = nil
+	}
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-current.module.ended:
 		return fmt.Errorf("%s ended: %w", b.moduleID, current.module.err)
-	case <-b.broker.ended:
+	case <-companionEnded:
+		return fmt.Errorf("%s ended: %w", b.companion, current.companion.err)
+	case <-brokerEnded:
 		return errors.New("the broker ended")
 	}
 }
 
+func (b *board) startManager(ctx context.Context) (*everesttest.Manager, error) {
+	manager, err := everesttest.StartManager(ctx, everesttest.ManagerConfig{
+		Broker: b.broker.address(), Modules: b.modules(), Definitions: b.definitions,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("manager: %w", err)
+	}
+	b.manager = manager
+	return manager, nil
+}
+
+// startModule starts the module under test.
+func (b *board) startModule(arguments []string) (*process, error) {
+	line := func(line string) { b.line(b.moduleID + ": " + line) }
+	if !b.standalone {
+		return startProcess(b.ns, b.moduleID, line, b.program, arguments...)
+	}
+	if b.front == nil {
+		front, socket, err := frontOf(b.folder, b.name, func() *broker {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return b.broker
+		})
+		if err != nil {
+			return nil, err
+		}
+		b.front, b.frontSocket = front, socket
+	}
+	arguments = append(arguments, "--mqtt_broker_socket_path", b.frontSocket)
+	return startProcessWith(syscall.SIGKILL, b.ns, b.moduleID, line, b.program, arguments...)
+}
+
+// endBroker ends the broker in order: it stores its sessions.
+func (b *board) endBroker() error {
+	if !b.broker.stop() {
+		return fmt.Errorf("the broker of %s does not end", b.name)
+	}
+	return nil
+}
+
+// stallBroker stops the broker's process, until end.
+func (b *board) stallBroker() (end func() error, err error) {
+	stalled := b.broker
+	stalled.signal(syscall.SIGSTOP)
+	return func() error { stalled.signal(syscall.SIGCONT); return nil }, nil
+}
+
+// restartBroker starts a broker again that has ended, and the manager, which has ended with it. It waits until all modules
+// are ready.
+func (b *board) restartBroker(ctx context.Context) error {
+	current, _ := b.alive()
+	if current == nil {
+		return fmt.Errorf("%s is not up", b.name)
+	}
+	if err := b.ensureBroker(); err != nil {
+		return err
+	}
+	b.manager.Close() // it has lost its broker
+	lifetime, release := current.during()
+	defer release()
+	manager, err := b.startManager(lifetime)
+	if err != nil {
+		return err
+	}
+	return manager.WaitReady(ctx)
+}
+
 func (b *board) playStandIn(ctx context.Context, current *life, manager *everesttest.Manager) error {
-	spawned := true
+	spawned := !b.standalone
 	options := manager.Options(standInID)
 	options.Spawned = &spawned
 	module, err := everest.Connect(ctx, options)
@@ -197,7 +296,7 @@ func (b *board) ensureBroker() error {
 		}
 	}
 	name := b.name + "-broker"
-	started, err := startBroker(b.ns, name, b.folder, b.embedded, func(line string) { b.line(name + ": " + line) })
+	started, err := startBroker(b.ns, name, b.folder, b.embedded, b.standalone, func(line string) { b.line(name + ": " + line) })
 	if err != nil {
 		return err
 	}

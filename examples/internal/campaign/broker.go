@@ -13,6 +13,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 )
 
 // embeddedBroker is the environment variable that makes the program an MQTT broker on the UNIX socket that it names.
@@ -35,7 +36,8 @@ type broker struct {
 func (b *broker) address() everest.Broker { return everest.Broker{SocketPath: b.socket} }
 
 // startBroker starts mosquitto, or the embedded broker if mosquitto is not installed or embedded is set.
-func startBroker(ns namespace, name, folder string, embedded bool, line func(string)) (*broker, error) {
+// With persistent set, mosquitto stores its sessions when it ends in order.
+func startBroker(ns namespace, name, folder string, embedded, persistent bool, line func(string)) (*broker, error) {
 	b := &broker{socket: filepath.Join(folder, name+".sock")}
 	// A killed broker leaves its socket.
 	if err := os.Remove(b.socket); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -50,7 +52,14 @@ func startBroker(ns namespace, name, folder string, embedded bool, line func(str
 	} else {
 		file := filepath.Join(folder, name+".conf")
 		// By default mosquitto drops messages for a module that is stopped.
-		lines := []string{"allow_anonymous true", "persistence false", "max_queued_messages 0", "log_type error", "log_type warning", "listener 0 " + b.socket, "user root", ""}
+		lines := []string{"allow_anonymous true", fmt.Sprint("persistence ", persistent), "max_queued_messages 0", "log_type error", "log_type warning", "listener 0 " + b.socket, "user root", ""}
+		if persistent {
+			store := filepath.Join(folder, name+".store")
+			if err := os.MkdirAll(store, 0o700); err != nil {
+				return nil, err
+			}
+			lines = append(lines, "persistence_location "+store+"/", "")
+		}
 		if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 			return nil, err
 		}
@@ -70,4 +79,14 @@ func startBroker(ns namespace, name, folder string, embedded bool, line func(str
 		}
 	}
 	return nil, fmt.Errorf("%s does not listen on %s", name, b.socket)
+}
+
+// frontOf returns what forwards the connection of a board's module to its broker.
+func frontOf(folder, name string, broker func() *broker) (*forwarder.Forwarder, string, error) {
+	socket := filepath.Join(folder, name+"-front.sock")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		return nil, "", err
+	}
+	return forwarder.New(listener, func() (net.Conn, error) { return net.Dial("unix", broker().socket) }), socket, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -20,13 +21,14 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
+	"github.com/remotechargeport/remotechargeport/examples/internal/hostile"
 	"github.com/remotechargeport/remotechargeport/examples/internal/ledger"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
-// recoveryLimit is how long everything may take to work again after a fault.
-const recoveryLimit = time.Minute
+// recoveryLimit is how long everything may take to work again after a fault, on a machine at a load of 60.
+const recoveryLimit = 3 * time.Minute
 
 // campaign is a station and the account of what it does.
 type campaign struct {
@@ -38,15 +40,24 @@ type campaign struct {
 	forwarder   *forwarder.Forwarder
 	main, port  *board
 	fail        context.CancelCauseFunc
+	// liar is a second satellite, nil where the campaign has none.
+	liar *hostile.Satellite
+	// memories are those of the processes, by name.
+	memories map[string]*memory
 
 	// events go from the satellite to the main board, pushes the other way.
 	events, pushes *ledger.Epochs
 	commands       *Commands
-	// direct is set while the boards meet without the forwarder, see Fault.
-	direct atomic.Bool
+	// way is that of the main board's next life, a value of type way.
+	way atomic.Int32
 	// killing is set from a kill until everything works again; kills counts the kills.
 	killing atomic.Bool
 	kills   atomic.Int64
+	// troubled is set from a fault of a broker until events get through again; troubles counts these faults, and
+	// trouble is the newest, a value of type excuse.
+	troubled atomic.Bool
+	troubles atomic.Int64
+	trouble  atomic.Int32
 	// outOfService is set while the isolating main board reports its port out of service; isolations counts how often it did.
 	outOfService atomic.Bool
 	isolations   atomic.Int64
@@ -97,6 +108,26 @@ func runCampaign(ctx context.Context, flags Flags, output io.Writer) error {
 	defer c.forwarder.Close()
 	c.port = c.board("satellite", c.network.port, folder, filepath.Join(programs, "agent"), agentID, c.satelliteModules, c.setUpPort)
 	c.main = c.board("main", c.network.main, folder, filepath.Join(programs, "controller"), controllerID, c.mainModules, c.setUpMain)
+	if err := c.network.addStrangers(); err != nil {
+		return err
+	}
+	silent, err := c.network.addAnnouncers()
+	if err != nil {
+		return err
+	}
+	defer silent.Close()
+	stopReflecting, err := c.network.reflect()
+	if err != nil {
+		return err
+	}
+	defer stopReflecting()
+	if !flags.Standalone && flags.Idle == 0 {
+		if err := c.startLiar(); err != nil {
+			return err
+		}
+		defer c.liar.Close()
+		c.main.companion = liarID
+	}
 	if flags.Secure {
 		if err := pair(folder, [2]string{c.port.name, c.main.name}); err != nil {
 			return err
@@ -114,7 +145,7 @@ func (c *campaign) board(name string, ns namespace, folder, program, moduleID st
 	modules func() map[string]everesttest.ModuleConfig, setUp func(*life, *everest.Module) error,
 ) *board {
 	return &board{
-		name: name, ns: ns, folder: folder, embedded: c.flags.Embedded, program: program, moduleID: moduleID,
+		name: name, ns: ns, folder: folder, embedded: c.flags.Embedded, standalone: c.flags.Standalone, program: program, moduleID: moduleID,
 		modules: modules, setUp: setUp, definitions: c.definitions, line: c.line, problem: c.problem,
 		ended: func(err error) {
 			if !c.killing.Load() {
@@ -132,7 +163,9 @@ func (c *campaign) withBoards(ctx context.Context, do func(context.Context) erro
 	defer stop()
 	// The first start may take more than one try.
 	c.killing.Store(true)
-	c.direct.Store(c.flags.Idle > 0)
+	if c.flags.Idle > 0 {
+		c.way.Store(int32(direct))
+	}
 	running.Go(func() { c.port.run(boards) })
 	running.Go(func() { c.main.run(boards) })
 	started, cancel := context.WithTimeoutCause(ctx, recoveryLimit, errTooLong)
@@ -186,12 +219,18 @@ func (c *campaign) makeFaults(ctx context.Context) ([]Outcome, error) {
 	}
 	var outcomes []Outcome
 	for _, fault := range Plan(random, c.flags.Faults, c.flags.Only...) {
+		if fault.Kind == Away {
+			fault.For += c.flags.Window
+		}
 		outcome, err := c.happen(ctx, fault)
 		if err != nil {
 			return outcomes, fmt.Errorf("fault %d, %s: %w", len(outcomes)+1, fault.Kind, err)
 		}
 		outcomes = append(outcomes, outcome)
 		fmt.Fprintf(c.output, "%4d %v\n", len(outcomes), outcome)
+		if err := c.rememberAll(); err != nil {
+			return outcomes, fmt.Errorf("after fault %d, %s: %w", len(outcomes), fault.Kind, err)
+		}
 		if err := recording.Sleep(ctx, fault.Pause); err != nil {
 			return outcomes, context.Cause(ctx)
 		}
@@ -212,21 +251,34 @@ func (c *campaign) marks() marks {
 func (c *campaign) atWork(ctx context.Context, since marks) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, recoveryLimit, errTooLong)
 	defer cancel()
-	for _, progress := range []struct {
-		what string
-		of   func() (bool, <-chan struct{})
-	}{
-		{"no event arrives", func() (bool, <-chan struct{}) { return c.events.Progress(since.events) }},
-		{"no variable arrives at the satellite", func() (bool, <-chan struct{}) { return c.pushes.Progress(since.pushes) }},
-		{"a command is not answered", func() (bool, <-chan struct{}) {
-			return c.commands.Progress(since.commands, reserve, setDuration, enforceLimits)
-		}},
-	} {
-		if err := await(ctx, progress.what, progress.of); err != nil {
-			return err
-		}
+	if err := await(ctx, "no event arrives", func() (bool, <-chan struct{}) { return c.events.Progress(since.events) }); err != nil {
+		return err
 	}
-	return nil
+	err := await(ctx, "no variable arrives at the satellite", func() (bool, <-chan struct{}) { return c.pushes.Progress(since.pushes) })
+	if err != nil {
+		return err
+	}
+	// Both modules have their brokers: from here on no command may fail.
+	c.troubled.Store(false)
+	err = await(ctx, "a command is not answered", func() (bool, <-chan struct{}) {
+		return c.commands.Progress(since.commands, reserve, setDuration, enforceLimits)
+	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel = context.WithTimeoutCause(ctx, heldLimit, errTooLong)
+	defer cancel()
+	return await(ctx, "a command from before has no end", func() (bool, <-chan struct{}) { return c.commands.Ended(since.commands) })
+}
+
+// atWorkWithLong waits, besides, for a command that is longer than a packet, and whose answer is.
+func (c *campaign) atWorkWithLong(ctx context.Context, since marks) error {
+	if err := c.atWork(ctx, since); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, recoveryLimit, errTooLong)
+	defer cancel()
+	return await(ctx, "a long command is not answered", func() (bool, <-chan struct{}) { return c.commands.Progress(since.commands, uploadLogs) })
 }
 
 func await(ctx context.Context, what string, progress func() (bool, <-chan struct{})) error {
@@ -252,6 +304,9 @@ func (c *campaign) settle(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := await(ctx, "a command that was answered is not executed", c.commands.Paid); err != nil {
+		return err
+	}
 	if open := c.commands.Open(); open > 0 {
 		return fmt.Errorf("%d commands have no end", open)
 	}
@@ -266,12 +321,17 @@ func (c *campaign) report(outcomes []Outcome) {
 	for _, outcome := range outcomes {
 		resumes += outcome.Resumes
 	}
+	fmt.Fprintln(c.output)
+	for _, name := range slices.Sorted(maps.Keys(c.memories)) {
+		kept := c.memories[name]
+		fmt.Fprintf(c.output, "memory of %s: %d KiB at the end, %d KiB at most\n", name, kept.Last, kept.Peak)
+	}
 	if c.flags.Isolate {
 		fmt.Fprintf(c.output, "\nthe port was out of service %d times\n", c.isolations.Load())
 	}
 	fmt.Fprintf(c.output, "\n%d faults, %d resumes; events: %d published, %d arrived; variables for the satellite: %d published, %d arrived; "+
-		"commands: %d called, %d answered, %d failed, %d with a caller that ended, %d executed\n", len(outcomes), resumes,
-		events, eventsArrived, pushes, pushesArrived, c.commands.Called, c.commands.Answered, c.commands.Failed, c.commands.Abandoned, c.commands.Executed)
+		"commands: %d called, %d answered, %d of them left out because a broker was away, %d refused, %d failed, %d with a caller that ended, %d executed\n", len(outcomes), resumes,
+		events, eventsArrived, pushes, pushesArrived, c.commands.Called, c.commands.Answered, c.commands.LeftOut, c.commands.Refused, c.commands.Failed, c.commands.Abandoned, c.commands.Executed)
 }
 
 // verdict joins the problems, and prints the end of the processes' logs if there are any.

@@ -59,7 +59,7 @@ var longForm = flag.Bool("campaign.long", false, "make every kind of fault, whic
 
 // Every kind of fault, in the long form one deck and a third of another.
 func TestCampaign(t *testing.T) {
-	play(t, faults(5, Cut, Stall, Loss, StopController, KillAgent), nil)
+	play(t, faults(6, Cut, Stall, Loss, StopController, Hole, KillAgent), nil)
 }
 
 // The embedded broker does as well, where there is no mosquitto.
@@ -69,12 +69,25 @@ func TestCampaignOnTheEmbeddedBroker(t *testing.T) {
 
 // A protected link is resumed as any other.
 func TestCampaignOnAProtectedLink(t *testing.T) {
-	play(t, faults(2, Cut, KillController), faults(5, Cut, Stall, Loss, KillController), "-mutual-tls")
+	play(t, faults(3, Cut, Hole, KillController), faults(7, Cut, Stall, Loss, Hole, KillController, Announced), "-mutual-tls")
+}
+
+// Strangers, values that cannot be carried and another satellite that lies cost a link nothing. The long form has them in each
+// deck.
+func TestCampaignAmongOthers(t *testing.T) {
+	only := faults(5, Poison, SilentStrangers, NoisyStrangers, Liar)
+	play(t, only, only)
 }
 
 // An isolating main board outlives its satellite.
 func TestCampaignIsolating(t *testing.T) {
 	play(t, faults(3, KillAgent, KillController, StopAgent), faults(6, KillAgent, KillPortBroker, KillController, StopAgent), "-isolate")
+}
+
+// Modules that live on lose nothing to a broker that is cut, stalled or restarted.
+func TestCampaignOfModulesThatLiveOn(t *testing.T) {
+	short := faults(4, CutPortBroker, StallMainBroker, RestartMainBroker, RestartPortBroker)
+	play(t, short, []string{"-faults", strconv.Itoa(len(livingOn))}, "-standalone")
 }
 
 // faults returns the arguments for count faults of the given kinds.
@@ -96,11 +109,13 @@ func play(t *testing.T, short, long []string, more ...string) {
 	if !*longForm {
 		long = short
 	}
+	// A busy machine is silent for long, resumes late, and the traffic is work for it.
+	more = append(more, "-silence", "1s", "-window", "30s", "-speed", "2")
 	flags, err := ParseFlags(append(more, long...), writer{t})
 	if err != nil {
 		t.Fatal(err)
 	}
-	flags.Programs = programs
+	flags.Programs, flags.Race = programs, raceEnabled
 	err = runCampaign(t.Context(), flags, writer{t})
 	if errors.Is(err, errNoRight) && !required() {
 		t.Skip(err)

@@ -40,8 +40,12 @@ func TestPlanHasEveryKind(t *testing.T) {
 			}
 		}
 		for _, kind := range kinds {
-			if counts[kind.kind] != kind.cards {
-				t.Errorf("seed %d: no %s in a deck", seed, kind.kind)
+			want := kind.cards
+			if kind.kind.broker() != metNothing {
+				want = 0 // modules that a manager started end with their broker
+			}
+			if counts[kind.kind] != want {
+				t.Errorf("seed %d: %d times %s in a deck, want %d", seed, counts[kind.kind], kind.kind, want)
 			}
 		}
 	}
@@ -49,15 +53,37 @@ func TestPlanHasEveryKind(t *testing.T) {
 
 func TestFlags(t *testing.T) {
 	for _, test := range []struct{ arguments, want string }{
-		{"-faults 0", "-faults"}, {"-speed -1", "-speed"}, {"-silence 1ms", "-silence"}, {"-only nonsense", "agent killed"}, {"more", "more"},
+		{"-faults 0", "-faults"}, {"-speed -1", "-speed"}, {"-silence 1ms", "-silence"}, {"-window 1ms", "-window"}, {"-only nonsense", "agent killed"}, {"more", "more"},
+		{"-only|main broker stalled", "-standalone"}, {"-standalone|-only|agent killed", "-standalone"}, {"-standalone|-embedded", "mosquitto"},
+		{"-all -isolate", "-all"},
 	} {
-		if _, err := ParseFlags(strings.Fields(test.arguments), io.Discard); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := ParseFlags(strings.FieldsFunc(test.arguments, func(r rune) bool { return r == '|' || r == ' ' && !strings.Contains(test.arguments, "|") }), io.Discard); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want one with %q", test.arguments, err, test.want)
 		}
 	}
 	flags, err := ParseFlags([]string{"-seed", "7", "-only", "cut"}, io.Discard)
 	if err != nil || flags.Seed != 7 || flags.Faults != shortForm || len(flags.Only) != 1 {
 		t.Errorf("flags %+v, error %v", flags, err)
+	}
+}
+
+// A deck of modules that live on has every kind that they outlive.
+func TestPlanOfModulesThatLiveOn(t *testing.T) {
+	flags, err := ParseFlags([]string{"-standalone"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[Kind]int{}
+	for _, fault := range Plan(rand.New(rand.NewPCG(1, 1)), 100, flags.Only...) {
+		counts[fault.Kind]++
+		if fault.Kind.Kills() {
+			t.Errorf("%s ends modules", fault.Kind)
+		}
+	}
+	for _, kind := range kinds {
+		if kind.kind.broker() != metNothing && counts[kind.kind] == 0 {
+			t.Errorf("no %s", kind.kind)
+		}
 	}
 }
 

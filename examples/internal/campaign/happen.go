@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
+	"github.com/remotechargeport/remotechargeport/examples/internal/hostile"
 	"github.com/remotechargeport/remotechargeport/examples/internal/recording"
 )
 
@@ -17,16 +18,34 @@ import (
 func (c *campaign) happen(ctx context.Context, fault Fault) (Outcome, error) {
 	outcome := Outcome{Fault: fault}
 	c.line("campaign: " + string(fault.Kind) + " begins")
-	if fault.Kind.Kills() {
+	switch {
+	case fault.Kind == Announced:
+		return c.announced(ctx, fault)
+	case fault.Kind.Kills():
 		return c.kill(ctx, fault)
 	}
 	before, err := c.main.status(ctx)
 	if err != nil {
 		return outcome, err
 	}
-	end, err := c.begin(fault)
+	if fault.Kind.broker() != metNothing {
+		c.trouble.Store(int32(fault.Kind.broker()))
+		c.troubled.Store(true)
+		c.troubles.Add(1)
+		// What was answered and waits for the link may meet the fault.
+		c.commands.Kill()
+		defer c.commands.Kill()
+	}
+	end, err := c.begin(ctx, fault)
 	if err != nil {
 		return outcome, err
+	}
+	if fault.Kind.worksMeanwhile() {
+		begun := time.Now()
+		if err := c.atWorkWithLong(ctx, c.marks()); err != nil {
+			return outcome, err
+		}
+		outcome.Recovered = time.Since(begun)
 	}
 	_ = recording.Sleep(ctx, fault.For)
 	if err := end(); err != nil {
@@ -37,7 +56,7 @@ func (c *campaign) happen(ctx context.Context, fault Fault) (Outcome, error) {
 	if err := c.atWork(ctx, c.marks()); err != nil {
 		return outcome, err
 	}
-	outcome.Recovered = time.Since(healed)
+	outcome.Recovered = max(outcome.Recovered, time.Since(healed))
 	after, err := c.main.status(ctx)
 	if err != nil {
 		return outcome, err
@@ -65,7 +84,7 @@ func (c *campaign) checkJournal(ctx context.Context) error {
 }
 
 // begin begins a fault that ends no process, and returns the function that ends the fault.
-func (c *campaign) begin(fault Fault) (end func() error, err error) {
+func (c *campaign) begin(ctx context.Context, fault Fault) (end func() error, err error) {
 	n, heal := c.network, func() error { c.forwarder.Heal(); return nil }
 	switch fault.Kind {
 	case MainLinkDown:
@@ -88,17 +107,49 @@ func (c *campaign) begin(fault Fault) (end func() error, err error) {
 			direction = forwarder.ToServer
 		}
 		c.forwarder.Stall(direction)
+	case Poison:
+		return c.poison(ctx)
+	case SilentStrangers:
+		return c.strangersCome(nil)
+	case NoisyStrangers:
+		return c.strangersCome(hostile.Noise)
+	case Liar:
+		return c.lie(fault.Pick)
+	case Hole:
+		return func() error { return n.swallow(false) }, n.swallow(true)
 	case Cut:
 		c.forwarder.Cut()
 	case CutTwice:
 		c.forwarder.Cut()
 		return func() error { c.forwarder.Cut(); return nil }, nil
+	case CutPortBroker:
+		return nothing, cutFront(c.port)
+	case CutMainBroker:
+		return nothing, cutFront(c.main)
+	case StallPortBroker, LongStallPort:
+		return c.port.stallBroker()
+	case StallMainBroker, LongStallMain:
+		return c.main.stallBroker()
+	case RestartPortBroker:
+		return func() error { return c.port.restartBroker(ctx) }, c.port.endBroker()
+	case RestartMainBroker:
+		return func() error { return c.main.restartBroker(ctx) }, c.main.endBroker()
 	case StopAgent:
 		return c.stop(c.port)
 	case StopController:
 		return c.stop(c.main)
 	}
 	return heal, nil
+}
+
+func nothing() error { return nil }
+
+// cutFront cuts the connection of a board's module to its broker.
+func cutFront(board *board) error {
+	if !board.front.Cut() {
+		return fmt.Errorf("%s had no connection to its broker", board.moduleID)
+	}
+	return nil
 }
 
 func (c *campaign) stop(board *board) (end func() error, err error) {
@@ -119,7 +170,7 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 		return outcome, errors.New("a board is not up")
 	}
 	// The main board connects this way in its next life.
-	c.direct.Store(fault.Direct)
+	c.way.Store(int32(fault.way()))
 	// An outage beyond the window ends processes by itself.
 	c.killing.Store(fault.Kind == Away)
 	// The longer the link was down before, the more the process holds.
@@ -131,11 +182,12 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 	}
 	c.killing.Store(true)
 	c.kills.Add(1)
+	c.commands.Kill()
 	killed := time.Now()
 	switch fault.Kind {
 	case KillAgent:
 		port.module.signal(syscall.SIGKILL)
-	case KillController:
+	case KillController, Announced:
 		main.module.signal(syscall.SIGKILL)
 	case KillPortBroker:
 		c.port.broker.signal(syscall.SIGKILL)
@@ -152,16 +204,20 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, recoveryLimit, errTooLong)
 	defer cancel()
-	freshPort, err := c.port.await(limited, port.number+1)
+	// An isolating main board lives on unless a process of it was killed, and so does its satellite in an outage.
+	leastPort, leastMain := port.number+1, main.number+1
+	if c.flags.Isolate && !fault.Kind.killsMain() {
+		leastMain = main.number
+	}
+	outlives := c.flags.Isolate && fault.Kind == Away
+	if outlives {
+		leastPort = port.number
+	}
+	freshPort, err := c.port.await(limited, leastPort)
 	if err != nil {
 		return outcome, err
 	}
-	// An isolating main board lives on unless a process of it was killed.
-	least := main.number + 1
-	if c.flags.Isolate && !fault.Kind.killsMain() {
-		least = main.number
-	}
-	freshMain, err := c.main.await(limited, least)
+	freshMain, err := c.main.await(limited, leastMain)
 	if err != nil {
 		return outcome, err
 	}
@@ -183,6 +239,9 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 	if c.flags.Isolate && !fault.Kind.killsMain() && freshMain != main {
 		c.problem(string(fault.Kind) + ": the isolating main board did not outlive it")
 	}
+	if outlives && freshPort != port {
+		c.problem(string(fault.Kind) + ": the satellite did not outlive it")
+	}
 	if c.outOfService.Load() {
 		c.problem(string(fault.Kind) + ": the port works, and the main board says that it is out of service")
 	}
@@ -198,15 +257,19 @@ func (c *campaign) kill(ctx context.Context, fault Fault) (Outcome, error) {
 		}
 	}
 	// An event published long before the kill had arrived, and no process held it any more.
+	if outlives && outcome.Lost > 0 {
+		c.problem(fmt.Sprintf("%s: %d events are lost with an isolating main board", fault.Kind, outcome.Lost))
+	}
 	if outcome.Oldest > fault.For+heldLimit {
 		c.problem(fmt.Sprintf("%s: what was published %v before is lost, and the link was down for %v", fault.Kind, outcome.Oldest, fault.For))
 	}
+	c.commands.Kill()
 	c.killing.Store(false)
 	return outcome, nil
 }
 
 // heldLimit is how long an event may take to arrive on a busy machine without a fault.
-const heldLimit = 10 * time.Second
+const heldLimit = 30 * time.Second
 
 // errTooLong ends a wait after recoveryLimit.
 var errTooLong = fmt.Errorf("not at work again within %v", recoveryLimit)

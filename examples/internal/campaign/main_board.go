@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest"
@@ -40,21 +41,22 @@ func (c *campaign) mainModules() map[string]everesttest.ModuleConfig {
 	for _, implementation := range []string{"evse_manager", "energy", "uk_random_delay", "system", "satellite"} {
 		connections[implementation] = []everesttest.Connection{{ModuleID: controllerID, ImplementationID: implementation}}
 	}
-	hostname := routerToMain
-	if c.direct.Load() {
-		hostname = portAddress
-	}
-	return map[string]everesttest.ModuleConfig{
+	modules := map[string]everesttest.ModuleConfig{
 		standInID: {Module: "Main", Manifest: []byte(mainManifest), Connections: connections},
 		controllerID: {
 			Module: "SatelliteController", Manifest: satellite.ControllerInstallation().Manifest,
 			Config: c.secured(c.main, map[string]any{
-				"hostname": hostname, "link_timeout_ms": int(c.flags.Silence.Milliseconds()),
-				"on_loss": c.onLoss(), "resume_window_s": int(window.Seconds()), "control_socket": c.main.controlSocket(),
+				"hostname": c.hostname(), "discovery_interfaces": "eth0", "link_timeout_ms": int(c.flags.Silence.Milliseconds()),
+				"identities": "verbatim", // numbers are found in values, and they must come as they were sent
+				"on_loss":    c.onLoss(), "resume_window_s": int(c.flags.Window.Seconds()), "control_socket": c.main.controlSocket(),
 			}),
 			Connections: map[string][]everesttest.Connection{"auth": {{ModuleID: standInID, ImplementationID: "auth"}}},
 		},
 	}
+	if c.liar != nil {
+		modules[liarID] = c.liarModule()
+	}
+	return modules
 }
 
 // secured adds the keys of a protected link to a module's configuration.
@@ -81,7 +83,10 @@ func (c *campaign) setUpMain(_ *life, module *everest.Module) error {
 	for _, requirement := range []string{"evse_manager", "energy"} {
 		err := standin.SubscribeAll(c.definitions, module.Requires(requirement)[0], order, func(variable string, value json.RawMessage) {
 			number, err := numberOf(value)
-			if err != nil {
+			switch {
+			case err != nil && c.flags.Isolate && ofController(variable, value):
+				return
+			case err != nil:
 				c.problem(fmt.Sprintf("%s without a number arrived: %s", variable, value))
 				return
 			}
@@ -95,6 +100,11 @@ func (c *campaign) setUpMain(_ *life, module *everest.Module) error {
 	module.Requires("satellite")[0].SubscribeErrors(func(_ context.Context, event everest.ErrorEvent) {
 		key := errorKey(event.Error.UUID, event.Raised)
 		switch {
+		case event.Error.Type == communicationFault && event.Error.SubType == duplicateSerial:
+			if way(c.way.Load()) != discovered || c.flags.Secure {
+				c.problem(fmt.Sprintf("%s/%s: raised %v", communicationFault, duplicateSerial, event.Raised))
+			}
+			return
 		case c.flags.Isolate && event.Error.Type == communicationFault:
 			c.isolated(event.Raised)
 			return
@@ -110,6 +120,9 @@ func (c *campaign) setUpMain(_ *life, module *everest.Module) error {
 
 // communicationFault is raised on the main board while the port is out of service.
 const communicationFault = "generic/CommunicationFault"
+
+// duplicateSerial is its sub type while several boards announce the serial number of a satellite on a plain link.
+const duplicateSerial = "DuplicateSerial"
 
 // isolated records that the port went out of service, or came back.
 func (c *campaign) isolated(raised bool) {
@@ -128,10 +141,16 @@ type uploadRequest struct {
 	RequestID int    `json:"request_id"`
 }
 
-func logFile(number int) string { return fmt.Sprintf("log-%d.gz", number) }
+// long makes a command, and its answer, longer than a packet.
+var long = strings.Repeat("long", 1000)
+
+func logFile(number int) string { return fmt.Sprintf("log-%d-%s.gz", number, long) }
 
 // answerLimit is how long a command may take: longer than any fault and the restart after it.
-const answerLimit = time.Minute
+const answerLimit = 2 * time.Minute
+
+// errNegative is the negative answer of a command, which it gets while the link is away.
+var errNegative = errors.New("the negative answer")
 
 // call calls one kind of command over and over, while the main board is up.
 func (c *campaign) call(ctx context.Context, kind commandKind, requirement string, pause time.Duration, arguments func(int) any, check func(int, json.RawMessage) error) {
@@ -142,6 +161,7 @@ func (c *campaign) call(ctx context.Context, kind commandKind, requirement strin
 		}
 		number := c.commands.Call(kind)
 		kills, killing := c.kills.Load(), c.killing.Load()
+		troubles, troubled := c.troubles.Load(), c.troubled.Load()
 		lifetime, release := current.during()
 		limited, cancel := context.WithTimeout(lifetime, answerLimit)
 		var answer json.RawMessage
@@ -149,13 +169,24 @@ func (c *campaign) call(ctx context.Context, kind commandKind, requirement strin
 		cancel()
 		release()
 		switch {
-		case err != nil && (errors.Is(err, everest.ErrBrokerLost) || current.over()) && current.endsSoon(ctx):
+		case err != nil && !c.flags.Standalone && (errors.Is(err, everest.ErrBrokerLost) || current.over()) && current.endsSoon(ctx):
 			c.commands.Abandon(number)
 		default:
 			if err == nil && check != nil {
 				err = check(number, answer)
 			}
-			c.commands.Answer(number, err, killing || c.kills.Load() != kills || c.killing.Load())
+			met := metNothing
+			switch {
+			case killing || c.kills.Load() != kills || c.killing.Load():
+				met = metKill
+			case troubled || c.troubles.Load() != troubles || c.troubled.Load():
+				met = excuse(c.trouble.Load())
+			}
+			if errors.Is(err, errNegative) {
+				c.commands.Refuse(number, met)
+				break
+			}
+			c.commands.Answer(number, err, met)
 		}
 		if recording.Sleep(ctx, pause) != nil {
 			return
@@ -188,10 +219,13 @@ func (c *campaign) callers() ([]func(context.Context), error) {
 			c.call(ctx, reserve, "evse_manager", 30*time.Millisecond, func(number int) any {
 				return map[string]int{"reservation_id": number}
 			}, func(_ int, answer json.RawMessage) error {
-				if string(answer) != "true" {
-					return fmt.Errorf("answered %s", answer)
+				switch string(answer) {
+				case "true":
+					return nil
+				case "false":
+					return errNegative
 				}
-				return nil
+				return fmt.Errorf("answered %s", answer)
 			})
 		},
 		func(ctx context.Context) {
@@ -208,12 +242,16 @@ func (c *campaign) callers() ([]func(context.Context), error) {
 		},
 		func(ctx context.Context) {
 			c.call(ctx, uploadLogs, "system", 50*time.Millisecond, func(number int) any {
-				return map[string]any{"upload_logs_request": uploadRequest{Location: "ftp://192.0.2.1/", RequestID: number}}
+				return map[string]any{"upload_logs_request": uploadRequest{Location: "ftp://192.0.2.1/" + long, RequestID: number}}
 			}, func(number int, answer json.RawMessage) error {
 				var fields struct {
-					File string `json:"file_name"`
+					Status string `json:"upload_logs_status"`
+					File   string `json:"file_name"`
 				}
-				if err := json.Unmarshal(answer, &fields); err != nil || fields.File != logFile(number) {
+				switch err := json.Unmarshal(answer, &fields); {
+				case err == nil && fields.Status == "Rejected":
+					return errNegative
+				case err != nil || fields.File != logFile(number):
 					return fmt.Errorf("answered %s, the answer of another", answer)
 				}
 				return nil

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -91,9 +92,12 @@ func (n *network) wire() error {
 	}{{n.main, "main", mainAddress, routerToMain}, {n.port, "satellite", portAddress, routerToPort}} {
 		for _, arguments := range [][]string{
 			{"-n", cable.board.name, "link", "add", "eth0", "type", "veth", "peer", "name", cable.name, "netns", n.router.name},
-			{"-n", cable.board.name, "address", "add", cable.address + "/30", "dev", "eth0"},
-			{"-n", n.router.name, "address", "add", cable.router + "/30", "dev", cable.name},
+			{"-n", cable.board.name, "address", "add", cable.address + "/24", "dev", "eth0"},
+			{"-n", n.router.name, "address", "add", cable.router + "/24", "dev", cable.name},
 			{"-n", n.router.name, "link", "set", cable.name, "up"},
+			// Each packet has one segment, so that the router sees its size.
+			{"-n", cable.board.name, "link", "set", "eth0", "gso_max_segs", "1"},
+			{"-n", n.router.name, "link", "set", cable.name, "gso_max_segs", "1"},
 		} {
 			if err := run("ip", arguments...); err != nil {
 				return err
@@ -109,6 +113,8 @@ func (n *network) wire() error {
 		}
 		return errors.Join(run("nft", "add", "table", "ip", "campaign"),
 			run("nft", "add", "chain", "ip", "campaign", "loss", "{ type filter hook prerouting priority -300; }"),
+			run("nft", "add", "chain", "ip", "campaign", "received", "{ type filter hook prerouting priority -301; }"),
+			run("nft", "add", "chain", "ip", "campaign", "sent", "{ type filter hook output priority 0; }"),
 			run("nft", "add", "chain", "ip", "campaign", "count", "{ type filter hook forward priority 0; }"),
 			run("nft", "add", "counter", "ip", "campaign", "passed"),
 			run("nft", "add", "rule", "ip", "campaign", "count", "counter", "name", "passed"))
@@ -148,6 +154,26 @@ func (n *network) lose(percent int) error {
 			return run("nft", "flush", "chain", "ip", "campaign", "loss")
 		}
 		return run("nft", "add", "rule", "ip", "campaign", "loss", "numgen", "random", "mod", "100", "<", strconv.Itoa(percent), "drop")
+	})
+}
+
+// holeMTU is the longest packet in bytes that passes while the network swallows long ones.
+const holeMTU = 1300
+
+// swallow drops packets longer than holeMTU without a word, or drops none any more. The hole is between the main board and
+// the router: what the forwarder exchanges with the satellite passes.
+func (n *network) swallow(long bool) error {
+	return n.router.do(func() error {
+		var err error
+		for _, chain := range []string{"received", "sent"} {
+			if long {
+				err = errors.Join(err, run("nft", "add", "rule", "ip", "campaign", chain, "ip", "length", ">", strconv.Itoa(holeMTU),
+					"ip", "saddr", "!=", routerToPort, "ip", "daddr", "!=", routerToPort, "drop"))
+			} else {
+				err = errors.Join(err, run("nft", "flush", "chain", "ip", "campaign", chain))
+			}
+		}
+		return err
 	})
 }
 
@@ -218,6 +244,40 @@ func (ns namespace) do(work func() error) error {
 		done <- work()
 	}()
 	return <-done
+}
+
+// threads returns a function that calls work on one of some threads in the namespace, and one that ends the threads. A thread
+// for each call of do costs more than a connection does.
+func (ns namespace) threads(count int) (do func(work func() error) error, stop func()) {
+	type task struct {
+		work func() error
+		done chan error
+	}
+	tasks := make(chan task)
+	var running sync.WaitGroup
+	for range count {
+		running.Go(func() {
+			// The thread is never unlocked, so that it ends with the goroutine.
+			runtime.LockOSThread()
+			err := ns.enter()
+			for next := range tasks {
+				if err == nil {
+					next.done <- next.work()
+				} else {
+					next.done <- err
+				}
+			}
+		})
+	}
+	do = func(work func() error) error {
+		done := make(chan error, 1)
+		tasks <- task{work, done}
+		return <-done
+	}
+	return do, func() {
+		close(tasks)
+		running.Wait()
+	}
 }
 
 // enter moves the calling thread into the namespace, for good.

@@ -58,6 +58,9 @@ func writeTables(w io.Writer, outcomes []Outcome) {
 			fmt.Fprintf(w, "| %s | %d | %d | %s |\n", kind.kind, len(of), resumes, spread(of, func(o Outcome) time.Duration { return o.Recovered }))
 		}
 	}
+	if !slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.Fault.Kind.Kills() }) {
+		return
+	}
 	fmt.Fprintln(w, "\n| killed, or away too long | count | both boards ready, p50 / p99 / max, ms | at work again, p50 / p99 / max, ms | board starts "+
 		"| events lost | published at most so long before, ms | published after it | lost, as the agent logs | variables for the satellite lost |\n"+
 		"|---|---|---|---|---|---|---|---|---|---|")

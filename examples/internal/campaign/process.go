@@ -24,8 +24,13 @@ type process struct {
 // startProcess starts a program, and calls line with each line of its standard error, from one goroutine at a time. It asks
 // the kernel for a SIGTERM at the death of this program, as a manager does: the modules look for that.
 func startProcess(ns namespace, name string, line func(string), program string, arguments ...string) (*process, error) {
+	return startProcessWith(syscall.SIGTERM, ns, name, line, program, arguments...)
+}
+
+// startProcessWith asks the kernel for another signal: a module that does not get SIGTERM is none of a manager.
+func startProcessWith(death syscall.Signal, ns namespace, name string, line func(string), program string, arguments ...string) (*process, error) {
 	p := &process{name: name, command: exec.Command(program, arguments...), ended: make(chan struct{})}
-	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: death}
 	output, err := p.command.StderrPipe()
 	if err != nil {
 		return nil, err
@@ -67,14 +72,14 @@ func (p *process) signal(signal syscall.Signal) {
 	_ = p.command.Process.Signal(signal)
 }
 
-// stop ends the process by SIGTERM. It reports false if that took more than 20 s.
+// stop ends the process by SIGTERM. It reports false if that took more than a minute.
 func (p *process) stop() bool {
 	p.signal(syscall.SIGCONT)
 	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.ended:
 		return true
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		p.signal(syscall.SIGQUIT) // which prints its goroutines
 		select {
 		case <-p.ended:

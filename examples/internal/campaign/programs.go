@@ -29,7 +29,11 @@ func Main(arguments []string) int {
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		err = runCampaign(ctx, flags, os.Stdout)
+		run := runCampaign
+		if flags.All {
+			run = runAll
+		}
+		err = run(ctx, flags, os.Stdout)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "campaign:", err)

@@ -26,6 +26,17 @@ func TestNumbered(t *testing.T) {
 	}
 }
 
+func TestWhatIsOfTheController(t *testing.T) {
+	for value, want := range map[string]bool{
+		`{"schedule_import":[{"limits_to_leaves":{"total_power_W":{"source":"satellite out of service","value":0.0}}}]}`: true,
+		`{"schedule_import":[{"limits_to_leaves":{"total_power_W":{"source":"connector_1","value":0.0}}}]}`:              false,
+	} {
+		if got := ofController("energy_flow_request", json.RawMessage(value)); got != want {
+			t.Errorf("%s: %v, want %v", value, got, want)
+		}
+	}
+}
+
 func TestRecordedSteps(t *testing.T) {
 	steps, err := recordedSteps(func(errorType string) bool { return errorType != "nosuch/Err" })
 	if err != nil {

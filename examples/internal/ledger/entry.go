@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/rawjson"
 )
 
 // Entry is one message, error or command as one board saw it.
@@ -88,11 +89,21 @@ func Digest(value json.RawMessage) string {
 }
 
 // DigestArguments identifies the arguments of a command. Their order does not
-// count, because EVerest does not keep it.
+// count, because EVerest does not keep it. Nor does valid_for of limits, which the
+// link counts down while it is away.
 func DigestArguments(arguments map[string]json.RawMessage) string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(arguments)) {
-		all = append(all, name+"="+Digest(arguments[name]))
+		value, err := rawjson.Complete(arguments[name], nil, func(member rawjson.Member) json.RawMessage {
+			if member.Name == "valid_for" {
+				return json.RawMessage("0")
+			}
+			return nil
+		})
+		if err != nil {
+			value = arguments[name] // no object
+		}
+		all = append(all, name+"="+Digest(value))
 	}
 	return strings.Join(all, " ")
 }

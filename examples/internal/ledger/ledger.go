@@ -126,10 +126,10 @@ func (l *Ledger) callsOf(entry Entry) *calls {
 // Balanced reports whether everything that was sent until now has arrived.
 func (l *Ledger) Balanced() bool {
 	for key, stream := range l.streams {
-		if key.Flow == flowAnswers && l.mayBeWithoutLink(key) {
+		if key.Flow == flowAnswers && key.isRepeated() && !l.commandsOf(key).Balanced() {
 			continue // judged with its commands
 		}
-		if !stream.Balanced() && (!l.mayBeWithoutLink(key) || !stream.balancedBy(l.answersOf(key), digestNull())) {
+		if !stream.Balanced() && (l.mayBeMissing(key) < len(stream.Missing()) || !stream.balancedBy(l.answersOf(key), digestNull())) {
 			return false
 		}
 	}
@@ -157,6 +157,9 @@ func (l *Ledger) Settle(killed bool) []string {
 			if key.Flow == flowAnswers {
 				// Without a link the controller itself answers a command without a result. The command counts as lost.
 				stream.Excuse(digestNull(), stream.Received)
+			}
+			if key.Flow == flowAnswers && key.Name == rememberedCommand {
+				stream.unexpected = nil // the controller's own, for as long as the board was away
 			}
 		}
 		for _, problem := range stream.Problems(killed) {
@@ -226,22 +229,42 @@ func digestNull() string { return Digest(json.RawMessage("null")) }
 // away: its caller repeats it before long.
 const repeatedCommand = "enforce_limits"
 
+// rememberedCommand is the one whose last answer a controller gives itself while its link is away for long.
+const rememberedCommand = "get_evse"
+
 // isRepeated reports whether the stream is that of a repeated command, or of its
 // answers.
 func (key streamKey) isRepeated() bool {
 	return (key.Flow == flowCommands || key.Flow == flowAnswers) && key.Name == repeatedCommand
 }
 
-// mayBeWithoutLink reports whether some of a stream's calls may never come to the
-// satellite although nothing is lost.
-func (l *Ledger) mayBeWithoutLink(key streamKey) bool {
-	return l.away[key.Satellite] && key.isRepeated()
+// mayBeMissing returns how many of the calls that did not come to the satellite may be missing although nothing is lost:
+// those of a repeated command that a newer one replaced and, where the link was away, the last ones too.
+func (l *Ledger) mayBeMissing(key streamKey) int {
+	switch stream := l.streams[key]; {
+	case key.Flow != flowCommands || !key.isRepeated():
+		return 0
+	case l.away[key.Satellite]:
+		return len(stream.Missing())
+	default:
+		return len(stream.overtaken)
+	}
 }
 
 // answersOf returns the stream of the answers to a stream of calls.
 func (l *Ledger) answersOf(commands streamKey) *Stream {
 	commands.Flow = flowAnswers
-	if stream := l.streams[commands]; stream != nil {
+	return l.streamOrNone(commands)
+}
+
+// commandsOf returns the stream of the calls to a stream of answers.
+func (l *Ledger) commandsOf(answers streamKey) *Stream {
+	answers.Flow = flowCommands
+	return l.streamOrNone(answers)
+}
+
+func (l *Ledger) streamOrNone(key streamKey) *Stream {
+	if stream := l.streams[key]; stream != nil {
 		return stream
 	}
 	return new(Stream)
@@ -256,14 +279,11 @@ func (s *Stream) balancedBy(answers *Stream, digest string) bool {
 }
 
 // withoutLink takes out of a settled ledger the calls that were answered while
-// their link was away: each is missing on the satellite and has an answer null
-// that the satellite did not give.
+// their link was away or slow: each is missing on the satellite and has an answer
+// null that the satellite did not give.
 func (l *Ledger) withoutLink() {
 	for key, stream := range l.streams {
-		if key.Flow != flowCommands || !l.mayBeWithoutLink(key) {
-			continue
-		}
-		answered := l.answersOf(key).Excuse(digestNull(), len(stream.Missing()))
+		answered := l.answersOf(key).Excuse(digestNull(), l.mayBeMissing(key))
 		stream.Forgive(answered)
 		l.Totals(key.Satellite).WithoutLink += answered
 	}

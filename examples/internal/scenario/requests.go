@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"path"
 	"path/filepath"
@@ -26,8 +24,16 @@ func (s *scenario) expect(ctx context.Context, id int64, want ...string) error {
 		case <-ctx.Done():
 			return fmt.Errorf("after %s: %w", strings.Join(got, ", "), context.Cause(ctx))
 		case status := <-s.heard:
-			s.view.Printf("%s %d %s", status.Variable, status.RequestID, status.Status)
+			for _, frame := range status.Frames {
+				s.view.Printf("to the backend: %s", frame)
+			}
 			got = append(got, status.Status)
+			if status.Forgotten {
+				return fmt.Errorf("%s comes before the backend has accepted the station", status.Status)
+			}
+			if err := s.record.status(requestOf{status.Log, id}, status.Status); err != nil {
+				return err
+			}
 			if status.RequestID != id {
 				return fmt.Errorf("%s came with request id %d instead of %d", status.Status, status.RequestID, id)
 			}
@@ -40,10 +46,14 @@ func (s *scenario) expect(ctx context.Context, id int64, want ...string) error {
 	return nil
 }
 
-func (s *scenario) system() *everest.Required { return s.backend.Requires("system")[0] }
-
 // play plays the scenario once all boards are ready.
 func (s *scenario) play(ctx context.Context) error {
+	if s.story != nil {
+		return s.story.play(ctx)
+	}
+	if err := s.awaitRegistration(ctx); err != nil {
+		return err
+	}
 	switch s.Name {
 	case Logs:
 		return s.playLogs(ctx)
@@ -56,31 +66,46 @@ func (s *scenario) play(ctx context.Context) error {
 // playLogs asks for the station's log file, and lists what the backend gets.
 func (s *scenario) playLogs(ctx context.Context) error {
 	uploaded := filepath.Join(s.directory, "uploaded")
-	location, stop, err := serveUploads(uploaded)
+	server, err := serveUploads(uploaded)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer server.stop()
 	const id = 42
-	s.view.Printf("GetLog %d DiagnosticsLog", id)
-	answer, err := everest.Call[struct {
-		Status   string `json:"upload_logs_status"`
-		FileName string `json:"file_name"`
-	}](ctx, s.system(), "upload_logs", map[string]any{"upload_logs_request": map[string]any{
-		"request_id": id, "type": "DiagnosticsLog", "location": location,
-	}})
+	file, err := s.getLog(ctx, id, map[string]any{"request_id": id, "type": "DiagnosticsLog", "location": server.location})
 	if err != nil {
 		return err
-	}
-	s.view.Printf("answered %s, %s", answer.Status, answer.FileName)
-	if answer.Status != "Accepted" {
-		return errors.New("the request was not accepted")
 	}
 	if err := s.expect(ctx, id, "Uploading", "Uploaded"); err != nil {
 		return err
 	}
 	s.view.Settle()
-	return s.list(filepath.Join(uploaded, answer.FileName))
+	return s.list(filepath.Join(uploaded, file))
+}
+
+// getLog requests a log, and returns the name of its archive.
+func (s *scenario) getLog(ctx context.Context, id int64, request map[string]any) (file string, err error) {
+	if err := s.awaitRegistration(ctx); err != nil {
+		return "", err
+	}
+	name := fmt.Sprintf("GetLog %d %s", id, request["type"])
+	if id == diagnostics {
+		name = "GetDiagnostics"
+	}
+	s.view.Printf("%s", name)
+	answer, err := everest.Call[struct {
+		Status   string `json:"upload_logs_status"`
+		FileName string `json:"file_name"`
+	}](ctx, s.system(), "upload_logs", map[string]any{"upload_logs_request": request})
+	if err != nil {
+		return "", err
+	}
+	s.view.Printf("answered %s, %s", answer.Status, answer.FileName)
+	s.record.request(requestOf{true, id}, "%s: %s", name, answer.Status)
+	if answer.Status != "Accepted" {
+		return "", errors.New("the request was not accepted")
+	}
+	return answer.FileName, nil
 }
 
 // list prints the content of an archive, and returns an error unless every board is in it.
@@ -115,46 +140,14 @@ func (s *scenario) list(file string) error {
 	return nil
 }
 
-// serveUploads starts the backend's file server, which stores every PUT in the directory.
-func serveUploads(directory string) (location string, stop func(), err error) {
-	if err := os.MkdirAll(directory, 0o700); err != nil {
-		return "", nil, err
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(reply http.ResponseWriter, request *http.Request) {
-		file, err := os.Create(filepath.Join(directory, path.Base(request.URL.Path)))
-		if err == nil {
-			_, err = io.Copy(file, request.Body)
-			err = errors.Join(err, file.Close())
-		}
-		if err != nil {
-			http.Error(reply, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		reply.WriteHeader(http.StatusCreated)
-	})}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = server.Serve(listener) // it ends when stop closes it
-	}()
-	return "http://" + listener.Addr().String() + "/", func() { server.Close(); <-done }, nil
-}
-
 // playFirmware updates all boards.
 func (s *scenario) playFirmware(ctx context.Context) error {
 	const id = 7
-	s.view.Printf("UpdateFirmware %d, signed", id)
-	answer, err := everest.Call[string](ctx, s.system(), "update_firmware", map[string]any{"firmware_update_request": map[string]any{
-		"request_id": id, "location": "https://example.org/firmware", "signature": "c2lnbmF0dXJl", "signing_certificate": "certificate",
-	}})
+	answer, err := s.updateFirmware(ctx, id, true, 1, time.Second)
 	if err != nil {
 		return err
 	}
-	s.view.Printf("answered %s", answer)
+	s.record.update(id, answer)
 	if err := s.expect(ctx, id, "Downloading", "Downloaded", "SignatureVerified"); err != nil {
 		return err
 	}
@@ -172,6 +165,7 @@ func (s *scenario) playReset(ctx context.Context) error {
 		return err
 	}
 	s.view.Printf("Reset Soft, allowed: %t", allowed)
+	s.record.request(requestOf{}, "Reset Soft: %s", map[bool]string{true: "Accepted", false: "Rejected"}[allowed])
 	asked := time.Now()
 	if err := s.system().Call(ctx, "reset", map[string]any{"type": "Soft", "scheduled": false}, nil); err != nil {
 		return err
@@ -188,6 +182,8 @@ func (s *scenario) playReset(ctx context.Context) error {
 		if !system.downAt.Before(s.systems[0].downAt) {
 			return fmt.Errorf("the main board went down before %s", system.name)
 		}
+		s.record.line("%s is reset", system.name)
 	}
+	s.record.line("%s is reset", s.systems[0].name)
 	return nil
 }

@@ -30,6 +30,8 @@ type simulatedSystem struct {
 	down     chan struct{}
 	goDown   sync.Once
 	downAt   time.Time
+	// restart makes a board that comes back after a reset go down, nil for another board.
+	restart func()
 
 	mu    sync.Mutex
 	bytes int64
@@ -88,6 +90,11 @@ func (b *simulatedSystem) setUp(module *everest.Module) error {
 		return nil, nil
 	})
 	provided.Handle("reset", func(_ context.Context, arguments everest.Args) (any, error) {
+		if b.restart != nil {
+			b.scenario.view.Printf("  %s is reset: %s", b.name, arguments["type"])
+			time.AfterFunc(stepTime, b.restart)
+			return nil, nil
+		}
 		b.goDown.Do(func() {
 			b.downAt = time.Now()
 			b.scenario.view.Printf("  %s is reset: %s", b.name, arguments["type"])

@@ -44,6 +44,8 @@ type MainBoard struct {
 	mu sync.Mutex
 	// evses and energies are the satellites' charge ports, by satellite from 0.
 	evses, energies []*everest.Required
+	// requested is closed for each satellite when its charge port has asked for energy.
+	requested []chan struct{}
 	// finish ends the calling that finished waits for; both nil while nobody calls.
 	finish, finished chan struct{}
 	pushing          sync.Mutex
@@ -71,7 +73,7 @@ func (b *MainBoard) Call(ctx context.Context) {
 	finish, finished := make(chan struct{}), make(chan struct{})
 	b.mu.Lock()
 	b.finish, b.finished = finish, finished
-	evses, energies := b.evses, b.energies
+	evses, energies, requested := b.evses, b.energies, b.requested
 	b.mu.Unlock()
 	defer close(finished)
 
@@ -85,8 +87,15 @@ func (b *MainBoard) Call(ctx context.Context) {
 	}
 	for i, energy := range energies {
 		calling.Go(func() {
+			select { // limits answer a request, as the real module's do
+			case <-requested[i]:
+			case <-finish:
+				return
+			case <-ctx.Done():
+				return
+			}
 			repeat(ctx, interval, finish, func(round int) {
-				b.call(ctx, i+1, energy, "enforce_limits", b.limits[round%len(b.limits)])
+				b.call(ctx, i+1, energy, "enforce_limits", limitsFor(energy.ModuleID(), b.limits[round%len(b.limits)]))
 			})
 		})
 	}
@@ -169,6 +178,14 @@ func (b *MainBoard) EnergyManager(module *everest.Module) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.energies = module.Requires("energy")
+	for _, energy := range b.energies {
+		var first sync.Once
+		requested := make(chan struct{})
+		energy.Subscribe("energy_flow_request", func(context.Context, json.RawMessage) {
+			first.Do(func() { close(requested) })
+		})
+		b.requested = append(b.requested, requested)
+	}
 	return nil
 }
 
@@ -202,9 +219,11 @@ func (b *MainBoard) API(module *everest.Module) error {
 				return err
 			}
 		}
-		module.Requires("satellite")[i].SubscribeErrors(func(_ context.Context, event everest.ErrorEvent) {
-			b.account.Record(ledger.ErrorEvent(ledger.ErrorArrived, number, event.Error, event.Raised))
-		})
+		for _, implementation := range []string{"satellite", "evse_manager"} {
+			module.Requires(implementation)[i].SubscribeErrors(func(_ context.Context, event everest.ErrorEvent) {
+				b.account.Record(ledger.ErrorEvent(ledger.ErrorArrived, number, event.Error, event.Raised))
+			})
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package standin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,10 @@ const (
 	authorizeLimit = 30 * time.Second
 	// resetDelay is how long a board takes to go down.
 	resetDelay = 100 * time.Millisecond
+	// recordedSession is the uuid of the recorded session, up to what differs with each round: the main board takes the
+	// events of a session that is over for those of another board.
+	recordedSession = "18bde0d2-5ae4-442c-be77-"
+	recordedRound   = "216832dccdb2"
 )
 
 // SatelliteBoard plays the recordings of a charge port and answers its commands.
@@ -42,6 +47,7 @@ type SatelliteBoard struct {
 
 	mu       sync.Mutex
 	provided map[[2]string]*everest.Provided // by module and implementation
+	rounds   int                             // begun
 }
 
 // NewSatelliteBoard returns the stand-ins of the satellite board of that number,
@@ -83,6 +89,9 @@ func (b *SatelliteBoard) Play(ctx context.Context) error {
 	case <-b.authorized:
 	default:
 	}
+	b.mu.Lock()
+	b.rounds++
+	b.mu.Unlock()
 	return b.play.Run(ctx, b.speed, b.step)
 }
 
@@ -99,8 +108,20 @@ func (b *SatelliteBoard) step(ctx context.Context, step recording.Step) (waited 
 	if step.Error != nil {
 		return 0, b.raiseOrClear(ctx, provided, step)
 	}
-	b.account.Record(ledger.Variable(ledger.Published, b.number, step.Variable, step.Value))
-	return 0, provided.Publish(ctx, step.Variable, step.Value)
+	value := b.ofThisRound(step.Value)
+	expected := onMainBoard{b.number}.variable(step.Variable, value)
+	b.account.Record(ledger.Variable(ledger.Published, b.number, step.Variable, expected))
+	return 0, provided.Publish(ctx, step.Variable, value)
+}
+
+// ofThisRound returns a recorded value with the session of this round.
+func (b *SatelliteBoard) ofThisRound(value json.RawMessage) json.RawMessage {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.rounds < 2 {
+		return value
+	}
+	return bytes.ReplaceAll(value, []byte(recordedSession+recordedRound), fmt.Appendf(nil, "%s%012x", recordedSession, b.rounds))
 }
 
 func (b *SatelliteBoard) awaitAuthorization(ctx context.Context) (time.Duration, error) {
@@ -118,7 +139,7 @@ func (b *SatelliteBoard) awaitAuthorization(ctx context.Context) (time.Duration,
 }
 
 func (b *SatelliteBoard) raiseOrClear(ctx context.Context, provided *everest.Provided, step recording.Step) error {
-	entry := ledger.ErrorEvent(ledger.Error, b.number, *step.Error, step.Error.State == everest.StateActive)
+	entry := ledger.ErrorEvent(ledger.Error, b.number, onMainBoard{b.number}.error(*step.Error), step.Error.State == everest.StateActive)
 	if !b.known(step.Error.Type) {
 		entry.Kind = ledger.ErrorUnknown
 	}
@@ -160,6 +181,7 @@ func (b *SatelliteBoard) Port(module *everest.Module) error {
 // portAnswer answers as the recorded EvseManager did, and records the command.
 func (b *SatelliteBoard) portAnswer(command *schema.Command, arguments everest.Args) json.RawMessage {
 	answer := PlausibleAnswer(command)
+	expected := answer
 	switch command.Name {
 	case recording.CommandAuthorize:
 		select {
@@ -167,11 +189,12 @@ func (b *SatelliteBoard) portAnswer(command *schema.Command, arguments everest.A
 		default: // the one before was not taken yet
 		}
 	case "get_evse":
-		answer = json.RawMessage(fmt.Sprintf(`{"connectors":[{"id":1,"type":"Unknown"}],"id":%d}`, b.number+1))
+		const evse = `{"connectors":[{"id":1,"type":"Unknown"}],"id":%d}`
+		answer, expected = json.RawMessage(fmt.Sprintf(evse, 1)), json.RawMessage(fmt.Sprintf(evse, EVSE(b.number)))
 	}
 	b.account.Record(ledger.Entry{
 		Kind: ledger.Served, Satellite: b.number, Name: command.Name, Label: "call",
-		Digest: ledger.DigestArguments(arguments), Answer: ledger.Digest(answer),
+		Digest: ledger.DigestArguments(onMainBoard{b.number}.arguments(command.Name, arguments)), Answer: ledger.Digest(expected),
 	})
 	return answer
 }

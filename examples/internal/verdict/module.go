@@ -1,0 +1,124 @@
+package verdict
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+	"time"
+
+	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/handshake"
+)
+
+const (
+	// StartLimit is how long a module may take to reach its peer.
+	StartLimit = 2 * time.Minute
+	// CertificateNotice and CertificateTrouble are times until a certificate expires.
+	CertificateNotice, CertificateTrouble = 30 * 24 * time.Hour, 7 * 24 * time.Hour
+)
+
+// parted is the state of a controller whose satellite was reset or updated on purpose.
+var parted = handshake.Parted.Name()
+
+// Of rates a module that answers, with the EVSE and the boards behind it.
+func Of(status *control.Status, now time.Time) Verdict {
+	v := Verdict{Reasons: []string{}}
+	v.ofHealth(status, now)
+	if status.EVSE != nil {
+		v.ofEVSE(status, now)
+	}
+	if link := status.Link; link != nil {
+		if link.Path != "" {
+			v.Add(Notice, "%s", link.Path)
+		}
+		v.ofCertificate(now, "The board's", link.CertificateExpires)
+	}
+	if peer := status.Peer; peer != nil && peer.Status != nil {
+		v.ofPeer(status, peer.Status, now)
+	}
+	if status.Station != nil {
+		v.ofStation(status)
+	}
+	return v
+}
+
+func (v *Verdict) ofHealth(status *control.Status, now time.Time) {
+	problem := status.Problem
+	switch status.Health {
+	case control.Healthy:
+	case control.Starting:
+		if problem == "" {
+			problem = "It waits for the other board."
+		}
+		if running := now.Sub(status.Started); running > StartLimit {
+			v.Add(Down, "Not in service %s after its start. %s", Span(running), problem)
+		} else {
+			v.Add(Notice, "Starting. %s", problem)
+		}
+	default:
+		if problem == "" {
+			problem = fmt.Sprintf("The module reports %s, in state %s. Its log says more.", status.Health, status.State)
+		}
+		v.Add(Trouble, "%s", problem)
+	}
+}
+
+// ofPeer rates the module on the other board, as far as this one does not say the same.
+func (v *Verdict) ofPeer(status, peer *control.Status, now time.Time) {
+	if peer.Health != control.Healthy && status.Health == control.Healthy {
+		v.Add(Trouble, "The other board's module is %s. %s", peer.Health, peer.Problem)
+	}
+	if peer.Version != status.Version {
+		v.Add(Notice, "The other board runs version %s, this board %s: update one of them.", peer.Version, status.Version)
+	}
+	if peer.Link == nil {
+		return
+	}
+	if peer.Link.Path != "" && (status.Link == nil || status.Link.Path == "") {
+		v.Add(Notice, "%s", peer.Link.Path)
+	}
+	v.ofCertificate(now, "The other board's", peer.Link.CertificateExpires)
+}
+
+func (v *Verdict) ofCertificate(now time.Time, whose string, expires *time.Time) {
+	if expires == nil {
+		return
+	}
+	switch left := expires.Sub(now); {
+	case left <= 0:
+		v.Add(Trouble, "%s certificate expired on %s: the link is refused. Renew it with satkeys.", whose, expires.Format(time.DateOnly))
+	case left < CertificateTrouble:
+		v.Add(Trouble, "%s certificate expires in %s: renew it with satkeys.", whose, Span(left))
+	case left < CertificateNotice:
+		v.Add(Notice, "%s certificate expires in %s: renew it with satkeys.", whose, Span(left))
+	}
+}
+
+// ofStation rates the boards of an aggregator, as far as its problem does not say the same.
+func (v *Verdict) ofStation(status *control.Status) {
+	for _, board := range status.Station.Boards {
+		if board.Connected && board.Version != "" && board.Version != status.Version {
+			v.Add(Notice, "Board %s runs version %s, the main board %s: update one of them.", board.Name, board.Version, status.Version)
+		}
+		if board.FirmwareRefusal != "" {
+			v.Add(Notice, "Board %s refused the newest firmware update: %s. Its log says why.", board.Name, board.FirmwareRefusal)
+		}
+	}
+}
+
+// Unreachable returns why a module does not answer on its status socket, and what to do.
+func Unreachable(err error) string {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "No process serves its status socket: the module ended without removing it. See its log; its supervisor should start it again."
+	case errors.Is(err, fs.ErrNotExist):
+		return "Its status socket is gone: the module has ended and was not started again."
+	case errors.Is(err, fs.ErrPermission):
+		return "This program may not open its status socket: run satctl as the user of the module."
+	case errors.Is(err, context.DeadlineExceeded):
+		return "The module runs but does not respond within 2 s: it hangs, or its board is overloaded. See its log."
+	}
+	return "Its status cannot be read: see its log."
+}
