@@ -236,8 +236,10 @@ func copyRepository(t *testing.T) string {
 			return err
 		}
 		switch {
-		case name == ".git":
+		case name == ".git" && entry.IsDir():
 			return filepath.SkipDir
+		case name == ".git": // a file in a worktree, where SkipDir would leave out the rest of the repository
+			return nil
 		case entry.IsDir():
 			return os.MkdirAll(filepath.Join(to, name), 0o755)
 		case !entry.Type().IsRegular():

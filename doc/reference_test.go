@@ -69,6 +69,7 @@ Beside the variables that stand in for flags:
 |---|---|---|
 | ` + "`MQTT_SERVER_ADDRESS`, `MQTT_SERVER_PORT`" + ` | the user | override the broker's host and port, as for EVerest's own modules; not together with a socket |
 | ` + "`RUNTIME_DIRECTORY`" + ` | systemd, ` + "`RuntimeDirectory=`" + ` | where a module puts its status socket by default |
+| ` + "`STATE_DIRECTORY`" + ` | systemd, ` + "`StateDirectory=`" + ` | where SatelliteController remembers which dialect its satellite speaks, for ` + "`on_loss: auto`" + `, and keeps an open transaction; where SatelliteAgent remembers its controller's dialect and address, for which it [keeps places](security.md#what-is-refused), and keeps [ends of transactions](lost-satellite.md#an-end-that-the-agents-process-does-not-outlive) that no controller has. A module that a manager starts inherits it from EVerest's unit |
 | ` + "`NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID`" + ` | systemd, ` + "`Type=notify` and `WatchdogSec=`" + ` | a module that no manager has started tells systemd how it fares |
 | ` + "`LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`" + ` | systemd, a socket unit | SatelliteAgent takes the passed socket instead of opening its port |
 

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -208,4 +210,45 @@ func startBoard(t *testing.T, known *schema.Definitions, modules map[string]ever
 		}
 	}
 	return manager
+}
+
+// TestSystemKeepsItsBootReason: without a store EVerest's System cannot tell after its boot that it was updated.
+func TestSystemKeepsItsBootReason(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, name := range files {
+		modules := load(t, name)
+		if system := modules["system"]; len(system.Connections["store"]) != 1 || modules[system.Connections["store"][0].ModuleID].Module != "PersistentStore" {
+			t.Errorf("%s: System has no store: %v", name, system.Connections)
+		}
+	}
+}
+
+// TestAddressesAreQuoted: EVerest's managers take an address without quotes for a number, and refuse the configuration.
+func TestAddressesAreQuoted(t *testing.T) {
+	t.Parallel()
+	bare := regexp.MustCompile(`(?m)^\s+\w+:\s+\d+(\.\d+){3}\b.*$`)
+	looked := 0
+	for _, pattern := range []string{"*.yaml", "../*.md"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, line := range bare.FindAllString(string(text), -1) {
+				t.Errorf("%s: the address has no quotes: %s", name, line)
+			}
+			looked++
+		}
+	}
+	if looked < 10 {
+		t.Errorf("only %d files were looked at", looked)
+	}
 }

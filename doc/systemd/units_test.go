@@ -64,7 +64,7 @@ func TestUnitsStartTheModules(t *testing.T) {
 			continue
 		}
 		if options.ModuleID != service.id || options.InstallPrefix != "/usr" || options.EverestPrefix != "everest/" ||
-			options.LogConfig != "/etc/everest/default_logging.cfg" || options.Broker.String() != "tcp://localhost:1883" {
+			options.LogConfig != "/etc/everest/default_logging.cfg" || options.Broker.String() != "tcp://127.0.0.1:1883" {
 			t.Errorf("%s: the environment is read as %+v", service.file, options)
 		}
 		environment["EV_MQTT_BROKER_SOCKET_PATH"] = "/run/mosquitto.sock"
