@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -40,6 +41,8 @@ type boardReport struct {
 	Next        *identity.Fingerprint `json:"next,omitempty"`
 	Peers       []identity.Pin        `json:"peers,omitempty"`
 	Authorities []authorityReport     `json:"authorities,omitempty"`
+	// Repeated are the serial numbers that several trusted keys have. Only show sets it.
+	Repeated []string `json:"repeated_serials,omitempty"`
 }
 
 type authorityReport struct {
@@ -111,7 +114,7 @@ func (c showCommand) Run(s *invocation) error {
 		return fmt.Errorf("%w; a module that runs keeps the trust that it read before: satkeys cannot show that", err)
 	}
 	report := reportOf(c.Directory, board)
-	report.Peers = trust.Peers
+	report.Peers, report.Repeated = trust.Peers, trust.Repeated()
 	for _, authority := range trust.Authorities {
 		certificate := authority.Certificate
 		report.Authorities = append(report.Authorities, authorityReport{
@@ -143,7 +146,11 @@ func (c showCommand) write(s *invocation, report boardReport) error {
 		fmt.Fprintf(table, "next key\t%s\n", report.Next)
 	}
 	for _, pin := range report.Peers {
-		fmt.Fprintf(table, "trusts\t%s  %s\n", pin.Fingerprint, pin.Serial)
+		note := ""
+		if slices.Contains(report.Repeated, pin.Serial) {
+			note = "  (one of several keys of this serial number)"
+		}
+		fmt.Fprintf(table, "trusts\t%s  %s%s\n", pin.Fingerprint, pin.Serial, note)
 	}
 	for _, authority := range report.Authorities {
 		vouches := "all boards"

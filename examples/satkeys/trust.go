@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
@@ -16,7 +17,7 @@ type trustCommand struct {
 	Directory string   `arg:"" help:"Directory of the identity of the board that shall trust the peer."`
 	Peer      string   `arg:"" help:"The peer's fingerprint, or a file with its certificate or that of an authority."`
 	Serial    []string `help:"Serial number of the peer. For an authority: a board that it may sign; may be repeated; default: all boards."`
-	Yes       bool     `short:"y" help:"Do not ask for confirmation of the certificate in the file."`
+	Yes       bool     `short:"y" help:"Do not ask for confirmation of the certificate in the file, or of a fingerprint without check characters."`
 }
 
 // trustReport is the JSON of a trusted peer or authority.
@@ -35,16 +36,24 @@ func (c trustCommand) Run(s *invocation) error {
 	if err != nil {
 		return err
 	}
-	fingerprint, err := identity.ParseFingerprint(c.Peer)
-	if err == nil {
+	fingerprint, checked, malformed := identity.ReadFingerprint(c.Peer)
+	if malformed == nil {
 		if len(c.Serial) != 1 {
 			return fmt.Errorf("%w: a fingerprint needs one --serial, the peer's", errUsage)
+		}
+		if !checked {
+			if err := c.confirm(s, fmt.Sprintf("This fingerprint lacks the last group, whose characters find a mistyped one.\nWith that group it is\nfingerprint  %s\n", fingerprint)); err != nil {
+				return err
+			}
 		}
 		return c.pin(s, trust, identity.Pin{Serial: c.Serial[0], Fingerprint: fingerprint})
 	}
 	text, unreadable := os.ReadFile(c.Peer)
-	if errors.Is(unreadable, os.ErrNotExist) {
-		return fmt.Errorf("%w: %q is neither a file nor a fingerprint, which has 32 letters and digits from 2 to 7 in groups of four", errUsage, c.Peer)
+	switch {
+	case errors.Is(unreadable, os.ErrNotExist) && errors.Is(malformed, identity.ErrMistyped):
+		return fmt.Errorf("%w: %w", errUsage, malformed)
+	case errors.Is(unreadable, os.ErrNotExist):
+		return fmt.Errorf("%w: there is no such file, and %w", errUsage, malformed)
 	}
 	if unreadable != nil {
 		return unreadable
@@ -82,6 +91,10 @@ func (c trustCommand) pin(s *invocation, trust identity.Trust, pin identity.Pin)
 		if err := trust.Save(c.Directory); err != nil {
 			return err
 		}
+	}
+	if slices.Contains(trust.Repeated(), pin.Serial) {
+		fmt.Fprintf(s.err, "two keys: this board now trusts several keys of %s. While that board changes its key that is right: then untrust the old one.\n"+
+			"Otherwise two boards have one serial number: give each its own. See satkeys show %s\n", pin.Serial, c.Directory)
 	}
 	return s.report(trustReport{Directory: c.Directory, Serial: pin.Serial, Fingerprint: pin.Fingerprint, Added: added},
 		"%s trusts %s  %s\n", c.Directory, pin.Serial, pin.Fingerprint)
@@ -132,6 +145,9 @@ func (c untrustCommand) Run(s *invocation) error {
 		return err
 	}
 	removed := trust.Remove(c.Peer)
+	if _, err := identity.ParseFingerprint(c.Peer); removed == 0 && errors.Is(err, identity.ErrMistyped) {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
 	if removed == 0 {
 		return fmt.Errorf("%s does not trust %s: see satkeys show %s", c.Directory, c.Peer, c.Directory)
 	}

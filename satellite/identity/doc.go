@@ -51,7 +51,9 @@
 //
 // The serial number is a URI in the certificate's subject alternative name: urn:remotechargeport:serial:ABC123. It is
 // neither a host name nor an address. A [Fingerprint] is the first 160 bits of the SHA-256 of the certificate's
-// SubjectPublicKeyInfo. Finding another key with the same fingerprint takes about 2^160 attempts.
+// SubjectPublicKeyInfo. Finding another key with the same fingerprint takes about 2^160 attempts. Its text ends with
+// check characters, so [ParseFingerprint] finds a mistyped one ([ErrMistyped]). Texts without them are read too:
+// trusted.json has that older form.
 //
 // There are no revocation lists. A board withdraws its trust with [Trust.Remove].
 package identity

@@ -227,9 +227,26 @@ func decodeStrictly(content []byte, into any) error {
 	return decoder.Decode(into)
 }
 
+// trustFile is a Trust as it is written. Its fingerprints have no check characters, so that software from before these
+// can read the file after a rollback. LoadTrust reads both forms.
+type trustFile struct {
+	Peers       []pinFile          `json:"peers,omitempty"`
+	Authorities []TrustedAuthority `json:"authorities,omitempty"`
+}
+
+type pinFile struct {
+	Serial      string    `json:"serial"`
+	Fingerprint string    `json:"fingerprint"`
+	Added       time.Time `json:"added,omitzero"`
+}
+
 // Save writes a board's trust. A running module reads it within seconds.
 func (t Trust) Save(directory string) error {
-	content, err := json.MarshalIndent(t, "", "  ")
+	file := trustFile{Authorities: t.Authorities}
+	for _, pin := range t.Peers {
+		file.Peers = append(file.Peers, pinFile{pin.Serial, grouped(pin.Fingerprint.key()), pin.Added})
+	}
+	content, err := json.MarshalIndent(file, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -276,6 +293,19 @@ func (t *Trust) TrustAuthority(certificate *x509.Certificate, serials []string) 
 	}
 	t.Authorities = append(t.Authorities, added)
 	return nil
+}
+
+// Repeated returns the serial numbers that more than one pinned key has, in the order of Peers. That is so while a board
+// changes its key, and otherwise where two boards have the same serial number.
+func (t Trust) Repeated() []string {
+	keys := map[string]int{}
+	var repeated []string
+	for _, pin := range t.Peers {
+		if keys[pin.Serial]++; keys[pin.Serial] == 2 {
+			repeated = append(repeated, pin.Serial)
+		}
+	}
+	return repeated
 }
 
 // Remove removes all keys of a board by its serial number, one key by its fingerprint, or an authority by its name or
