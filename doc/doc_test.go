@@ -20,7 +20,7 @@ type page struct {
 	lines []string
 }
 
-// pages are those below doc, and the README.
+// pages are those below doc, the README, and those of .github.
 func pages(t *testing.T) []page {
 	t.Helper()
 	var all []page
@@ -35,7 +35,9 @@ func pages(t *testing.T) []page {
 		}
 		all = append(all, read)
 	}
-	add("../README.md")
+	for _, path := range []string{"../README.md", "../.github/CONTRIBUTING.md", "../.github/SECURITY.md"} {
+		add(path)
+	}
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() && strings.HasSuffix(path, ".md") {
 			add(path)
