@@ -14,10 +14,11 @@ type attempt struct {
 	uploader *Uploader
 	location Location
 	tls      *tls.Config
-	dialer   net.Dialer
 	stalled  *time.Timer
 	cancel   context.CancelCauseFunc
 	conns    sync.WaitGroup
+	// dialContext establishes a connection.
+	dialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 func (u *Uploader) newAttempt(ctx context.Context, location Location) (*attempt, context.Context, error) {
@@ -28,7 +29,7 @@ func (u *Uploader) newAttempt(ctx context.Context, location Location) (*attempt,
 	ctx, cancel := context.WithCancelCause(ctx)
 	a := &attempt{
 		uploader: u, location: location, cancel: cancel,
-		dialer: net.Dialer{Timeout: u.config.ConnectTimeout},
+		dialContext: (&net.Dialer{Timeout: u.config.ConnectTimeout}).DialContext,
 		// FTP servers may demand that a data connection resumes the control connection's session.
 		tls: &tls.Config{
 			RootCAs: roots, ServerName: location.host, MinVersion: tls.VersionTLS12,
@@ -52,7 +53,7 @@ func (a *attempt) dial(ctx context.Context, network, address string) (net.Conn, 
 
 // dialFor is dial with a context for the time until the connection is established.
 func (a *attempt) dialFor(ctx, dialing context.Context, network, address string) (net.Conn, error) {
-	conn, err := a.dialer.DialContext(dialing, network, address)
+	conn, err := a.dialContext(dialing, network, address)
 	if err != nil {
 		return nil, err
 	}

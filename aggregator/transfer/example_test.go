@@ -3,6 +3,7 @@ package transfer_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,7 +14,8 @@ import (
 
 func ExampleUploader() {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Println(r.Method, r.URL.Path)
+		content, _ := io.ReadAll(r.Body)
+		fmt.Printf("%s %s: %s\n", r.Method, r.URL.Path, content)
 	}))
 	defer backend.Close()
 	directory, err := os.MkdirTemp("", "example")
@@ -37,7 +39,7 @@ func ExampleUploader() {
 	_, err = transfer.ParseLocation("gopher://somewhere/")
 	fmt.Println(err)
 	// Output:
-	// PUT /in/logs.tar.gz
+	// PUT /in/logs.tar.gz: content
 	// <nil>
 	// transfer: the location's scheme must be ftp, ftps, sftp, http or https
 }

@@ -472,14 +472,18 @@ func TestUploadToAServerWithoutExpect(t *testing.T) {
 func TestARedirectTakesNoCredentialsAlong(t *testing.T) {
 	type heard struct{ user, referer string }
 	var got heard
+	var first *httptest.Server
 	final := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/return" {
+			http.Redirect(w, r, first.URL+"/final", http.StatusPermanentRedirect)
+			return
+		}
 		user, password, _ := r.BasicAuth()
 		got = heard{user + "/" + password, r.Referer()}
 		io.Copy(io.Discard, r.Body)
 	}))
 	defer final.Close()
 	_, otherPort, _ := net.SplitHostPort(final.Listener.Addr().String())
-	var first *httptest.Server
 	first = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/final":
@@ -500,6 +504,7 @@ func TestARedirectTakesNoCredentialsAlong(t *testing.T) {
 		"another port":                    {"http://127.0.0.1:PORT/", heard{"/", ""}},
 		"another host":                    {"http://localhost:PORT/", heard{"/", ""}},
 		"the same server after a second":  {"/back", heard{"user/secret", ""}},
+		"the same server after another":   {"http://127.0.0.1:PORT/return", heard{"/", ""}},
 		"the same server by its full URL": {"BACK/final", heard{"user/secret", ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
