@@ -170,8 +170,8 @@ func TestSilentBoardHoldsUpNoReset(t *testing.T) {
 	if !s.resetAllowed(t) {
 		t.Error("no reset is allowed")
 	}
-	// It has 2 s, and this machine may be busy.
-	if took := time.Since(asked); took > 15*time.Second {
+	// This machine may be busy.
+	if took := time.Since(asked); took > maxQuestionTime+15*time.Second {
 		t.Errorf("the answer took %v", took)
 	}
 }

@@ -94,7 +94,8 @@ func runCampaign(t *testing.T, faults []linkFault, count int) {
 	c.link = newCable(t, fmt.Sprintf("127.0.0.1:%d", port))
 	c.s = startStation(t, unixBroker(), satelliteOptions{
 		port: port, controllerPort: c.link.port(), mainBroker: unixBroker,
-		main: map[string]any{"link_timeout_ms": 300, "resume_window_s": 120},
+		// Every command is executed: none ends for want of a link.
+		main: map[string]any{"link_timeout_ms": 300, "resume_window_s": 120, "command_wait_ms": 60_000},
 		answer: func(_ context.Context, call invocation) (any, error) {
 			c.lock.Lock()
 			defer c.lock.Unlock()

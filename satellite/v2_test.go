@@ -66,7 +66,10 @@ func TestAFlappingLinkLosesNothing(t *testing.T) {
 	const events, commands, flaps = 400, 60, 12
 	var lock sync.Mutex
 	executed := map[string]int{}
-	s, cable := startCabled(t, satelliteOptions{main: verbatim(), answer: func(_ context.Context, call invocation) (any, error) {
+	// No command may end meanwhile for want of a link: on a busy machine several cuts cost more than the default of 2 s.
+	main := verbatim()
+	main["command_wait_ms"] = 60_000
+	s, cable := startCabled(t, satelliteOptions{main: main, answer: func(_ context.Context, call invocation) (any, error) {
 		lock.Lock()
 		defer lock.Unlock()
 		executed[string(call.Arguments["reservation_id"])]++
