@@ -30,9 +30,13 @@ var differs = []struct {
 	found *regexp.Regexp
 	with  string
 }{
-	{regexp.MustCompile(`(?m)^ *queue .*\n`), ""}, // a message that happens to wait
-	{regexp.MustCompile(`(?m)^( *version) .*$`), "$1 V"},
+	{regexp.MustCompile(`(?m)^ *Queue .*\n`), ""}, // a message that happens to wait
+	{regexp.MustCompile(`(?m)^( *Version) .*$`), "$1 V"},
 	{regexp.MustCompile(`Z_[0-9a-f]{8}\.tar`), "Z_0.tar"},
+	{regexp.MustCompile(`(module  +remote_controller, SatelliteAgent) .*`), "$1 V"},
+	{regexp.MustCompile(`[0-9.]+ ((µs|ms|s|min)\b|h [0-9]+ min)`), "0 s"},
+	{regexp.MustCompile(`[0-9]+ events?,`), "0 events,"},
+	{regexp.MustCompile(`[0-9.]+ (bytes|KiB)`), "0 bytes"},
 	{regexp.MustCompile(`[0-9]+(e-[0-9]+)?`), "0"},
 	{regexp.MustCompile(`0(\.0)?m?s|(0d)?(0h)?(0m)?0s|0d0h`), "0s"},
 	{regexp.MustCompile(`(0h)?(0m)?0s`), "0s"},

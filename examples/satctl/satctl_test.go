@@ -45,7 +45,7 @@ func testStatus(t *testing.T, s *station) {
 	}
 
 	detailed := s.satctl(t, "status", "-verbose", "connector_2").expect(t, exitWell)
-	for _, want := range []string{"latency  ", "last ", "other board", "journal  ", "listens at  ", "isolations  ", "broker  "} {
+	for _, want := range []string{"Latency last ", "Other board ", "Journal ", "Listens at ", "Taken out of service ", "Broker "} {
 		if !strings.Contains(strings.Join(strings.Fields(detailed.out), " "), strings.TrimSpace(want)) {
 			t.Errorf("the details lack %q:\n%s", want, detailed.out)
 		}

@@ -57,7 +57,7 @@ func (c *statusCommand) Run(ctx context.Context, s *invocation) error {
 		}
 		if c.Verbose && m.err == nil {
 			fmt.Fprintf(s.out, "\n%s (%s)\n", m.name, filepath.Base(m.client.Path()))
-			details(s.out, m.status, "")
+			details(s.out, m.status, "", now)
 		}
 	}
 	return worst(modules, now)

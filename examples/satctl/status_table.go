@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/examples/internal/verdict"
 )
 
 // overview writes a table with a row for each module, then the boards.
@@ -82,80 +83,16 @@ func boards(out io.Writer, station *control.Station) {
 	}
 }
 
-// details writes the whole status, with a line for each value.
-func details(out io.Writer, status *control.Status, indent string) {
+// details writes the whole status, with a line for each fact, then that of the other board.
+func details(out io.Writer, status *control.Status, indent string, now time.Time) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	line := func(name string, value any) {
-		if text := fmt.Sprint(value); text != "" && text != "<nil>" {
-			fmt.Fprintf(table, "%s  %s\t%s\n", indent, name, text)
-		}
-	}
-	line("module", status.Module+" "+status.ModuleID)
-	line("version", status.Version)
-	line("state", string(status.Health)+", "+status.State)
-	line("cause", status.Cause)
-	line("started", status.Started.Local().Format(time.DateTime)+", "+uptime(status.UptimeSeconds)+" ago")
-	if link := status.Link; link != nil {
-		linkDetails(line, link)
-	}
-	if e := status.Everest; e != nil {
-		line("broker", fmt.Sprintf("%d received, %d published, %d dropped; commands: %d in, %d out, %d waiting",
-			e.Received, e.Published, e.Dropped, e.Commands, e.Calls, e.CallsWaiting))
-		for _, q := range e.Queues {
-			if q.Depth > 0 {
-				line("queue "+q.Name, fmt.Sprintf("%d waiting, the first for %s", q.Depth, seconds(q.Oldest)))
-			}
-		}
-	}
-	if status.Peer != nil && status.Peer.Error != "" {
-		line("other board", status.Peer.Error)
+	for _, fact := range verdict.Facts(status, now) {
+		fmt.Fprintf(table, "%s  %s\t%s\n", indent, fact.Name, fact.Value)
 	}
 	table.Flush()
 	if status.Peer != nil && status.Peer.Status != nil {
-		fmt.Fprintf(out, "%s  other board\n", indent)
-		details(out, status.Peer.Status, indent+"  ")
-	}
-}
-
-func linkDetails(line func(string, any), link *control.Link) {
-	line("peer", link.PeerAddress)
-	line("listens at", link.ListenAddress)
-	line("connected", link.Connected)
-	line("discovery", link.Discovery)
-	line("network", link.Path)
-	line("dialect", link.Dialect)
-	line("security", link.Security)
-	line("peer's serial", link.PeerSerial)
-	line("peer's fingerprint", link.PeerFingerprint)
-	if link.CertificateExpires != nil {
-		line("certificate ends", link.CertificateExpires.Local().Format(time.DateTime))
-	}
-	if link.PeersRejected > 0 {
-		line("peers rejected", link.PeersRejected)
-	}
-	if l := link.Latency; l != nil {
-		line("latency", fmt.Sprintf("last %s, p50 %s, p99 %s of %d", seconds(l.Last), seconds(l.Median), seconds(l.P99), l.Samples))
-	}
-	if j := link.Journal; j != nil {
-		line("journal", fmt.Sprintf("%d of %d events, %d of %d bytes", j.Events, j.MaxEvents, j.Bytes, j.MaxBytes))
-		line("events", fmt.Sprintf("%d collected, %d delivered, %d given up", link.Collected, link.Delivered, link.GivenUp))
-	} else {
-		line("events", fmt.Sprintf("%d variables, %d errors, %d dropped, %d waiting; %d given up by the satellite",
-			link.Variables, link.Errors, link.Dropped, link.Backlog, link.GivenUp))
-		line("pushed", link.Pushed)
-	}
-	if link.ActiveErrors != nil {
-		line("active errors", *link.ActiveErrors)
-	}
-	line("tunnel", strings.Join(link.Tunnel, ", "))
-	for _, difference := range link.TunnelDifferences {
-		line("tunnel differs", difference)
-	}
-	line("commands", amount(link.Commands, link.CommandErrors, "failed"))
-	line("resumes", link.Resumes)
-	line("isolations", link.Isolations)
-	if link.LastVariable != nil {
-		line("last variable", link.LastVariable.Local().Format("2006-01-02 15:04:05.000"))
+		fmt.Fprintf(out, "%s  Other board\n", indent)
+		details(out, status.Peer.Status, indent+"  ", now)
 	}
 }
 

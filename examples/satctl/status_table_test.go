@@ -19,7 +19,7 @@ func TestStatusShowsWhatIsSuspectedOfThePath(t *testing.T) {
 		t.Errorf("status:\n%s", &out)
 	}
 	out.Reset()
-	details(&out, status, "")
+	details(&out, status, "", time.Now())
 	if !strings.Contains(out.String(), "Large messages do not arrive.") {
 		t.Errorf("details:\n%s", &out)
 	}

@@ -35,43 +35,28 @@ func (w *watch) assessLink(v *verdict.Verdict, now time.Time, link *control.Link
 		v.Add(verdict.Trouble, "The link broke %d times in the last 15 minutes: check cable, switch and power of the satellite.", breaks)
 	}
 	if lost := w.givenUp.within(now, memory); lost > 0 {
-		v.Add(verdict.Trouble, "%s given up in the last 15 minutes, because the journal was full: they never reached the main board.", count(lost, "event was", "events were"))
+		v.Add(verdict.Trouble, "%s given up in the last 15 minutes, because the journal was full: they never reached the main board.", verdict.Count(lost, "event was", "events were"))
 	}
 	if agent := agentLink(&w.status); agent != nil {
-		if share := journalShare(agent.Journal); share >= journalTrouble {
+		if share := verdict.JournalShare(agent.Journal); share >= journalTrouble {
 			v.Add(verdict.Trouble, "The satellite's journal is %.0f %% full: events are lost when it is. The controller does not take them.", share*100)
 		} else if share >= journalNotice {
 			v.Add(verdict.Notice, "The satellite's journal is %.0f %% full.", share*100)
 		}
 	}
 	if w.slow >= slowSamples {
-		v.Add(verdict.Notice, "The link is slow: an answer takes %s.", seconds(link.Latency.Last))
+		v.Add(verdict.Notice, "The link is slow: an answer takes %s.", verdict.Seconds(link.Latency.Last))
 	}
 	if rejected := w.rejected.within(now, memory); rejected > 0 {
-		v.Add(verdict.Notice, "%s refused in the last 15 minutes: the log names address and reason.", count(rejected, "peer was", "peers were"))
+		v.Add(verdict.Notice, "%s refused in the last 15 minutes: the log names address and reason.", verdict.Count(rejected, "peer was", "peers were"))
 	}
 	if failed := w.failed.within(now, memory); failed > 0 {
-		v.Add(verdict.Notice, "%s failed in the last 15 minutes.", count(failed, "command", "commands"))
+		v.Add(verdict.Notice, "%s failed in the last 15 minutes.", verdict.Count(failed, "command", "commands"))
 	}
 	if len(link.TunnelDifferences) > 0 {
 		v.Add(verdict.Notice, "The boards do not tunnel the same interfaces: %s.", strings.Join(link.TunnelDifferences, "; "))
 	}
 	if dropped := w.dropped.within(now, memory); dropped > 0 {
-		v.Add(verdict.Notice, "%s could not be published in the last 15 minutes: the log says which.", count(dropped, "event", "events"))
+		v.Add(verdict.Notice, "%s could not be published in the last 15 minutes: the log says which.", verdict.Count(dropped, "event", "events"))
 	}
-}
-
-// journalShare returns how full a journal is, by events or by bytes, whichever is fuller.
-func journalShare(journal *control.Journal) float64 {
-	if journal == nil {
-		return 0
-	}
-	share := 0.0
-	if journal.MaxEvents > 0 {
-		share = float64(journal.Events) / float64(journal.MaxEvents)
-	}
-	if journal.MaxBytes > 0 {
-		share = max(share, float64(journal.Bytes)/float64(journal.MaxBytes))
-	}
-	return share
 }

@@ -154,17 +154,3 @@ func TestSample(t *testing.T) {
 		t.Errorf("%v variables per second across a restart, want none", w.sample.Variables)
 	}
 }
-
-func TestTexts(t *testing.T) {
-	for _, test := range []struct{ got, want string }{
-		{verdict.Span(59 * time.Second), "59 s"}, {verdict.Span(61 * time.Second), "1 min"}, {verdict.Span(2*time.Hour + 5*time.Minute), "2 h 5 min"},
-		{verdict.Span(50 * time.Hour), "2 days"}, {seconds(0.00042), "420 µs"}, {seconds(0.0042), "4.2 ms"}, {seconds(0.42), "420 ms"}, {seconds(4.2), "4.2 s"},
-		{size(1000), "1000 bytes"}, {size(1536), "1.5 KiB"}, {size(3 << 20), "3.0 MiB"},
-		{number(9999), "9999"}, {number(12345), "12\u202f345"}, {number(1234567), "1\u202f234\u202f567"},
-		{count(1, "event", "events"), "1 event"}, {count(0, "event", "events"), "0 events"},
-	} {
-		if test.got != test.want {
-			t.Errorf("%q, want %q", test.got, test.want)
-		}
-	}
-}

@@ -36,12 +36,6 @@ type Sample struct {
 
 var noSample = Sample{unknown, unknown, unknown, unknown}
 
-// Fact is one line of a module's details.
-type Fact struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
 // Board is a module as the page shows it.
 type Board struct {
 	// ID is the path of the status socket.
@@ -64,8 +58,8 @@ type Board struct {
 	// Answers reports whether the module answers on its status socket.
 	Answers bool `json:"answers"`
 	// EVSE is the EVSE behind the module in the words of the page, nil where there is none.
-	EVSE  *EVSE  `json:"evse,omitempty"`
-	Facts []Fact `json:"facts"`
+	EVSE  *EVSE          `json:"evse,omitempty"`
+	Facts []verdict.Fact `json:"facts"`
 	// Measures are the keys of Now that this kind of module has.
 	Measures []string `json:"measures"`
 	Now      Sample   `json:"now"`

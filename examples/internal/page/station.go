@@ -236,7 +236,7 @@ func (s *Station) showLocked(b *board, now time.Time) {
 		ID: b.id, Module: status.Module, ModuleID: cmp.Or(status.ModuleID, before.ModuleID),
 		Version: status.Version, State: status.State,
 		Level: judged.Level, Since: before.Since, Peer: peer(status), Reasons: judged.Reasons, Cause: cause, Answers: away == nil,
-		EVSE: evseOf(&status, now, lost), Facts: facts(status, now), Measures: measures(status), Now: sample,
+		EVSE: evseOf(&status, now, lost), Facts: verdict.Facts(&status, now), Measures: measures(status), Now: sample,
 	}
 	if away != nil {
 		shown.State = "no answer"
