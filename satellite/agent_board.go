@@ -27,13 +27,14 @@ type satelliteBoard struct {
 	definitions *schema.Definitions
 	intake      valueIntake
 	updates     *update.Keeper
+	evse        *boardEVSE
 	// ready is closed when the board's modules are ready.
 	ready     chan struct{}
 	readyOnce sync.Once
 }
 
 func newSatelliteBoard(module *everest.Module, log *zap.Logger) *satelliteBoard {
-	b := &satelliteBoard{module: module, log: log, ready: make(chan struct{})}
+	b := &satelliteBoard{module: module, log: log, ready: make(chan struct{}), evse: newBoardEVSE()}
 	b.intake.log, b.intake.table = log, &b.table
 	return b
 }
@@ -87,6 +88,7 @@ func (b *satelliteBoard) collect(server *link.Server, watch func(link.Event)) {
 						return
 					}
 					watch(event)
+					b.evse.published(event)
 					event.Ends = ends.session(event)
 					if !route.IsFirmwareStatus(r.ID, variable.Name) {
 						server.Record(event)
@@ -100,6 +102,7 @@ func (b *satelliteBoard) collect(server *link.Server, watch func(link.Event)) {
 		}
 	}
 	b.module.SubscribeGlobalErrors(func(_ context.Context, event everest.ErrorEvent) {
+		b.evse.changed(event)
 		if taken := link.EventOf(event); b.intake.takes(taken) {
 			watch(taken)
 			server.RecordError(event)

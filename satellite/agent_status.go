@@ -1,14 +1,21 @@
 package satellite
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/handshake"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/occupancy"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
 
 // AgentStatus is a snapshot of an Agent.
@@ -89,6 +96,7 @@ func (a *Agent) controlStatus(context.Context) (*control.Status, error) {
 		Tunnel: now.Tunnel, TunnelDifferences: now.Differences, Path: text(&a.path),
 		ActiveErrors: &stats.Journal.ActiveErrors,
 	}
+	status.EVSE = a.board.evse.view.Status(time.Now())
 	a.admission.Status().Fill(status.Link)
 	if status.Health == control.Starting && status.Link.PeersRejected > 0 {
 		status.Problem += fmt.Sprintf(" %d attempts were rejected: the security log says whose, and why.", status.Link.PeersRejected)
@@ -103,12 +111,53 @@ func text(pointer *atomic.Pointer[string]) string {
 	return ""
 }
 
+// maxShownErrors is how many active errors an agent's EVSE has. Further ones are not counted.
+const maxShownErrors = 1000
+
+// boardEVSE is the EVSE of the agent's board, for people there: they see it also while the main board is gone. Its methods
+// that follow are called by the journal's queue only. The zero value is not ready for use.
+type boardEVSE struct {
+	view   occupancy.View
+	active map[everest.ErrorID]control.EVSEError
+}
+
+func newBoardEVSE() *boardEVSE {
+	e := &boardEVSE{active: map[everest.ErrorID]control.EVSEError{}}
+	e.view.Link(true, time.Now()) // the EVSE is on this board
+	return e
+}
+
+// published follows a variable of the board.
+func (e *boardEVSE) published(event link.Event) {
+	if event.Interface == route.EVSEManager {
+		e.view.Published(event.Name, event.Value, time.Now())
+	}
+}
+
+// changed follows an error of the board.
+func (e *boardEVSE) changed(event everest.ErrorEvent) {
+	delete(e.active, event.Error.ID())
+	if event.Raised && len(e.active) < maxShownErrors {
+		e.active[event.Error.ID()] = evseError(event.Error)
+	}
+	e.view.Errors(slices.Collect(maps.Values(e.active)), time.Now())
+}
+
+// evseError returns an active error for people.
+func evseError(active everest.Error) control.EVSEError {
+	return control.EVSEError{
+		Type: active.Type, SubType: active.SubType, Severity: string(active.Severity),
+		Text: cmp.Or(active.Message, active.Description), Since: active.Timestamp,
+	}
+}
+
 // peerStatus returns the status as the controller gets it.
 func (a *Agent) peerStatus(ctx context.Context) (string, error) {
 	status, err := a.controlStatus(ctx)
 	if err != nil {
 		return "", err
 	}
+	status.EVSE = nil // the controller knows it, and the message stays short
 	text, err := json.Marshal(status)
 	if err != nil {
 		return "", fmt.Errorf("satellite: the status cannot be written: %w", err)

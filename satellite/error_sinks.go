@@ -164,10 +164,7 @@ func (s *errorSinks) list() []control.EVSEError {
 	list := []control.EVSEError{}
 	for _, sink := range s.sinks {
 		for _, active := range sink.provided.ActiveErrors() {
-			list = append(list, control.EVSEError{
-				Type: active.Type, SubType: active.SubType, Severity: string(active.Severity),
-				Text: cmp.Or(active.Message, active.Description), Since: active.Timestamp,
-			})
+			list = append(list, evseError(active))
 		}
 	}
 	return list

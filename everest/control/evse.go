@@ -7,7 +7,7 @@ type EVSEState string
 
 // The states of an EVSE.
 const (
-	// EVSEUnknown is the state while there is no link to the EVSE's board, or it has not reported yet.
+	// EVSEUnknown is the state while a controller has no link to the EVSE's board, or it has not reported yet.
 	EVSEUnknown EVSEState = "Unknown"
 	// EVSEAvailable is an EVSE without a car.
 	EVSEAvailable EVSEState = "Available"
@@ -26,9 +26,10 @@ const (
 	EVSEUnavailable EVSEState = "Unavailable"
 )
 
-// EVSE is one EVSE as the modules of the main board know it. It never has a token.
+// EVSE is one EVSE: at a controller as the modules of the main board know it, at an agent as those of its own board do,
+// also while the main board is gone. It never has a token.
 type EVSE struct {
-	// Number is the number of the EVSE in the station, 0 where the module has no mapping.
+	// Number is the number of the EVSE in the station, 0 where the module has no mapping, and at an agent.
 	Number int `json:"number,omitempty"`
 	// State has been so Since then, by the clock of the module's board. LastState is the state before Unknown.
 	State     EVSEState `json:"state"`

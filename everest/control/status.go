@@ -42,7 +42,7 @@ type Status struct {
 	Taken         time.Time `json:"taken"`
 	// Link is the link of a satellite module to the other board.
 	Link *Link `json:"link,omitempty"`
-	// EVSE is the EVSE behind a controller.
+	// EVSE is the EVSE behind a controller, or that of an agent's own board.
 	EVSE *EVSE `json:"evse,omitempty"`
 	// Station is what an aggregator knows of its boards.
 	Station *Station `json:"station,omitempty"`
@@ -54,7 +54,7 @@ type Status struct {
 
 // Peer is the status of the module on the other board.
 type Peer struct {
-	// Status is the status that the peer reports of itself. Its own field Peer is nil. Status is nil if Error is set.
+	// Status is the status that the peer reports of itself. Its own fields Peer and EVSE are nil. Status is nil if Error is set.
 	Status *Status `json:"status,omitempty"`
 	// Error is why Status is nil, for example because there is no link. In the legacy dialect a controller cannot
 	// request a status.
