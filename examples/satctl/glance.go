@@ -24,7 +24,16 @@ var colours = map[verdict.Level]string{verdict.Notice: "33", verdict.Trouble: "1
 // sentence.
 func glance(s *invocation, modules []*module, now time.Time) {
 	var all []judged
+	agents := verdict.NewAgents()
 	for _, m := range modules {
+		agents.Add(m.status)
+	}
+	for _, m := range modules {
+		if m.status != nil && agents.Have(m.status) { // its EVSE is that of its controller
+			alone := *m.status
+			alone.EVSE = nil
+			m = &module{client: m.client, name: m.name, status: &alone}
+		}
 		all = append(all, judged{m, m.judge(now)})
 	}
 	slices.SortStableFunc(all, func(one, other judged) int {

@@ -3,6 +3,7 @@
 // root:
 //
 //	satctl status             state, link, latency and counters of all modules of this board, and of the agents behind them
+//	satctl events             sessions, errors, cuts and restarts of the last day
 //	satctl watch              variables and errors as they happen
 //	satctl ping connector_2   round trips to the other board
 //	satctl discover eth0      satellites that announce themselves
@@ -53,6 +54,7 @@ type commands struct {
 	JSON      bool     `name:"json" short:"j" help:"Write JSON for programs: one object a line."`
 
 	Status     statusCommand     `cmd:"" help:"Show the modules of this board and the agents behind them."`
+	Events     eventsCommand     `cmd:"" help:"Show the last day's events that satctl serve has kept."`
 	Watch      watchCommand      `cmd:"" help:"Show variables and errors as they happen."`
 	Ping       pingCommand       `cmd:"" help:"Measure round trips to a satellite board."`
 	Discover   discoverCommand   `cmd:"" help:"Find satellites that announce themselves."`

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/events"
 	"github.com/remotechargeport/remotechargeport/examples/internal/page"
 )
 
@@ -24,6 +25,7 @@ type serveCommand struct {
 	Expose  bool          `help:"Allow an address that other machines can reach. There is no password."`
 	Host    []string      `placeholder:"NAME" help:"Name of the server, besides localhost and addresses. May be repeated."`
 	Title   string        `placeholder:"NAME" help:"Name of the station. Default: the host name."`
+	Events  string        `placeholder:"FILE" type:"path" help:"File that keeps the last day's events over a restart. Default: events.json in $$STATE_DIRECTORY, otherwise none."`
 	Forget  time.Duration `default:"24h" help:"How long a module is shown after its socket is gone. Default: ${default}."`
 }
 
@@ -43,7 +45,11 @@ func (c *serveCommand) Run(ctx context.Context, s *invocation) error {
 		title = cmp.Or(name, "Station")
 	}
 	log := serveLog(s.errors)
-	station := page.NewStation(page.Config{Source: source, Name: title, Forget: c.Forget, Logger: log})
+	kept, err := c.events(s, log)
+	if err != nil {
+		return err
+	}
+	station := page.NewStation(page.Config{Source: source, Name: title, Forget: c.Forget, Events: kept, Logger: log})
 	server, err := page.NewServer(station, page.ServerConfig{Hosts: c.Host, Version: everest.Version(), Logger: log})
 	if err != nil {
 		return err
@@ -64,6 +70,20 @@ func (c *serveCommand) Run(ctx context.Context, s *invocation) error {
 		return &failure{exitNotWorking, err.Error()}
 	}
 	return nil
+}
+
+// events opens the file of the last day's events.
+func (c *serveCommand) events(s *invocation, log *zap.Logger) (*events.Log, error) {
+	path := cmp.Or(c.Events, eventsFile(s.getenv))
+	if path == "" {
+		log.Info("the last day's events end with this program: give a file with --events to keep them")
+		return events.InMemory(), nil
+	}
+	kept, err := events.Open(path, log)
+	if err != nil {
+		return nil, &failure{exitNotWorking, err.Error()}
+	}
+	return kept, nil
 }
 
 // source returns the sockets that the command line selects.

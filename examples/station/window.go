@@ -9,7 +9,10 @@ import (
 	"path/filepath"
 	"sync"
 
+	"go.uber.org/zap"
+
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/examples/internal/events"
 	"github.com/remotechargeport/remotechargeport/examples/internal/page"
 	"github.com/remotechargeport/remotechargeport/examples/internal/standin"
 	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
@@ -53,7 +56,11 @@ func (w *window) serve(address string, satellites int, screen *terminal.Screen) 
 			return fmt.Errorf("no address for the page: %w", err)
 		}
 	}
-	station := page.NewStation(page.Config{Source: page.Sockets{Directories: []string{w.Sockets(0)}}, Name: "Station of the example"})
+	kept, err := events.Open(filepath.Join(w.directory, "events.json"), zap.NewNop())
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	station := page.NewStation(page.Config{Source: page.Sockets{Directories: []string{w.Sockets(0)}}, Name: "Station of the example", Events: kept})
 	server, err := page.NewServer(station, page.ServerConfig{Version: everest.Version()})
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -71,6 +78,7 @@ func (w *window) serve(address string, satellites int, screen *terminal.Screen) 
 	for _, command := range []string{"status", "watch", "ping " + controller, "logs " + controller} {
 		screen.Printf("  go run ./examples/satctl --directory %s %s", w.Sockets(0), command)
 	}
+	screen.Printf("  go run ./examples/satctl events --file %s", filepath.Join(w.directory, "events.json"))
 	return nil
 }
 

@@ -118,7 +118,7 @@ func pageShowsChangesLive(t *testing.T, browser *chromium) {
 	page.await(`document.querySelector("#cards > li:first-child h3").textContent === "connector_2"`)
 	page.await(`document.querySelector("#cards > li:first-child article").dataset.level === "down"`)
 	page.await(`told.some((text) => text.startsWith("connector_2: Down. No process serves"))`)
-	page.await(`document.querySelector("#log > li:first-child").textContent.includes("connector_2 down")`)
+	page.await(`document.querySelector("#log > li:first-child").textContent.includes("connector_2Down: No process serves its status socket")`)
 	page.await(`document.getElementById("icon").getAttribute("href") === "icon-trouble.svg"`)
 
 	source.set("/run/connector_4.sock", lively("connector_4", 3, time.Now()))

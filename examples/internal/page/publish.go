@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/examples/internal/events"
 	"github.com/remotechargeport/remotechargeport/examples/internal/verdict"
 )
 
@@ -24,6 +25,8 @@ type stationEvent struct {
 	Problem  string        `json:"problem"`
 	Boards   []boardSeries `json:"boards"`
 	Changes  []Change      `json:"changes"`
+	// Events are those of the last day, the oldest first, as many as the page lists.
+	Events []events.Event `json:"events"`
 }
 
 type boardSeries struct {
@@ -37,12 +40,15 @@ type tickEvent struct {
 	Problem string    `json:"problem"`
 	Boards  []Board   `json:"boards"`
 	Changes []Change  `json:"changes"`
+	// Events are the new ones.
+	Events []events.Event `json:"events"`
 }
 
 // tickJSON is the last tick, encoded when the first page needs it.
 type tickJSON struct {
 	tick    uint64
 	changes uint64 // how many changes belong to the tick
+	events  []events.Event
 	data    []byte
 }
 
@@ -72,7 +78,7 @@ func (s *Station) since(seen uint64) (kind string, tick uint64, data []byte) {
 	case seen != 0 && s.tick == seen+1:
 		if s.latest.data == nil {
 			fresh := append([]Change{}, s.changes.last[len(s.changes.last)-int(min(s.latest.changes, maxChanges)):]...)
-			s.latest.data = encode(tickEvent{s.time, s.tick, s.listed, s.shownLocked(false), fresh})
+			s.latest.data = encode(tickEvent{s.time, s.tick, s.listed, s.shownLocked(false), fresh, append([]events.Event{}, s.latest.events...)})
 		}
 		return eventTick, s.tick, s.latest.data
 	}
@@ -80,6 +86,7 @@ func (s *Station) since(seen uint64) (kind string, tick uint64, data []byte) {
 		event := stationEvent{
 			Time: s.time, Tick: s.tick, Name: s.config.Name, Interval: interval.Seconds(), Began: s.began, Problem: s.listed,
 			Boards: []boardSeries{}, Changes: append([]Change{}, s.changes.last...),
+			Events: append([]events.Event{}, s.events[max(0, len(s.events)-maxListed):]...),
 		}
 		for _, one := range s.shownLocked(false) {
 			event.Boards = append(event.Boards, boardSeries{one, s.boards[one.ID].history.series()})
@@ -97,6 +104,9 @@ func encode(event any) []byte {
 	}
 	return data
 }
+
+// maxListed is how many events the page lists. `satctl events` and /status.json have all.
+const maxListed = 200
 
 // maxChanges is how many changes are kept for pages that open later. The oldest are dropped.
 const maxChanges = 200

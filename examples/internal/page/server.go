@@ -37,6 +37,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/net/netutil"
 
+	"github.com/remotechargeport/remotechargeport/examples/internal/events"
 	"github.com/remotechargeport/remotechargeport/examples/internal/verdict"
 )
 
@@ -159,13 +160,15 @@ type Snapshot struct {
 	// Level is the worst level of the boards.
 	Level  verdict.Level `json:"level"`
 	Boards []Board       `json:"boards"`
+	// Events are those of the last day, the oldest first.
+	Events []events.Event `json:"events"`
 }
 
 // Snapshot returns the content of the page, with the modules' own snapshots.
 func (s *Station) Snapshot() Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	snapshot := Snapshot{Time: s.time, Name: s.config.Name, Boards: s.shownLocked(true)}
+	snapshot := Snapshot{Time: s.time, Name: s.config.Name, Boards: s.shownLocked(true), Events: append([]events.Event{}, s.events...)}
 	for _, board := range snapshot.Boards {
 		snapshot.Level = max(snapshot.Level, board.Level)
 	}

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/examples/internal/events"
 	"github.com/remotechargeport/remotechargeport/examples/internal/verdict"
 )
 
@@ -37,6 +38,8 @@ type Config struct {
 	Name string
 	// Forget is how long a module stays on the page after its socket is gone. The default is 24 h.
 	Forget time.Duration
+	// Events keeps the last day's events. The default keeps them as long as the process runs.
+	Events *events.Log
 	Logger *zap.Logger
 }
 
@@ -49,6 +52,7 @@ type Station struct {
 	mu          sync.Mutex
 	boards      map[string]*board
 	changes     changes
+	events      []events.Event // of the last day, the oldest first, with the newest at the end
 	tick        uint64
 	time        time.Time
 	listed      string    // the error of the last List, "" without one
@@ -65,6 +69,7 @@ type board struct {
 	failure error // of the last read, nil after a success
 	asked   time.Time
 	read    time.Time // when the last status was read
+	behind  time.Time // when the agent started that a controller of the station has shown, zero for none
 	watch   watch
 	history history
 	shown   Board
@@ -77,8 +82,11 @@ func NewStation(config Config) *Station {
 	if log == nil {
 		log = zap.NewNop()
 	}
+	if config.Events == nil {
+		config.Events = events.InMemory()
+	}
 	return &Station{
-		config: config, log: log, began: time.Now(),
+		config: config, log: log, began: time.Now(), events: config.Events.Events(time.Now()),
 		boards: map[string]*board{}, subscribers: map[chan struct{}]struct{}{},
 	}
 }
@@ -188,22 +196,19 @@ func (s *Station) record(b *board, now time.Time, status *control.Status, err er
 	b.watch.observe(now, *status)
 }
 
-// advance makes the next tick.
+// advance makes the next tick. Its events are on disk before anybody sees them.
 func (s *Station) advance(now time.Time) {
+	known, seen := s.look(now)
+	fresh := s.config.Events.Follow(seen, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tick++
 	s.time = now
 	s.full = nil
-	known := s.changes.count
-	for _, id := range s.idsLocked() {
-		b := s.boards[id]
-		if b.read.IsZero() && b.failure == nil && now.Sub(b.asked) < staleAfter {
-			continue // the module has not had enough time for its first status
-		}
-		s.showLocked(b, now)
+	if len(fresh) > 0 || s.tick%60 == 0 { // old ones go
+		s.events = s.config.Events.Events(now)
 	}
-	s.latest = &tickJSON{tick: s.tick, changes: s.changes.count - known}
+	s.latest = &tickJSON{tick: s.tick, changes: s.changes.count - known, events: fresh}
 	for subscriber := range s.subscribers {
 		select {
 		case subscriber <- struct{}{}:
@@ -212,8 +217,36 @@ func (s *Station) advance(now time.Time) {
 	}
 }
 
-// showLocked updates what the page shows of one board.
-func (s *Station) showLocked(b *board, now time.Time) {
+// look rates all boards. It returns the number of changes before, and what is seen of the boards.
+func (s *Station) look(now time.Time) (known uint64, seen []events.Seen) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known = s.changes.count
+	controllers := verdict.NewAgents()
+	for _, b := range s.boards {
+		controllers.Add(&b.watch.status)
+	}
+	for _, id := range s.idsLocked() {
+		b := s.boards[id]
+		if b.read.IsZero() && b.failure == nil && now.Sub(b.asked) < staleAfter {
+			continue // the module has not had enough time for its first status
+		}
+		// An agent's EVSE is that of its controller, also while they have no link.
+		if controllers.Have(&b.watch.status) {
+			b.behind = b.watch.status.Started
+		}
+		if !b.behind.IsZero() && b.behind.Equal(b.watch.status.Started) {
+			b.watch.status.EVSE = nil
+		}
+		judged := s.showLocked(b, now)
+		status := b.watch.status
+		seen = append(seen, events.Seen{ID: id, Status: &status, Answers: b.shown.Answers, Verdict: judged})
+	}
+	return known, seen
+}
+
+// showLocked updates what the page shows of one board, and returns its level with the reasons.
+func (s *Station) showLocked(b *board, now time.Time) verdict.Verdict {
 	before := b.shown
 	judged, sample, away := verdict.Verdict{Level: verdict.Down}, noSample, error(nil)
 	switch {
@@ -254,6 +287,7 @@ func (s *Station) showLocked(b *board, now time.Time) {
 		s.log.Info("a module's level changed", zap.String("module_id", shown.ModuleID), zap.Stringer("level", judged.Level), zap.Strings("reasons", judged.Reasons))
 	}
 	b.shown = shown
+	return judged
 }
 
 // idsLocked returns the ids of the boards, sorted.

@@ -21,10 +21,8 @@ func (v *Verdict) ofEVSE(status *control.Status, now time.Time) {
 		v.Level = Down
 	case evse.State == control.EVSEUnknown && status.Health == control.Healthy:
 		v.notReady(now.Sub(evse.Since))
-	case evse.State == control.EVSEUnavailable && disabled[evse.DisabledBy] != "":
-		v.Add(Down, "Out of service for %s: %s.", Span(now.Sub(evse.Since)), disabled[evse.DisabledBy])
 	case evse.State == control.EVSEUnavailable:
-		v.Add(Down, "Out of service for %s: somebody has disabled it. Its board's log says who.", Span(now.Sub(evse.Since)))
+		v.Add(Down, "Out of service for %s: %s.", Span(now.Sub(evse.Since)), DisabledBy(evse))
 	}
 	// That an EVSE does not charge is said last: the other errors are the cause.
 	errors := slices.Clone(evse.Errors)
@@ -35,7 +33,8 @@ func (v *Verdict) ofEVSE(status *control.Status, now time.Time) {
 		if evse.OutOfService != "" && strings.Contains(e.Text, evse.OutOfService) {
 			continue // the module's own: it says the same as its problem
 		}
-		v.Add(severity[cmp.Or(e.Severity, "High")], "%s", describe(e))
+		level, sentence := OfError(e)
+		v.Add(level, "%s", sentence)
 	}
 	if evse.ErrorsOmitted > 0 {
 		v.Add(Notice, "%d further errors are active: satctl watch shows each as it comes.", evse.ErrorsOmitted)
@@ -56,6 +55,20 @@ func rank(e control.EVSEError) int {
 		return 1
 	}
 	return 0
+}
+
+// DisabledBy returns who has disabled an EVSE, and what to do, without a full stop.
+func DisabledBy(evse *control.EVSE) string {
+	return cmp.Or(disabled[evse.DisabledBy], "somebody has disabled it. Its board's log says who")
+}
+
+// OfError returns the level of an active error, and what it means as a sentence with a remedy.
+func OfError(e control.EVSEError) (Level, string) {
+	level, known := severity[e.Severity]
+	if !known {
+		level = Down
+	}
+	return level, describe(e)
 }
 
 // disabled is who has disabled an EVSE, and what to do.

@@ -68,22 +68,28 @@ var faults = map[string]fault{
 	"Inoperative":        {"it does not charge", "Its other errors, or its board's log, have the cause."},
 }
 
+// lookUp returns what an error means, and what to do.
+func lookUp(e control.EVSEError) fault {
+	if known, found := faults[e.Type[strings.LastIndexByte(e.Type, '/')+1:]]; found {
+		return known
+	}
+	return fault{"an error of severity " + cmp.Or(e.Severity, "unknown") + " is active", "The manual of the EVSE, or its board's log, says more."}
+}
+
+// Meaning returns what an error means, in words without a full stop.
+func Meaning(e control.EVSEError) string { return upper(lookUp(e).means) }
+
 // describe returns an error as a sentence with what to do.
 func describe(e control.EVSEError) string {
-	name := e.Type[strings.LastIndexByte(e.Type, '/')+1:]
 	what := e.Type
 	if e.SubType != "" {
 		what += " (" + e.SubType + ")"
 	}
-	known, found := faults[name]
-	if !found {
-		known = fault{"an error of severity " + cmp.Or(e.Severity, "unknown") + " is active", "The manual of the EVSE, or its board's log, says more."}
-	}
-	text := upper(known.means)
+	text := Meaning(e)
 	if e.Text != "" {
 		text += ": " + strings.TrimRight(e.Text, ". ")
 	}
-	return text + ". " + known.remedy + " [" + what + "]"
+	return text + ". " + lookUp(e).remedy + " [" + what + "]"
 }
 
 func upper(text string) string { return strings.ToUpper(text[:1]) + text[1:] }

@@ -4,6 +4,7 @@ package verdict
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -33,6 +34,16 @@ func (l Level) String() string {
 
 // MarshalText implements encoding.TextMarshaler.
 func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *Level) UnmarshalText(text []byte) error {
+	at := slices.Index(levelNames[:], string(text))
+	if at < 0 {
+		return fmt.Errorf("%.20q is no level", text)
+	}
+	*l = Level(at)
+	return nil
+}
 
 // Verdict is a level with its reasons.
 type Verdict struct {

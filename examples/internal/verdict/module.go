@@ -122,3 +122,29 @@ func Unreachable(err error) string {
 	}
 	return "Its status cannot be read: see its log."
 }
+
+// Agents are the agents behind controllers. Where both are looked at, the EVSE is the controller's.
+type Agents map[agent]bool
+
+// agent is one process of an agent.
+type agent struct {
+	id      string
+	started int64
+}
+
+func agentOf(status *control.Status) agent { return agent{status.ModuleID, status.Started.UnixNano()} }
+
+// NewAgents returns the agents behind none.
+func NewAgents() Agents { return Agents{} }
+
+// Add adds the agent behind a controller that has an EVSE. The status may be that of any module.
+func (a Agents) Add(status *control.Status) {
+	if status != nil && status.EVSE != nil && status.Peer != nil && status.Peer.Status != nil {
+		a[agentOf(status.Peer.Status)] = true
+	}
+}
+
+// Have reports whether a module is an agent behind one of the controllers.
+func (a Agents) Have(status *control.Status) bool {
+	return status.Link != nil && status.Link.Role == "agent" && a[agentOf(status)]
+}

@@ -12,7 +12,7 @@ import { Row } from "./row.js";
 import { Stream } from "./stream.js";
 
 const $ = (id) => document.getElementById(id);
-const maxChanges = 50; // in the list
+const maxEvents = 200; // in the list
 const reorderPause = 10000; // ms between two orders by a number
 
 const station = { name: "Station", time: null, boards: new Map(), problem: "", lost: false };
@@ -37,7 +37,7 @@ new Stream({
     station.boards.clear();
     for (const board of event.boards) station.boards.set(board.id, board);
     $("log").replaceChildren();
-    listChanges(event.changes);
+    listEvents(event.events);
     take(event);
   },
   tick(event) {
@@ -52,7 +52,7 @@ new Stream({
       station.boards.set(board.id, { ...board, history });
     }
     for (const id of station.boards.keys()) if (!seen.has(id)) station.boards.delete(id);
-    listChanges(event.changes);
+    listEvents(event.events);
     announcer.changed(event.changes);
     take(event);
   },
@@ -181,19 +181,18 @@ function showTitle() {
   setAttribute($("icon"), "href", icon);
 }
 
-function listChanges(changes) {
+/** Lists events, of which the newest is the last. */
+function listEvents(events) {
   const list = $("log");
-  for (const change of changes) {
+  for (const event of events) {
     const sign = new Sign();
-    sign.show(change.to);
-    const text = change.new ? `appeared, ${levelNames[change.to].toLowerCase()}` : levelNames[change.to].toLowerCase();
-    const time = new Date(change.time);
-    list.prepend(element("li", { "data-level": change.to }, sign.node,
-      element("time", { datetime: change.time }, clock(time)),
-      element("p", {}, element("b", {}, change.module_id), ` ${text}`),
-      ...(change.reason ? [element("p", { class: "reason" }, change.reason)] : [])));
+    sign.show(event.level);
+    const of = event.evse && event.evse !== event.module_id ? `EVSE ${event.evse}, ${event.module_id}` : event.module_id;
+    list.prepend(element("li", { "data-level": event.level, "data-kind": event.kind }, sign.node,
+      element("p", { class: "of" }, element("time", { datetime: event.time }, clock(new Date(event.time))), " ", element("b", {}, of)),
+      element("p", { class: "text" }, element("span", { class: "hidden" }, `${levelNames[event.level] ?? event.level}: `), event.text)));
   }
-  while (list.children.length > maxChanges) list.lastChild.remove();
+  while (list.children.length > maxEvents) list.lastChild.remove();
   $("quiet").hidden = list.children.length > 0;
 }
 
