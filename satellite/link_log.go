@@ -24,11 +24,13 @@ func (l *stateLog) moved(state handshake.State) (before handshake.State, moved b
 
 // suspicion returns what the status says of a path that seems to swallow long packets.
 func suspicion(segment int) string {
-	remedy := "Routers may fragment the link's packets"
+	own := "Here routers may fragment the link's packets"
 	if segment > 0 {
-		remedy = fmt.Sprintf("The link's TCP segments have %d bytes at most", segment)
+		own = fmt.Sprintf("The link now sends at most %d bytes at once", segment)
 	}
-	return "Small messages arrive, large ones do not: MTU? " + remedy + "; satctl ping --size measures the path."
+	return "Small messages arrive, large ones do not: the network between the boards swallows long packets (MTU). " + own +
+		", but logs and firmware may get stuck, and each start of the link takes longer. Set one MTU on both boards and all between them " +
+		"(ping -M do -s 1472 shows where), then restart this module."
 }
 
 // suspected follows a path that seems to swallow long packets.

@@ -64,6 +64,16 @@ var metrics = []Metric{
 			return unix(*peer.CertificateExpires), true
 		})},
 
+	{"remotechargeport_link_long_packets_swallowed", "1 while the network between the boards seems to swallow long packets.", false,
+		ofLink(func(l *control.Link) (float64, bool) { return truth(l.Path != ""), true })},
+	{"remotechargeport_link_versions_mixed", "1 while the boards run different releases, as the controller hears from the other one.", false,
+		ofStatus(func(s *control.Status) (float64, bool) {
+			if s.Peer == nil || s.Peer.Status == nil {
+				return 0, false
+			}
+			return truth(s.Peer.Status.Version != s.Version), true
+		})},
+
 	{"remotechargeport_link_variables_total", "Variables of the satellite that the controller published on the main board.", true,
 		ofController(func(l *control.Link) float64 { return float64(l.Variables) })},
 	{"remotechargeport_link_errors_total", "Errors of the satellite that the controller raised or cleared on the main board.", true,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 	"time"
 
@@ -30,8 +31,9 @@ func Of(status *control.Status, now time.Time) Verdict {
 		v.ofEVSE(status, now)
 	}
 	if link := status.Link; link != nil {
-		if link.Path != "" {
-			v.Add(Notice, "%s", link.Path)
+		v.ofPath(link.Path)
+		if link.Dialect == "legacy" {
+			v.Add(Notice, "The link speaks legacy, the dialect of the C++ modules: a cut ends the session, and restarts boards. Where both boards have this software, update the older one, or take dialect: legacy out of its configuration.")
 		}
 		v.ofCertificate(now, "The board's", link.CertificateExpires)
 	}
@@ -52,9 +54,14 @@ func (v *Verdict) ofHealth(status *control.Status, now time.Time) {
 		if problem == "" {
 			problem = "It waits for the other board."
 		}
-		if running := now.Sub(status.Started); running > StartLimit {
+		switch running := now.Sub(status.Started); {
+		case running > StartLimit:
 			v.Add(Down, "Not in service %s after its start. %s", Span(running), problem)
-		} else {
+		case status.Link != nil && status.Link.Role == "controller" && status.Link.PeersRejected > 0:
+			v.Add(Down, "Not in service. %s", problem) // time does not mend what a board cannot prove
+		case status.Link != nil && status.Link.PeersRejected > 0:
+			v.Add(Trouble, "Not in service. %s", problem) // it may be strangers that are rejected
+		default:
 			v.Add(Notice, "Starting. %s", problem)
 		}
 	default:
@@ -71,15 +78,31 @@ func (v *Verdict) ofPeer(status, peer *control.Status, now time.Time) {
 		v.Add(Trouble, "The other board's module is %s. %s", peer.Health, peer.Problem)
 	}
 	if peer.Version != status.Version {
-		v.Add(Notice, "The other board runs version %s, this board %s: update one of them.", peer.Version, status.Version)
+		v.mixed("The other board", peer.Version, status.Version)
 	}
 	if peer.Link == nil {
 		return
 	}
-	if peer.Link.Path != "" && (status.Link == nil || status.Link.Path == "") {
-		v.Add(Notice, "%s", peer.Link.Path)
+	if status.Link == nil || status.Link.Path == "" {
+		v.ofPath(peer.Link.Path)
 	}
 	v.ofCertificate(now, "The other board's", peer.Link.CertificateExpires)
+}
+
+// ofPath rates the network between the boards. A path that swallows long packets is trouble also where the link has
+// helped itself: it stands still after each new start, and logs and firmware, which do not go over the link, get stuck.
+func (v *Verdict) ofPath(suspicion string) {
+	if suspicion != "" {
+		v.Add(Trouble, "%s", suspicion)
+	}
+}
+
+// mixed rates boards of different releases. Sessions go on, because both speak the newest dialect that both know. But
+// what one release has repaired is missing on the other, and it stays so until somebody acts: half of an update is
+// trouble, as the restarts during an update are.
+func (v *Verdict) mixed(board, version, own string) {
+	v.Add(Trouble, "Mixed versions: %s runs %s, this board %s. Cars are charged, but what one of them has repaired is missing on the other. Install one release on both boards.",
+		strings.ToLower(board[:1])+board[1:], version, own)
 }
 
 func (v *Verdict) ofCertificate(now time.Time, whose string, expires *time.Time) {
@@ -100,7 +123,10 @@ func (v *Verdict) ofCertificate(now time.Time, whose string, expires *time.Time)
 func (v *Verdict) ofStation(status *control.Status) {
 	for _, board := range status.Station.Boards {
 		if board.Connected && board.Version != "" && board.Version != status.Version {
-			v.Add(Notice, "Board %s runs version %s, the main board %s: update one of them.", board.Name, board.Version, status.Version)
+			v.mixed("Board "+board.Name, board.Version, status.Version)
+		}
+		if board.Mixed {
+			v.Add(Trouble, "Board %s has installed the firmware of request %d, which another board has refused or failed to install: update the station again.", board.Name, board.MixedRequest)
 		}
 		if board.FirmwareRefusal != "" {
 			v.Add(Notice, "Board %s refused the newest firmware update: %s. Its log says why.", board.Name, board.FirmwareRefusal)

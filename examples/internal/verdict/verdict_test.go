@@ -88,15 +88,23 @@ func TestVerdictOfEachKindOfFault(t *testing.T) {
 		"EvseManager comes": {func(s *control.Status) {
 			s.EVSE.State, s.EVSE.Since = control.EVSEUnknown, noon
 		}, Notice, []string{"The EVSE has not become ready yet."}},
-		"MTU hole":             {func(s *control.Status) { s.Link.Path = "Large ones do not arrive." }, Notice, []string{"Large ones do not arrive."}},
-		"MTU hole seen behind": {func(s *control.Status) { s.Peer.Status.Link.Path = "Large ones do not arrive." }, Notice, []string{"Large ones do not arrive."}},
-		"mixed versions":       {func(s *control.Status) { s.Peer.Status.Version = "v1.3.0" }, Notice, []string{"The other board runs version v1.3.0, this board v1.4.0"}},
+		"MTU hole":             {func(s *control.Status) { s.Link.Path = "Large ones do not arrive." }, Trouble, []string{"Large ones do not arrive."}},
+		"MTU hole seen behind": {func(s *control.Status) { s.Peer.Status.Link.Path = "Large ones do not arrive." }, Trouble, []string{"Large ones do not arrive."}},
+		"mixed versions":       {func(s *control.Status) { s.Peer.Status.Version = "v1.3.0" }, Trouble, []string{"Mixed versions: the other board runs v1.3.0, this board v1.4.0. Cars are charged, but what"}},
+		"legacy":               {func(s *control.Status) { s.Link.Dialect = "legacy" }, Notice, []string{"The link speaks legacy,"}},
+		"mixed firmware":       {func(s *control.Status) { *s = *station(func(b *control.Board) { b.Mixed, b.MixedRequest = true, 7 }) }, Trouble, []string{"Board 1_connector_2 has installed the firmware of request 7,"}},
 		"the other module":     {func(s *control.Status) { s.Peer.Status.Health = "starting" }, Trouble, []string{"The other board's module is starting."}},
 		"many errors":          {func(s *control.Status) { s.EVSE.ErrorsOmitted = 3 }, Notice, []string{"3 further errors"}},
 		"no board for long":    {func(s *control.Status) { s.Health, s.Problem = control.Starting, "Nobody is there." }, Down, []string{"Not in service 1 h 0 min after its start. Nobody is there."}},
-		"no board yet":         {func(s *control.Status) { s.Health, s.Started = control.Starting, noon }, Notice, []string{"Starting. It waits for the other board."}},
-		"board of another version": {func(s *control.Status) { *s = *station(func(b *control.Board) { b.Version = "v1.3.0" }) }, Notice,
-			[]string{"Board 1_connector_2 runs version v1.3.0, the main board v1.4.0"}},
+		"wrong trust": {func(s *control.Status) {
+			s.Health, s.Started, s.Problem, s.Link.PeersRejected = control.Starting, noon, "The satellite does not trust this board's key.", 1
+		}, Down, []string{"Not in service. The satellite does not trust"}},
+		"rejected at the satellite": {func(s *control.Status) {
+			s.Health, s.Started, s.Link.Role, s.Link.PeersRejected, s.EVSE = control.Starting, noon, "agent", 1, nil
+		}, Trouble, []string{"Not in service. It waits"}},
+		"no board yet": {func(s *control.Status) { s.Health, s.Started = control.Starting, noon }, Notice, []string{"Starting. It waits for the other board."}},
+		"board of another version": {func(s *control.Status) { *s = *station(func(b *control.Board) { b.Version = "v1.3.0" }) }, Trouble,
+			[]string{"Mixed versions: board 1_connector_2 runs v1.3.0, this board v1.4.0."}},
 		"refused update": {func(s *control.Status) { *s = *station(func(b *control.Board) { b.FirmwareRefusal = "Rejected" }) }, Notice, []string{"Board 1_connector_2 refused"}},
 	} {
 		t.Run(name, func(t *testing.T) {
