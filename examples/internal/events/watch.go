@@ -25,10 +25,11 @@ type Seen struct {
 
 // known is what was known of a module at the last look. Pointers are nil for what was not known.
 type known struct {
-	Seen    time.Time     `json:"seen"`
-	Started time.Time     `json:"started"`
-	Answers bool          `json:"answers"`
-	Level   verdict.Level `json:"level"`
+	Seen    time.Time `json:"seen"`
+	Started time.Time `json:"started"`
+	Answers bool      `json:"answers"`
+	// Level is the one of the last event of this kind.
+	Level verdict.Level `json:"level"`
 	// Linked is unknown until the process has had a link.
 	Linked  *bool  `json:"linked,omitempty"`
 	Resumes uint64 `json:"resumes"`
@@ -68,7 +69,7 @@ func compare(before *known, seen Seen, now time.Time) (known, []Event) {
 		l.before = &known{Started: seen.Status.Started, Answers: true}
 	}
 	l.after = *l.before
-	l.after.Answers, l.after.Level = seen.Answers, seen.Level
+	l.after.Answers = seen.Answers
 	if !seen.Answers {
 		if l.before.Answers {
 			l.add(now, NoAnswer, verdict.Down, "%s", reason(seen.Reasons, "The module does not answer."))
@@ -175,10 +176,10 @@ func (l *look) errors(evse *control.EVSE) {
 			continue // the module's own, which says the same as the event
 		}
 		key := shortened(e.Type, 100) + "/" + shortened(e.SubType, 50) + "@" + e.Since.UTC().Format(time.RFC3339Nano)
-		level, sentence := verdict.OfError(e)
+		level, _ := verdict.OfError(e)
 		active[key] = shortened(verdict.Meaning(e), 150)
 		if _, there := l.before.Errors[key]; !there {
-			l.add(e.Since, ErrorRaised, level, "%s", sentence)
+			l.add(e.Since, ErrorRaised, level, "%s", strings.TrimRight(active[key]+": "+e.Text, ": .")+".")
 		}
 	}
 	for _, key := range sortedKeys(l.before.Errors) {
@@ -247,21 +248,35 @@ func (l *look) ended(was *session, at time.Time) {
 	l.add(at, SessionEnded, verdict.Working, "%s.", text)
 }
 
-// level follows a change that nothing else explains.
+// level follows a change that no other event explains: nothing that is cut, and no error of that level.
 func (l *look) level() {
-	if l.Status.Health == control.Starting && l.Level <= verdict.Notice {
-		l.after.Level = l.before.Level // a start is no event of its own
-		return
-	}
-	if len(l.events) > 0 || l.Level == l.before.Level {
+	if l.Level == l.after.Level {
 		return
 	}
 	if l.Level == verdict.Working {
-		l.add(l.now, Level, l.Level, "All is well again.")
+		l.after.Level = l.Level
+		if len(l.events) == 0 {
+			l.add(l.now, Level, l.Level, "All is well again.")
+		}
 		return
 	}
+	starts := l.Status.Health == control.Starting && l.Level <= verdict.Notice
+	told := slices.ContainsFunc(l.events, func(event Event) bool { return event.Level >= l.Level }) || l.disabled()
+	if evse := l.Status.EVSE; evse != nil {
+		told = told || slices.ContainsFunc(evse.Errors, func(e control.EVSEError) bool {
+			level, _ := verdict.OfError(e)
+			return level >= l.Level
+		})
+	}
+	if starts || told || l.Status.Health == control.Degraded {
+		return
+	}
+	l.after.Level = l.Level
 	l.add(l.now, Level, l.Level, "%s", reason(l.Reasons, "The module's level has changed."))
 }
+
+// disabled reports whether somebody has disabled the EVSE.
+func (l *look) disabled() bool { return l.after.Disabled != nil && *l.after.Disabled != "" }
 
 func reason(reasons []string, otherwise string) string {
 	if len(reasons) == 0 {

@@ -66,11 +66,11 @@ var evseFaults = map[string]struct {
 		s.EVSE.Errors = []control.EVSEError{{Type: "evse_board_support/MREC18CableOverTempDerate", Severity: "Medium"}}
 	}, "trouble", "The cable is hot"},
 	"MTU hole": {func(s *control.Status) {
-		s.Link.Path = "Small messages arrive, large ones do not: MTU? satctl ping --size measures the path."
-	}, "notice", ""},
+		s.Link.Path = "Small messages arrive, large ones do not: the network between the boards swallows long packets (MTU)."
+	}, "trouble", "swallows long packets"},
 	"mixed versions": {func(s *control.Status) {
 		s.Peer = &control.Peer{Status: &control.Status{Module: "SatelliteAgent", Version: "v1.3.0", Health: control.Healthy}}
-	}, "notice", ""},
+	}, "trouble", "Mixed versions: the other board runs v1.3.0"},
 }
 
 // setEVSEs sets controllers of so many EVSEs. Those with faults are named by their number.
@@ -161,7 +161,7 @@ func pageShows64EVSEs(t *testing.T, browser *chromium) {
 	station, address := serve(t, source, ServerConfig{})
 	awaitBoards(t, station, 64)
 	page := browser.open(t, "http://"+address+"/", 1920, 1080)
-	page.await(evseRows + `.length === 64 && document.getElementById("verdict-text").textContent === "3 down, 1 to look at"`)
+	page.await(evseRows + `.length === 64 && document.getElementById("verdict-text").textContent === "3 down, 1 in trouble"`)
 	page.await(evseRows + `.slice(0, 6).map((row) => row.querySelector("th").lastChild.textContent).join() === "7,23,41,52,1,2"`)
 	page.shoot("evse-64")
 	var bottom float64
