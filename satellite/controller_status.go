@@ -117,8 +117,15 @@ func (c *Controller) controlStatus(ctx context.Context) (*control.Status, error)
 	}
 	if now.Connected {
 		status.Link.Latency = stats.Latency
-	} else if refusal := c.refusal.Load(); refusal != nil && status.Health != control.Healthy {
-		status.Problem, status.Cause = strings.TrimSpace(status.Problem+" "+refusal.advice), refusal.cause
+	} else if status.Health != control.Healthy {
+		advice := ""
+		if refusal := c.refusal.Load(); refusal != nil {
+			advice, status.Cause = refusal.advice, refusal.cause
+		}
+		if advice == "" && (stats.State == handshake.Resuming || stats.State == handshake.OutOfService) {
+			advice = "Check power, cable and switch of the satellite." // the next connection may say more
+		}
+		status.Problem = strings.TrimSpace(status.Problem + " " + advice)
 	}
 	status.Problem += c.start.problem()
 	if stats.Stuck > 0 {

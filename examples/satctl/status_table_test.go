@@ -15,7 +15,7 @@ func TestStatusShowsWhatIsSuspectedOfThePath(t *testing.T) {
 	status := &control.Status{ModuleID: "connector_2", Health: control.Healthy, Link: &control.Link{Connected: true, Path: "Large messages do not arrive."}}
 	s := &invocation{surroundings: surroundings{out: &out}}
 	glance(s, []*module{{name: "connector_2", status: status}}, time.Now())
-	if !strings.Contains(out.String(), "notice   connector_2: Large messages do not arrive.\n") {
+	if !strings.Contains(out.String(), "trouble  connector_2: Large messages do not arrive.\n") {
 		t.Errorf("status:\n%s", &out)
 	}
 	out.Reset()

@@ -97,6 +97,7 @@ func run(arguments []string) error {
 		}
 	}
 	sockets := func(int) string { return "" }
+	var begin, end func(context.Context)
 	if !flags.Once && flags.Page != "none" {
 		window, err := openWindow(flags.Page, flags.Satellites, screen)
 		if err != nil {
@@ -104,10 +105,14 @@ func run(arguments []string) error {
 		}
 		defer window.Close()
 		sockets = window.Sockets
+		if terminal.IsTerminal(os.Stdin) && terminal.IsTerminal(os.Stdout) {
+			begin, end = spectators(os.Stdin, screen)
+		}
 	}
 	if flags.Scenario != "" {
 		return scenario.Run(ctx, scenario.Config{
 			Name: flags.Scenario, Satellites: flags.Satellites, Log: os.Stderr, LogLevel: flags.LogLevel, Screen: screen, Sockets: sockets,
+			Begin: begin, End: end,
 		})
 	}
 	return runStation(ctx, flags, play, sockets, screen)

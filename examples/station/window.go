@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -96,4 +98,26 @@ func (w *window) Close() {
 	w.end()
 	w.running.Wait()
 	_ = os.RemoveAll(w.directory)
+}
+
+// spectators returns what lets people watch a scenario, which takes seconds: it begins when they press Enter, and the
+// boards run on until they have seen enough.
+func spectators(input io.Reader, screen *terminal.Screen) (begin, end func(context.Context)) {
+	begin = func(ctx context.Context) {
+		screen.Printf("open the page, then press Enter: the scenario begins")
+		pressed := make(chan struct{})
+		go func() { // ends with the process where nobody presses
+			defer close(pressed)
+			_, _ = bufio.NewReader(input).ReadString('\n')
+		}()
+		select {
+		case <-pressed:
+		case <-ctx.Done():
+		}
+	}
+	end = func(ctx context.Context) {
+		screen.Printf("the scenario has been played; the page stays until Ctrl-C")
+		<-ctx.Done()
+	}
+	return begin, end
 }

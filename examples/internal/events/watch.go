@@ -179,7 +179,7 @@ func (l *look) errors(evse *control.EVSE) {
 		level, _ := verdict.OfError(e)
 		active[key] = shortened(verdict.Meaning(e), 150)
 		if _, there := l.before.Errors[key]; !there {
-			l.add(e.Since, ErrorRaised, level, "%s", strings.TrimRight(active[key]+": "+e.Text, ": .")+".")
+			l.add(e.Since, ErrorRaised, level, "%s.", verdict.Finding(e))
 		}
 	}
 	for _, key := range sortedKeys(l.before.Errors) {

@@ -31,7 +31,8 @@ func (w *watch) assess(now time.Time) verdict.Verdict {
 }
 
 func (w *watch) assessLink(v *verdict.Verdict, now time.Time, link *control.Link) {
-	if breaks := w.breaks.within(now, memory); breaks >= flapping {
+	// A path that swallows long packets breaks the link, too, and says what to do.
+	if breaks := w.breaks.within(now, memory); breaks >= flapping && !swallows(&w.status) {
 		v.Add(verdict.Trouble, "The link broke %d times in the last 15 minutes: check cable, switch and power of the satellite.", breaks)
 	}
 	if lost := w.givenUp.within(now, memory); lost > 0 {
@@ -59,4 +60,10 @@ func (w *watch) assessLink(v *verdict.Verdict, now time.Time, link *control.Link
 	if dropped := w.dropped.within(now, memory); dropped > 0 {
 		v.Add(verdict.Notice, "%s could not be published in the last 15 minutes: the log says which.", verdict.Count(dropped, "event", "events"))
 	}
+}
+
+// swallows reports whether one of the boards suspects that the network swallows long packets.
+func swallows(status *control.Status) bool {
+	peer := peerLink(status)
+	return status.Link != nil && status.Link.Path != "" || peer != nil && peer.Path != ""
 }

@@ -70,7 +70,7 @@ func TestAssess(t *testing.T) {
 		})}, 0, verdict.Working, ""},
 
 		"a path that swallows long packets": {[]step{at(0, func(s *control.Status) { s.Link.Path = "Large messages do not arrive." })},
-			0, verdict.Notice, "Large messages do not arrive."},
+			0, verdict.Trouble, "Large messages do not arrive."},
 
 		"given up before it was seen": {[]step{at(0, func(s *control.Status) { s.Link.GivenUp = 7 })}, 0, verdict.Working, ""},
 		"given up now": {[]step{at(0, nothing), at(time.Second, func(s *control.Status) { s.Link.GivenUp = 7 })},
@@ -129,6 +129,21 @@ func TestSlowLink(t *testing.T) {
 	w.observe(noon.Add(time.Minute), controllerStatus("connector_2", noon))
 	if got := w.assess(noon); got.Level != verdict.Working {
 		t.Errorf("after a fast sample: %v", got)
+	}
+}
+
+// A path that swallows long packets breaks the link again and again. Then cable and switch are not to blame.
+func TestBreaksOfAPathThatSwallows(t *testing.T) {
+	for path, want := range map[string]string{"": "The link broke 4 times", "Large messages do not arrive.": "Large messages do not arrive."} {
+		var w watch
+		for i := range 2 {
+			status := controllerStatus("connector_2", noon)
+			status.Link.Path, status.Link.Resumes = path, uint64(i*4)
+			w.observe(noon.Add(time.Duration(i)*time.Second), status)
+		}
+		if got := w.assess(noon.Add(time.Second)); len(got.Reasons) != 1 || !strings.HasPrefix(got.Reasons[0], want) {
+			t.Errorf("%q: %q", path, got.Reasons)
+		}
 	}
 }
 

@@ -52,6 +52,9 @@ type Config struct {
 	Frames io.Writer
 	// Sockets returns the directory of the status sockets of a board, empty for none; nil is none.
 	Sockets func(board int) string
+	// Begin is called when all boards are ready, and End when the scenario was played and the boards still run: for people
+	// who look. Either may be nil.
+	Begin, End func(ctx context.Context)
 }
 
 // scenario is a station whose boards are all in this process.
@@ -146,7 +149,13 @@ func Run(ctx context.Context, config Config) error {
 		}
 	}
 	s.view.Printf("all boards are ready")
+	if s.Begin != nil {
+		s.Begin(ctx)
+	}
 	err = s.play(ctx)
+	if s.End != nil && ctx.Err() == nil {
+		s.End(ctx)
+	}
 	if s.Frames != nil {
 		_, failed := io.WriteString(s.Frames, s.record.String())
 		err = errors.Join(err, failed)

@@ -79,17 +79,24 @@ func lookUp(e control.EVSEError) fault {
 // Meaning returns what an error means, in words without a full stop.
 func Meaning(e control.EVSEError) string { return upper(lookUp(e).means) }
 
+// unsaid is the message of an error whose module gives none.
+const unsaid = "no message provided"
+
+// Finding returns what an error means, with its own message, in words without a full stop.
+func Finding(e control.EVSEError) string {
+	if e.Text == "" || e.Text == unsaid {
+		return Meaning(e)
+	}
+	return Meaning(e) + ": " + strings.TrimRight(e.Text, ". ")
+}
+
 // describe returns an error as a sentence with what to do.
 func describe(e control.EVSEError) string {
 	what := e.Type
 	if e.SubType != "" {
 		what += " (" + e.SubType + ")"
 	}
-	text := Meaning(e)
-	if e.Text != "" {
-		text += ": " + strings.TrimRight(e.Text, ". ")
-	}
-	return text + ". " + lookUp(e).remedy + " [" + what + "]"
+	return Finding(e) + ". " + lookUp(e).remedy + " [" + what + "]"
 }
 
 func upper(text string) string { return strings.ToUpper(text[:1]) + text[1:] }

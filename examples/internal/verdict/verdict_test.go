@@ -66,6 +66,7 @@ func TestVerdictOfEachKindOfFault(t *testing.T) {
 		}, Down, []string{"The contactor does not switch as it should: it may be welded: feedback does not match. Switch the EVSE off", "It does not charge: caused by the contactor."}},
 		"a High error of a vendor":  {fails("High", "vendor/Strange", ""), Down, []string{"An error of severity High is active. The manual"}},
 		"an error without severity": {fails("", "vendor/Strange", ""), Down, []string{"An error of severity unknown is active."}},
+		"an error without message":  {fails("High", "vendor/Strange", "no message provided"), Down, []string{"An error of severity High is active. The manual"}},
 		"medium":                    {fails("Medium", "evse_board_support/MREC18CableOverTempDerate", ""), Trouble, []string{"The cable is hot: the current is reduced. Look for a worn plug"}},
 		"low":                       {fails("Low", "evse_board_support/VendorWarning", "fan"), Notice, []string{"An error of severity Low is active: fan."}},
 		"dead board":                {lost, Down, []string{"The satellite is lost. Nothing answers at"}},
