@@ -29,6 +29,7 @@ import (
 // name manager. It serves the broker of its configuration too, starts the modules that are installed at the prefix as
 // processes, and stands in for EVerest's own.
 func TestMain(m *testing.M) {
+	everesttest.Patience = time.Minute // the machine may be busy
 	if filepath.Base(os.Args[0]) != "manager" {
 		os.Exit(m.Run())
 	}

@@ -105,7 +105,7 @@ func (r *Required) call(ctx context.Context, command string, arguments any) (jso
 	defer timer.Stop()
 	message := m.wire.Command(wire.Command{ID: id, Name: command, Origin: m.options.ModuleID, Arguments: encoded})
 	if err := m.send(ctx, m.wire.CommandTopic(r.base, command), message, ExactlyOnce); err != nil {
-		return nil, err
+		return nil, m.refused(err)
 	}
 	m.counters.callsMade.Add(1)
 	lost := link.transport.Done()
@@ -151,7 +151,7 @@ func (r *Required) encodeArguments(command string, arguments any) (json.RawMessa
 	options := r.module.options
 	if !options.UncheckedCalls || r.module.start.validate() {
 		if err := options.Definitions.CheckArguments(r.interfaceName, command, read); err != nil {
-			return nil, replyError(err)
+			return nil, replyError(r.module.refused(err))
 		}
 	}
 	return encoded, nil

@@ -111,7 +111,11 @@ func TestChecklistOfEveryFamily(t *testing.T) {
 				t.Errorf("ready ran %d times", s.readies.Load())
 			}
 			for _, message := range s.recorder.Messages() {
-				if err := s.manager.CheckMessage(message); err != nil && !strings.Contains(string(message.Payload), "poison") {
+				payload := string(message.Payload)
+				if strings.Contains(payload, "poison") || strings.Contains(payload, `"origin":"ringer"`) {
+					continue // the test's own
+				}
+				if err := s.manager.CheckMessage(message); err != nil {
 					t.Error(err)
 				}
 			}

@@ -214,7 +214,7 @@ func (p *Provided) handle(ctx context.Context, command string, message Message, 
 	topic := m.wire.ResultTopic(message.Topic, request.Origin)
 	result := wire.Result{ID: request.ID, Name: command, Origin: m.options.ModuleID, Value: value, Failure: (*wire.Failure)(failure)}
 	// A module still sends a reply while it ends. The wait ends when the connection is closed, or with the module.
-	err = m.sendLasting(context.Background(), topic, m.wire.Result(result), false)
+	err = m.refused(m.sendLasting(context.Background(), topic, m.wire.Result(result), false))
 	if errors.Is(err, ErrTooLarge) && m.wire.Has(wire.Failures) {
 		result.Failure = &wire.Failure{Type: HandlerException, Message: "the result is too large for EVerest: " + err.Error()}
 		err = m.sendLasting(context.Background(), topic, m.wire.Result(result), false)
@@ -254,7 +254,7 @@ func (p *Provided) perform(ctx context.Context, command string, request wire.Com
 	}
 	if validate {
 		if err := m.options.Definitions.CheckResult(p.interfaceName, command, encoded); err != nil {
-			return nil, replyError(err)
+			return nil, replyError(m.refused(err))
 		}
 	}
 	return encoded, nil

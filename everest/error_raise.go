@@ -23,7 +23,7 @@ import (
 func (p *Provided) Raise(ctx context.Context, e Error) error {
 	m := p.module
 	if definition, known := m.options.Definitions.Interface(p.interfaceName); known && !definition.HasErrorType(e.Type) {
-		return fmt.Errorf("everest: raise %s of %s: interface %s: %w", e.Type, p.id, p.interfaceName, ErrUnknownErrorType)
+		return m.refused(fmt.Errorf("everest: raise %s of %s: interface %s: %w", e.Type, p.id, p.interfaceName, ErrUnknownErrorType))
 	}
 	if p.mistake != nil {
 		return p.mistake

@@ -11,10 +11,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/everest/program"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
@@ -24,6 +26,7 @@ import (
 const processVariable = "EVEREST_TEST_PROCESS"
 
 func TestMain(m *testing.M) {
+	everesttest.Patience = time.Minute // the machine may be busy
 	if kind := os.Getenv(processVariable); kind != "" {
 		os.Exit(runModuleProcess(kind))
 	}

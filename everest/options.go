@@ -107,6 +107,8 @@ type Options struct {
 	Supervisor Supervisor
 	// Started is called once in its own goroutine, at the first global ready. It may be nil.
 	Started func()
+	// Observer is for tests.
+	Observer Observer
 	// Logger receives the module's log. A nil Logger discards the log.
 	Logger *zap.Logger
 }
@@ -239,4 +241,64 @@ func definitionsOf(prefix string, wanted []string, log *zap.Logger) *schema.Defi
 	}
 	log.Debug("interface definitions", zap.Int("installed", len(installed.InterfaceNames())), zap.Int("wanted", len(wanted)))
 	return installed
+}
+
+// Observer receives what a module does and other modules do not see. It is for tests: package everesttest sets it to
+// find mistakes that leave no message. Its functions may be nil. They may be called from several goroutines, and must
+// not block.
+type Observer struct {
+	// Registered is called once, before the module says ready for the first time.
+	Registered func(Registrations)
+	// Refused is called with the error of a check that kept a message of this module from being sent: a value, arguments
+	// or a result that do not fit the definitions, an undeclared error type, or a message that is too large. The method
+	// that was called returns the same error.
+	Refused func(error)
+}
+
+// Registrations lists what a module has registered.
+type Registrations struct {
+	// Commands has the commands with a handler, by the id of the implementation that provides them. Every provided
+	// implementation has an entry.
+	Commands map[string][]string
+	// Variables has the subscribed variables, by the id of the requirement.
+	Variables map[string][]string
+}
+
+// tellRegistrations calls Observer.Registered.
+func (m *Module) tellRegistrations() {
+	if m.options.Observer.Registered == nil {
+		return
+	}
+	told := Registrations{Commands: map[string][]string{}, Variables: map[string][]string{}}
+	for id, p := range m.provided {
+		p.mu.Lock()
+		told.Commands[id] = []string{}
+		for command := range p.handlers {
+			told.Commands[id] = append(told.Commands[id], command)
+		}
+		p.mu.Unlock()
+		slices.Sort(told.Commands[id])
+	}
+	for requirement, connections := range m.required {
+		for _, r := range connections {
+			r.mu.Lock()
+			told.Variables[requirement] = append(told.Variables[requirement], r.variables...)
+			r.mu.Unlock()
+		}
+		slices.Sort(told.Variables[requirement])
+		told.Variables[requirement] = slices.Compact(told.Variables[requirement])
+	}
+	m.options.Observer.Registered(told)
+}
+
+// refused returns err. It calls Observer.Refused where err is that of a check.
+func (m *Module) refused(err error) error {
+	if err == nil || m.options.Observer.Refused == nil {
+		return err
+	}
+	_, mismatch := errors.AsType[*schema.Error](err)
+	if mismatch || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrUnknownErrorType) {
+		m.options.Observer.Refused(err)
+	}
+	return err
 }

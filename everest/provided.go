@@ -177,11 +177,11 @@ func (p *Provided) Publish(ctx context.Context, variable string, value any) erro
 	}
 	if p.module.start.validate() {
 		if err := p.module.options.Definitions.CheckVariable(p.interfaceName, variable, encoded); err != nil {
-			return fmt.Errorf("everest: publish %s.%s: %w", p.id, variable, err)
+			return p.module.refused(fmt.Errorf("everest: publish %s.%s: %w", p.id, variable, err))
 		}
 	}
 	if err := p.module.sendLasting(ctx, p.module.wire.VariableTopic(p.base, variable), p.module.wire.Variable(variable, encoded), true); err != nil {
-		return fmt.Errorf("everest: publish %s.%s: %w", p.id, variable, err)
+		return p.module.refused(fmt.Errorf("everest: publish %s.%s: %w", p.id, variable, err))
 	}
 	return nil
 }

@@ -29,8 +29,9 @@ type Required struct {
 	mapping       *Mapping
 	ignoreErrors  bool
 
-	mu     sync.Mutex
-	errors errorStore
+	mu        sync.Mutex
+	errors    errorStore
+	variables []string // subscribed ones
 }
 
 // buildRequired makes a Required for each connection, in the order of the configuration.
@@ -143,6 +144,9 @@ func (r *Required) Subscribe(variable string, handler VariableHandler, options .
 		m.mistake(fmt.Errorf("everest: subscribe %s.%s: a handler, and a name without slash, + and #, are needed", r, variable))
 		return
 	}
+	r.mu.Lock()
+	r.variables = append(r.variables, variable)
+	r.mu.Unlock()
 	key := m.wire.VariableKey(r.base, variable)
 	m.router.addKey(key, m.wire.VariableTopic(r.base, variable), m.newSubscription(key, options, func(ctx context.Context, message Message, _ time.Time) {
 		value, err := m.wire.ReadVariable(message.Payload)

@@ -95,6 +95,7 @@ func (m *Module) serve(ctx context.Context) error {
 			}
 			initialised, reached.ready = nil, true
 			m.warnUnhandled()
+			m.tellRegistrations()
 			if err = m.subscribePending(ctx); err == nil {
 				err = m.firstReady(ctx, &reached)
 			}

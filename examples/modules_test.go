@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/satellite"
@@ -49,6 +50,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	everesttest.Patience = time.Minute // the machine may be busy
 	folder, err := os.MkdirTemp("", "examples")
 	if err != nil {
 		panic(err)

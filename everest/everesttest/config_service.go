@@ -113,20 +113,14 @@ func (m *Manager) get(request configRequest, origin *managedModule) (configAnswe
 		if !origin.mayRead(request.Origin, identifier.ModuleID) {
 			return failed("AccessDenied", accessDenied(request.Origin, identifier.ModuleID))
 		}
-		module, ok := m.modules[identifier.ModuleID]
-		if !ok {
+		candidate, err := m.find(*identifier)
+		switch {
+		case err != nil:
 			return failed("Error", "")
+		case m.dialect().bare(): // these managers lose the value
+			return configAnswer{Status: "Ok"}, true
 		}
-		for _, candidate := range module.parameters[identifier.implementation()] {
-			if candidate.Name != identifier.Parameter {
-				continue
-			}
-			if m.dialect().bare() { // these managers lose the value
-				return configAnswer{Status: "Ok"}, true
-			}
-			return found(candidate)
-		}
-		return failed("Error", "")
+		return found(candidate)
 	}
 	return configAnswer{}, false
 }

@@ -1,6 +1,7 @@
 package everesttest
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -8,42 +9,80 @@ import (
 )
 
 // set stores a value for the next start of the manager. EVerest's manager checks neither the parameter's mutability nor
-// its bounds, so a value beyond the bounds makes its next start fail.
+// its bounds, so a value beyond the bounds makes its next start fail. A manager that explains its answers answers every
+// request with an identifier, and rejects all until its modules are ready. Others do not answer for an unknown module or
+// implementation.
 func (m *Manager) set(request configRequest, origin *managedModule) (configAnswer, bool) {
-	if m.dialect().explainsSet {
-		return m.setExplained(request, origin)
-	}
-	rejected := func(status, info string) (configAnswer, bool) {
-		return configAnswer{Status: status, StatusInfo: info, Response: map[string]any{"status": "Rejected"}}, true
+	explains := m.dialect().explainsSet
+	// explained is the text of a manager that explains, in the response.
+	result := func(status, info, set, explained string) (configAnswer, bool) {
+		response := map[string]any{"status": set}
+		if explains {
+			response["status_info"] = explained
+		}
+		return configAnswer{Status: status, StatusInfo: info, Response: response}, true
 	}
 	identifier := request.Request.Identifier
 	if identifier == nil {
 		return configAnswer{}, false
 	}
 	if !origin.mayWrite(request.Origin, identifier.ModuleID) {
-		return rejected("AccessDenied", accessDenied(request.Origin, identifier.ModuleID))
+		return result("AccessDenied", accessDenied(request.Origin, identifier.ModuleID), "Rejected", "")
 	}
-	module, ok := m.modules[identifier.ModuleID]
-	if !ok {
-		return configAnswer{}, false
+	if explains && m.GlobalReadyCount() == 0 {
+		return result("Ok", "", "Rejected", "")
 	}
-	parameters, ok := module.parameters[identifier.implementation()]
-	if !ok {
+	target, found := m.find(*identifier)
+	text, datatype := *request.Request.Value, target.Characteristics.Datatype
+	switch reason := unparsable(text, datatype); {
+	case found != nil && !explains:
+		if found == errNoParameter {
+			return result("Error", "", "Rejected", "")
+		}
 		return configAnswer{}, false
+	case found != nil:
+		missing := fmt.Sprintf("Config parameter %s not found in module %s", identifier.Parameter, identifier.ModuleID)
+		if found == errNoModule {
+			return result("Error", missing, "Rejected", "Unknown target module: "+identifier.ModuleID)
+		}
+		return result("Error", missing, "Rejected", fmt.Sprintf("Unknown parameter: %s in module: %s", identifier.Parameter, identifier.ModuleID))
+	case reason != "" && explains:
+		info := unparsed(text, datatype, reason)
+		return result("Ok", info, "Rejected", info)
+	case reason != "":
+		return result("Error", fmt.Sprintf("Could not set config entry %s of module %s: %s",
+			identifier.Parameter, identifier.ModuleID, unparsed(text, datatype, reason)), "Rejected", "")
+	}
+	m.store(*identifier, text)
+	if explains && target.Characteristics.Mutability == "ReadWrite" {
+		// The manager has asked the module. None here listens to it.
+		return result("Ok", "Module not responding", "RebootRequired", "Module not responding")
+	}
+	return result("Ok", "", "RebootRequired", "")
+}
+
+var (
+	errNoModule         = errors.New("no such module")
+	errNoImplementation = errors.New("no such implementation")
+	errNoParameter      = errors.New("no such parameter")
+)
+
+// find returns the parameter that a request names. The error says which part of the name there is not.
+func (m *Manager) find(identifier configIdentifier) (parameter, error) {
+	module, known := m.modules[identifier.ModuleID]
+	if !known {
+		return parameter{}, errNoModule
+	}
+	parameters, known := module.parameters[identifier.implementation()]
+	if !known {
+		return parameter{}, errNoImplementation
 	}
 	for _, candidate := range parameters {
-		if candidate.Name != identifier.Parameter {
-			continue
+		if candidate.Name == identifier.Parameter {
+			return candidate, nil
 		}
-		text := *request.Request.Value
-		if reason := unparsable(text, candidate.Characteristics.Datatype); reason != "" {
-			return rejected("Error", fmt.Sprintf("Could not set config entry %s of module %s: %s",
-				identifier.Parameter, identifier.ModuleID, unparsed(text, candidate.Characteristics.Datatype, reason)))
-		}
-		m.store(*identifier, text)
-		return configAnswer{Status: "Ok", Response: map[string]any{"status": "RebootRequired"}}, true
 	}
-	return rejected("Error", "")
+	return parameter{}, errNoParameter
 }
 
 func accessDenied(origin, module string) string {
@@ -97,46 +136,6 @@ func (m *Manager) UserConfig(module, implementation, parameter string) (string, 
 	defer m.mu.Unlock()
 	value, ok := m.userConfig[module][configIdentifier{Implementation: implementation}.implementation()][parameter]
 	return value, ok
-}
-
-// setExplained is set of a manager that explains its answer in the response too. It answers every request that has an
-// identifier and a value. Until all modules are ready it rejects them all.
-func (m *Manager) setExplained(request configRequest, origin *managedModule) (configAnswer, bool) {
-	result := func(status, info, set, setInfo string) (configAnswer, bool) {
-		return configAnswer{Status: status, StatusInfo: info, Response: map[string]any{"status": set, "status_info": setInfo}}, true
-	}
-	identifier := request.Request.Identifier
-	if identifier == nil {
-		return configAnswer{}, false
-	}
-	if !origin.mayWrite(request.Origin, identifier.ModuleID) {
-		return result("AccessDenied", accessDenied(request.Origin, identifier.ModuleID), "Rejected", "")
-	}
-	if m.GlobalReadyCount() == 0 {
-		return result("Ok", "", "Rejected", "")
-	}
-	missing := fmt.Sprintf("Config parameter %s not found in module %s", identifier.Parameter, identifier.ModuleID)
-	module, ok := m.modules[identifier.ModuleID]
-	if !ok {
-		return result("Error", missing, "Rejected", "Unknown target module: "+identifier.ModuleID)
-	}
-	for _, candidate := range module.parameters[identifier.implementation()] {
-		if candidate.Name != identifier.Parameter {
-			continue
-		}
-		text, datatype := *request.Request.Value, candidate.Characteristics.Datatype
-		if reason := unparsable(text, datatype); reason != "" {
-			info := unparsed(text, datatype, reason)
-			return result("Ok", info, "Rejected", info)
-		}
-		m.store(*identifier, text)
-		if candidate.Characteristics.Mutability == "ReadWrite" {
-			// The manager has asked the module. None here listens to it.
-			return result("Ok", "Module not responding", "RebootRequired", "Module not responding")
-		}
-		return result("Ok", "", "RebootRequired", "")
-	}
-	return result("Error", missing, "Rejected", fmt.Sprintf("Unknown parameter: %s in module: %s", identifier.Parameter, identifier.ModuleID))
 }
 
 // refusalOfStranger is the answer to a module that is not in the configuration.

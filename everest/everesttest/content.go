@@ -10,10 +10,13 @@ import (
 // content is what a message between modules says, in whatever family.
 type content struct {
 	Subject
-	// value is the value of a variable, the arguments of a call, or an error object.
+	// value is the value of a variable, the arguments of a call, the result of a reply, or an error object. Caller is set
+	// for a call too.
 	value json.RawMessage
 	// raised is false for an error that is cleared.
 	raised bool
+	// failed is true for a reply with an error.
+	failed bool
 }
 
 // contentOf reads a message of the family. It returns false for a message of another kind, or one that cannot be read.
@@ -30,7 +33,10 @@ func (d dialect) contentOf(prefix string, message Message) (content, bool) {
 	case KindVariable:
 		said.value, ok = memberOf(envelope.Data, "data")
 	case KindCommand:
-		said.value, ok = memberOf(envelope.Data, "args")
+		ok = said.readCall(envelope.Data)
+	case KindReply:
+		inner, _ := memberOf(envelope.Data, "data")
+		ok = said.readReply(inner)
 	case KindError:
 		said.value = envelope.Data
 		said.raised, ok = isActive(envelope.Data)
@@ -70,9 +76,10 @@ func (d dialect) contentOfBare(prefix string, message Message) (said content, ok
 		said.Kind, said.value = KindVariable, named.Data
 	case parts[4] == "cmd" && named.Type == "call":
 		said.Kind = KindCommand
-		said.value, ok = memberOf(named.Data, "args")
+		ok = said.readCall(named.Data)
 	case parts[4] == "cmd" && named.Type == "result":
 		said.Kind = KindReply
+		ok = said.readReply(named.Data)
 	default:
 		ok = false
 	}
@@ -87,6 +94,19 @@ func (d dialect) errorOfBare(said content, parts []string, payload []byte) (cont
 	}
 	text, _ := memberOf(payload, "type")
 	return said, ok && json.Unmarshal(text, &said.Name) == nil
+}
+
+func (c *content) readCall(data json.RawMessage) bool {
+	members, err := membersOf(data, "args", "origin")
+	c.value = members["args"]
+	return err == nil && json.Unmarshal(members["origin"], &c.Caller) == nil
+}
+
+func (c *content) readReply(data json.RawMessage) bool {
+	members, err := membersOf(data)
+	c.value = members["retval"]
+	_, c.failed = members["error"]
+	return err == nil && (c.failed || c.value != nil)
 }
 
 func memberOf(object json.RawMessage, name string) (json.RawMessage, bool) {

@@ -19,8 +19,9 @@
 //	[Proxy.Cut], [Proxy.Stall], [Proxy.Drop]      make its connection fail
 //	[Station.Poison]                              sends wrong messages on each topic that the module subscribes to
 //
-// At the end of the test the station ends, and [CheckMessage] checks each message that the module has published. The
-// page doc/everesttest.md has a whole module with its test.
+// At the end of the test the station ends, and fails the test for each message of the module or a fake that EVerest or the
+// interface definitions do not allow, for commands without a handler, and for what the module's own checks refused to
+// send. The page doc/everesttest.md has the whole list, and a whole module with its test.
 //
 // A test that runs several real modules starts the manager itself and uses no Station:
 //

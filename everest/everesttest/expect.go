@@ -2,7 +2,6 @@ package everesttest
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -152,7 +151,7 @@ func decodeNumbers(text []byte) any {
 // not come within Patience, the test fails with a list of the module's actions.
 func (s *Station) Expect(steps ...Step) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)
+	ctx, cancel := s.bounded()
 	defer cancel()
 	reached, at := 0, s.seen
 	_, err := s.Recorder.Wait(ctx, func(messages []Message) bool {

@@ -27,13 +27,18 @@ type Fake struct {
 	handlers map[string]everest.CommandHandler
 }
 
-// Answer sets a fixed result for a command.
+// Answer sets a fixed result for a command. A result that the interface does not allow ends the test.
 func (f *Fake) Answer(command string, result any) {
+	f.station.t.Helper()
+	f.mustFit("answer "+command, content{Subject: Subject{Kind: KindReply, Name: command}}, result)
 	f.Handle(command, func(context.Context, everest.Args) (any, error) { return result, nil })
 }
 
-// Handle sets the handler of a command.
+// Handle sets the handler of a command. A command that the interface does not have ends the test. A result that the
+// interface does not allow fails it.
 func (f *Fake) Handle(command string, handler everest.CommandHandler) {
+	f.station.t.Helper()
+	f.mustFit("handle "+command, content{Subject: Subject{Kind: KindReply, Name: command}, failed: true}, nil)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.handlers == nil {
@@ -66,15 +71,30 @@ func (f *Fake) prepare(provided *everest.Provided) {
 	}
 }
 
-// Publish publishes a variable. A failure ends the test.
+// mustFit ends the test if the interface does not allow what the fake is to say.
+func (f *Fake) mustFit(what string, said content, value any) {
+	f.station.t.Helper()
+	encoded, err := json.Marshal(value)
+	if said.value = encoded; err == nil {
+		err = checkSaid(f.definitions, f.interfaceName, said)
+	}
+	if err != nil {
+		f.station.t.Fatalf("fake %s (interface %s): %s: %v", f.id, f.interfaceName, what, err)
+	}
+}
+
+// Publish publishes a variable. A failure, or a variable or value that the interface does not allow, ends the test. To
+// publish what no module may, use Recorder.Publish.
 func (f *Fake) Publish(variable string, value any) {
 	f.station.t.Helper()
+	f.mustFit("publish "+variable, content{Subject: Subject{Kind: KindVariable, Name: variable}}, value)
 	f.do("publish "+variable, func(ctx context.Context) error { return f.provided.Publish(ctx, variable, value) })
 }
 
-// Raise raises an error. A failure ends the test.
+// Raise raises an error. A failure, or an error that the interface does not declare, ends the test.
 func (f *Fake) Raise(raised everest.Error) {
 	f.station.t.Helper()
+	f.mustFit("raise", content{Subject: Subject{Kind: KindError, Name: raised.Type}}, nil)
 	f.do("raise "+raised.Type, func(ctx context.Context) error { return f.provided.Raise(ctx, raised) })
 }
 
@@ -119,7 +139,7 @@ func (f *Fake) replay(ctx context.Context, row TraceRow) error {
 
 func (f *Fake) do(what string, act func(context.Context) error) {
 	f.station.t.Helper()
-	ctx, cancel := context.WithTimeout(f.station.t.Context(), Patience)
+	ctx, cancel := f.station.bounded()
 	defer cancel()
 	if err := act(ctx); err != nil {
 		f.station.t.Fatalf("fake %s: %s: %v", f.id, what, err)

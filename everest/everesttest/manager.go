@@ -51,6 +51,7 @@ type Manager struct {
 	ready       map[string]bool
 	metadata    map[string][]byte
 	globalReady int
+	hasAsked    bool // Shutdown was called
 	changed     chan struct{}
 	userConfig  map[string]map[string]map[string]string
 	stored      map[string]storedError // by uuid
@@ -271,7 +272,16 @@ func (m *Manager) WaitGlobalReady(ctx context.Context, count int) error {
 // Shutdown asks all modules to end: it publishes the text "true", without an envelope, on the topic shutdown. Newer
 // versions of EVerest's manager do so with the option --graceful-shutdown.
 func (m *Manager) Shutdown(ctx context.Context) error {
+	m.mu.Lock()
+	m.hasAsked = true
+	m.mu.Unlock()
 	return m.conn.publish(ctx, m.prefix+"shutdown", 2, false, []byte("true"))
+}
+
+func (m *Manager) hasShutDown() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.hasAsked
 }
 
 // Done returns a channel that is closed when the manager begins to end.

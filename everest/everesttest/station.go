@@ -1,14 +1,18 @@
 package everesttest
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest/install"
 
@@ -25,6 +29,9 @@ const (
 	// worldID is the id of the module that has all fakes.
 	worldID = "world"
 )
+
+// noReminder is longer than any test: modules need not say ready again, because the manager listens before they start.
+const noReminder = 24 * time.Hour
 
 // StationConfig describes the module under test.
 type StationConfig struct {
@@ -46,6 +53,8 @@ type StationConfig struct {
 	Broker everest.Broker
 	// Logger is the logger of the manager and the modules. By default nothing is logged.
 	Logger *zap.Logger
+	// Patience is how long the methods of the station wait. The default is the variable Patience.
+	Patience time.Duration
 }
 
 // Station is a module under test with a broker, a manager, a fake for each of its requirements, and a caller of its
@@ -66,14 +75,20 @@ type Station struct {
 	world    *everest.Module
 	fakes    map[string][]*Fake
 	seen     int // how many recorded messages Expect has passed
+	patience time.Duration
+
+	mu     sync.Mutex
+	faults faults
 }
 
 // NewStation starts a station and waits until all modules are ready. run is the module under test: it connects with the
-// options and returns when ctx ends. At the end of the test the station ends, and CheckMessage checks every message of
-// the module.
+// options and returns when ctx ends. At the end of the test the station ends. It fails the test for messages of the module
+// and of the fakes that Manager.CheckMessage rejects, for handlers and subscriptions that the interfaces do not declare,
+// for commands without a handler, for messages before all modules are ready, and if the module has ended by itself.
+// TryCall and Recorder.Publish send what is not checked.
 func NewStation(t testing.TB, config StationConfig, run func(ctx context.Context, options everest.Options) error) *Station {
 	t.Helper()
-	s := &Station{t: t, run: run, fakes: map[string][]*Fake{}}
+	s := &Station{t: t, run: run, fakes: map[string][]*Fake{}, patience: cmp.Or(config.Patience, Patience)}
 	manifest, err := install.ParseManifest(config.Manifest)
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +112,7 @@ func NewStation(t testing.TB, config StationConfig, run func(ctx context.Context
 	s.Proxy = NewProxy(t, config.Broker)
 	world := s.Manager.Options(worldID)
 	world.UncheckedCalls = true
-	world.ReadyReminder = Patience
+	world.ReadyReminder = noReminder
 	s.world = RunModule(t, world, s.prepareWorld).Module
 	s.Start()
 	s.waitReady(1)
@@ -156,7 +171,8 @@ func (s *Station) Start() {
 	options := s.Manager.Options(ModuleID)
 	options.Broker = s.Proxy.Address()
 	// The manager already listens, and would take a second ready for a restart.
-	options.ReadyReminder = Patience
+	options.ReadyReminder = noReminder
+	options.Observer = s.observe()
 	s.Process = Run(s.t, ModuleID, func(ctx context.Context) error { return s.run(ctx, options) })
 }
 
@@ -171,9 +187,14 @@ func (s *Station) Restart() {
 	s.waitReady(before + 1)
 }
 
+// bounded returns the context of a wait.
+func (s *Station) bounded() (context.Context, context.CancelFunc) {
+	return boundedBy(s.t, s.patience)
+}
+
 func (s *Station) waitReady(count int) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)
+	ctx, cancel := s.bounded()
 	defer cancel()
 	ready := make(chan error, 1)
 	go func() { ready <- s.Manager.WaitGlobalReady(ctx, count) }()
@@ -189,15 +210,50 @@ func (s *Station) waitReady(count int) {
 	}
 }
 
-// checkMessages fails the test for each message that the module under test must not publish.
+// checkMessages fails the test for what is wrong with the messages of the module under test and of the fakes.
 func (s *Station) checkMessages() {
-	for _, message := range s.Recorder.Messages() {
-		if s.publisher(message) != ModuleID || string(message.Payload) == "" || s.isPoison(message.Payload) {
-			continue
+	allReady := false
+	s.Recorder.everything(func(message Message, own bool) {
+		allReady = allReady || message.Topic == s.prefix+"ready"
+		by := s.publisher(message)
+		if own || by != ModuleID && by != worldID || len(message.Payload) == 0 {
+			return
 		}
-		if err := s.Manager.CheckMessage(message); err != nil {
-			s.t.Error(err)
+		said, known := s.Manager.dialect().contentOf(s.prefix, message)
+		if by == worldID && known && said.Kind == KindCommand {
+			return // Call has checked it, and TryCall may send anything
 		}
+		wrong := s.Manager.checkMessage(message)
+		if wrong == nil && !allReady && by == ModuleID && known && said.Kind != KindReply {
+			wrong = fmt.Errorf("module %s: %s %s before all modules are ready: modules that still start do not get it; wait for OnReady", by, said.Kind, said.Name)
+		}
+		if wrong != nil {
+			s.fault(message.Topic+"\x00"+wrong.Error(), describe(message, wrong).Error())
+		}
+	})
+	if s.Process != nil && s.Process.endedEarly() && !s.Manager.hasShutDown() {
+		s.fault("", "everesttest: the module under test ended by itself; EVerest's manager then ends all modules")
+	}
+	for _, text := range s.faults.list() {
+		s.t.Error(text)
+	}
+}
+
+func (s *Station) fault(key, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults.add(key, text)
+}
+
+// observe records what the module under test does wrong without a message.
+func (s *Station) observe() everest.Observer {
+	return everest.Observer{
+		Registered: func(told everest.Registrations) {
+			if err := s.Manager.contract().checkRegistrations(ModuleID, told); err != nil {
+				s.fault(err.Error(), "everesttest: "+err.Error())
+			}
+		},
+		Refused: func(err error) { s.fault(err.Error(), "everesttest: module "+ModuleID+": not sent: "+err.Error()) },
 	}
 }
 
@@ -217,22 +273,27 @@ func (s *Station) publisher(message Message) string {
 	return subject.ModuleID
 }
 
-func (s *Station) isPoison(payload []byte) bool {
-	return slices.ContainsFunc(PoisonPayloads(), func(poison []byte) bool { return string(poison) == string(payload) })
-}
-
-// Call calls a command of the module under test and decodes the result, unless result is nil. An error ends the test.
+// Call calls a command of the module under test and decodes the result, unless result is nil. An error ends the test, as
+// do a command or arguments that the interface does not have.
 func (s *Station) Call(implementation, command string, arguments, result any) {
 	s.t.Helper()
+	encoded, err := json.Marshal(arguments)
+	if err == nil {
+		said := content{Subject: Subject{Kind: KindCommand, Name: command}, value: encoded}
+		err = checkSaid(s.Manager.config.Definitions, s.manifest.Provides[implementation].Interface, said)
+	}
+	if err != nil {
+		s.t.Fatalf("%s.%s: %v", implementation, command, err)
+	}
 	if err := s.TryCall(implementation, command, arguments, result); err != nil {
 		s.t.Fatalf("%s.%s: %v", implementation, command, err)
 	}
 }
 
-// TryCall calls a command of the module under test and returns its error. It does not check the arguments.
+// TryCall calls a command of the module under test and returns its error. It sends any command and arguments.
 func (s *Station) TryCall(implementation, command string, arguments, result any) error {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)
+	ctx, cancel := s.bounded()
 	defer cancel()
 	if _, provided := s.manifest.Provides[implementation]; !provided {
 		s.t.Fatalf("the module under test does not provide %s; its manifest has %s", implementation, orNone(s.manifest.ImplementationIDs()))
@@ -259,8 +320,6 @@ func (s *Station) FakeAt(requirement string, index int) *Fake {
 // command afterwards to see that the module still works.
 func (s *Station) Poison() {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)
-	defer cancel()
 	for _, packet := range s.Proxy.Packets() {
 		if packet.Type != "SUBSCRIBE" {
 			continue
@@ -271,7 +330,10 @@ func (s *Station) Poison() {
 			}
 			topic := strings.NewReplacer("+", "poison", "#", "poison/Poison").Replace(filter)
 			for _, payload := range PoisonPayloads() {
-				if err := s.Recorder.Publish(ctx, Message{Topic: topic, Payload: payload, QoS: 2}); err != nil {
+				ctx, cancel := s.bounded()
+				err := s.Recorder.Publish(ctx, Message{Topic: topic, Payload: payload, QoS: 2})
+				cancel()
+				if err != nil {
 					s.t.Fatal(err)
 				}
 			}

@@ -227,12 +227,12 @@ func TestExpectListsActions(t *testing.T) {
 		}
 	}
 	for want, helper := range map[string]func(){
-		"requirement socket has no connection 2":         func() { station.FakeAt("socket", 2) },
-		"requirement plug has no connection 0":           func() { station.Fake("plug") },
-		"the module under test does not provide":         func() { _ = station.TryCall("plug", "switch", nil, nil) },
-		"lamp.switch: everest:":                          func() { station.Call("lamp", "switch", nil, nil) },
-		"fake socket_0: raise other/Error: everest":      func() { station.Fake("socket").Raise(everest.Error{Type: "other/Error"}) },
-		"fake socket_0: publish voltage: everest: publi": func() { station.Fake("socket").Publish("voltage", make(chan int)) },
+		"requirement socket has no connection 2":             func() { station.FakeAt("socket", 2) },
+		"requirement plug has no connection 0":               func() { station.Fake("plug") },
+		"the module under test does not provide":             func() { _ = station.TryCall("plug", "switch", nil, nil) },
+		"lamp.switch: argument on of lamp.switch is missing": func() { station.Call("lamp", "switch", nil, nil) },
+		"fake socket_0 (interface socket): raise: error other/Error is not declared; the interface has lamp/Broken": func() { station.Fake("socket").Raise(everest.Error{Type: "other/Error"}) },
+		"fake socket_0 (interface socket): publish voltage: json: unsupported":                                      func() { station.Fake("socket").Publish("voltage", make(chan int)) },
 	} {
 		if got := failing(t, station, helper); !strings.Contains(got, want) {
 			t.Errorf("%q is not in %q", want, got)

@@ -4,16 +4,33 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 )
 
-// Patience is how long the helpers wait for an expected event before they fail. It is long because a test machine may
-// be busy.
-const Patience = 60 * time.Second
+// Patience is how long the helpers wait for an expected event before they fail. They wait no longer than the test may
+// run: a little before the deadline of the flag -timeout they fail with their own message. A test program for a busy
+// machine sets Patience in TestMain, before the tests run.
+var Patience = 10 * time.Second
+
+// deadlineMargin is how long before the test's deadline a wait ends, so that the test can still report it.
+const deadlineMargin = 2 * time.Second
+
+// boundedBy returns a context that ends after patience, and before the test's deadline.
+func boundedBy(t testing.TB, patience time.Duration) (context.Context, context.CancelFunc) {
+	end := time.Now().Add(patience)
+	if bound, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
+		if deadline, set := bound.Deadline(); set && deadline.Add(-deadlineMargin).Before(end) {
+			end = deadline.Add(-deadlineMargin)
+		}
+	}
+	return context.WithDeadlineCause(t.Context(), end, fmt.Errorf("everesttest: %w; see Patience", context.DeadlineExceeded))
+}
 
 // NewManager starts a manager that ends with the test. Where the configuration has no broker, NewManager starts one.
 func NewManager(t testing.TB, config ManagerConfig) *Manager {
@@ -24,7 +41,7 @@ func NewManager(t testing.TB, config ManagerConfig) *Manager {
 	if _, given := givenBroker(t); given && config.EverestPrefix == "" {
 		config.EverestPrefix = "everesttest-" + rand.Text()[:8]
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	ctx, cancel := boundedBy(t, Patience)
 	defer cancel()
 	manager, err := StartManager(ctx, config)
 	if err != nil {
@@ -41,7 +58,7 @@ func NewManager(t testing.TB, config ManagerConfig) *Manager {
 // NewRecorder starts a recorder that ends with the test.
 func NewRecorder(t testing.TB, broker everest.Broker, filters ...string) *Recorder {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	ctx, cancel := boundedBy(t, Patience)
 	defer cancel()
 	recorder, err := StartRecorder(ctx, broker, filters...)
 	if err != nil {
@@ -54,7 +71,7 @@ func NewRecorder(t testing.TB, broker everest.Broker, filters ...string) *Record
 // WaitReady waits until all modules of the manager are ready. A timeout ends the test.
 func WaitReady(t testing.TB, manager *Manager) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	ctx, cancel := boundedBy(t, Patience)
 	defer cancel()
 	if err := manager.WaitReady(ctx); err != nil {
 		t.Fatal(err)
@@ -65,7 +82,7 @@ func WaitReady(t testing.TB, manager *Manager) {
 // ends. It returns before all modules are ready. An error of the module fails the test.
 func RunModule(t testing.TB, options everest.Options, prepare func(*everest.Module)) *Process {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	ctx, cancel := boundedBy(t, Patience)
 	defer cancel()
 	module, err := everest.Connect(ctx, options)
 	if err != nil {
@@ -84,10 +101,12 @@ type Process struct {
 	// Module is the module of RunModule, otherwise nil.
 	Module *everest.Module
 
-	cancel context.CancelFunc
-	done   chan struct{}
-	err    error // set before done is closed
-	expect sync.Once
+	cancel  context.CancelFunc
+	done    chan struct{}
+	err     error // set before done is closed
+	awaited atomic.Bool
+	early   bool // it ended before its context; set before done is closed
+	expect  sync.Once
 }
 
 // Run calls run on a new goroutine. At the end of the test Run cancels the context of run and waits until run returns.
@@ -101,6 +120,7 @@ func Run(t testing.TB, name string, run func(context.Context) error) *Process {
 	go func() {
 		defer close(process.done)
 		process.err = run(ctx)
+		process.early = ctx.Err() == nil
 	}()
 	t.Cleanup(func() {
 		process.expect.Do(func() {
@@ -119,8 +139,15 @@ func (p *Process) Stop() error {
 	p.cancel()
 	<-p.done
 	p.expect.Do(func() {})
+	p.awaited.Store(true)
 	return p.err
 }
+
+// Done returns a channel that is closed when the function has returned.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// endedEarly reports whether the function returned nil by itself, and the test has not asked for that.
+func (p *Process) endedEarly() bool { return p.early && p.err == nil && !p.awaited.Load() }
 
 // Wait waits until the function returns, without ending its context, and returns its error. If ctx ends first, Wait
 // returns the cause of ctx.
@@ -128,6 +155,7 @@ func (p *Process) Wait(ctx context.Context) error {
 	select {
 	case <-p.done:
 		p.expect.Do(func() {})
+		p.awaited.Store(true)
 		return p.err
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -155,7 +155,7 @@ func sameDefinition(a, b any) bool {
 
 // WithInterface returns a new set with one more interface, read from a YAML definition. It is for interfaces that
 // EVerest itself lacks. Error lists that the set lacks are left out, as package install leaves them out: not every release
-// has them. If a type is missing, WithInterface succeeds, and each check that needs the type returns an error.
+// has them. WithErrors adds them. If a type is missing, WithInterface succeeds, and each check that needs the type returns an error.
 func (d *Definitions) WithInterface(name string, content []byte) (*Definitions, error) {
 	extended, err := Merge(d)
 	if err != nil {
@@ -169,6 +169,49 @@ func (d *Definitions) WithInterface(name string, content []byte) (*Definitions, 
 	defer func() { extended.lenient = false }()
 	if err := extended.addInterface(name, document); err != nil {
 		return nil, err
+	}
+	return extended, nil
+}
+
+// WithErrors returns a new set with one more list of errors, read from the YAML of errors/<namespace>.yaml. The types of
+// its errors begin with the namespace and a slash. A list of the same name is replaced. Interfaces of the set that refer
+// to the list and did not find it have its errors then, so the order of WithErrors and WithInterface does not matter.
+func (d *Definitions) WithErrors(namespace string, content []byte) (*Definitions, error) {
+	extended, err := Merge(d)
+	if err != nil {
+		return nil, err
+	}
+	document, err := yamljson.Convert(content)
+	if err == nil {
+		err = extended.readErrorFile(namespace, document)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("everest: errors %s: %w", namespace, err)
+	}
+	for name, definition := range extended.interfaces {
+		if len(definition.MissingErrorReferences) == 0 {
+			continue
+		}
+		if extended.interfaces[name], err = extended.withErrors(definition, namespace); err != nil {
+			return nil, fmt.Errorf("everest: interface %s: errors: %w", name, err)
+		}
+	}
+	return extended, nil
+}
+
+// WithTypes returns a new set with the types of one more file, read from the YAML of types/<file>.yaml. Types of the same
+// names are replaced.
+func (d *Definitions) WithTypes(file string, content []byte) (*Definitions, error) {
+	extended, err := Merge(d)
+	if err != nil {
+		return nil, err
+	}
+	document, err := yamljson.Convert(content)
+	if err == nil {
+		err = extended.readTypeFile(file, document)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("everest: types %s: %w", file, err)
 	}
 	return extended, nil
 }

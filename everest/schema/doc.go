@@ -3,6 +3,7 @@
 //	definitions, err := schema.BuiltIn()                          // EVerest 2026.02.0, 19 interfaces
 //	definitions, err := schema.LoadInterfaces(dir, "auth", "...") // an installation's share/everest
 //	definitions, err = definitions.WithInterface("own", yaml)     // and one more
+//	definitions, err = definitions.WithErrors("own", yaml)        // and a list of errors
 //	err = definitions.CheckArguments("auth", "set_connection_timeout", arguments)
 //
 // A definition refers to types and errors in other files:

@@ -25,6 +25,8 @@ type Interface struct {
 	ErrorReferences []string
 	// ErrorTypes lists the error types that the references name, such as "generic/VendorError", in declared order.
 	ErrorTypes []string
+	// MissingErrorReferences lists references to error lists that the set lacks; see Definitions.WithErrors.
+	MissingErrorReferences []string
 }
 
 // Command is one command of an interface. Every call must have all declared arguments; none is optional.
@@ -183,20 +185,48 @@ func (d *Definitions) readErrorReferences(definition *Interface, raw json.RawMes
 		}
 		errorTypes, err := d.expandErrorReference(reference)
 		if d.lenient && errors.Is(err, errNoErrorList) {
+			definition.MissingErrorReferences = append(definition.MissingErrorReferences, reference)
 			continue
+		}
+		if err == nil {
+			err = definition.addErrors(reference, errorTypes)
 		}
 		if err != nil {
 			return err
 		}
-		for _, errorType := range errorTypes {
-			if definition.HasErrorType(errorType) {
-				return fmt.Errorf("%s is referenced twice", errorType)
-			}
-			definition.ErrorTypes = append(definition.ErrorTypes, errorType)
-		}
-		definition.ErrorReferences = append(definition.ErrorReferences, reference)
 	}
 	return nil
+}
+
+func (i *Interface) addErrors(reference string, errorTypes []string) error {
+	for _, errorType := range errorTypes {
+		if i.HasErrorType(errorType) {
+			return fmt.Errorf("%s is referenced twice", errorType)
+		}
+		i.ErrorTypes = append(i.ErrorTypes, errorType)
+	}
+	i.ErrorReferences = append(i.ErrorReferences, reference)
+	return nil
+}
+
+// withErrors returns the interface with the errors of a list that was missing.
+func (d *Definitions) withErrors(definition *Interface, namespace string) (*Interface, error) {
+	found := *definition
+	found.ErrorTypes, found.ErrorReferences, found.MissingErrorReferences = slices.Clone(found.ErrorTypes), slices.Clone(found.ErrorReferences), nil
+	for _, reference := range definition.MissingErrorReferences {
+		if list, _, _ := strings.Cut(reference, "#"); list != "/errors/"+namespace {
+			found.MissingErrorReferences = append(found.MissingErrorReferences, reference)
+			continue
+		}
+		errorTypes, err := d.expandErrorReference(reference)
+		if err == nil {
+			err = found.addErrors(reference, errorTypes)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &found, nil
 }
 
 // readExpandedErrors reads the form that the manager publishes: namespace -> name -> declaration.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest/program"
 
@@ -17,6 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	everesttest.Patience = time.Minute // the machine may be busy
 	everesttest.AddURLFlag(flag.CommandLine)
 	goleak.VerifyTestMain(m)
 }

@@ -24,7 +24,10 @@ import (
 	"github.com/remotechargeport/remotechargeport/satellite"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	everesttest.Patience = time.Minute // the machine may be busy
+	goleak.VerifyTestMain(m)
+}
 
 const boardManifest = `
 description: what the modules under test need around them

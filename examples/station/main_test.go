@@ -4,13 +4,16 @@ import (
 	"flag"
 	"os"
 	"testing"
+	"time"
 
+	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"go.uber.org/goleak"
 )
 
 // The station starts its boards as processes of its own program, which is the
 // test binary here.
 func TestMain(m *testing.M) {
+	everesttest.Patience = time.Minute // the machine may be busy
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case boardArgument, linkArgument:

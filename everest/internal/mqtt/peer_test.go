@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,11 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/everest/internal/mqtt"
 )
+
+func TestMain(m *testing.M) {
+	everesttest.Patience = time.Minute // the machine may be busy
+	os.Exit(m.Run())
+}
 
 const topic = "numbers"
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,6 +35,7 @@ var programs struct {
 }
 
 func TestMain(m *testing.M) {
+	everesttest.Patience = time.Minute // the machine may be busy
 	// The stations wait more than they work.
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)

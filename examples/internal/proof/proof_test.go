@@ -15,6 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	everesttest.Patience = time.Minute // the machine may be busy
 	// Stations wait more than they work.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)

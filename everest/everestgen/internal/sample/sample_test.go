@@ -25,7 +25,10 @@ import (
 
 //go:generate go run ../.. -interfaces ../../testdata/interfaces -types ../../testdata/types -errors ../../testdata/errors -out .
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	everesttest.Patience = time.Minute // the machine may be busy
+	goleak.VerifyTestMain(m)
+}
 
 const manifest = "description: a lamp\nmetadata: {license: 'https://example.org', authors: [me]}\n"
 
