@@ -302,11 +302,11 @@ func (p *tab) await(expression string) {
 	p.t.Helper()
 	var became bool
 	p.evaluate(fmt.Sprintf(`new Promise((done) => {
-		const end = performance.now() + %d;
+		const end = Date.now() + %d; // which hurry leaves alone
 		const look = () => {
 			let is = false;
 			try { is = Boolean(%s) } catch {}
-			if (is || performance.now() > end) done(is);
+			if (is || Date.now() > end) done(is);
 			else setTimeout(look, 50);
 		};
 		look();
