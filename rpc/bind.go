@@ -13,7 +13,8 @@ import (
 // wrong, the caller gets rpclib's error text. Bind calls functions by reflection, except the most common ones, such as
 // func(string) string. A Handler needs no reflection: see Handle.
 //
-// Bind fails if fn is not a function with such parameters and results. It fails with rpclib's text if the name is bound
+// Bind fails if fn is not a function with such parameters and results, or has structs in them that need the import of
+// package rpc/codec. It fails with rpclib's text if the name is bound
 // already.
 func (s *Server) Bind(name string, fn any, options ...HandlerOption) error {
 	if value := reflect.ValueOf(fn); value.Kind() != reflect.Func || value.IsNil() {
@@ -104,6 +105,9 @@ func bindReflected(name string, fn any) (invoker, error) {
 		default:
 			return nil, fmt.Errorf("rpc: binding %s: a %s must return at most one result and then an error", name, kind)
 		}
+	}
+	if err := checkStructs(kind); err != nil {
+		return nil, fmt.Errorf("rpc: binding %s: %w", name, err)
 	}
 	return s.invoke, nil
 }

@@ -5,8 +5,6 @@ import (
 	"math"
 	"reflect"
 
-	"github.com/ugorji/go/codec"
-
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
@@ -252,28 +250,6 @@ func decodeMap(b []byte, head msgpack.Head, target reflect.Value) ([]byte, error
 	}
 	target.Set(result)
 	return rest, nil
-}
-
-func decodeStruct(b []byte, head msgpack.Head, target reflect.Value) ([]byte, error) {
-	if extension, ok := target.Addr().Interface().(*Extension); ok {
-		if head.Kind != msgpack.Extension {
-			return b, mismatch(head, target.Type())
-		}
-		rest := b[head.Size:]
-		*extension = Extension{Type: head.ExtensionType, Data: append([]byte{}, rest[:head.Bits]...)}
-		return rest[head.Bits:], nil
-	}
-	if head.Kind != msgpack.Array && head.Kind != msgpack.Map && head.Kind != msgpack.Extension {
-		return b, mismatch(head, target.Type())
-	}
-	size, err := msgpack.Skip(b)
-	if err != nil {
-		return b, err
-	}
-	if err := codec.NewDecoderBytes(b[:size], structs).Decode(target.Addr().Interface()); err != nil {
-		return b, fmt.Errorf("%s does not fit a Go %s: %w: %w", describe(head), target.Type(), ErrType, err)
-	}
-	return b[size:], nil
 }
 
 // decodeAny decodes into the Go type that the package's documentation has for an any.

@@ -26,11 +26,9 @@
 //
 // # Values
 //
-// Integers, floats, bool, string, []byte, slices, arrays, maps, pointers and any are encoded as themselves. A struct is
-// encoded as a map of its exported fields. A field's key is its name, or the name in its codec tag. A struct with the
-// following field is encoded as an array:
-//
-//	_struct bool `codec:",toarray"`
+// Integers, floats, bool, string, []byte, slices, arrays, maps, pointers and any are encoded as themselves. Structs need
+// the import of package rpc/codec, which links a codec for them. Without the import, a struct fails with ErrType and
+// Bind rejects a function that has structs in its signature.
 //
 // A Raw is sent and received unchanged. An Extension becomes a MessagePack extension. A value received into an any
 // becomes nil, bool, int64, float32, float64, string, []byte, []any, map[string]any or Extension. An integer above the

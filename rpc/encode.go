@@ -8,8 +8,6 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/ugorji/go/codec"
-
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
@@ -23,7 +21,7 @@ func onlyDepth(depth int) msgpack.Limits {
 }
 
 // appendValue appends one Go value. The common types need no reflection and no allocation. Other slices, arrays, maps
-// and pointers need reflection; the codec package encodes structs. depth is how many levels of nesting are still
+// and pointers need reflection, and structs the codec of package rpc/codec. depth is how many levels of nesting are still
 // allowed.
 func appendValue(b []byte, v any, depth int) ([]byte, error) {
 	switch v := v.(type) {
@@ -192,15 +190,6 @@ func compareKeys(x, y reflect.Value) int {
 		other, _ := appendValue(nil, y.Interface(), maxDepth)
 		return bytes.Compare(one, other)
 	}
-}
-
-func appendStruct(b []byte, v reflect.Value, depth int) ([]byte, error) {
-	var out []byte
-	if err := codec.NewEncoderBytes(&out, structs).Encode(v.Interface()); err != nil {
-		return b, fmt.Errorf("cannot encode a %s: %w: %w", v.Type(), ErrType, err)
-	}
-	// The nesting of what the struct holds is only known now.
-	return appendRaw(b, out, depth)
 }
 
 // scanError returns this package's error for one of the scanner's.

@@ -3,8 +3,6 @@ package rpc
 import (
 	"fmt"
 
-	"github.com/ugorji/go/codec"
-
 	"github.com/remotechargeport/remotechargeport/rpc/internal/msgpack"
 )
 
@@ -38,33 +36,8 @@ func Encode(v any) (Raw, error) {
 	return b, nil
 }
 
-// CodecEncodeSelf is called by the codec package for a Raw inside a struct.
-func (r Raw) CodecEncodeSelf(e *codec.Encoder) {
-	if len(r) == 0 {
-		e.MustEncode(nil)
-		return
-	}
-	e.MustEncode(codec.Raw(r))
-}
-
-// CodecDecodeSelf is called by the codec package for a Raw inside a struct.
-func (r *Raw) CodecDecodeSelf(d *codec.Decoder) {
-	var raw codec.Raw
-	d.MustDecode(&raw)
-	*r = append((*r)[:0], raw...)
-}
-
 // Extension is a MessagePack extension value: application-defined bytes with a type number.
 type Extension struct {
 	Type int8
 	Data []byte
 }
-
-// structs has the codec package's options that give msgpack-c's bytes. It is never changed.
-var structs = func() *codec.MsgpackHandle {
-	handle := &codec.MsgpackHandle{WriteExt: true, PositiveIntUnsigned: true}
-	handle.Raw = true
-	handle.MaxInitLen = 16
-	handle.MaxDepth = 64
-	return handle
-}()

@@ -52,18 +52,6 @@ func repeat(n int, make func(i int) step) []step {
 
 func object(value any) []step { return calls("echo_obj", value) }
 
-type structAsArray struct {
-	//lint:ignore U1000 the codec package reads it
-	_struct bool `codec:",toarray"`
-	X       int32
-	S       string
-}
-
-type structAsMap struct {
-	X int32  `codec:"x"`
-	S string `codec:"s"`
-}
-
 // clientCalls are the recorded calls of the C++ client, made with the Go values that correspond to the C++ ones.
 var clientCalls = map[string][]step{
 	"cpp_nop":             calls("nop"),
@@ -100,8 +88,8 @@ var clientCalls = map[string][]step{
 	"cpp_a_mapint":        object(map[int]string{2: "x", 1: "y"}),
 	"cpp_a_pair":          object([]any{1, "a"}),
 	"cpp_a_tuple":         object([]any{1, "a", 2.5}),
-	"cpp_a_struct_arr":    object(structAsArray{X: 3, S: "q"}),
-	"cpp_a_struct_map":    object(structAsMap{X: 3, S: "q"}),
+	"cpp_a_struct_arr":    object([]any{3, "q"}),
+	"cpp_a_struct_map":    object(rpc.Raw("\x82\xa1x\x03\xa1s\xa1q")),
 	"cpp_a_nested":        object(map[string][]map[string]int{"k": {{"x": 1}, {}}}),
 	"cpp_a_str31":         object(strings.Repeat("s", 31)),
 	"cpp_a_str32":         object(strings.Repeat("s", 32)),

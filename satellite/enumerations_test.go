@@ -236,7 +236,7 @@ func TestUnknownValuesOfAnEnumeration(t *testing.T) {
 		}
 		if answer := ask([]byte(strings.Replace(string(exchanges[3].Request), "\xa3[2]", "\xa4[17]", 1))); answer[2] == nil || len(s.port.calls) != 0 {
 			t.Errorf("an unknown index is answered %v and has reached %d modules", answer, len(s.port.calls))
-		} else if failed := answer[2].(map[any]any); failed["__everest__error_type"] != everest.SchemaValidationError {
+		} else if failed := answer[2].(map[string]any); failed["__everest__error_type"] != everest.SchemaValidationError {
 			t.Errorf("an unknown index is answered %v, want SchemaValidationError", answer)
 		}
 		if answer := ask(exchanges[3].Request); answer[2] == nil {

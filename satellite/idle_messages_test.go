@@ -1,18 +1,16 @@
 package satellite_test
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/ugorji/go/codec"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 )
 
@@ -53,20 +51,19 @@ func (w *wiretap) messages(t *testing.T) (toAgent, toCaller [][]any, more <-chan
 
 func decodeMessages(t *testing.T, stream []byte) (messages [][]any) {
 	t.Helper()
-	handle := new(codec.MsgpackHandle)
-	handle.RawToString = true
-	decoder := codec.NewDecoder(bytes.NewReader(stream), handle)
-	for {
-		var message []any
-		err := decoder.Decode(&message)
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	reader := rpc.NewReader(stream)
+	for len(reader.Rest()) > 0 {
+		raw := reader.Skip()
+		if reader.Err() != nil {
 			return messages // the rest is under way
 		}
-		if err != nil {
+		var message []any
+		if err := raw.Decode(&message); err != nil {
 			t.Fatal(err)
 		}
 		messages = append(messages, message)
 	}
+	return messages
 }
 
 // On a link on which nothing happens there is one call of link_events at a time,
@@ -115,7 +112,7 @@ func TestNothingButHeartbeatsOnAnIdleLink(t *testing.T) {
 	}
 	for _, reply := range replies {
 		answer, _ := reply[len(reply)-1].([]any)
-		if len(reply) != 4 || len(answer) < 2 || answer[1] != noEvents {
+		if len(reply) != 4 || len(answer) < 2 || !cmp.Equal(answer[1], []byte(noEvents)) {
 			t.Errorf("on an idle link the agent answers %q", reply)
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/ugorji/go/codec"
 
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/satellite"
@@ -70,7 +69,7 @@ func startScriptedAgent(t *testing.T, exchanges []exchange) *scriptedAgent {
 
 func (a *scriptedAgent) serve(connection net.Conn) {
 	for {
-		content, message, err := readRequest(connection)
+		content, message, err := readWhole(connection)
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !strings.Contains(err.Error(), "reset by peer") {
 				a.t.Errorf("the controller sent %x: %v", content, err)
@@ -81,8 +80,7 @@ func (a *scriptedAgent) serve(connection net.Conn) {
 		arguments := message[3].([]any)
 		if function == link.FunctionHello || a.lacks != nil && a.lacks(function) {
 			// What rpclib answers for a function that it does not have.
-			var answer []byte
-			codec.NewEncoderBytes(&answer, msgpackHandle).MustEncode([]any{1, id,
+			answer := encoded(a.t, []any{1, id,
 				fmt.Sprintf("rpclib: server could not find function '%s' with argument count %d.", function, len(arguments)), nil})
 			if _, err := connection.Write(answer); err != nil {
 				return
@@ -104,9 +102,7 @@ func (a *scriptedAgent) serve(connection net.Conn) {
 // answer takes the next recorded answer and gives it the id of the request; a
 // poll beyond the recording brings nothing.
 func (a *scriptedAgent) answer(id any, function string) []byte {
-	var encodedID []byte
-	codec.NewEncoderBytes(&encodedID, msgpackHandle).MustEncode(id)
-	head := append([]byte{0x94, 0x01}, encodedID...)
+	head := append([]byte{0x94, 0x01}, encoded(a.t, id)...)
 	waiting := a.answers[function]
 	if len(waiting) > 0 {
 		a.answers[function] = waiting[1:]
@@ -121,25 +117,7 @@ func (a *scriptedAgent) answer(id any, function string) []byte {
 	case function == link.FunctionRetrieve:
 		result = `{"errors":[],"vars":[]}`
 	}
-	var encoded []byte
-	codec.NewEncoderBytes(&encoded, msgpackHandle).MustEncode(result)
-	return append(append(head, 0xc0), encoded...)
-}
-
-// readRequest reads one message and its bytes.
-func readRequest(connection net.Conn) ([]byte, []any, error) {
-	var content []byte
-	for {
-		chunk := make([]byte, 1)
-		if _, err := connection.Read(chunk); err != nil {
-			return content, nil, err
-		}
-		content = append(content, chunk[0])
-		var message []any
-		if err := codec.NewDecoderBytes(content, msgpackHandle).Decode(&message); err == nil && len(message) == 4 {
-			return content, message, nil
-		}
-	}
+	return append(append(head, 0xc0), encoded(a.t, result)...)
 }
 
 // afterID cuts the array head, the type and the message id off.
@@ -201,9 +179,7 @@ func agedAs(t *testing.T, recorded exchange, got request) []byte {
 	if seconds, err := strconv.Atoi(aged[1]); err != nil || seconds >= recordedSeconds {
 		return afterID(recorded.Request)
 	}
-	var encoded []byte
-	codec.NewEncoderBytes(&encoded, msgpackHandle).MustEncode([]any{0, 0, recorded.Function, []any{strings.Replace(text, whole[0], aged[0], 1)}})
-	return afterID(encoded)
+	return afterID(encoded(t, []any{0, 0, recorded.Function, []any{strings.Replace(text, whole[0], aged[0], 1)}}))
 }
 
 func recordedArrivals(t *testing.T, answer string) []arrival {

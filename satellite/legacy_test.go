@@ -17,10 +17,10 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/google/go-cmp/cmp"
-	"github.com/ugorji/go/codec"
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
+	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
 )
@@ -41,12 +41,6 @@ func (h *hexBytes) UnmarshalText(text []byte) (err error) {
 	*h, err = hex.DecodeString(string(text))
 	return err
 }
-
-var msgpackHandle = func() *codec.MsgpackHandle {
-	handle := &codec.MsgpackHandle{WriteExt: true, PositiveIntUnsigned: true}
-	handle.RawToString = false
-	return handle
-}()
 
 func readExchanges(t *testing.T, name string) []exchange {
 	t.Helper()
@@ -71,7 +65,7 @@ func readExchanges(t *testing.T, name string) []exchange {
 func decodeMessage(t *testing.T, content []byte) []any {
 	t.Helper()
 	var message []any
-	if err := codec.NewDecoderBytes(content, msgpackHandle).Decode(&message); err != nil {
+	if err := rpc.Raw(content).Decode(&message); err != nil {
 		t.Fatalf("%x: %v", content, err)
 	}
 	return message
@@ -143,32 +137,36 @@ func dialAgent(t *testing.T, s *satelliteBoard) net.Conn {
 // readMessage reads one answer, to the byte.
 func readMessage(t *testing.T, reader *bufio.Reader) []byte {
 	t.Helper()
-	var copied bytes.Buffer
-	var message []any
-	if err := codec.NewDecoder(onlyBytes{io.TeeReader(reader, &copied), reader, &copied}, msgpackHandle).Decode(&message); err != nil {
+	content, _, err := readWhole(reader)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return copied.Bytes()
+	return content
 }
 
-// onlyBytes keeps the decoder from reading beyond the message.
-type onlyBytes struct {
-	io.Reader
-	scanner *bufio.Reader
-	copied  *bytes.Buffer
-}
-
-func (o onlyBytes) ReadByte() (byte, error) {
-	b, err := o.scanner.ReadByte()
-	if err == nil {
-		o.copied.WriteByte(b)
+// readWhole reads one message and not a byte more. It returns the message's bytes and members.
+func readWhole(reader io.Reader) ([]byte, []any, error) {
+	var content []byte
+	for {
+		chunk := make([]byte, 1)
+		if _, err := io.ReadFull(reader, chunk); err != nil {
+			return content, nil, err
+		}
+		content = append(content, chunk[0])
+		var message []any
+		if err := rpc.Raw(content).Decode(&message); err == nil && len(message) == 4 {
+			return content, message, nil
+		}
 	}
-	return b, err
 }
 
-func (o onlyBytes) UnreadByte() error {
-	o.copied.Truncate(o.copied.Len() - 1)
-	return o.scanner.UnreadByte()
+func encoded(t *testing.T, value any) []byte {
+	t.Helper()
+	raw, err := rpc.Encode(value)
+	if err != nil {
+		t.Error(err)
+	}
+	return raw
 }
 
 func compareAnswer(t *testing.T, exchange exchange, got []byte) {

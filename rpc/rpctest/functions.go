@@ -126,27 +126,18 @@ func typeNumber(value rpc.Raw) (int, error) {
 	}[head.Kind], nil
 }
 
-type tuple struct {
-	//lint:ignore U1000 the codec package reads it
-	_struct bool `codec:",toarray"`
-	Number  int32
-	Text    string
-	Float   float64
-}
-
-type pointArray struct {
-	//lint:ignore U1000 the codec package reads it
-	_struct bool `codec:",toarray"`
-	X       int32
-	S       string
-}
-
-type pointMap struct {
-	X int32  `codec:"x"`
-	S string `codec:"s"`
-}
-
 func identity[T any](value T) T { return value }
+
+// decodeFirst decodes as many values as there are targets. Like msgpack-c it ignores surplus values, and leaves targets
+// without a value as they are.
+func decodeFirst(values []rpc.Raw, targets ...any) error {
+	for i, value := range values[:min(len(values), len(targets))] {
+		if err := value.Decode(targets[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (f *functions) bindTyped(bind binder) {
 	bind("e_bool", identity[bool])
@@ -178,10 +169,34 @@ func (f *functions) bindTyped(bind binder) {
 		err := errors.Join(pair[0].Decode(&number), pair[1].Decode(&text))
 		return []any{number, text}, err
 	})
-	bind("e_tuple", identity[tuple])
+	bind("e_tuple", func(values []rpc.Raw) ([]any, error) {
+		var number int32
+		var text string
+		var float float64
+		err := decodeFirst(values, &number, &text, &float)
+		return []any{number, text, float}, err
+	})
 	bind("e_nested", identity[map[string][]map[string]int32])
-	bind("e_parr", identity[pointArray])
-	bind("e_pmap", identity[pointMap])
+	bind("e_parr", func(values []rpc.Raw) ([]any, error) {
+		var x int32
+		var s string
+		err := decodeFirst(values, &x, &s)
+		return []any{x, s}, err
+	})
+	bind("e_pmap", func(values map[string]rpc.Raw) (rpc.Raw, error) {
+		var x int32
+		var s string
+		for key, target := range map[string]any{"x": &x, "s": &s} {
+			if value, given := values[key]; given {
+				if err := value.Decode(target); err != nil {
+					return nil, err
+				}
+			}
+		}
+		b := msgpack.AppendString(msgpack.AppendMapHead(nil, 2), "x")
+		b = msgpack.AppendString(msgpack.AppendInt(b, int64(x)), "s")
+		return msgpack.AppendString(b, s), nil
+	})
 	bind("e_nil", func(value rpc.Raw) (any, error) {
 		if string(value) != "\xc0" {
 			return nil, rpc.ErrType

@@ -1,4 +1,4 @@
-package rpc_test
+package codec_test
 
 import (
 	"bytes"
@@ -42,7 +42,7 @@ func independent() *codec.MsgpackHandle {
 	return handle
 }
 
-// normal returns a value that the other codec decoded, with integers and maps of the types that this package uses.
+// normal returns a value that the other codec decoded, with integers and maps of the types that package rpc uses.
 func normal(value any) any {
 	switch value := value.(type) {
 	case int64:
@@ -69,8 +69,8 @@ func normal(value any) any {
 	}
 }
 
-// TestAgainstAnotherCodec encodes every value with this package and decodes it with the codec package, and the other
-// way round. Both must make the same bytes and the same value. This package uses the codec package for structs only.
+// TestAgainstAnotherCodec encodes every value with package rpc and decodes it with the codec of the structs, and the
+// other way round. Both must make the same bytes and the same value: a value is the same in a struct and outside.
 func TestAgainstAnotherCodec(t *testing.T) {
 	for _, value := range boundaryValues() {
 		ours, err := rpc.Encode(value)
