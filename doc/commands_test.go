@@ -187,7 +187,7 @@ func runPage(t *testing.T, blocks []block) {
 	shell.Cancel = func() error { return shell.Process.Signal(os.Interrupt) }
 	shell.WaitDelay = 20 * time.Second
 	shell.Env = append(os.Environ(), "TEST="+own, "HOME="+own, "REPOSITORY="+repository, "PATH="+programs+":"+os.Getenv("PATH")+":/usr/sbin",
-		"GOFLAGS=-trimpath -tags=codec.notfastpath")
+		"GOFLAGS=-trimpath")
 	for _, folder := range []string{"GOMODCACHE", "GOCACHE", "GOPATH"} {
 		// HOME is another one here, the caches are not.
 		value, err := exec.CommandContext(ctx, "go", "env", folder).Output()

@@ -24,7 +24,7 @@ func writeTools(ctx context.Context, text *strings.Builder) error {
 		return err
 	}
 	defer os.RemoveAll(directory)
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "codec.notfastpath", "-o", directory)
+	build := exec.CommandContext(ctx, "go", "build", "-o", directory)
 	for _, tool := range tools {
 		build.Args = append(build.Args, "../examples/"+tool)
 	}

@@ -47,7 +47,7 @@ func TestSamplesCompile(t *testing.T) {
 			if err := os.WriteFile(overlayFile, overlay, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			build := exec.CommandContext(t.Context(), "go", "build", "-tags", "codec.notfastpath", "-overlay", overlayFile, "-o", os.DevNull, "./doc/sample")
+			build := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlayFile, "-o", os.DevNull, "./doc/sample")
 			build.Dir = root
 			if output, err := build.CombinedOutput(); err != nil {
 				t.Errorf("%s:%d: the sample does not compile: %v\n%s", page.path, block.line, err, output)

@@ -13,7 +13,7 @@ REMOTECHARGEPORT_GOMOD = github.com/remotechargeport/remotechargeport
 
 # Static: nothing on the board but the kernel.
 REMOTECHARGEPORT_GO_ENV = CGO_ENABLED=0
-REMOTECHARGEPORT_TAGS = codec.notfastpath,nethttpomithttp2
+REMOTECHARGEPORT_TAGS = nethttpomithttp2
 REMOTECHARGEPORT_LDFLAGS = -s -w
 
 ifeq ($(BR2_PACKAGE_REMOTECHARGEPORT_AGENT),y)

@@ -24,7 +24,7 @@ export CGO_ENABLED = "0"
 do_compile() {
     cd ${S}/src/${GO_IMPORT}
     for program in agent:SatelliteAgent controller:SatelliteController aggregator:SystemAggregator; do
-        ${GO} build -trimpath -tags codec.notfastpath,nethttpomithttp2 -ldflags '-s -w' \
+        ${GO} build -trimpath -tags nethttpomithttp2 -ldflags '-s -w' \
             -o ${B}/boards/${program#*:} ./examples/${program%:*}
     done
 }

@@ -49,8 +49,8 @@ func targetNamed(name string) (target, bool) {
 	return target{}, false
 }
 
-// tags exclude what the programs do not use: the codec's fast paths for every type, and the HTTP/2 of net/http.
-const tags = "codec.notfastpath,nethttpomithttp2"
+// tags exclude what the programs do not use: the HTTP/2 of net/http.
+const tags = "nethttpomithttp2"
 
 // linkerFlags exclude what only debuggers read.
 const linkerFlags = "-s -w"

@@ -45,7 +45,7 @@ func Main(arguments []string) int {
 // build compiles the programs agent and controller into a folder, as doc/deployment.md says. With the race detector it
 // compiles them as the tests are, whose packages need not be compiled again then.
 func build(ctx context.Context, folder string, race bool) error {
-	arguments := []string{"build", "-tags", "codec.notfastpath", "-o", folder + string(filepath.Separator)}
+	arguments := []string{"build", "-o", folder + string(filepath.Separator)}
 	environment := os.Environ()
 	if race {
 		arguments = append(arguments, "-race")

@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 
 func build(folder, name, architecture string) (string, error) {
 	program := filepath.Join(folder, name+architecture)
-	command := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-tags", "codec.notfastpath", "-o", program,
+	command := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program,
 		"github.com/remotechargeport/remotechargeport/examples/"+name)
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if architecture != "" {
