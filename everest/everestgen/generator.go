@@ -18,15 +18,20 @@ type generator struct {
 	reached    map[string]bool   // references of the types to declare
 }
 
-// generate returns the content of each file by its path below the output folder. Equal definitions and names give equal
-// bytes.
-func generate(definitions *schema.Definitions, importPath string, interfaces []string) (map[string][]byte, error) {
+func newGenerator(definitions *schema.Definitions, importPath string) *generator {
 	g := &generator{definitions: definitions, importPath: importPath, typeNames: map[string]string{}, reached: map[string]bool{}}
 	taken := names{}
 	for _, reference := range definitions.TypeNames() {
 		file, name, _ := strings.Cut(reference, "#/")
 		g.typeNames[reference] = taken.unique(exported(file) + part(name))
 	}
+	return g
+}
+
+// generate returns the content of each file by its path below the output folder. Equal definitions and names give equal
+// bytes.
+func generate(definitions *schema.Definitions, importPath string, interfaces []string) (map[string][]byte, error) {
+	g := newGenerator(definitions, importPath)
 	written := map[string][]byte{}
 	packages := map[string]string{}
 	for _, name := range interfaces {

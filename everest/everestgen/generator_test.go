@@ -86,14 +86,26 @@ func TestGeneratedCodeIsFormattedAndReproducible(t *testing.T) {
 // The bindings of all built-in interfaces compile in a module of their own, and their types keep the values of a real
 // station.
 func TestBindingsOfAllInterfaces(t *testing.T) {
+	firmware := firmwareFolder(t)
+	if err := os.CopyFS(firmware, os.DirFS("testdata/firmware")); err != nil {
+		t.Fatal(err)
+	}
+	if err := run([]string{"-out", firmware}, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if output, err := goTest(t, firmware); err != nil || bytes.Count(output, []byte("\n")) < 20 {
+		t.Errorf("%v: %s", err, output)
+	}
+}
+
+// firmwareFolder returns the folder of a Go module that uses this repository.
+func firmwareFolder(t *testing.T) string {
+	t.Helper()
 	repository, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	firmware := t.TempDir()
-	if err := os.CopyFS(firmware, os.DirFS("testdata/firmware")); err != nil {
-		t.Fatal(err)
-	}
 	for _, name := range []string{"go.mod", "go.sum"} {
 		content, err := os.ReadFile(filepath.Join(repository, name))
 		if err != nil {
@@ -108,13 +120,76 @@ func TestBindingsOfAllInterfaces(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := run([]string{"-out", firmware}, io.Discard); err != nil {
+	return firmware
+}
+
+func goTest(t *testing.T, folder string) ([]byte, error) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", "test", "-mod=mod", "-trimpath", "-vet=off", "./...")
+	command.Dir = folder
+	return command.CombinedOutput()
+}
+
+// A written module compiles and its test passes as it is: one of the first manifest, and one that has everything a manifest
+// may have. What a person has changed stays at the next run.
+func TestWrittenModulesPass(t *testing.T) {
+	firmware := firmwareFolder(t)
+	tower := filepath.Join(firmware, "tower")
+	known, err := schema.BuiltIn()
+	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), "go", "test", "-mod=mod", "-trimpath", "-vet=off", "./...")
-	command.Dir = firmware
-	if output, err := command.CombinedOutput(); err != nil || bytes.Count(output, []byte("\n")) < 20 {
-		t.Errorf("%v: %s", err, output)
+	manifest := `description: Provides and requires everything
+config:
+  name: {description: "its name, without a default", type: string}
+  level: {description: a level, type: integer, minimum: 3}
+  share: {description: a share, type: number, default: 0.5}
+  loud: {description: whether it is loud, type: boolean, default: true}
+metadata: {license: https://opensource.org/licenses/Apache-2.0, authors: [you]}
+provides:
+  own: {interface: own_bell, description: the bell, config: {tone: {description: a tone, type: string, enum: [low, high]}}}
+`
+	requires := "requires:\n  bells: {interface: own_bell, min_connections: 0, max_connections: 3}\n"
+	for _, name := range known.InterfaceNames() {
+		manifest += "  " + name + ": {interface: " + name + ", description: provided}\n"
+		requires += "  r_" + name + ": {interface: " + name + "}\n"
+	}
+	bell := "description: A bell\ncmds:\n  ring: {description: Rings, arguments: {how: {description: how, type: string, enum: [low, high]}}}\nvars:\n  rung: {description: times, type: integer}\n"
+	if err := os.MkdirAll(filepath.Join(tower, "interfaces"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"manifest.yaml": manifest + requires, "interfaces/own_bell.yaml": bell} {
+		if err := os.WriteFile(filepath.Join(tower, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	doorbell := filepath.Join(firmware, "doorbell")
+	for _, arguments := range [][]string{{"-module", "Doorbell", "-out", doorbell}, {"-module", "Tower", "-out", tower}, {"-module", "Tower", "-out", tower}} {
+		if err := run(arguments, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	output, err := goTest(t, firmware)
+	for _, want := range []string{"firmware/doorbell\t", "firmware/tower\t"} {
+		if err != nil || !strings.Contains(string(output), "ok  \texample.org/"+want) {
+			t.Fatalf("%v: %s", err, output)
+		}
+	}
+	program := filepath.Join(doorbell, "main.go")
+	if err := os.WriteFile(program, []byte("package main\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(doorbell, "module.go")); err != nil {
+		t.Fatal(err)
+	}
+	if err := run([]string{"-module", "Doorbell", "-out", doorbell}, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if content, err := os.ReadFile(program); err != nil || string(content) != "package main\n" {
+		t.Errorf("the changed program is %q, %v", content, err)
+	}
+	if _, err := os.Stat(filepath.Join(doorbell, "module.go")); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -170,6 +245,8 @@ func TestRunErrors(t *testing.T) {
 		{[]string{"-out", out, "-interfaces", out}, "no YAML files in " + out},
 		{[]string{"-out", out, "-import", "x", "-interfaces", "testdata/interfaces"}, "interface lamp"},
 		{[]string{"-nonsense"}, "nonsense"},
+		{[]string{"-module", "door-bell", "-out", out, "-import", "x"}, "a module's name has letters and digits only"},
+		{[]string{"-module", "Doorbell", "-out", out, "-import", "x", "evse_manager"}, "with -module the manifest names the interfaces"},
 		{append([]string{"-out", out}, fromYAML...), "there is no go.mod above"},
 		{append(append([]string{"-out", out, "-import", "x"}, fromYAML...), "torch"), "there is no interface torch"},
 	} {

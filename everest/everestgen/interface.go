@@ -27,9 +27,13 @@ type variable struct {
 	name, method, expression, description string
 }
 
+func (g *generator) newInterfaceFile(packageName string) *file {
+	return g.newFile(packageName, "types.", namesBesides("Interface", "Provider", "Register", "Client", "NewClient", "Publisher", "NewPublisher"))
+}
+
 // interfaceFile returns the Go file of one interface.
 func (g *generator) interfaceFile(packageName string, definition *schema.Interface) ([]byte, error) {
-	f := g.newFile(packageName, "types.", namesBesides("Interface", "Provider", "Register", "Client", "NewClient", "Publisher", "NewPublisher"))
+	f := g.newInterfaceFile(packageName)
 	f.use("everest")
 	f.line("// Interface is the name of the interface in manifests.")
 	f.line("const Interface = %q", definition.Name)

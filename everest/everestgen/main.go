@@ -1,6 +1,11 @@
 // Everestgen writes typed Go bindings of EVerest interfaces: one package with the types, and one package for each
 // interface with its commands, its variables and the types of its errors.
 //
+//	go run github.com/remotechargeport/remotechargeport/everest/everestgen -module Doorbell
+//
+// writes a whole module into the folder doorbell: a manifest, a program with types for what the manifest declares, and a
+// test that passes. After a change of the manifest, go generate writes module.go and the bindings anew.
+//
 //	go run github.com/remotechargeport/remotechargeport/everest/everestgen -out DIR [-interfaces DIR] [-types DIR -errors DIR] [names...]
 //
 // Without -interfaces the definitions are those of EVerest 2026.02.0 (package everest/schema). With -interfaces alone,
@@ -46,11 +51,24 @@ func run(arguments []string, output io.Writer) error {
 	}
 	out := flags.String("out", "", "`folder` to write the packages to")
 	importPath := flags.String("import", "", "import `path` of -out; by default it follows from the go.mod above -out")
-	if err := flags.Parse(arguments); err != nil {
+	module := flags.String("module", "", "`name` of a module to write whole: manifest, program and test; -out is then its name in lower case by default")
+	flags.Usage = func() {
+		fmt.Fprint(output, usage)
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(arguments); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	if *out == "" {
+		*out = strings.ToLower(*module)
+	}
+	if *out == "" {
 		return errors.New("-out is missing; see -h")
+	}
+	if *module != "" {
+		return runModule(*module, *out, *importPath, yaml, flags.Args())
 	}
 	loaded, names, err := load(yaml)
 	if err != nil {
@@ -69,6 +87,40 @@ func run(arguments []string, output io.Writer) error {
 		return err
 	}
 	return write(*out, files)
+}
+
+const usage = `Everestgen writes Go code from EVerest's interface definitions.
+
+A whole module, in the folder doorbell of a Go module (go mod init makes one):
+
+  everestgen -module Doorbell
+  go test ./doorbell
+
+It writes manifest.yaml, main.go and main_test.go once, for you to change, and module.go
+and the packages of the interfaces each time: run go generate after a change of the
+manifest. Interfaces of your own go to the folder interfaces beside the manifest.
+
+Only the typed packages of interfaces, here of evse_manager and of one of a vendor:
+
+  everestgen -out internal/everest evse_manager
+  everestgen -out internal/everest -interfaces interfaces lamp
+
+Without names all interfaces of -interfaces are written, or all of EVerest 2026.02.0.
+
+Flags:
+`
+
+func runModule(name, out, importPath string, yaml folders, arguments []string) error {
+	if len(arguments) > 0 {
+		return fmt.Errorf("unexpected argument %q: with -module the manifest names the interfaces", arguments[0])
+	}
+	if importPath == "" {
+		var err error
+		if importPath, err = importPathOf(out); err != nil {
+			return err
+		}
+	}
+	return writeModule(name, out, importPath, yaml)
 }
 
 // load returns the definitions in the folders, and the names of the interfaces to generate by default.

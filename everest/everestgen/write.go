@@ -77,7 +77,7 @@ func importPathOf(folder string) (string, error) {
 			}
 		}
 		if above == filepath.Dir(above) {
-			return "", fmt.Errorf("there is no go.mod above %s: give the import path by -import", folder)
+			return "", fmt.Errorf("there is no go.mod above %s: run go mod init NAME there, or give the import path by -import", folder)
 		}
 	}
 }
