@@ -6,22 +6,25 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // Target describes the EVerest at an installation prefix: its interfaces and error lists. A nil Target means that there
 // is no EVerest, and nothing is left out.
 type Target struct {
-	prefix             string
-	interfaces, errors map[string]bool
+	prefix     string
+	interfaces map[string]bool
 }
 
 // ReadTarget reads the EVerest at the installation prefix. It returns nil unless share/everest has the folders
 // interfaces, types and errors.
 func ReadTarget(prefix string) (*Target, error) {
 	target := &Target{prefix: prefix}
-	for folder, names := range map[string]*map[string]bool{"interfaces": &target.interfaces, "errors": &target.errors, "types": nil} {
+	for _, folder := range []string{"interfaces", "errors", "types"} {
 		found, err := yamlNames(filepath.Join(dataDirectory(prefix), folder))
 		if notThere(err) {
 			return nil, nil
@@ -29,8 +32,8 @@ func ReadTarget(prefix string) (*Target, error) {
 		if err != nil {
 			return nil, fmt.Errorf("everest: cannot read the installation: %w", err)
 		}
-		if names != nil {
-			*names = found
+		if folder == "interfaces" {
+			target.interfaces = found
 		}
 	}
 	return target, nil
@@ -66,34 +69,26 @@ func (t *Target) String() string {
 	return fmt.Sprintf("EVerest at %s has %d interfaces", t.prefix, len(t.interfaces))
 }
 
-// hasError reports whether the EVerest has what a reference names: an error list, or an error in it.
-func (t *Target) hasError(reference string) (bool, error) {
-	namespace, name, single := strings.Cut(strings.TrimPrefix(reference, "/errors/"), "#/")
-	if !t.errors[namespace] || !single {
-		return t.errors[namespace], nil
+// errorLists reads the error lists that references name, each once. A list that the EVerest lacks is left out.
+func (t *Target) errorLists(references []string) (*schema.Definitions, error) {
+	var lists []string
+	for _, reference := range references {
+		list, _, _ := cutReference(reference)
+		lists = append(lists, list)
 	}
-	file := filepath.Join(dataDirectory(t.prefix), "errors", namespace)
-	content, err := os.ReadFile(file + ".yaml")
-	if errors.Is(err, fs.ErrNotExist) {
-		content, err = os.ReadFile(file + ".yml")
-	}
-	if err != nil {
-		return false, fmt.Errorf("everest: cannot read the installation: %w", err)
-	}
-	document, err := parseYAML(content)
-	if err != nil {
-		return false, fmt.Errorf("errors %s: %w", namespace, err)
-	}
-	declared := document.at("errors")
-	if declared == nil {
-		return false, nil
-	}
-	for _, entry := range declared.Content {
-		if declaredName := (yamlNode{entry}).at("name"); declaredName != nil && declaredName.Value == name {
-			return true, nil
-		}
-	}
-	return false, nil
+	return schema.LoadErrors(os.DirFS(dataDirectory(t.prefix)), lists...)
+}
+
+// cutReference returns the list that a reference names, and where it names a single error that error.
+func cutReference(reference string) (list, name string, single bool) {
+	return strings.Cut(strings.TrimPrefix(reference, "/errors/"), "#/")
+}
+
+// hasError reports whether the lists have what a reference names: a list, or an error in it.
+func hasError(lists *schema.Definitions, reference string) bool {
+	name, single, isSingle := cutReference(reference)
+	list, found := lists.ErrorNamespace(name)
+	return found && (!isSingle || slices.ContainsFunc(list.Errors, func(declared schema.ErrorDeclaration) bool { return declared.Name == single }))
 }
 
 // fitInterface removes the references to error lists that the EVerest lacks, because its manager would reject the
@@ -110,18 +105,22 @@ func (t *Target) fitInterface(content []byte) (fitting []byte, notes []string, e
 	if list == nil {
 		return content, nil, nil
 	}
-	kept := list.Content[:0:0]
+	var references []string
 	for _, entry := range list.Content {
 		reference := yamlNode{entry}.at("reference")
 		if reference == nil {
 			return nil, nil, fmt.Errorf("line %d: an error without reference", entry.Line)
 		}
-		has, err := t.hasError(reference.Value)
-		if err != nil {
-			return nil, nil, err
-		}
-		if !has {
-			notes = append(notes, "left out: errors "+reference.Value+" (not in this EVerest)")
+		references = append(references, reference.Value)
+	}
+	installed, err := t.errorLists(references)
+	if err != nil {
+		return nil, nil, err
+	}
+	kept := list.Content[:0:0]
+	for i, entry := range list.Content {
+		if !hasError(installed, references[i]) {
+			notes = append(notes, "left out: errors "+references[i]+" (not in this EVerest)")
 			continue
 		}
 		kept = append(kept, entry)

@@ -131,6 +131,23 @@ func TestInstallFollowsTheErrorLists(t *testing.T) {
 	}
 }
 
+// TestInstallNamesADamagedErrorList: EVerest's manager would not start with it.
+func TestInstallNamesADamagedErrorList(t *testing.T) {
+	i := following()
+	i.Interfaces = map[string][]byte{"echo": []byte("description: Echo.\nerrors:\n  - reference: /errors/generic#/VendorWarning\n")}
+	prefix := everestAt(t, []string{"energy", "uk_random_delay", "dc_external_derate"}, []string{"generic"})
+	if err := os.WriteFile(filepath.Join(prefix, "share/everest/errors/generic.yaml"), []byte("errors: [{description: some}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(program, []byte("#!program"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.Install(prefix, program, nil); err == nil || !strings.Contains(err.Error(), "errors/generic.yaml") {
+		t.Errorf("installed with a list that nobody can read: %v", err)
+	}
+}
+
 func TestInstallFollowsTheTarget(t *testing.T) {
 	all := []string{"energy", "uk_random_delay", "dc_external_derate", "vendor"}
 	lists := []string{"generic", "over_voltage_monitor"}

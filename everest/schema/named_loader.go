@@ -30,6 +30,18 @@ func LoadInterfaces(dir fs.FS, names ...string) (*Definitions, error) {
 	return loader.loaded, errors.Join(wrong...)
 }
 
+// LoadErrors reads the named error lists from EVerest's definition files below dir, such as an installation's
+// share/everest: each file once. A list without a file is left out. An error names the file.
+func LoadErrors(dir fs.FS, namespaces ...string) (*Definitions, error) {
+	loader := namedLoader{dir: dir, loaded: newDefinitions()}
+	for _, namespace := range namespaces {
+		if err := loader.readErrors(namespace); err != nil {
+			return nil, err
+		}
+	}
+	return loader.loaded, nil
+}
+
 var errNoDefinition = errors.New("everest: no definition file")
 
 // namedLoader reads files when something refers to them.

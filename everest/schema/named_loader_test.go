@@ -101,6 +101,36 @@ func changed(t *testing.T, file, old, replacement string) fs.FS {
 	return files
 }
 
+// countingFS counts how often each file is opened.
+type countingFS struct {
+	fs.FS
+	opened map[string]int
+}
+
+func (c countingFS) Open(name string) (fs.File, error) {
+	c.opened[name]++
+	return c.FS.Open(name)
+}
+
+// TestLoadErrorsReadsEachFileOnce: an interface may refer to every error of a list by its own reference.
+func TestLoadErrorsReadsEachFileOnce(t *testing.T) {
+	files := countingFS{meterFiles, map[string]int{}}
+	loaded, err := LoadErrors(files, "generic", "meter", "generic", "gone", "generic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"generic", "meter"}, loaded.ErrorNamespaces()); diff != "" {
+		t.Errorf("lists (-want +got):\n%s", diff)
+	}
+	if files.opened["errors/generic.yaml"] != 1 || files.opened["errors/meter.yaml"] != 1 || files.opened["errors/gone.yaml"] == 0 {
+		t.Errorf("opened %v", files.opened)
+	}
+	_, err = LoadErrors(fstest.MapFS{"errors/generic.yml": {Data: []byte("errors: [{description: It has no name.}]\n")}}, "generic")
+	if err == nil || !strings.Contains(err.Error(), "without a name (errors/generic.yml)") {
+		t.Errorf("a list with an error without a name: %v", err)
+	}
+}
+
 func TestDigestChangesWithTheMeaning(t *testing.T) {
 	digest := func(files fs.FS) map[string]string {
 		t.Helper()
