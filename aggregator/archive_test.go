@@ -139,7 +139,7 @@ func TestStateFile(t *testing.T) {
 	if _, err := firmware.NewMachine(3).Restore(state.Saved, false); !errors.Is(err, firmware.ErrOtherStation) {
 		t.Errorf("the state of another station: %v", err)
 	}
-	state.Announced = 99
+	state.Boards[0].Stage = 99
 	if _, err := firmware.NewMachine(2).Restore(state.Saved, false); !errors.Is(err, firmware.ErrOtherStation) {
 		t.Errorf("an impossible state: %v", err)
 	}

@@ -58,8 +58,12 @@ func (m *Machine) noteFlashing(board int, id int64, status Status) {
 	state := &m.states[board]
 	switch {
 	case status == Installing, status == InstallRebooting:
-		state.flashSigned = m.isSigned(id) || state.flashSigned && state.flashID == id
-		state.flashID = id
+		signed := m.isSigned(id) || state.flashSigned && state.flashID == id
+		other := state.flashID != id || state.flashSigned != signed
+		state.flashID, state.flashSigned = id, signed
+		if state.flashing && other {
+			m.keep()
+		}
 		m.setFlashing(board, true)
 	case state.flashID == id, status == Idle:
 		m.setFlashing(board, false)

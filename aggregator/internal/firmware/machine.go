@@ -268,13 +268,16 @@ func (m *Machine) awaitBoards() {
 }
 
 // settle publishes how far the station has come, permits installations, and sets the limit. While a new request is
-// asked for it does nothing: the new request may cancel the old update, whose statuses must not be published then.
+// asked for it only saves: the new request may cancel the old update, whose statuses must not be published then.
 func (m *Machine) settle() {
 	update := &m.current
-	if update.state != running || m.next.state == asked {
+	if update.state != running {
 		return
 	}
 	m.do(Save{})
+	if m.next.state == asked {
+		return
+	}
 	slowest := update.slowest()
 	m.announce(slowest)
 	if update.announced == stageInstalled {

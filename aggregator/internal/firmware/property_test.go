@@ -39,6 +39,7 @@ type history struct {
 	tell    func(string, ...any)
 	boards  int
 	machine *Machine
+	disk    disk
 	order   ocppframes.UpdateOrder
 
 	asked     int64 // request that the boards are being asked for
@@ -217,6 +218,7 @@ func (h *history) step(event Event) error {
 	h.observe(event)
 	h.observeFlashing(event)
 	actions := h.machine.Step(event)
+	h.disk.follow(h.machine, actions)
 	for i, action := range actions {
 		if text := actionLine(action); text != "" {
 			h.tell("  %s", text)
@@ -442,7 +444,10 @@ func (h *history) judgePermission(board int) error {
 
 // restart is the main board's reboot, or a restart of the module alone: what the machine has saved is all that is left of it.
 func (h *history) restart() error {
-	state, active := h.machine.Saved()
+	state, active, err := h.disk.read()
+	if err != nil {
+		return err
+	}
 	h.machine = NewMachine(h.boards)
 	alone := h.random.IntN(4) == 0
 	h.tell("restart, alone: %t", alone)
@@ -462,6 +467,7 @@ func (h *history) restart() error {
 	if err != nil {
 		return err
 	}
+	h.disk.follow(h.machine, actions)
 	for i, action := range actions {
 		h.tell("  %s", actionLine(action))
 		if err := h.judge(action, actions[i+1:]); err != nil {

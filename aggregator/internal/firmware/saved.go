@@ -17,9 +17,8 @@ type Saved struct {
 	Signed    bool  `json:"signed"`
 	// Attempts is how often a board may try, 0 where the request does not say.
 	Attempts int `json:"attempts,omitempty"`
-	// Published are the statuses that were published, in the order of their declaration. Announced is a stage.
+	// Published are the statuses that were published, in the order of their declaration.
 	Published []Status     `json:"published"`
-	Announced uint8        `json:"told"`
 	Boards    []SavedBoard `json:"boards"`
 	// Failure is the failure of a board that was not published yet; Blamed is that board's number plus one.
 	Failure Status `json:"failure,omitempty"`
@@ -42,8 +41,6 @@ type SavedBoard struct {
 	OldBootReason bool `json:"old_boot_reason,omitempty"`
 	// Restarted: the satellite has restarted, and reported nothing since.
 	Restarted bool `json:"restarted,omitempty"`
-	// Gone: the board has given the update up, or failed for good.
-	Gone bool `json:"gone,omitempty"`
 	// Flashing and Apart are of whatever request: FlashID is installed, and ApartID is that by which the board is apart from
 	// the station.
 	Flashing bool  `json:"flashing,omitempty"`
@@ -66,7 +63,7 @@ func (m *Machine) Saved() (saved Saved, any bool) {
 	saved.Over = update.state != running
 	if !saved.Over {
 		saved = Saved{
-			RequestID: update.requestID, Signed: update.signed, Attempts: update.attempts, Announced: uint8(update.announced),
+			RequestID: update.requestID, Signed: update.signed, Attempts: update.attempts,
 			Failure: update.failure, Blamed: update.blamed,
 			Allowed: update.allowed, SatellitesPermitted: update.satellitesPermitted, MainPermitted: update.mainPermitted,
 		}
@@ -87,7 +84,7 @@ func (m *Machine) Saved() (saved Saved, any bool) {
 		if !saved.Over {
 			part := update.boards[i]
 			board.Stage, board.Rebooted, board.Failed = uint8(part.stage), part.rebooted, part.failed
-			board.Booted, board.OldBootReason, board.Gone, board.Restarted = part.booted, part.oldBootReason, part.gone, part.restarted
+			board.Booted, board.OldBootReason, board.Restarted = part.booted, part.oldBootReason, part.restarted
 		}
 		saved.Boards = append(saved.Boards, board)
 	}
@@ -112,7 +109,7 @@ func (m *Machine) Restore(saved Saved, alone bool) ([]Action, error) {
 	}
 	update := &m.current
 	update.start(running, Requested{RequestID: saved.RequestID, Signed: saved.Signed, Attempts: saved.Attempts})
-	update.announced, update.failure, update.blamed = stage(saved.Announced), saved.Failure, saved.Blamed
+	update.failure, update.blamed = saved.Failure, saved.Blamed
 	update.restored, update.allowed = true, saved.Allowed
 	update.satellitesPermitted, update.mainPermitted = saved.SatellitesPermitted, saved.MainPermitted
 	for i, board := range saved.Boards {
@@ -122,7 +119,7 @@ func (m *Machine) Restore(saved Saved, alone bool) ([]Action, error) {
 		}
 		update.boards[i] = boardUpdate{
 			response: ResponseAccepted, stage: stage(board.Stage), rebooted: board.Rebooted, failed: board.Failed,
-			booted: board.Booted, oldBootReason: board.OldBootReason, gone: board.Gone, restarted: board.Restarted,
+			booted: board.Booted, oldBootReason: board.OldBootReason, restarted: board.Restarted,
 		}
 	}
 	if saved.Asking {
@@ -142,20 +139,10 @@ func (m *Machine) Restore(saved Saved, alone bool) ([]Action, error) {
 		update.published |= 1 << status
 	}
 	told := update.published
-	m.tellAgain()
 	m.awaitBoards()
 	m.settle()
 	m.askForPermission(told)
 	return m.actions, nil
-}
-
-// tellAgain publishes what the backend must have heard of the order so far, and may not have: it was saved, and not told.
-func (m *Machine) tellAgain() {
-	for s := stageNone; s <= m.current.announced; s++ {
-		if point := stagePoints[s]; point.mandatory && !m.current.skips(s) {
-			m.publishStatus(point.status)
-		}
-	}
 }
 
 // askForPermission publishes the status once more for which the backend permits the installation, where the permission is
@@ -194,7 +181,7 @@ func (m *Machine) restoreBoards(saved Saved, alone bool) {
 }
 
 func (s *Saved) valid() bool {
-	valid := s.Announced < uint8(stageInstalled) && s.Blamed >= 0 && s.Blamed <= len(s.Boards) &&
+	valid := s.Blamed >= 0 && s.Blamed <= len(s.Boards) &&
 		(s.Failure == 0 || s.Failure.IsFailure())
 	for _, board := range s.Boards {
 		valid = valid && board.Apart <= uint8(apartInstalled) && board.Stage <= uint8(stageInstalled) && (board.Failed == 0 || board.Failed.IsFailure())

@@ -11,7 +11,22 @@ import (
 func TestStories(t *testing.T) {
 	machinetest.Stories(t, func(boards int) machinetest.Forms {
 		m := NewMachine(boards)
-		step := func(event Event) []string { return describe(m.Step(event)) }
+		var kept disk
+		step := func(event Event) []string {
+			actions := m.Step(event)
+			kept.follow(m, actions)
+			return describe(actions)
+		}
+		restart := func(alone bool) []string {
+			m = NewMachine(boards)
+			saved, any, err := kept.read()
+			if !any || err != nil {
+				return describe(nil, err)
+			}
+			actions, err := m.Restore(saved, alone)
+			kept.follow(m, actions)
+			return describe(actions, err)
+		}
 		forms := machinetest.Forms{
 			"request <id> signed": func(v *machinetest.Values) []string {
 				return step(Requested{RequestID: v.Int64("id"), Signed: true, Attempts: 1})
@@ -44,22 +59,8 @@ func TestStories(t *testing.T) {
 			"board <board> is away":   func(v *machinetest.Values) []string { return step(Away{Board: v.Int("board")}) },
 			"board <board> restarts":  func(v *machinetest.Values) []string { return step(Restarted{Board: v.Int("board")}) },
 			"installation is allowed": func(*machinetest.Values) []string { return step(Allowed{}) },
-			"the main board restarts": func(*machinetest.Values) []string {
-				saved, active := m.Saved()
-				m = NewMachine(boards)
-				if !active {
-					return nil
-				}
-				return describe(m.Restore(overDisk(t, saved), false))
-			},
-			"the aggregator restarts": func(*machinetest.Values) []string {
-				saved, active := m.Saved()
-				m = NewMachine(boards)
-				if !active {
-					return nil
-				}
-				return describe(m.Restore(overDisk(t, saved), true))
-			},
+			"the main board restarts": func(*machinetest.Values) []string { return restart(false) },
+			"the aggregator restarts": func(*machinetest.Values) []string { return restart(true) },
 		}
 		for phase := PhaseDownload; phase <= PhaseNoPermission; phase++ {
 			forms["limit passes: "+phase.String()] = func(*machinetest.Values) []string { return step(LimitExpired{Phase: phase}) }
@@ -68,16 +69,33 @@ func TestStories(t *testing.T) {
 	})
 }
 
-func overDisk(t *testing.T, saved Saved) (read Saved) {
-	t.Helper()
-	content, err := json.Marshal(saved)
+// disk is the state file: what a machine has asked to be saved, and nothing else of it. The zero value is no file.
+type disk struct{ saved *Saved }
+
+// follow carries out what actions ask for. The shell saves at the end of a step, and once more when it has published.
+func (d *disk) follow(m *Machine, actions []Action) {
+	for _, action := range actions {
+		switch action.(type) {
+		case Save, *Publish:
+			if saved, any := m.Saved(); any {
+				d.saved = &saved
+			}
+		case Forget:
+			d.saved = nil
+		}
+	}
+}
+
+// read returns what is on the disk, and false when there is nothing.
+func (d *disk) read() (saved Saved, any bool, err error) {
+	if d.saved == nil {
+		return saved, false, nil
+	}
+	content, err := json.Marshal(d.saved)
 	if err == nil {
-		err = json.Unmarshal(content, &read)
+		err = json.Unmarshal(content, &saved)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return read
+	return saved, true, err
 }
 
 // describe returns the actions as a story shows them.
