@@ -84,6 +84,9 @@ type ControllerConfig struct {
 	// LegacyBefore means that the satellite spoke legacy when an earlier process of this controller agreed with it last.
 	// Only [AutoOnLoss] uses it.
 	LegacyBefore bool
+	// InstallingBefore means that a legacy satellite was installing firmware when an earlier process of this controller
+	// heard of it last. i_am_here would reset its board. It waits until the satellite has restarted, or for FirmwareEnded.
+	InstallingBefore bool
 	// OutageLimit is how long an agent keeps its link without a connection where LossPolicy is not [RestartOnLoss]. The
 	// link may be resumed until then, and the agent then restarts its board. With RestartOnLoss the agent waits for
 	// ResumeWindow alone. Default 12 h.

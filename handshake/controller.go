@@ -21,7 +21,8 @@ type Controller struct {
 	// expected. initDone: InitDone was returned. A link stays suspended while the port is isolated, or the peer has
 	// parted, as long as the agent's process may live.
 	suspended, isolated, parted, initDone bool
-	// installing: the legacy agent that parted may still install firmware. i_am_here would reset its board then.
+	// installing: the legacy agent that parted, or that an earlier process had, may still install firmware. i_am_here would
+	// reset its board then.
 	installing bool
 	// progress: a call of Events had a reply on this connection. fruitless counts the agreements in a row that were
 	// given up without one.
@@ -38,7 +39,7 @@ type Controller struct {
 
 // NewController returns a controller in state [Idle].
 func NewController(config ControllerConfig) *Controller {
-	return &Controller{config: config.withDefaults(), epoch: 1}
+	return &Controller{config: config.withDefaults(), epoch: 1, installing: config.InstallingBefore}
 }
 
 // State returns the controller's state.
@@ -152,6 +153,11 @@ func (c *Controller) replied(e Replied) []Action {
 		}
 		c.state = Agreeing
 		return c.call(IAmReady, callTimer, c.config.CallTimeout)
+	case e.Function == Retrieve && c.state == Announcing:
+		if c.installing {
+			return c.pause()
+		}
+		return c.announce()
 	case e.Function == IAmReady && c.state == Agreeing:
 		return c.agree()
 	case e.Function == Events && c.dialect == V2:
@@ -183,7 +189,10 @@ func (c *Controller) failed(e CallFailed) []Action {
 		// An agent of 2024.3 has i_am_ready alone.
 		c.state = Agreeing
 		return c.call(IAmReady, callTimer, c.config.CallTimeout)
-	case function == IAmHere && c.state == Announcing, function == IAmReady && c.state == Agreeing:
+	case function == Retrieve && c.state == Announcing && e.Unknown:
+		c.installing = false
+		return c.announce()
+	case function == Retrieve && c.state == Announcing, function == IAmHere && c.state == Announcing, function == IAmReady && c.state == Agreeing:
 		return c.pause()
 	case function == Hello && c.state == Greeting:
 		return c.helloUnknown()
@@ -241,7 +250,7 @@ func (c *Controller) fired(timer Timer) []Action {
 func (c *Controller) stop() []Action {
 	switch c.state {
 	case Announcing, Agreeing, Agreed, Working:
-		if c.firmware || c.suspended {
+		if c.firmware || c.suspended || c.installing {
 			return c.end(0, Stopped)
 		}
 		c.state = Leaving

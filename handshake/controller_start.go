@@ -95,11 +95,13 @@ func (c *Controller) helloUnknown() []Action {
 	return c.announce()
 }
 
+// announce calls i_am_here. Where the process of a legacy agent may be the one that installs firmware, it calls Retrieve
+// before: an agent that no controller has met yet does not have that function.
 func (c *Controller) announce() []Action {
-	if c.installing && c.dialect == Legacy {
-		return c.pause()
-	}
 	c.state = Announcing
+	if c.installing && c.dialect == Legacy {
+		return c.call(Retrieve, callTimer, c.callTimeout())
+	}
 	return c.call(IAmHere, callTimer, c.callTimeout())
 }
 

@@ -28,6 +28,13 @@ func (w *world) deliverToAgent(i int) {
 		w.checkWork(c)
 		c.sendToController(pollOK)
 		w.stepAgent(Called{c.agentConn, Retrieve})
+	case callProbe:
+		if !w.working {
+			c.sendToController(probeUnknown)
+			break
+		}
+		c.sendToController(probeOK)
+		w.stepAgent(Called{c.agentConn, Retrieve})
 	case callFirmware:
 		w.checkWork(c)
 		c.sendToController(firmOK)
@@ -82,6 +89,10 @@ func (w *world) deliverToController(i int) {
 		}
 	case pollOK:
 		w.stepController(Replied{Conn: conn, Function: Retrieve})
+	case probeOK:
+		w.stepController(Replied{Conn: conn, Function: Retrieve})
+	case probeUnknown:
+		w.stepController(CallFailed{Conn: conn, Function: Retrieve, Unknown: true})
 	case exitOK:
 		w.stepController(Replied{Conn: conn, Function: Exit})
 	case helloKnown, helloUnknown, helloMissing, eventsOK, eventsRefused, commandOK, commandRefused:

@@ -98,6 +98,55 @@ func TestAnInstallingSatelliteIsNotReset(t *testing.T) {
 	}
 }
 
+// A controller's process that restarts while a legacy satellite installs an update does not call i_am_here, which would
+// reset the board, before that agent's process or the update has ended.
+func TestANewProcessWaitsForAnInstallation(t *testing.T) {
+	for _, end := range []string{"crash agent", "firmware fails on controller"} {
+		t.Run(end, func(t *testing.T) {
+			p := working(OnlyLegacy, RestartOnLoss)
+			verbs["firmware update"](p)
+			p.deliver()
+			announced := 0
+			p.twist = func(_ *world, event Event, actions []Action) []Action {
+				if called, ok := event.(Called); ok && called.Function == IAmHere {
+					announced++
+				}
+				return actions
+			}
+			p.controllerConfig.InstallingBefore = true
+			p.endController()
+			p.startController()
+			p.wait(time.Minute)
+			verbs["pull cable"](p) // nobody refuses a connection
+			p.wait(time.Minute)
+			if end == "crash agent" {
+				verbs[end](p)
+				p.startAgent()
+			}
+			verbs["plug cable in"](p)
+			if end != "crash agent" {
+				p.wait(time.Minute)
+				if announced != 0 {
+					t.Errorf("i_am_here was called %d times while the board is flashed", announced)
+				}
+				verbs[end](p)
+			}
+			before := announced
+			p.wait(10 * time.Second)
+			if before != 0 || announced == 0 || p.broken != "" {
+				t.Errorf("i_am_here was called %d times while the board is flashed, and %d times afterwards: %s", before, announced-before, p.broken)
+			}
+		})
+	}
+	// A process that is stopped meanwhile does not call exit.
+	c := NewController(ControllerConfig{InstallingBefore: true})
+	c.Step(Start{})
+	c.Step(Connected{1})
+	if actions := c.Step(Stop{}); len(actions) != 2 || actions[1] != Action(ExitProcess{0, Stopped}) {
+		t.Errorf("stopped while it waits: %v", actions)
+	}
+}
+
 // A bounded start ends without the satellite under either policy, and the satellite that comes later is joined.
 func TestABoundedStartEndsWithoutTheSatellite(t *testing.T) {
 	for _, dialects := range []Dialects{AnyDialect, OnlyLegacy} {

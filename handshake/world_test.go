@@ -15,10 +15,12 @@ const (
 	callHere, known, fresh  = 'h', 'T', 'F'
 	callReady, readyOK      = 'r', 'R'
 	callPoll, pollOK        = 'p', 'P'
-	callExit, exitOK        = 'x', 'X'
-	callFirmware, firmOK    = 'f', 'A'
-	callReset, resetOK      = 'z', 'Z'
-	eof                     = '.'
+	// A poll by which a controller finds out whether a legacy agent is the one that installs firmware.
+	callProbe, probeOK, probeUnknown = 'j', 'J', 'G'
+	callExit, exitOK                 = 'x', 'X'
+	callFirmware, firmOK             = 'f', 'A'
+	callReset, resetOK               = 'z', 'Z'
+	eof                              = '.'
 )
 
 var calls = map[Function]byte{IAmHere: callHere, IAmReady: callReady, Retrieve: callPoll, Exit: callExit, Hello: callHello}
@@ -344,8 +346,12 @@ func (w *world) controllerAction(action Action) {
 			w.breaks("the controller calls %v on a connection that it has closed", a.Function)
 			return
 		}
-		if a.Function == Retrieve && !w.main.init {
-			w.breaks("the controller calls a work function before the agreement")
+		if a.Function == Retrieve && w.controller.State() != Agreed && w.controller.State() != Working {
+			if !w.controller.installing {
+				w.breaks("the controller calls a work function before the agreement")
+			}
+			c.sendToAgent(callProbe)
+			return
 		}
 		c.sendToAgent(calls[a.Function])
 		if a.Function == Hello {

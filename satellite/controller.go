@@ -32,8 +32,8 @@ type ControllerConfig struct {
 	// Logger receives the module's log. Where Logger is nil, Everest.Logger receives it. Where both are nil, nothing is
 	// logged.
 	Logger *zap.Logger
-	// Handshake sets the times of the handshake protocol. Run sets Dialects, LossPolicy and LegacyBefore itself, from the
-	// module's configuration and state. A HeartbeatTimeout, ResumeWindow, OutageLimit or InitTimeout of 0 also comes from the
+	// Handshake sets the times of the handshake protocol. Run sets Dialects, LossPolicy, LegacyBefore and InstallingBefore
+	// itself, from the module's configuration and state. A HeartbeatTimeout, ResumeWindow, OutageLimit or InitTimeout of 0 also comes from the
 	// configuration.
 	Handshake handshake.ControllerConfig
 	// CommandTimeout limits how long a command through the tunnel may take. The default is 290 s. Callers in EVerest
@@ -82,6 +82,8 @@ type Controller struct {
 	// outage is the fault of a port that is out of service. outOfService belongs to the link's loop.
 	outage       *fault
 	outOfService bool
+	// waited: the agreement had to wait for the end of an installation. It belongs to the link's loop.
+	waited bool
 	// link is the way to the satellite. It is set when everything above is.
 	link       atomic.Pointer[link.Client]
 	background sync.WaitGroup
@@ -171,6 +173,18 @@ func (c *Controller) configure(interfaces map[string]string, definitions *schema
 		c.log.Warn("it is not known which dialect the satellite spoke last", zap.Error(err))
 	}
 	protocol.LegacyBefore = protocol.LegacyBefore || legacy
+	c.updates = update.NewFollower(stateFile(c.config.StateDirectory, c.module.ID(), ".update.json"), c.log, func(expected bool) {
+		if expected {
+			c.link.Load().FirmwareAccepted()
+		} else {
+			c.link.Load().FirmwareEnded()
+		}
+	})
+	if c.waited = c.updates.Flashing(); c.waited {
+		c.log.Warn("the satellite was being flashed when an earlier process heard of it last: a C++ agent, whose board an agreement resets, is asked for one after that",
+			zap.String("satellite", c.target.String()))
+	}
+	protocol.InstallingBefore = c.waited
 	if err := c.dialer.Configure(c.parameters.Hostname, c.parameters.SatelliteSerial, c.parameters.Security); err != nil {
 		return err
 	}
@@ -184,7 +198,7 @@ func (c *Controller) configure(interfaces map[string]string, definitions *schema
 		MainBoard: link.MainBoard{
 			Dial: c.dial, Connected: c.dialer.Recognise, NotConnected: c.refused, Disconnected: c.disconnected,
 			Suspected: c.suspected, Compare: c.compare, Publish: c.relay.event, Acknowledged: c.module.Acknowledged,
-			Unreadable:  c.relay.unreadable,
+			Unreadable: c.relay.unreadable, Polled: c.polled,
 			Established: c.established, Isolated: c.isolated, Changed: c.changed(protocol.ResumeWindow),
 		},
 	})
@@ -192,13 +206,6 @@ func (c *Controller) configure(interfaces map[string]string, definitions *schema
 	if c.parameters.checksValues() {
 		c.relay.check = newValueCheck(&c.table, definitions, c.log)
 	}
-	c.updates = update.NewFollower(c.log, func(expected bool) {
-		if expected {
-			client.FirmwareAccepted()
-		} else {
-			client.FirmwareEnded()
-		}
-	})
 	c.relay.watch, c.relay.updates = c.control.tell, c.updates
 	c.forward = &commandForwarder{
 		log: c.log, module: c.module, satellite: c.target.String(), definitions: definitions, table: &c.table, translator: c.translator,

@@ -44,6 +44,10 @@ func (c *Controller) established(resumed bool) {
 	c.refusal.Store(nil)
 	if !resumed {
 		c.updates.Restarted()
+		if c.waited { // what was polled meanwhile comes before
+			c.waited = false
+			c.link.Load().AddTask(func(context.Context) { c.updates.Restarted() })
+		}
 		dialect := c.link.Load().Stats().Dialect
 		c.background.Go(func() {
 			if err := c.memory.remember(dialect); err != nil {
@@ -59,6 +63,13 @@ func (c *Controller) established(resumed bool) {
 		c.outage.clear()
 	}
 	c.evse.linked(resumed)
+}
+
+// polled hears of the end of an installation for which the agreement waits.
+func (c *Controller) polled(event link.Event) {
+	if event.Kind == link.Variable && route.IsFirmwareStatus(event.Interface, event.Name) {
+		c.updates.Reported(event.Value)
+	}
 }
 
 // isolated takes the port out of service.

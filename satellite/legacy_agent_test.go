@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,6 +29,9 @@ type scriptedAgent struct {
 	answers  map[string][]exchange
 	// lacks reports whether the agent has no such function, nil for link_hello alone.
 	lacks func(function string) bool
+	// tells are what polls beyond the recording bring.
+	tells chan string
+	polls atomic.Int64
 	asked chan request
 }
 
@@ -87,7 +91,9 @@ func (a *scriptedAgent) serve(connection net.Conn) {
 			}
 			continue
 		}
-		if function != link.FunctionRetrieve {
+		if function == link.FunctionRetrieve {
+			a.polls.Add(1)
+		} else {
 			a.asked <- request{function, arguments, afterID(content)}
 		}
 		if _, err := connection.Write(a.answer(id, function)); err != nil {
@@ -116,6 +122,10 @@ func (a *scriptedAgent) answer(id any, function string) []byte {
 		result = waiting[0].Result
 	case function == link.FunctionRetrieve:
 		result = `{"errors":[],"vars":[]}`
+		select {
+		case result = <-a.tells:
+		default:
+		}
 	}
 	return append(append(head, 0xc0), encoded(a.t, result)...)
 }

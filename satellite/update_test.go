@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/satellite"
+	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 )
 
 // updated is a station whose satellite has accepted an update.
@@ -114,6 +117,71 @@ func TestAnUpdatedSatelliteIsNotResetByItsMainBoard(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A C++ agent resets its board when a new main board announces itself. A controller's process that restarts while such a
+// board is being flashed waits for its end, of which it hears, or until another process of the agent is there.
+func TestAFlashedLegacySatelliteIsNotResetByItsMainBoard(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"the board restarts", "the installation fails"} {
+		t.Run(end, func(t *testing.T) {
+			greeting := readExchanges(t, "startup.jsonl")[:2]
+			agent := startScriptedAgent(t, append(greeting, greeting...))
+			agent.tells = make(chan string, 1)
+			var fresh atomic.Bool
+			agent.lacks = func(function string) bool { return strings.HasPrefix(function, "retrieve_vars") && fresh.Load() }
+			says := func(status string) {
+				agent.tells <- `{"errors":[],"vars":[{"interface":"system","var":"firmware_update_status","value":` + statusOf7(status) + `}]}`
+			}
+			announced := func() {
+				t.Helper()
+				for _, want := range []string{link.FunctionIAmHere, link.FunctionIAmReady} {
+					if got := receive(t, agent.asked, want); got.function != want {
+						t.Fatalf("the agent is asked %s, want %s", got.function, want)
+					}
+					fresh.Store(false)
+				}
+			}
+			directory, published := t.TempDir(), make(chan string, 10)
+			begin := func() *mainBoard {
+				config := satellite.ControllerConfig{StateDirectory: directory, Handshake: handshake.ControllerConfig{Retry: 20 * time.Millisecond}}
+				return startMainWith(t, everesttest.NewBroker(t), agent.listener.Addr().(*net.TCPAddr).Port, config, map[string]any{}, func(main *standIn) {
+					main.module.Requires("system")[0].Subscribe("firmware_update_status", func(_ context.Context, value json.RawMessage) { published <- string(value) })
+				})
+			}
+			first := begin()
+			announced()
+			first.waitReady()
+			says("Installing")
+			if got := receive(t, published, "the status"); got != statusOf7("Installing") {
+				t.Fatal(got)
+			}
+			first.process.stop()
+			receive(t, first.process.ended, "the end of the main board")
+			before := agent.polls.Load()
+			second := begin()
+			waitUntil(t, "the agent is polled", func() bool { return agent.polls.Load() > before+3 })
+			if len(agent.asked) > 0 {
+				t.Fatalf("while the board is flashed the agent is asked %+v", <-agent.asked)
+			}
+			if end == "the board restarts" {
+				fresh.Store(true)
+			} else {
+				says("InstallVerificationFailed")
+			}
+			announced()
+			second.waitReady()
+			if end == "the installation fails" {
+				if got := receive(t, published, "the end"); got != statusOf7("InstallVerificationFailed") {
+					t.Errorf("the main board hears %s", got)
+				}
+			}
+			waitUntil(t, "nothing is kept any more", func() bool {
+				kept, err := filepath.Glob(filepath.Join(directory, "*.update.json"))
+				return err == nil && len(kept) == 0
+			})
+		})
 	}
 }
 

@@ -57,6 +57,9 @@ type MainBoard struct {
 	Acknowledged func(done func())
 	// Unreadable is called with the error of an answer that cannot be published in full.
 	Unreadable func(error)
+	// Polled is called with each event that an agent tells before the agreement, which is published once this board is ready.
+	// Only a legacy agent is asked, of a board that is being flashed.
+	Polled func(Event)
 	// Isolated is called when the port goes out of service. Established is called when commands reach the satellite
 	// again: with resumed where the same two processes continue their link, also long after Isolated, and without where
 	// another process of the satellite has agreed. The events of the outage follow a resumption.
@@ -115,6 +118,9 @@ func NewClient(config ClientConfig) *Client {
 	}
 	if config.Acknowledged == nil {
 		config.Acknowledged = func(done func()) { done() }
+	}
+	if config.Polled == nil {
+		config.Polled = func(Event) {}
 	}
 	c := &Client{
 		config: config, log: config.Logger, queue: newQueue(), machine: handshake.NewController(config.Protocol),
@@ -318,7 +324,6 @@ func (c *Client) perform(action handshake.Action) error {
 
 // establish begins a link.
 func (c *Client) establish(id handshake.ConnID, spoken handshake.Dialect) {
-	shared := reporter{post: c.loop.post, ended: c.loop.ended, log: c.log}
 	var link dialect
 	alive := func() {
 		c.watch.alive()
@@ -327,14 +332,11 @@ func (c *Client) establish(id handshake.ConnID, spoken handshake.Dialect) {
 	}
 	if spoken == handshake.V2 {
 		link = &v2Client{
-			reporter: shared, keeper: &c.keeper, queue: c.queue, timeout: c.config.Protocol.HeartbeatTimeout,
+			reporter: c.reporter(), keeper: &c.keeper, queue: c.queue, timeout: c.config.Protocol.HeartbeatTimeout,
 			alive: alive, evict: c.evict,
 		}
 	} else {
-		link = &legacyClient{
-			reporter: shared, keeper: &c.keeper, alive: alive, publish: c.publishUnique, hasRoom: c.hasRoom, unreadable: c.config.Unreadable,
-			conversions: route.ConversionsOf(c.config.Routes),
-		}
+		link = c.legacy(alive)
 	}
 	c.endCommands(errNoLink)
 	c.sender.Store(newSender(c, link))

@@ -133,6 +133,8 @@ func (c *Client) call(ctx context.Context, id handshake.ConnID, conn *rpc.Client
 	case handshake.Retrieve:
 		if link := c.keeper.link(); link != nil {
 			link.events(ctx, id, conn)
+		} else {
+			c.pollBefore(ctx, id, conn)
 		}
 		return
 	case handshake.IAmHere:

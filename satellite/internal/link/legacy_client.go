@@ -31,6 +31,50 @@ type legacyClient struct {
 	onlyVars atomic.Bool
 }
 
+func (c *Client) reporter() reporter {
+	return reporter{post: c.loop.post, ended: c.loop.ended, log: c.log}
+}
+
+// legacy returns a link in the legacy dialect.
+func (c *Client) legacy(alive func()) *legacyClient {
+	return &legacyClient{
+		reporter: c.reporter(), keeper: &c.keeper, alive: alive, publish: c.publishUnique, hasRoom: c.hasRoom, unreadable: c.config.Unreadable,
+		conversions: route.ConversionsOf(c.config.Routes),
+	}
+}
+
+// pollBefore polls before the agreement, which waits until a legacy agent's board is not being flashed any more. An agent
+// that no controller has met lacks the function.
+func (c *Client) pollBefore(ctx context.Context, id handshake.ConnID, conn *rpc.Client) {
+	if !c.hasRoom(ctx) {
+		c.loop.post(handshake.Replied{Conn: id, Function: handshake.Retrieve})
+		return
+	}
+	var answer []byte
+	err := conn.Call(ctx, FunctionRetrieve, &answer)
+	if errors.Is(err, rpc.ErrMethodNotFound) {
+		err = conn.Call(ctx, FunctionRetrieveVars, &answer)
+	}
+	if errors.Is(err, rpc.ErrMethodNotFound) {
+		c.loop.post(handshake.CallFailed{Conn: id, Function: handshake.Retrieve, Unknown: true})
+		return
+	}
+	if !c.reporter().succeeded(ctx, id, handshake.Retrieve, FunctionRetrieve, err) {
+		return
+	}
+	batch, err := readRetrieved(answer, route.ConversionsOf(c.config.Routes))
+	if err != nil {
+		c.config.Unreadable(err)
+	}
+	if batch.all != nil {
+		for event := range batch.all {
+			c.config.Polled(event)
+		}
+	}
+	c.publishUnique(batch)
+	c.loop.post(handshake.Replied{Conn: id, Function: handshake.Retrieve})
+}
+
 func (l *legacyClient) name() handshake.Dialect { return handshake.Legacy }
 
 func (l *legacyClient) resumable() bool { return false }

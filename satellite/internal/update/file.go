@@ -61,16 +61,25 @@ func (s *saved) machine(now time.Time) Machine {
 // content returns what is to be on disk, nil where that is nothing.
 func (k *Keeper) content() []byte {
 	m := &k.machine
-	if !m.GoesDown() && k.report == nil && !k.finished.Load() {
-		return nil
+	next := saved{
+		Version: savedVersion, Running: m.running, RequestID: m.request.ID, Attempts: m.request.Attempts,
+		Interval: int64(m.request.Interval / time.Second), Signed: m.request.Signed, Flashing: m.flashing, FlashID: m.flashID,
 	}
-	content, err := json.Marshal(saved{
-		Version: savedVersion, Manager: k.config.Manager, Running: m.running, RequestID: m.request.ID, Attempts: m.request.Attempts,
-		Interval: int64(m.request.Interval / time.Second), Signed: m.request.Signed, Waiting: m.waiting, Flashing: m.flashing, FlashID: m.flashID, Rebooting: m.rebooting,
-		Installed: m.installed, Ended: k.orderly && m.WritesSigned(), Finished: k.finished.Load(), Report: k.report,
-	})
+	switch {
+	case k.config.peers:
+		// A board that has reported InstallRebooting restarts by itself: what must not be interrupted is over.
+		if !m.flashing || m.rebooting {
+			return nil
+		}
+	case !m.GoesDown() && k.report == nil && !k.finished.Load():
+		return nil
+	default:
+		next.Manager, next.Waiting, next.Rebooting, next.Installed = k.config.Manager, m.waiting, m.rebooting, m.installed
+		next.Ended, next.Finished, next.Report = k.orderly && m.WritesSigned(), k.finished.Load(), k.report
+	}
+	content, err := json.Marshal(next)
 	if err != nil {
-		k.config.Logger.Error("a firmware update of this board cannot be kept on disk", zap.String("path", k.config.Path), zap.Error(err))
+		k.config.Logger.Error("a firmware update of the satellite cannot be kept on disk", zap.String("path", k.config.Path), zap.Error(err))
 	}
 	return content
 }
@@ -85,7 +94,7 @@ func (k *Keeper) store() {
 		return
 	}
 	if err := replace(k.config.Path, content); err != nil {
-		k.config.Logger.Error("a firmware update of this board cannot be kept on disk", zap.String("path", k.config.Path), zap.Error(err))
+		k.config.Logger.Error("a firmware update of the satellite cannot be kept on disk", zap.String("path", k.config.Path), zap.Error(err))
 		return
 	}
 	k.stored = content

@@ -65,16 +65,7 @@ func NewKeeper(config Config) (k *Keeper, report json.RawMessage) {
 		config.Logger.Debug("no state directory: this board may be reset in the middle of an update if this process restarts")
 		return k, nil
 	}
-	kept, content, err := read(config.Path)
-	if err != nil {
-		aside := config.Path + ".unreadable"
-		config.Logger.Warn("it is not known whether a firmware update of this board runs: its file is set aside",
-			zap.String("path", aside), zap.Error(errors.Join(err, durable.Rename(config.Path, aside))))
-	}
-	if err := durable.Sweep(config.Path); err != nil {
-		config.Logger.Debug("a file that was not written to its end stays", zap.Error(err))
-	}
-	k.stored = content
+	kept := k.recall()
 	k.report = kept.Report
 	k.finished.Store(kept.Finished || kept.Ended && !kept.goesOn(config.Manager))
 	if kept.goesOn(config.Manager) {
@@ -88,10 +79,35 @@ func NewKeeper(config Config) (k *Keeper, report json.RawMessage) {
 	return k, k.report
 }
 
-// NewFollower returns a Keeper that follows the board of the peer, and keeps nothing on disk. Changed is called when the
-// loss of that board begins to be expected, with true, and when it is a fault again.
-func NewFollower(log *zap.Logger, changed func(expected bool)) *Keeper {
-	return newKeeper(Config{Logger: log, Changed: changed, peers: true})
+// NewFollower returns a Keeper that follows the board of the peer. Changed is called when the loss of that board begins to
+// be expected, with true, and when it is a fault again. The file at path has one thing for the next process: that the board
+// is being flashed, and will not restart before the end of that. Nothing is kept where path is empty.
+func NewFollower(path string, log *zap.Logger, changed func(expected bool)) *Keeper {
+	k := newKeeper(Config{Path: path, Logger: log, Changed: changed, peers: true})
+	if path == "" {
+		return k
+	}
+	if kept := k.recall(); kept.Flashing {
+		k.machine = kept.machine(time.Now())
+		k.running.Store(true)
+		k.flashing.Store(true)
+	}
+	return k
+}
+
+// recall returns what an earlier process has kept.
+func (k *Keeper) recall() saved {
+	kept, content, err := read(k.config.Path)
+	if err != nil {
+		aside := k.config.Path + ".unreadable"
+		k.config.Logger.Warn("it is not known whether a firmware update of the satellite runs: its file is set aside",
+			zap.String("path", aside), zap.Error(errors.Join(err, durable.Rename(k.config.Path, aside))))
+	}
+	if err := durable.Sweep(k.config.Path); err != nil {
+		k.config.Logger.Debug("a file that was not written to its end stays", zap.Error(err))
+	}
+	k.stored = content
+	return kept
 }
 
 func newKeeper(config Config) *Keeper {

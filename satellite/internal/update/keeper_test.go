@@ -2,7 +2,9 @@ package update
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,6 +49,47 @@ func statusOf(id int64, status string) json.RawMessage {
 }
 
 const request = `{"request_id":7,"retries":2,"retry_interval_s":60}`
+
+// The controller's next process knows that the peer's board is being flashed, and nothing else of its update.
+func TestFollowerOverARestart(t *testing.T) {
+	for _, test := range []struct {
+		statuses []string
+		flashing bool
+	}{
+		{[]string{"Downloading"}, false},
+		{[]string{"Downloading", "Downloaded", "Installing"}, true},
+		{[]string{"InstallRebooting"}, false},
+		{[]string{"InstallRebooting", "Installing"}, false},
+		{[]string{"Installing", "Installed"}, false},
+		{[]string{"Installing", "Idle"}, false},
+	} {
+		path := filepath.Join(t.TempDir(), "connector_2.update.json")
+		follow := func() (k *Keeper, end func()) {
+			stop := make(chan struct{})
+			k = NewFollower(path, zaptest.NewLogger(t), func(bool) {})
+			go k.Run(stop)
+			return k, func() {
+				close(stop)
+				<-k.ended
+			}
+		}
+		first, end := follow()
+		first.Accepted(json.RawMessage(request))
+		for _, status := range test.statuses {
+			first.Reported(statusOf(7, status))
+		}
+		end()
+		second, end := follow()
+		if second.Flashing() != test.flashing || second.Running() != test.flashing {
+			t.Errorf("%v: it is flashed %v, an update runs %v", test.statuses, second.Flashing(), second.Running())
+		}
+		second.Reported(statusOf(7, "InvalidSignature"))
+		end()
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%v: after the end there is a file: %v", test.statuses, err)
+		}
+	}
+}
 
 // What is accepted is on disk before it is answered, and each further report with it. A process that restarts alone goes
 // on with the update; one that restarts with its manager does not.
