@@ -138,7 +138,6 @@ func (m *Machine) reportedOther(board int, id int64, status Status) {
 		m.setApart(board, id, apartInstalled)
 		m.current.fail(board, InstallationFailed)
 	}
-	m.keep()
 	m.settle()
 }
 

@@ -122,7 +122,7 @@ type Flashing struct {
 	On    bool
 }
 
-// Save: make Saved durable before the next action.
+// Save: make Saved durable before the next action, as it is after all actions of the step.
 type Save struct{}
 
 // Forget: remove what Save stored.

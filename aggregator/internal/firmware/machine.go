@@ -102,7 +102,6 @@ func (m *Machine) Step(event Event) []Action {
 	case Away:
 		if m.current.state == running && m.isBoard(e.Board) && m.current.boards[e.Board].failures > 0 {
 			m.current.boards[e.Board].failures = 0
-			m.keep()
 		}
 	case Back:
 		if m.isBoard(e.Board) && m.current.boards[e.Board].stage < stageRebootingToInstall {
@@ -351,14 +350,12 @@ func (m *Machine) permit() {
 	update := &m.current
 	if !update.satellitesPermitted {
 		update.satellitesPermitted = true
-		m.do(Save{})
 		for i := len(update.boards) - 1; i > 0; i-- {
 			m.do(&m.permits[i])
 		}
 	}
 	if !update.mainPermitted && update.satellitesDone() {
 		update.mainPermitted = true
-		m.do(Save{})
 		m.do(&m.permits[0])
 	}
 }
