@@ -16,7 +16,9 @@
 //     and as a result ([EnumList]), else as texts ([List]). An EnumList reads both.
 //   - An unknown value of an enumeration and an unknown property survive decoding and encoding, so that a newer release
 //     can talk through an older program.
-//   - A required property that is missing is an error when a value is decoded.
+//   - A required property that is missing is an error when a value is decoded. It is none where an EVerest from 2024.3 on
+//     does not require the property: a board of that release may have sent the value, and the field is zero. The field's
+//     comment says so.
 package bindings
 
 //go:generate go run ../everestgen -out . auth_token_provider evse_manager

@@ -80,7 +80,7 @@ func (f *file) typeOf(raw json.RawMessage, name string, within context) (goType,
 	case "object":
 		if len(parsed.Properties) > 0 {
 			declared := f.names.unique(name)
-			return goType{declared, byPointer}, f.declareStruct(declared, parsed)
+			return goType{declared, byPointer}, f.declareStruct(declared, "", parsed)
 		}
 		if len(parsed.Additional) > 0 && parsed.Additional[0] == '{' {
 			element, err := f.typeOf(parsed.Additional, name+"Value", asIndices)
@@ -118,7 +118,7 @@ func (f *file) referred(reference string) (goType, error) {
 }
 
 // declareType declares a type of a type file.
-func (f *file) declareType(name string, raw json.RawMessage) error {
+func (f *file) declareType(name, reference string, raw json.RawMessage) error {
 	parsed, err := parseSchema(raw)
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func (f *file) declareType(name string, raw json.RawMessage) error {
 		f.declareEnum(name, parsed, values)
 		return nil
 	case parsed.Reference == "" && parsed.typeName() == "object" && len(parsed.Properties) > 0:
-		return f.declareStruct(name, parsed)
+		return f.declareStruct(name, reference, parsed)
 	}
 	aliased, err := f.typeOf(raw, name+"Value", asTexts)
 	if err != nil {
@@ -183,7 +183,7 @@ func (f *file) declareEnum(name string, parsed parsedSchema, values []string) {
 	f.line("")
 }
 
-func (f *file) declareStruct(name string, parsed parsedSchema) error {
+func (f *file) declareStruct(name, reference string, parsed parsedSchema) error {
 	properties, err := parsed.properties()
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -203,16 +203,22 @@ func (f *file) declareStruct(name string, parsed parsedSchema) error {
 		// The error is nil: typeOf has parsed this schema.
 		detail, _ := parseSchema(declared.schema)
 		expression, tag := fieldType.expression, declared.name
-		if parsed.requires(declared.name) {
+		comment := field + " is the property " + declared.name + "."
+		release, isLater := laterRequired[reference][declared.name]
+		switch {
+		case parsed.requires(declared.name) && isLater:
+			optional = append(optional, declared.name)
+			comment += " EVerest before " + release + " may not have it: it is zero then."
+		case parsed.requires(declared.name):
 			required = append(required, declared.name)
-		} else {
+		default:
 			optional = append(optional, declared.name)
 			tag += ",omitzero"
 			if fieldType.kind == byPointer {
 				expression = "*" + expression
 			}
 		}
-		body = append(body, commentLines(field+" is the property "+declared.name+".", detail)...)
+		body = append(body, commentLines(comment, detail)...)
 		body = append(body, fmt.Sprintf("\t%s %s `json:%q`", field, expression, tag))
 	}
 	f.use("json")
@@ -274,7 +280,7 @@ func (g *generator) typesFiles() (map[string][]byte, error) {
 				sources[typeFile] = g.newFile("types", "", scope)
 			}
 			raw, _ := g.definitions.Type(reference)
-			if err := sources[typeFile].declareType(g.typeNames[reference], raw); err != nil {
+			if err := sources[typeFile].declareType(g.typeNames[reference], reference, raw); err != nil {
 				return nil, fmt.Errorf("type %s: %w", reference, err)
 			}
 			sources[typeFile].cut(g.typeNames[reference])

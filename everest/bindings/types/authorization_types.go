@@ -225,7 +225,7 @@ type AuthorizationValidationResult struct {
 	AuthorizationStatus AuthorizationAuthorizationStatus `json:"authorization_status"`
 	// CertificateStatus is the property certificate_status.
 	CertificateStatus AuthorizationCertificateStatus `json:"certificate_status,omitzero"`
-	// TariffMessages is the property tariff_messages.
+	// TariffMessages is the property tariff_messages. EVerest before 2025.5.0 may not have it: it is zero then.
 	TariffMessages bindings.List[TextMessageMessageContent] `json:"tariff_messages"`
 	// ExpiryTime is the property expiry_time. Constraints: format "date-time".
 	ExpiryTime bindings.Time `json:"expiry_time,omitzero"`
@@ -251,5 +251,5 @@ func (v AuthorizationValidationResult) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *AuthorizationValidationResult) UnmarshalJSON(data []byte) error {
 	type plain AuthorizationValidationResult
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"authorization_status", "tariff_messages"}, []string{"certificate_status", "expiry_time", "parent_id_token", "evse_ids", "reservation_id", "allowed_energy_transfer_modes"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"authorization_status"}, []string{"certificate_status", "tariff_messages", "expiry_time", "parent_id_token", "evse_ids", "reservation_id", "allowed_energy_transfer_modes"})
 }

@@ -12,11 +12,11 @@ import (
 type EnergyEnforcedLimits struct {
 	// UUID is the property uuid.
 	UUID string `json:"uuid"`
-	// ValidFor is the property valid_for.
+	// ValidFor is the property valid_for. EVerest before 2025.8.0 may not have it: it is zero then.
 	ValidFor int `json:"valid_for"`
-	// LimitsRootSide is the property limits_root_side.
+	// LimitsRootSide is the property limits_root_side. EVerest before 2025.3.0 may not have it: it is zero then.
 	LimitsRootSide EnergyLimitsRes `json:"limits_root_side"`
-	// Schedule is the property schedule.
+	// Schedule is the property schedule. EVerest before 2025.3.0 may not have it: it is zero then.
 	Schedule bindings.List[EnergyScheduleResEntry] `json:"schedule"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
@@ -32,7 +32,7 @@ func (v EnergyEnforcedLimits) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EnergyEnforcedLimits) UnmarshalJSON(data []byte) error {
 	type plain EnergyEnforcedLimits
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"uuid", "valid_for", "limits_root_side", "schedule"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"uuid"}, []string{"valid_for", "limits_root_side", "schedule"})
 }
 
 // EnergyIntegerWithSource is an object.

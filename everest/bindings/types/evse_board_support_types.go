@@ -54,7 +54,7 @@ type EvseBoardSupportHardwareCapabilities struct {
 	MinPhaseCountExport int `json:"min_phase_count_export"`
 	// SupportsChangingPhasesDuringCharging is the property supports_changing_phases_during_charging.
 	SupportsChangingPhasesDuringCharging bool `json:"supports_changing_phases_during_charging"`
-	// SupportsCpStateE is the property supports_cp_state_E.
+	// SupportsCpStateE is the property supports_cp_state_E. EVerest before 2026.02.0 may not have it: it is zero then.
 	SupportsCpStateE bool `json:"supports_cp_state_E"`
 	// MaxPlugTemperatureC is the property max_plug_temperature_C.
 	MaxPlugTemperatureC *float64 `json:"max_plug_temperature_C,omitzero"`
@@ -74,7 +74,7 @@ func (v EvseBoardSupportHardwareCapabilities) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseBoardSupportHardwareCapabilities) UnmarshalJSON(data []byte) error {
 	type plain EvseBoardSupportHardwareCapabilities
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"max_current_A_import", "min_current_A_import", "max_phase_count_import", "min_phase_count_import", "max_current_A_export", "min_current_A_export", "max_phase_count_export", "min_phase_count_export", "supports_changing_phases_during_charging", "supports_cp_state_E", "connector_type"}, []string{"max_plug_temperature_C"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"max_current_A_import", "min_current_A_import", "max_phase_count_import", "min_phase_count_import", "max_current_A_export", "min_current_A_export", "max_phase_count_export", "min_phase_count_export", "supports_changing_phases_during_charging", "connector_type"}, []string{"supports_cp_state_E", "max_plug_temperature_C"})
 }
 
 // EvseBoardSupportTelemetry is an object.

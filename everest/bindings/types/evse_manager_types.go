@@ -481,7 +481,7 @@ func (v *EvseManagerPlugAndChargeConfiguration) UnmarshalJSON(data []byte) error
 type EvseManagerSessionEvent struct {
 	// UUID is the property uuid.
 	UUID string `json:"uuid"`
-	// Timestamp is the property timestamp. Constraints: format "date-time".
+	// Timestamp is the property timestamp. EVerest before 2024.4.0 may not have it: it is zero then. Constraints: format "date-time".
 	Timestamp bindings.Time `json:"timestamp"`
 	// ConnectorID is the property connector_id.
 	ConnectorID *int `json:"connector_id,omitzero"`
@@ -517,7 +517,7 @@ func (v EvseManagerSessionEvent) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerSessionEvent) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerSessionEvent
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"uuid", "timestamp", "event"}, []string{"connector_id", "session_started", "session_finished", "transaction_started", "transaction_finished", "charging_paused_evse", "charging_state_changed_event", "authorization_event", "source"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"uuid", "event"}, []string{"timestamp", "connector_id", "session_started", "session_finished", "transaction_started", "transaction_finished", "charging_paused_evse", "charging_state_changed_event", "authorization_event", "source"})
 }
 
 // EvseManagerSessionEventEnum is an enumeration.
@@ -566,7 +566,7 @@ func (EvseManagerSessionEventEnum) Values() []EvseManagerSessionEventEnum {
 
 // EvseManagerSessionFinished is an object.
 type EvseManagerSessionFinished struct {
-	// MeterValue is the property meter_value.
+	// MeterValue is the property meter_value. EVerest before 2024.4.0 may not have it: it is zero then.
 	MeterValue PowermeterPowermeter `json:"meter_value"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
@@ -582,7 +582,7 @@ func (v EvseManagerSessionFinished) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerSessionFinished) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerSessionFinished
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"meter_value"}, nil)
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"meter_value"})
 }
 
 // EvseManagerSessionStarted is an object.
@@ -591,7 +591,7 @@ type EvseManagerSessionStarted struct {
 	Reason EvseManagerStartSessionReason `json:"reason"`
 	// IDTag is the property id_tag.
 	IDTag *AuthorizationProvidedIdToken `json:"id_tag,omitzero"`
-	// MeterValue is the property meter_value.
+	// MeterValue is the property meter_value. EVerest before 2024.4.0 may not have it: it is zero then.
 	MeterValue PowermeterPowermeter `json:"meter_value"`
 	// SignedMeterValue is the property signed_meter_value.
 	SignedMeterValue *UnitsSignedSignedMeterValue `json:"signed_meter_value,omitzero"`
@@ -613,7 +613,7 @@ func (v EvseManagerSessionStarted) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *EvseManagerSessionStarted) UnmarshalJSON(data []byte) error {
 	type plain EvseManagerSessionStarted
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"reason", "meter_value"}, []string{"id_tag", "signed_meter_value", "reservation_id", "logging_path"})
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"reason"}, []string{"id_tag", "meter_value", "signed_meter_value", "reservation_id", "logging_path"})
 }
 
 // EvseManagerStartSessionReason is an enumeration.
