@@ -20,6 +20,9 @@ import (
 var (
 	errUnknownVariable = errors.New("not in the route table")
 	errUnknownError    = errors.New("interface satellite does not declare the error's type")
+	// errOwn is the error of an error that this controller has raised itself. An agent that tells it back runs in the same
+	// EVerest, and would tell each relayed error anew, with an origin that grows.
+	errOwn = errors.New("raised by this controller itself: agent and controller run in one EVerest")
 )
 
 // errorSink is an implementation of the controller that raises errors of the satellite on the main board. declared is
@@ -95,7 +98,20 @@ func (s *errorSinks) translate(object json.RawMessage) (errorSink, everest.Error
 	if err := json.Unmarshal(translated, &event.Error); err != nil {
 		return errorSink{}, everest.ErrorEvent{}, fmt.Errorf("error object cannot be read: %w", err)
 	}
+	if event.Error.ID() != e.ID() && s.isActive(e.ID()) {
+		return errorSink{}, everest.ErrorEvent{}, fmt.Errorf("%s: %w", e.Type, errOwn)
+	}
 	return sink, event, nil
+}
+
+// isActive reports whether an error is active under the controller's implementations.
+func (s *errorSinks) isActive(id everest.ErrorID) bool {
+	for _, sink := range s.sinks {
+		if slices.ContainsFunc(sink.provided.ActiveErrors(), func(active everest.Error) bool { return active.ID() == id }) {
+			return true
+		}
+	}
+	return false
 }
 
 // forward raises or clears an error of a satellite's module on the main board.
@@ -124,6 +140,9 @@ func (s *errorSinks) replace(ctx context.Context, list json.RawMessage) error {
 	wanted := make(map[errorSink][]everest.ErrorEvent)
 	for _, object := range objects {
 		sink, active, err := s.translate(object)
+		if errors.Is(err, errOwn) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("list of active errors: %w", err)
 		}

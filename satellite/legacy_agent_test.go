@@ -1,6 +1,7 @@
 package satellite_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,9 +12,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/satellite"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
@@ -238,6 +241,47 @@ func (m *mainBoard) cause(t *testing.T, function string, recorded []any) {
 				t.Fatalf("%s: %v", function, err)
 			}
 		}
+	}
+}
+
+// An agent in the EVerest of its controller hears what the controller raises. It is not raised again.
+func TestErrorsDoNotGoRound(t *testing.T) {
+	t.Parallel()
+	agent := startScriptedAgent(t, readExchanges(t, "startup.jsonl")[:2])
+	agent.tells = make(chan string, 1)
+	tell := func(action string, e everest.Error) {
+		t.Helper()
+		object, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		agent.tells <- fmt.Sprintf(`{"vars":[],"errors":[{"action":%q,"error":%s}]}`, action, object)
+	}
+	heard := make(chan everest.ErrorEvent, 10)
+	main := startMain(t, everesttest.NewBroker(t), agent.listener.Addr().(*net.TCPAddr).Port, satellite.ControllerConfig{}, func(main *standIn) {
+		main.module.Requires("satellite")[0].SubscribeErrors(func(_ context.Context, event everest.ErrorEvent) { heard <- event })
+	})
+	main.waitReady()
+	raised := everest.Error{
+		Type: "generic/VendorWarning", Severity: everest.SeverityLow, State: everest.StateActive, Message: "m", Description: "d", UUID: "u",
+		Timestamp: time.Unix(1_700_000_000, 0).UTC(), Origin: everest.Origin{ModuleID: "port", ImplementationID: "evse"},
+	}
+	tell("raise", raised)
+	first := receive(t, heard, "the error")
+	if !first.Raised || !strings.HasSuffix(first.Error.SubType, "port/evse") {
+		t.Fatalf("the main board hears %+v", first)
+	}
+	tell("raise", first.Error)
+	waitUntil(t, "the controller drops its own error", func() bool { return main.controller.Status().Dropped == 1 })
+	tell("clear", raised)
+	if last := receive(t, heard, "the end of the error"); last.Raised || last.Error.SubType != first.Error.SubType {
+		t.Errorf("the main board hears %+v", last)
+	}
+	tell("clear", first.Error)
+	raised.SubType = "another"
+	tell("raise", raised)
+	if next := receive(t, heard, "the other error"); next.Error.SubType != "another port/evse" {
+		t.Errorf("the main board hears %+v", next)
 	}
 }
 
