@@ -157,6 +157,8 @@ func (l *Ledger) Settle(killed bool) []string {
 			if key.Flow == flowAnswers {
 				// Without a link the controller itself answers a command without a result. The command counts as lost.
 				stream.Excuse(digestNull(), stream.Received)
+				// A command with one has waited for the link, or its board restarts with the killed one.
+				stream.Excuse(digestFalse(), len(l.commandsOf(key).Missing())+len(stream.Missing()))
 			}
 			if key.Flow == flowAnswers && key.Name == rememberedCommand {
 				stream.unexpected = nil // the controller's own, for as long as the board was away
@@ -224,6 +226,9 @@ func (c *calls) problems() []string {
 
 // digestNull is the digest of the answer of a command without a result.
 func digestNull() string { return Digest(json.RawMessage("null")) }
+
+// digestFalse is the digest of a controller's own negative answer.
+func digestFalse() string { return Digest(json.RawMessage("false")) }
 
 // repeatedCommand is the one that a controller answers at once while its link is
 // away: its caller repeats it before long.
