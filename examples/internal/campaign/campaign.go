@@ -330,8 +330,8 @@ func (c *campaign) report(outcomes []Outcome) {
 		fmt.Fprintf(c.output, "\nthe port was out of service %d times\n", c.isolations.Load())
 	}
 	fmt.Fprintf(c.output, "\n%d faults, %d resumes; events: %d published, %d arrived; variables for the satellite: %d published, %d arrived; "+
-		"commands: %d called, %d answered, %d of them left out because a broker was away, %d refused, %d failed, %d with a caller that ended, %d executed\n", len(outcomes), resumes,
-		events, eventsArrived, pushes, pushesArrived, c.commands.Called, c.commands.Answered, c.commands.LeftOut, c.commands.Refused, c.commands.Failed, c.commands.Abandoned, c.commands.Executed)
+		"commands: %s\n",
+		len(outcomes), resumes, events, eventsArrived, pushes, pushesArrived, c.commands.summary())
 }
 
 // verdict joins the problems, and prints the end of the processes' logs if there are any.

@@ -85,6 +85,14 @@ func (c *Commands) Call(kind commandKind) int {
 	return c.last
 }
 
+// summary describes the commands until now. One that was left out may be executed still.
+func (c *Commands) summary() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return fmt.Sprintf("%d called, %d answered, %d of them left out because a broker was away, %d refused, %d failed, %d with a caller that ended, %d executed",
+		c.Called, c.Answered, c.LeftOut, c.Refused, c.Failed, c.Abandoned, c.Executed)
+}
+
 // Execute records that the satellite executes a call.
 func (c *Commands) Execute(number int) {
 	c.mu.Lock()
