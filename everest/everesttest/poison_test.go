@@ -29,8 +29,8 @@ type meter struct {
 	prepare   func(*everest.Module)
 	init      func(context.Context, *everest.Module)
 	ready     func(context.Context, *everest.Module)
-	undefined bool // the module has no definitions
-	ends      bool
+	undefined bool          // the module has no definitions
+	ends      chan struct{} // the module ends by itself when it is closed
 }
 
 // The values of a healthy meter.
@@ -73,7 +73,8 @@ func (p meter) run(ctx context.Context, options everest.Options) error {
 		}
 		// What the module does wrong comes before this, so a test that waits for it has seen everything.
 		err := m.Provides("main").Publish(ctx, "powermeter", powermeter)
-		if err == nil && p.ends {
+		if err == nil && p.ends != nil {
+			<-p.ends
 			m.Fail(everest.ErrShutdown)
 		}
 		return err
@@ -105,6 +106,7 @@ func publish(variable string, value any) func(context.Context, *everest.Module) 
 
 // Each of these modules has one fault, and its test fails and names the fault.
 func TestPoisonedModules(t *testing.T) {
+	ends := make(chan struct{})
 	validating := everesttest.StationConfig{Settings: everesttest.Settings{ValidateSchema: true}}
 	for name, test := range map[string]struct {
 		module meter
@@ -214,9 +216,12 @@ func TestPoisonedModules(t *testing.T) {
 			want:   "module module: not sent: everest: publish main.public_key_ocmf: ",
 		},
 		"end": {
-			module: meter{ends: true},
-			body:   func(_ testing.TB, s *everesttest.Station) { <-s.Process.Done() },
-			want:   "the module under test ended by itself; EVerest's manager then ends all modules",
+			module: meter{ends: ends},
+			body: func(_ testing.TB, s *everesttest.Station) {
+				close(ends)
+				<-s.Process.Done()
+			},
+			want: "the module under test ended by itself; EVerest's manager then ends all modules",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
