@@ -84,6 +84,9 @@ type Link struct {
 	Security        string `json:"security,omitempty"`
 	PeerFingerprint string `json:"peer_fingerprint,omitempty"`
 	PeerSerial      string `json:"peer_serial,omitempty"`
+	// KeyConflict says in sentences which serial numbers several trusted or used keys have, and what to do. It is empty
+	// where none has.
+	KeyConflict string `json:"key_conflict,omitempty"`
 	// CertificateExpires is when the module's own certificate expires, nil on a plain link.
 	CertificateExpires *time.Time `json:"certificate_expires,omitempty"`
 	// PeersRejected counts the connections that were rejected because the peer failed authentication.

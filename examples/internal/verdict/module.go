@@ -35,6 +35,9 @@ func Of(status *control.Status, now time.Time) Verdict {
 		if link.Dialect == "legacy" {
 			v.Add(Notice, "The link speaks legacy, the dialect of the C++ modules: a cut ends the session, and restarts boards. Where both boards have this software, update the older one, or take dialect: legacy out of its configuration.")
 		}
+		if link.KeyConflict != "" {
+			v.Add(Notice, "%s", link.KeyConflict)
+		}
 		v.ofCertificate(now, "The board's", link.CertificateExpires)
 	}
 	if peer := status.Peer; peer != nil && peer.Status != nil {
@@ -85,6 +88,9 @@ func (v *Verdict) ofPeer(status, peer *control.Status, now time.Time) {
 	}
 	if status.Link == nil || status.Link.Path == "" {
 		v.ofPath(peer.Link.Path)
+	}
+	if peer.Link.KeyConflict != "" {
+		v.Add(Notice, "On the other board: %s", peer.Link.KeyConflict)
 	}
 	v.ofCertificate(now, "The other board's", peer.Link.CertificateExpires)
 }

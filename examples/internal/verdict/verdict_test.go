@@ -94,9 +94,12 @@ func TestVerdictOfEachKindOfFault(t *testing.T) {
 		"mixed versions":       {func(s *control.Status) { s.Peer.Status.Version = "v1.3.0" }, Trouble, []string{"Mixed versions: the other board runs v1.3.0, this board v1.4.0. Cars are charged, but what"}},
 		"legacy":               {func(s *control.Status) { s.Link.Dialect = "legacy" }, Notice, []string{"The link speaks legacy,"}},
 		"mixed firmware":       {func(s *control.Status) { *s = *station(func(b *control.Board) { b.Mixed, b.MixedRequest = true, 7 }) }, Trouble, []string{"Board 1_connector_2 has installed the firmware of request 7,"}},
-		"the other module":     {func(s *control.Status) { s.Peer.Status.Health = "starting" }, Trouble, []string{"The other board's module is starting."}},
-		"many errors":          {func(s *control.Status) { s.EVSE.ErrorsOmitted = 3 }, Notice, []string{"3 further errors"}},
-		"no board for long":    {func(s *control.Status) { s.Health, s.Problem = control.Starting, "Nobody is there." }, Down, []string{"Not in service 1 h 0 min after its start. Nobody is there."}},
+		"two keys": {func(s *control.Status) {
+			s.Link.KeyConflict, s.Peer.Status.Link.KeyConflict = "Two boards have the serial number SAT01.", "This board trusts several keys of MAIN01."
+		}, Notice, []string{"Two boards have the serial number SAT01.", "On the other board: This board trusts several keys of MAIN01."}},
+		"the other module":  {func(s *control.Status) { s.Peer.Status.Health = "starting" }, Trouble, []string{"The other board's module is starting."}},
+		"many errors":       {func(s *control.Status) { s.EVSE.ErrorsOmitted = 3 }, Notice, []string{"3 further errors"}},
+		"no board for long": {func(s *control.Status) { s.Health, s.Problem = control.Starting, "Nobody is there." }, Down, []string{"Not in service 1 h 0 min after its start. Nobody is there."}},
 		"wrong trust": {func(s *control.Status) {
 			s.Health, s.Started, s.Problem, s.Link.PeersRejected = control.Starting, noon, "The satellite does not trust this board's key.", 1
 		}, Down, []string{"Not in service. The satellite does not trust"}},

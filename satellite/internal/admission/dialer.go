@@ -71,7 +71,7 @@ func (d *Dialer) Dial(ctx context.Context, address string) (*rpc.Client, error) 
 	case err != nil:
 		return nil, err
 	case store != nil:
-		d.protection.log.accepted(client.RemoteAddr().String(), peer)
+		d.protection.accepted(client.RemoteAddr().String(), peer)
 	}
 	return client, nil
 }
@@ -147,7 +147,7 @@ func (d *Dialer) Advice(err error) string {
 		return fmt.Sprintf("The board there has serial number %q, and this controller wants %q: are two cables swapped? Otherwise correct satellite_serial or hostname.",
 			peer.Serial, d.serial)
 	case identity.WrongRole:
-		return "The satellite's certificate is for another role: let the authority sign it without --controller."
+		return "The satellite's certificate is for another role: let the authority sign it with --as satellite."
 	case identity.Expired:
 		return "The satellite's certificate has expired: let the authority sign a new one, and adopt it there with satkeys adopt."
 	case identity.NotTLS, identity.Closed:

@@ -189,7 +189,7 @@ func (p *Policy) Admit(session *rpc.Session, agreed bool) bool {
 		session.Close()
 		return false
 	}
-	p.log.accepted(remote.String(), peer)
+	p.protection.accepted(remote.String(), peer)
 	// A withdrawal of trust just before the lease had the connection did not close it.
 	p.TrustChanged()
 	return true

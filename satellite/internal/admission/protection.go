@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,8 @@ type Protection struct {
 	store      atomic.Pointer[identity.Store]
 	// directory is the configuration key identity_directory.
 	directory string
+	// serials are the serial numbers that peers have proven.
+	serials serialKeys
 }
 
 // NewProtection returns a protection whose lines go to the logger named "security" below this one.
@@ -81,6 +84,32 @@ func (p *Protection) LogStart(danger, remedy string) {
 		p.log.logger.Warn("this board trusts nobody yet: run satkeys trust with the other board's fingerprint",
 			zap.String("event", eventNobodyTrusted))
 	}
+	p.logRepeated()
+}
+
+// logRepeated logs which serial numbers several trusted keys have.
+func (p *Protection) logRepeated() {
+	trust := p.Store().Trust()
+	if what := repeated(trust, p.directory); what != "" {
+		p.log.logger.Warn("several trusted keys have one serial number: untrust the old one after a change of keys, else give each board its own number",
+			zap.String("event", eventSerialRepeated), zap.Strings("serials", trust.Repeated()))
+	}
+}
+
+// accepted logs a peer that has proven its identity, and remembers its key.
+func (p *Protection) accepted(address string, peer identity.Peer) {
+	p.log.accepted(address, peer)
+	switch before, inTurn := p.serials.use(peer); {
+	case before == nil:
+	case inTurn:
+		p.log.logger.Warn("two boards have one serial number: two keys prove it in turn; give each board its own with satkeys create",
+			zap.String("event", eventSerialRepeated), zap.String("serial", peer.Serial), zap.String("address", address),
+			zap.Stringer("fingerprint", peer.Fingerprint), zap.Stringer("before", before))
+	default:
+		p.log.logger.Warn("a serial number is proven by another key than before: the board was replaced or changed its key, or two boards have that number",
+			zap.String("event", eventKeyChanged), zap.String("serial", peer.Serial), zap.String("address", address),
+			zap.Stringer("fingerprint", peer.Fingerprint), zap.Stringer("before", before))
+	}
 }
 
 // Follow reads changed files until ended is closed. It calls changed after the identity or the trust has changed. On a
@@ -91,7 +120,12 @@ func (p *Protection) Follow(ended <-chan struct{}, changed func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var following sync.WaitGroup
-	following.Go(func() { p.Store().Run(ctx, changed) })
+	following.Go(func() {
+		p.Store().Run(ctx, func() {
+			p.logRepeated()
+			changed()
+		})
+	})
 	<-ended
 	cancel()
 	following.Wait()
@@ -117,6 +151,8 @@ type Status struct {
 	Expires time.Time
 	// Rejected counts the rejected peers.
 	Rejected uint64
+	// KeyConflict says in sentences which serial numbers several keys have, empty where none has.
+	KeyConflict string
 }
 
 func (p *Protection) status(peer *identity.Peer) Status {
@@ -124,6 +160,8 @@ func (p *Protection) status(peer *identity.Peer) Status {
 	switch {
 	case p.IsMutual():
 		status.Security, status.Expires = MutualTLS, p.Store().Identity().Expires()
+		status.KeyConflict = strings.Join(append(p.serials.conflicts(), repeated(p.Store().Trust(), p.directory)), " ")
+		status.KeyConflict = strings.TrimSpace(status.KeyConflict)
 	case p.configured.Load():
 		status.Security = Plain
 	}
@@ -136,6 +174,7 @@ func (p *Protection) status(peer *identity.Peer) Status {
 // Fill copies the status into the status socket's reply.
 func (s Status) Fill(link *control.Link) {
 	link.Security, link.PeerSerial, link.PeerFingerprint, link.PeersRejected = s.Security, s.PeerSerial, s.PeerFingerprint, s.Rejected
+	link.KeyConflict = s.KeyConflict
 	if !s.Expires.IsZero() {
 		link.CertificateExpires = &s.Expires
 	}

@@ -24,6 +24,10 @@ const (
 	eventPeerRejected  = "peer_rejected"
 	// eventPeerDropped is a peer whose connection was closed because the trust in it was withdrawn.
 	eventPeerDropped = "peer_dropped"
+	// eventKeyChanged is a peer that proves a serial number with another key than the one before it. eventSerialRepeated
+	// are two keys of one serial number, trusted or used in turn.
+	eventKeyChanged     = "key_changed"
+	eventSerialRepeated = "serial_repeated"
 	// eventControlRefused and eventControlUnauthenticated are privileged commands on a plain link, refused or executed.
 	eventControlRefused         = "control_refused"
 	eventControlUnauthenticated = "control_unauthenticated"
