@@ -50,6 +50,7 @@ func (c *statusSocket) serve(ctx context.Context) {
 	}
 	server, err := control.Listen(control.Config{
 		Path: path, Status: c.status, Reset: c.reset.alone, Logs: c.uploads.collect, Events: &c.events, Logger: c.log,
+		Configuration: c.module.Config, Manifest: Installation().Manifest,
 		NoPing:      "the aggregator has no link of its own: ping a controller",
 		LogsTimeout: c.duration(c.parameters.IncomingUploadTimeout+2*c.parameters.BoardTimeout) + maxPackingTime,
 	})

@@ -3,6 +3,7 @@ package everest
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -204,6 +205,15 @@ func (m *Module) MappingOf(implementation string) *Mapping {
 // stay unchanged.
 func (m *Module) DecodeConfig(dst any) error {
 	return decodeParameters("configuration of module "+m.options.ModuleID, m.config.parameters[ownParameters], dst)
+}
+
+// Config returns the module's own configuration: the JSON of each parameter by name. It may hold secrets.
+func (m *Module) Config() map[string]json.RawMessage {
+	values := map[string]json.RawMessage{}
+	for _, parameter := range m.config.parameters[ownParameters] {
+		values[parameter.Name] = parameter.Value
+	}
+	return values
 }
 
 // DecodeImplementationConfig fills the struct that dst points to from the configuration of a provided implementation,

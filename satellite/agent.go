@@ -133,8 +133,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		return nil
 	})
 	a.control.serve(a.parameters.ControlSocket, module, control.Config{
-		Status: a.controlStatus,
-		NoPing: "an agent cannot call its controller: ping from the main board",
+		Status:   a.controlStatus,
+		NoPing:   "an agent cannot call its controller: ping from the main board",
+		Manifest: AgentInstallation().Manifest,
 	}, server.Ended(), &a.background, a.log)
 	a.background.Go(func() { a.protection.Follow(server.Ended(), a.admission.TrustChanged) })
 	a.background.Go(func() { a.admission.Remember(server.Ended()) })

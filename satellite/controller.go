@@ -140,7 +140,9 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 	c.background.Go(func() { c.evse.run(client.Ended()) })
 	c.background.Go(func() { c.updates.Run(client.Ended()) })
-	c.control.serve(c.parameters.ControlSocket, module, control.Config{Status: c.controlStatus, Ping: c.ping}, client.Ended(), &c.background, c.log)
+	c.control.serve(c.parameters.ControlSocket, module, control.Config{
+		Status: c.controlStatus, Ping: c.ping, Manifest: ControllerInstallation().Manifest,
+	}, client.Ended(), &c.background, c.log)
 	c.background.Go(func() { c.protection.Follow(client.Ended(), c.trustChanged) })
 	defer c.logLoss()
 	return runModule(ctx, module, client, func(end handshake.ExitProcess) error {

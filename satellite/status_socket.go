@@ -45,6 +45,7 @@ func (s *statusSocket) serve(key string, module *everest.Module, config control.
 		return
 	}
 	config.Events, config.Logger = &s.events, log
+	config.Configuration = module.Config
 	config.Logs = s.logs.Logs(module.ID() + ".log")
 	server, err := control.Listen(config)
 	if err != nil {

@@ -78,6 +78,12 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return &status, c.json(ctx, http.MethodGet, "/status", &status)
 }
 
+// Configuration requests the module's configuration. In the place of a value that may be a secret is a text in brackets.
+func (c *Client) Configuration(ctx context.Context) (map[string]any, error) {
+	var values map[string]any
+	return values, c.json(ctx, http.MethodGet, "/config", &values)
+}
+
 // Ping requests one round trip to the other board.
 func (c *Client) Ping(ctx context.Context) (*Pong, error) { return c.PingSize(ctx, 0) }
 

@@ -7,6 +7,7 @@
 //	GET  /watch   server-sent events, one JSON [Event] each: variables, errors and changes of state
 //	POST /ping    a JSON [Pong]: one round trip to the other board
 //	POST /reset   a JSON [ResetBoard]: the reset of one satellite; ?board=NAME, &type=Hard for another than Soft
+//	GET  /config  the module's configuration without secrets, as a JSON object
 //	GET  /logs    the module's last log lines as text, or an archive of all boards' logs
 //
 // A module serves the socket until its context ends:

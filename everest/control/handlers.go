@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/remotechargeport/remotechargeport/everest/install"
 )
 
 // failure is the JSON of an error response.
@@ -34,6 +36,7 @@ func (s *Server) handler() http.Handler {
 		"/ping":   {http.MethodPost, s.ping},
 		"/reset":  {http.MethodPost, s.reset},
 		"/logs":   {http.MethodGet, s.logs},
+		"/config": {http.MethodGet, s.configuration},
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != route.method {
@@ -45,7 +48,7 @@ func (s *Server) handler() http.Handler {
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, http.StatusNotFound, "unknown path: there are GET /status, GET /watch, POST /ping, POST /reset and GET /logs")
+		s.fail(w, http.StatusNotFound, "unknown path: there are GET /status, GET /watch, GET /config, POST /ping, POST /reset and GET /logs")
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.enter() {
@@ -68,6 +71,19 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	status, err := s.config.Status(ctx)
 	s.answer(w, status, err)
+}
+
+func (s *Server) configuration(w http.ResponseWriter, r *http.Request) {
+	if s.config.Configuration == nil {
+		s.failWith(w, &Reason{Never: true, Text: "this module does not tell its configuration"})
+		return
+	}
+	manifest, err := install.ParseManifest(s.config.Manifest)
+	if err != nil {
+		s.failWith(w, err)
+		return
+	}
+	s.answer(w, withoutSecrets(manifest.Config, s.config.Configuration()), nil)
 }
 
 func (s *Server) ping(w http.ResponseWriter, r *http.Request) {

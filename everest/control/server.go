@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,10 @@ type Config struct {
 	Reset func(ctx context.Context, board string, hard bool) (name string, err error)
 	// Logs returns the body of GET /logs. The server closes it.
 	Logs func(ctx context.Context) (*Logs, error)
+	// Configuration returns the module's configuration for GET /config, and Manifest is the module's manifest. The server
+	// shows only values that cannot be secrets. Nil means that the module does not tell it.
+	Configuration func() map[string]json.RawMessage
+	Manifest      []byte
 	// Events has the events of GET /watch.
 	Events *Hub
 	// Logger logs failed requests. By default nothing is logged.

@@ -7,8 +7,13 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/remotechargeport/remotechargeport/examples/internal/verdict"
 )
 
 // logsCommand fetches logs.
@@ -23,10 +28,12 @@ func (c *logsCommand) Run(ctx context.Context, s *invocation) error {
 	if err != nil {
 		return err
 	}
+	var fetched atomic.Int64
+	defer s.progress(ctx, m, &fetched)()
 	if c.Output == "-" {
-		return m.client.Logs(ctx, func(string) (io.Writer, error) { return s.raw, nil })
+		return m.client.Logs(ctx, func(string) (io.Writer, error) { return counted{s.raw, &fetched}, nil })
 	}
-	file, name, err := c.fetch(ctx, m)
+	file, name, err := c.fetch(ctx, m, &fetched)
 	if file != nil {
 		defer file.Cleanup()
 	}
@@ -51,14 +58,67 @@ func (c *logsCommand) Run(ctx context.Context, s *invocation) error {
 }
 
 // fetch writes the logs to a file that is to replace the file of the returned name.
-func (c *logsCommand) fetch(ctx context.Context, m *module) (file *renameio.PendingFile, path string, err error) {
+func (c *logsCommand) fetch(ctx context.Context, m *module, fetched *atomic.Int64) (file *renameio.PendingFile, path string, err error) {
 	err = m.client.Logs(ctx, func(name string) (io.Writer, error) {
 		path = cmp.Or(c.Output, name, m.name+".log")
 		file, err = renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(0o600))
 		if err != nil {
 			return nil, &failure{exitNotWorking, err.Error()}
 		}
-		return file, nil
+		return counted{file, fetched}, nil
 	})
 	return file, path, err
+}
+
+// counted counts what is written.
+type counted struct {
+	to    io.Writer
+	count *atomic.Int64
+}
+
+func (c counted) Write(text []byte) (int, error) {
+	n, err := c.to.Write(text)
+	c.count.Add(int64(n))
+	return n, err
+}
+
+// progress writes to standard error how far the logs are, until the returned function is called. Collecting the files
+// of all boards takes minutes.
+func (s *invocation) progress(ctx context.Context, m *module, fetched *atomic.Int64) (stop func()) {
+	if s.progressEvery <= 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var showing sync.WaitGroup
+	showing.Go(func() {
+		begun, ticker := time.Now(), time.NewTicker(s.progressEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			fmt.Fprintf(s.errors, "satctl: %s: %s, %s\n", m.name, s.step(ctx, m, fetched.Load()), verdict.Span(time.Since(begun)))
+		}
+	})
+	return func() {
+		cancel()
+		showing.Wait()
+	}
+}
+
+// step returns what fetching the logs does at the moment.
+func (s *invocation) step(ctx context.Context, m *module, fetched int64) string {
+	if fetched > 0 {
+		return fmt.Sprintf("%.1f MiB fetched", float64(fetched)/(1<<20))
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	status, err := m.client.Status(ctx)
+	if err != nil || status.Station == nil || len(status.Station.Logs) == 0 {
+		return "waiting for its logs"
+	}
+	job := status.Station.Logs[len(status.Station.Logs)-1]
+	return fmt.Sprintf("%s, %d of %d boards", job.Step, job.Done, job.Boards)
 }

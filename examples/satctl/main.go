@@ -8,6 +8,7 @@
 //	satctl ping connector_2   round trips to the other board
 //	satctl discover eth0      satellites that announce themselves
 //	satctl logs               all boards' log files in one archive
+//	satctl bugreport          one archive for somebody who looks for a fault
 //	satctl reset connector_2  the reset of one satellite board
 //	satctl serve              a page for browsers on http://127.0.0.1:9477/, and metrics for Prometheus
 //
@@ -30,9 +31,11 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
 	"github.com/remotechargeport/remotechargeport/examples/internal/commandline"
 	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
@@ -42,6 +45,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	status := run(ctx, os.Args[1:], surroundings{
 		out: os.Stdout, errors: os.Stderr, getenv: os.Getenv, coloured: terminal.IsTerminal(os.Stdout) && os.Getenv("NO_COLOR") == "",
+		progressEvery: 5 * time.Second,
 	})
 	stop()
 	os.Exit(status)
@@ -49,9 +53,10 @@ func main() {
 
 // commands is the command line.
 type commands struct {
-	Socket    []string `short:"s" placeholder:"PATH" type:"path" help:"Status socket of a module. May be repeated. Instead of a directory."`
-	Directory string   `short:"d" placeholder:"DIR" type:"path" help:"Directory with the modules' status sockets. Default: $$RUNTIME_DIRECTORY, otherwise /run/remotechargeport."`
-	JSON      bool     `name:"json" short:"j" help:"Write JSON for programs: one object a line."`
+	Socket    []string         `short:"s" placeholder:"PATH" type:"path" help:"Status socket of a module. May be repeated. Instead of a directory."`
+	Directory string           `short:"d" placeholder:"DIR" type:"path" help:"Directory with the modules' status sockets. Default: $$RUNTIME_DIRECTORY, otherwise /run/remotechargeport."`
+	JSON      bool             `name:"json" short:"j" help:"Write JSON for programs: one object a line."`
+	Version   kong.VersionFlag `help:"Show the version."`
 
 	Status     statusCommand     `cmd:"" help:"Show the modules of this board and the agents behind them."`
 	Events     eventsCommand     `cmd:"" help:"Show the last day's events that satctl serve has kept."`
@@ -59,6 +64,7 @@ type commands struct {
 	Ping       pingCommand       `cmd:"" help:"Measure round trips to a satellite board."`
 	Discover   discoverCommand   `cmd:"" help:"Find satellites that announce themselves."`
 	Logs       logsCommand       `cmd:"" help:"Fetch all boards' log files from the aggregator, or the newest log lines of another module."`
+	Bugreport  bugreportCommand  `cmd:"" help:"Write one archive for somebody who looks for a fault: status, logs, versions and configuration."`
 	Reset      resetCommand      `cmd:"" help:"Reset one satellite board."`
 	Serve      serveCommand      `cmd:"" help:"Show the modules on a page for browsers, and as metrics for Prometheus."`
 	Completion completionCommand `cmd:"" help:"Write a script that completes satctl's command line."`
@@ -80,6 +86,8 @@ type surroundings struct {
 	getenv      func(string) string
 	// coloured: out is a terminal that shows colours.
 	coloured bool
+	// progressEvery is how often a long command says how far it is, 0 for never.
+	progressEvery time.Duration
 }
 
 // invocation is one run of a command.
@@ -111,6 +119,7 @@ func run(ctx context.Context, arguments []string, around surroundings) int {
 		kong.Name("satctl"),
 		kong.Description("Shows the state of the modules of a charging station's boards. doc/satctl.md has examples."),
 		kong.Writers(around.out, around.errors),
+		kong.Vars{"version": "satctl " + everest.Version()},
 		kong.Exit(func(int) { helped = true }), // kong exits after --help otherwise
 		kong.UsageOnError(),
 		kong.BindTo(ctx, (*context.Context)(nil)),

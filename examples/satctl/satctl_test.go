@@ -26,6 +26,7 @@ func TestStation(t *testing.T) {
 	t.Run("Ping", func(t *testing.T) { testPing(t, s) })
 	t.Run("Watch", func(t *testing.T) { testWatch(t, s) })
 	t.Run("Logs", func(t *testing.T) { testLogs(t, s) })
+	t.Run("Bugreport", func(t *testing.T) { testBugreport(t, s) })
 }
 
 func testStatus(t *testing.T, s *station) {
