@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/examples/internal/verdict"
 )
 
 // completionCommand writes a completion script for a shell.
@@ -91,6 +93,7 @@ func (s *invocation) moduleNames() []string {
 	for i, path := range paths {
 		names[i] = strings.TrimSuffix(filepath.Base(path), ".sock")
 	}
+	slices.SortFunc(names, verdict.Compare)
 	return names
 }
 

@@ -5,12 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/examples/internal/terminal"
+	"github.com/remotechargeport/remotechargeport/examples/internal/verdict"
 	"github.com/remotechargeport/remotechargeport/satellite/discovery"
 )
 
@@ -39,12 +42,16 @@ func (c *discoverCommand) Run(ctx context.Context, s *invocation) error {
 	if err != nil {
 		return usage("%v", err)
 	}
+	if err := present(interfaces); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	found, err := discovery.Discover(ctx, interfaces)
 	if err != nil {
 		return &failure{exitNotWorking, err.Error()}
 	}
+	slices.SortStableFunc(found, func(one, other discovery.Satellite) int { return verdict.Compare(one.Serial, other.Serial) })
 	boards := make([]discovered, len(found))
 	serials := map[string]int{}
 	for i, board := range found {
@@ -67,6 +74,24 @@ func (c *discoverCommand) Run(ctx context.Context, s *invocation) error {
 		return err
 	}
 	return failed
+}
+
+// present fails where an interface does not exist on this board.
+func present(names []string) error {
+	all, err := net.Interfaces()
+	if err != nil {
+		return nil // the query itself says what is wrong
+	}
+	var there []string
+	for _, one := range all {
+		there = append(there, one.Name)
+	}
+	for _, name := range names {
+		if !slices.Contains(there, name) {
+			return usage("no such interface %s; there are %s", name, strings.Join(there, ", "))
+		}
+	}
+	return nil
 }
 
 func (c *discoverCommand) show(s *invocation, boards []discovered) error {

@@ -55,6 +55,9 @@ func TestDiscover(t *testing.T) {
 	if got := satctl(t, nil, "discover", "not/one").expect(t, exitUsage); got.out != "" {
 		t.Errorf("output %s", got.out)
 	}
+	if got := satctl(t, nil, "discover", "internal,eth9").expect(t, exitUsage); !strings.Contains(got.errors, "no such interface eth9; there are lo, ") || !strings.Contains(got.errors, "internal") {
+		t.Errorf("no such interface: %s", got.errors)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var announcing sync.WaitGroup
 	announcing.Go(func() {

@@ -52,6 +52,8 @@ type network struct {
 	ended   chan struct{}
 	closers []func()
 	readers sync.WaitGroup
+	// looked has the names of which was looked whether they exist.
+	looked map[string]bool
 }
 
 // networkInterface is an interface that is up.
@@ -116,6 +118,7 @@ func (n *network) refresh() (changed, gone []string) {
 	for _, name := range n.names {
 		before := n.interfaces[name]
 		found, err := readInterface(name)
+		n.warnMissing(name)
 		if err != nil {
 			if before != nil {
 				delete(n.interfaces, name)
@@ -142,6 +145,26 @@ func (n *network) refresh() (changed, gone []string) {
 	}
 	n.namesByIndex.Store(&namesByIndex)
 	return changed, gone
+}
+
+// warnMissing logs once where an interface does not exist: its name may be mistyped, or it may come later.
+func (n *network) warnMissing(name string) {
+	if n.looked == nil {
+		n.looked = map[string]bool{}
+	}
+	if n.looked[name] {
+		return
+	}
+	n.looked[name] = true
+	if _, err := net.InterfaceByName(name); err == nil {
+		return
+	}
+	var present []string
+	all, _ := net.Interfaces() // the line is of use without them, too
+	for _, one := range all {
+		present = append(present, one.Name)
+	}
+	n.log.Warn("no such interface: it is used once it exists, unless its name is mistyped", zap.String("interface", name), zap.Strings("interfaces", present))
 }
 
 // readInterface returns an interface with its addresses. It fails while the interface is down.

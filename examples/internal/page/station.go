@@ -290,13 +290,13 @@ func (s *Station) showLocked(b *board, now time.Time) verdict.Verdict {
 	return judged
 }
 
-// idsLocked returns the ids of the boards, sorted.
+// idsLocked returns the ids of the boards, sorted as people count.
 func (s *Station) idsLocked() []string {
 	ids := make([]string, 0, len(s.boards))
 	for id := range s.boards {
 		ids = append(ids, id)
 	}
-	slices.Sort(ids)
+	slices.SortFunc(ids, verdict.Compare)
 	return ids
 }
 
