@@ -14,7 +14,8 @@ import (
 // caCommand has the commands for an authority.
 type caCommand struct {
 	Create caCreateCommand `cmd:"" help:"Create a station's authority."`
-	Sign   caSignCommand   `cmd:"" help:"Sign the certificate of a board."`
+	Sign   caSignCommand   `cmd:"" help:"Sign the certificates of boards."`
+	List   caListCommand   `cmd:"" help:"List what the authority has signed."`
 }
 
 type caCreateCommand struct {
@@ -43,11 +44,11 @@ func (c caCreateCommand) Run(s *invocation) error {
 }
 
 type caSignCommand struct {
-	Directory string `arg:"" help:"Directory of the authority."`
-	Board     string `arg:"" help:"The board: the directory of its identity, or a file that satkeys show --request wrote."`
-	As        string `required:"" enum:"satellite,controller" help:"Role of the board on the link: satellite, or controller for the main board."`
-	Days      int    `default:"7300" help:"Validity in days, at most that of the authority."`
-	Output    string `short:"o" help:"File for the certificates of the board and the authority, for satkeys adopt and satkeys trust. Default: standard output."`
+	Directory string   `arg:"" help:"Directory of the authority."`
+	Board     []string `arg:"" help:"The board: the directory of its identity, or what create --request or show --request wrote: a file, or - for standard input. Several must be directories."`
+	As        string   `required:"" enum:"satellite,controller" help:"Role of the board on the link: satellite, or controller for the main board."`
+	Days      int      `default:"7300" help:"Validity in days, at most that of the authority."`
+	Output    string   `short:"o" help:"File for the certificates of the board and the authority, for satkeys adopt and satkeys trust. Default: standard output."`
 }
 
 func (c caSignCommand) Run(s *invocation) error {
@@ -63,14 +64,24 @@ func (c caSignCommand) Run(s *invocation) error {
 	if c.As == identity.Controller.String() {
 		role = identity.Controller
 	}
-	info, err := os.Stat(c.Board)
-	switch {
-	case err != nil:
-		return err
-	case info.IsDir():
-		return c.signHere(s, authority, role, lifetime)
+	local := func(board string) bool {
+		info, err := os.Stat(board)
+		return err == nil && info.IsDir()
 	}
-	text, err := os.ReadFile(c.Board)
+	if len(c.Board) > 1 || local(c.Board[0]) {
+		for _, board := range c.Board {
+			if !local(board) {
+				return fmt.Errorf("%w: %s is not a directory: several boards must be directories of their identities", errUsage, board)
+			}
+		}
+		for _, board := range c.Board {
+			if err := c.signHere(s, board, authority, role, lifetime); err != nil {
+				return fmt.Errorf("%s: %w", board, err)
+			}
+		}
+		return nil
+	}
+	text, err := s.read(c.Board[0])
 	if err != nil {
 		return err
 	}
@@ -80,6 +91,9 @@ func (c caSignCommand) Run(s *invocation) error {
 	}
 	signed, err := authority.Sign(chain[0], role, lifetime, s.now())
 	if err != nil {
+		return err
+	}
+	if err := c.register(s, signed); err != nil {
 		return err
 	}
 	both := identity.EncodeCertificates([]*x509.Certificate{signed, authority.Certificate})
@@ -97,11 +111,11 @@ func (c caSignCommand) Run(s *invocation) error {
 
 // signHere signs the prepared or else the present key of a board with a local directory, and makes the board trust the
 // authority.
-func (c caSignCommand) signHere(s *invocation, authority *identity.Authority, role identity.Role, lifetime time.Duration) error {
+func (c caSignCommand) signHere(s *invocation, board string, authority *identity.Authority, role identity.Role, lifetime time.Duration) error {
 	if c.Output != "" {
-		return fmt.Errorf("%w: --output is for a board's certificate in a file; %s is a directory", errUsage, c.Board)
+		return fmt.Errorf("%w: --output is for a board's certificate in a file; %s is a directory", errUsage, board)
 	}
-	request, err := identity.Request(c.Board, s.now())
+	request, err := identity.Request(board, s.now())
 	if err != nil {
 		return err
 	}
@@ -109,26 +123,34 @@ func (c caSignCommand) signHere(s *invocation, authority *identity.Authority, ro
 	if err != nil {
 		return err
 	}
-	trust, err := identity.LoadTrust(c.Board)
+	if err := c.register(s, signed); err != nil {
+		return err
+	}
+	adopted, err := identity.Adopt(board, []*x509.Certificate{signed})
 	if err != nil {
 		return err
 	}
-	adopted, err := identity.Adopt(c.Board, []*x509.Certificate{signed})
-	if err != nil {
+	if err := trustAuthority(board, authority.Certificate); err != nil {
 		return err
 	}
-	// The present trust may be limited to some boards, which must stay.
-	trusted := slices.ContainsFunc(trust.Authorities, func(present identity.TrustedAuthority) bool {
-		return present.Certificate.Equal(authority.Certificate)
-	})
-	if !trusted {
-		if err := trust.TrustAuthority(authority.Certificate, nil); err != nil {
-			return err
-		}
-		if err := trust.Save(c.Board); err != nil {
-			return err
-		}
-	}
-	return s.report(reportOf(c.Board, adopted), "%q vouches for %s as a %s until %s, and %s trusts this authority\n",
+	return s.report(reportOf(board, adopted), "%q vouches for %s as a %s until %s, and %s trusts this authority\n",
 		authority.Certificate.Subject.CommonName, adopted.Serial, role, day(adopted.Expires()), adopted.Serial)
+}
+
+// trustAuthority makes a board trust an authority. Trust that is limited to some boards stays as it is.
+func trustAuthority(directory string, authority *x509.Certificate) error {
+	trust, err := identity.LoadTrust(directory)
+	if err != nil {
+		return err
+	}
+	trusted := slices.ContainsFunc(trust.Authorities, func(present identity.TrustedAuthority) bool {
+		return present.Certificate.Equal(authority)
+	})
+	if trusted {
+		return nil
+	}
+	if err := trust.TrustAuthority(authority, nil); err != nil {
+		return err
+	}
+	return trust.Save(directory)
 }

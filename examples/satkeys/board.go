@@ -2,7 +2,9 @@ package main
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"text/tabwriter"
@@ -67,7 +69,8 @@ type createCommand struct {
 	Directory string `arg:"" help:"Directory of the board's identity; it is created where it does not exist."`
 	Serial    string `required:"" help:"The board's serial number."`
 	keyFlags
-	Replace bool `help:"Overwrite the present key. The peers must then trust the new one."`
+	Replace bool `help:"Overwrite the present key. The peers must then trust the new one." xor:"present"`
+	Request bool `help:"Write the input for satkeys ca sign, as PEM. A present key of this serial number stays." xor:"present"`
 }
 
 func (c createCommand) Run(s *invocation) error {
@@ -77,8 +80,17 @@ func (c createCommand) Run(s *invocation) error {
 	}
 	options.Serial, options.Replace = c.Serial, c.Replace
 	board, err := identity.Create(c.Directory, options)
+	if c.Request && errors.Is(err, identity.ErrExists) {
+		// So a command for many boards can be repeated after one of them has failed.
+		if board, err = identity.Load(c.Directory); err == nil && board.Serial != c.Serial {
+			err = fmt.Errorf("%w in %s, and it is that of %s, not of %s", identity.ErrExists, c.Directory, board.Serial, c.Serial)
+		}
+	}
 	if err != nil {
 		return err
+	}
+	if c.Request {
+		return s.writeRequest(c.Directory)
 	}
 	return s.report(reportOf(c.Directory, board),
 		"made the identity of %[1]s in %[2]s, valid until %[3]s\nfingerprint  %[4]s\nhave the other board trust it:  satkeys trust DIRECTORY %[4]s --serial %[1]s\n",
@@ -102,12 +114,7 @@ func (c showCommand) Run(s *invocation) error {
 		return err
 	}
 	if c.Request {
-		request, err := identity.Request(c.Directory, s.now())
-		if err != nil {
-			return err
-		}
-		_, err = s.out.Write(identity.EncodeCertificates([]*x509.Certificate{request}))
-		return err
+		return s.writeRequest(c.Directory)
 	}
 	trust, err := identity.LoadTrust(c.Directory)
 	if err != nil {
@@ -131,6 +138,16 @@ func (c showCommand) Run(s *invocation) error {
 		return errEnds
 	}
 	return nil
+}
+
+// writeRequest writes the input for satkeys ca sign.
+func (s *invocation) writeRequest(directory string) error {
+	request, err := identity.Request(directory, s.now())
+	if err != nil {
+		return err
+	}
+	_, err = s.out.Write(identity.EncodeCertificates([]*x509.Certificate{request}))
+	return err
 }
 
 func (c showCommand) write(s *invocation, report boardReport) error {
@@ -197,11 +214,12 @@ func (c rotateCommand) Run(s *invocation) error {
 
 type adoptCommand struct {
 	Directory string `arg:"" help:"Directory of the board's identity."`
-	File      string `arg:"" type:"existingfile" help:"Output of satkeys ca sign."`
+	File      string `arg:"" help:"Output of satkeys ca sign; - is standard input."`
+	Trust     bool   `help:"Trust the authority in it, too, for all boards and without a question."`
 }
 
 func (c adoptCommand) Run(s *invocation) error {
-	text, err := os.ReadFile(c.File)
+	text, err := s.read(c.File)
 	if err != nil {
 		return err
 	}
@@ -209,10 +227,30 @@ func (c adoptCommand) Run(s *invocation) error {
 	if err != nil {
 		return err
 	}
+	authority := slices.IndexFunc(chain, func(one *x509.Certificate) bool { return one.IsCA })
+	if c.Trust && (authority < 0 || chain[0].CheckSignatureFrom(chain[authority]) != nil) {
+		return fmt.Errorf("%s has no certificate of the authority that has signed the board's: leave --trust out, and run satkeys trust with the authority's", c.File)
+	}
 	board, err := identity.Adopt(c.Directory, withoutRoots(chain))
 	if err != nil {
 		return err
 	}
+	if c.Trust {
+		if err := trustAuthority(c.Directory, chain[authority]); err != nil {
+			return err
+		}
+	}
 	return s.report(reportOf(c.Directory, board), "%s shows the certificate of %q from now on, valid until %s\n",
 		board.Serial, board.Leaf().Issuer.CommonName, day(board.Expires()))
+}
+
+// maxInput is how many bytes of standard input are read. Certificates have a few thousand.
+const maxInput = 1 << 20
+
+// read returns the content of a file, or of standard input for "-".
+func (s *invocation) read(path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(io.LimitReader(s.in, maxInput))
+	}
+	return os.ReadFile(path)
 }

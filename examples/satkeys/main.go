@@ -27,6 +27,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/examples/internal/commandline"
 	"github.com/remotechargeport/remotechargeport/satellite/identity"
 )
@@ -46,7 +47,8 @@ const (
 
 // commands is the command line.
 type commands struct {
-	JSON bool `name:"json" short:"j" help:"Write one JSON object for programs."`
+	JSON    bool             `name:"json" short:"j" help:"Write one JSON object for programs."`
+	Version kong.VersionFlag `help:"Show the version."`
 
 	Create  createCommand  `cmd:"" help:"Create a board's key and certificate."`
 	Show    showCommand    `cmd:"" help:"Show a board's serial number, fingerprint, expiry and trusted peers."`
@@ -80,6 +82,7 @@ func run(arguments []string, in io.Reader, out, err io.Writer) int {
 		kong.Name("satkeys"),
 		kong.Description("Creates the identities of boards and configures which peers they trust. doc/security.md explains each step."),
 		kong.Writers(out, err),
+		kong.Vars{"version": "satkeys " + everest.Version()},
 		kong.Exit(func(int) { helped = true }), // kong exits after --help otherwise
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
