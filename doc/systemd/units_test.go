@@ -29,6 +29,18 @@ var services = []struct {
 	{"evsatellite-aggregator.service", "evsatellite-aggregator.service", aggregator.Installation().Module, "system_aggregator"},
 }
 
+// page serves the status page. It is no module.
+const page = "satctl-serve.service"
+
+// units are all units that systemd-analyze checks, by file and instance.
+func units() map[string]string {
+	all := map[string]string{page: page}
+	for _, service := range services {
+		all[service.file] = service.instance
+	}
+	return all
+}
+
 func read(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -89,9 +101,9 @@ func TestUnitsAreHardenedAlike(t *testing.T) {
 		}
 		return regexp.MustCompile(`(?m)^#.*\n`).ReplaceAllString(tail, "")
 	}
-	for _, service := range services[1:] {
-		if hardening(service.file) != hardening(services[0].file) {
-			t.Errorf("%s and %s differ from UMask on", service.file, services[0].file)
+	for file := range units() {
+		if hardening(file) != hardening(services[0].file) {
+			t.Errorf("%s and %s differ from UMask on", file, services[0].file)
 		}
 	}
 }
@@ -122,10 +134,10 @@ func installed(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	for _, service := range services {
-		text := regexp.MustCompile(`(?m)^ExecStart=.*$`).ReplaceAllString(read(t, service.file), "ExecStart="+os.Args[0])
-		write(service.file, text)
-		write(service.instance, text)
+	for file, instance := range units() {
+		text := regexp.MustCompile(`(?m)^ExecStart=.*$`).ReplaceAllString(read(t, file), "ExecStart="+os.Args[0])
+		write(file, text)
+		write(instance, text)
 	}
 	write("evsatellite-agent.socket", read(t, "evsatellite-agent.socket"))
 	return directory
@@ -133,8 +145,8 @@ func installed(t *testing.T) string {
 
 func TestUnitsVerify(t *testing.T) {
 	directory := installed(t)
-	for _, service := range services {
-		verify(t, directory, service.instance)
+	for _, instance := range units() {
+		verify(t, directory, instance)
 	}
 	verify(t, directory, "evsatellite-agent.socket")
 }
@@ -147,7 +159,7 @@ func verify(t *testing.T, directory, unit string) {
 	var complaints []byte
 	for line := range bytes.Lines(output) {
 		// Other units of the machine are none of ours.
-		if bytes.Contains(line, []byte("evsatellite")) {
+		if bytes.Contains(line, []byte("evsatellite")) || bytes.Contains(line, []byte(page)) {
 			complaints = append(complaints, line...)
 		}
 	}
@@ -158,18 +170,33 @@ func verify(t *testing.T, directory, unit string) {
 
 func TestUnitsAreLittleExposed(t *testing.T) {
 	directory := installed(t)
-	for _, service := range services {
+	for _, instance := range units() {
 		// The threshold is in tenths; versions of systemd weigh a little differently.
-		command := exec.CommandContext(t.Context(), "systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", "./"+service.instance)
+		command := exec.CommandContext(t.Context(), "systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", "./"+instance)
 		command.Dir = directory
 		output, err := command.CombinedOutput()
 		if err != nil {
-			t.Errorf("systemd-analyze security %s: %v\n%s", service.instance, err, output)
+			t.Errorf("systemd-analyze security %s: %v\n%s", instance, err, output)
 			continue
 		}
 		for line := range strings.Lines(string(output)) {
 			if strings.Contains(line, "exposure level") {
 				t.Log(strings.TrimSpace(line))
+			}
+		}
+	}
+}
+
+// The page is served by the user of the modules, from where they have their sockets.
+func TestPageReadsTheModulesSockets(t *testing.T) {
+	text := read(t, page)
+	if got := settings(text, "ExecStart"); len(got) != 1 || got[0] != "/usr/bin/satctl serve --directory /run/remotechargeport" {
+		t.Errorf("it starts %v", got)
+	}
+	for _, service := range services {
+		for _, key := range []string{"User", "Group", "RuntimeDirectory", "RuntimeDirectoryPreserve"} {
+			if got, want := settings(text, key), settings(read(t, service.file), key); len(got) != 1 || got[0] != want[0] {
+				t.Errorf("%s is %v, and that of %s is %v", key, got, service.file, want)
 			}
 		}
 	}

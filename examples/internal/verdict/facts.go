@@ -67,6 +67,7 @@ func (l *list) ofLink(ago func(time.Time) string, link *control.Link) {
 	l.add("Security", link.Security)
 	l.add("Serial of the other board", link.PeerSerial)
 	l.add("Fingerprint of the other board", link.PeerFingerprint)
+	l.add("Keys", link.KeyConflict)
 	if link.CertificateExpires != nil {
 		l.add("Certificate ends", link.CertificateExpires.Local().Format(time.DateTime))
 	}
