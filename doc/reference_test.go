@@ -171,7 +171,7 @@ func count(least, most int) string {
 
 func writeFlags(text *strings.Builder) {
 	text.WriteString("\n## Command line of the module binaries\n\nEVerest's manager gives the flags down to the broker's. A flag may stand with one dash or two, its value behind a blank or an equals sign;\n" +
-		"unknown flags are ignored.\n\n| flag | or in the environment | meaning |\n|---|---|---|\n")
+		"unknown flags are ignored with a warning.\n\n| flag | or in the environment | meaning |\n|---|---|---|\n")
 	for _, flag := range program.Flags() {
 		variable := ""
 		if flag.Variable != "" {

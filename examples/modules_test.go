@@ -161,7 +161,7 @@ func build(t *testing.T, folder string) string {
 func installModule(t *testing.T, folder, module string) string {
 	t.Helper()
 	prefix := t.TempDir()
-	if output, err := exec.CommandContext(t.Context(), build(t, folder), "-install", prefix).CombinedOutput(); err != nil {
+	if output, err := exec.CommandContext(t.Context(), build(t, folder), "-install", prefix, "-force").CombinedOutput(); err != nil {
 		t.Fatalf("%s -install: %v\n%s", folder, err, output)
 	}
 	return filepath.Join(prefix, "libexec", "everest", "modules", module, module)

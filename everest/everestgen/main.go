@@ -29,6 +29,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
@@ -52,6 +53,7 @@ func run(arguments []string, output io.Writer) error {
 	out := flags.String("out", "", "`folder` to write the packages to")
 	importPath := flags.String("import", "", "import `path` of -out; by default it follows from the go.mod above -out")
 	module := flags.String("module", "", "`name` of a module to write whole: manifest, program and test; -out is then its name in lower case by default")
+	version := flags.Bool("version", false, "print the version and end")
 	flags.Usage = func() {
 		fmt.Fprint(output, usage)
 		flags.PrintDefaults()
@@ -59,6 +61,10 @@ func run(arguments []string, output io.Writer) error {
 	if err := flags.Parse(arguments); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
+		return err
+	}
+	if *version {
+		_, err := fmt.Fprintln(output, "everestgen", everest.Version())
 		return err
 	}
 	if *out == "" {

@@ -16,7 +16,8 @@
 //	by a manager      its command line has the module's id, the broker and the log configuration
 //	by a person       environment variables such as EV_MODULE replace the flags; see [ParseOptions]
 //	by systemd        as by a person; [Main] also reports readiness and status to systemd, and feeds its watchdog
-//	with -install     it installs itself with package install; further options may follow
+//	with -install     it installs itself with package install; further options may follow, such as -force for a prefix
+//	                  without an EVerest
 //
 //	Doorbell --module doorbell_1 --prefix /usr --mqtt_broker_host localhost --mqtt_broker_port 1883
 //	Doorbell -install /usr
@@ -30,7 +31,7 @@
 //   - The options of run have a logger to standard error, with the level of EVerest's log configuration.
 //   - Once the module has started, Main returns memory that is no longer used to the operating system.
 //   - Main sets GOGC to 50 unless the environment sets it, because boards have little memory.
-//   - An unknown flag is ignored, since a later manager may have further ones.
+//   - An unknown flag is ignored with a warning, since a later manager may have further ones.
 //
 // systemd sets the environment variable NOTIFY_SOCKET of a service that must report its readiness. Main then sets
 // [everest.Options.Supervisor]. A busy systemd delays the module by at most 0.1 s for each message, and 5 s for the

@@ -3,6 +3,8 @@ package program
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/remotechargeport/remotechargeport/everest/wire"
@@ -36,6 +38,7 @@ func Flags() []Flag {
 		{"everest_wire", "NAME", "EV_WIRE", "family of EVerest's messages: " + strings.Join(wire.Names(), ", ") + "; found out by itself where it is not given"},
 		{"conf", "FILE", "EV_CONF_FILE", "configuration file, which only managers of EVerest up to 2024.10 pass"},
 		{"install", "DIR", "", "install the module in the EVerest installation with this prefix, and end"},
+		{"force", "", "", "after --install DIR: install where no EVerest is, as into an image"},
 		{"version", "", "", "print the version and end"},
 		{"help", "", "", "print this and end"},
 	}
@@ -62,12 +65,41 @@ func (p program) printHelp(to io.Writer) error {
 }
 
 // flagsWithoutValue are the flags of EVerest modules that are not followed by a value.
-var flagsWithoutValue = map[string]bool{"version": true, "help": true, "h": true, "dontvalidateschema": true}
+var flagsWithoutValue = map[string]bool{"version": true, "help": true, "h": true, "dontvalidateschema": true, "force": true}
+
+// passedFlags are those beside Flags that some manager passes, or that C++ modules take.
+var passedFlags = map[string]bool{"m": true, "config": true, "framework_transport": true, "h": true, "dontvalidateschema": true}
+
+// maxUnknown is how many unknown flags are named.
+const maxUnknown = 16
+
+// unknownFlags returns the names of the flags that are neither read nor known to be passed, sorted.
+func unknownFlags(args []string) []string {
+	var unknown []string
+	for _, name := range slices.Sorted(maps.Keys(flagsIn(args))) {
+		isFlag := func(flag Flag) bool { return flag.Name == name }
+		if !passedFlags[name] && !slices.ContainsFunc(Flags(), isFlag) && len(unknown) < maxUnknown {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
+}
 
 // readFlags reads flags of the forms --name value, --name=value and -m value. The value of a known flag may be empty or
 // start with a dash. An unknown flag takes the next argument only when that argument is not a flag.
 func readFlags(args []string) map[string]string {
 	flags := map[string]string{}
+	for name, value := range flagsIn(args) {
+		if value != nil {
+			flags[name] = *value
+		}
+	}
+	return flags
+}
+
+// flagsIn returns the flags as readFlags does, with nil for one without a value.
+func flagsIn(args []string) map[string]*string {
+	flags := map[string]*string{}
 	for i := 0; i < len(args); i++ {
 		name, isFlag := strings.CutPrefix(args[i], "-")
 		if !isFlag || name == "" {
@@ -75,14 +107,17 @@ func readFlags(args []string) map[string]string {
 		}
 		name = strings.TrimPrefix(name, "-")
 		if before, value, found := strings.Cut(name, "="); found {
-			flags[before] = value
+			flags[before] = &value
 			continue
+		}
+		if _, given := flags[name]; !given {
+			flags[name] = nil
 		}
 		if flagsWithoutValue[name] || i+1 == len(args) {
 			continue
 		}
 		if next := args[i+1]; knownFlag(name) || !strings.HasPrefix(next, "-") {
-			flags[name] = next
+			flags[name] = &next
 			i++
 		}
 	}

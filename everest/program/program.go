@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -22,7 +23,7 @@ import (
 // standard error. arguments is the command line without the program's name.
 //
 // With "-install PREFIX" Main installs the program and returns. Options of the installation may follow, as in "-install
-// /usr -tunnel powermeter". With "-help" or "-version" Main prints a text and returns.
+// /usr -tunnel powermeter". Without an EVerest at the prefix that fails, unless -force follows. With "-help" or "-version" Main prints a text and returns.
 //
 // Otherwise Main reads the options from the manager's command line and calls run. The Logger in the options writes to
 // standard error, with the level of EVerest's log configuration. The Supervisor is systemd when systemd started the
@@ -60,6 +61,9 @@ func (p program) start(arguments []string) error {
 	if options.Logger, err = consoleLogger(options); err != nil {
 		return err
 	}
+	if unknown := unknownFlags(arguments); len(unknown) > 0 {
+		options.Logger.Warn("unknown flags are ignored: is this EVerest newer than the module, or a flag mistyped?", zap.Strings("flags", unknown))
+	}
 	notifier, err := newNotifier(options.Logger)
 	if err != nil {
 		return err
@@ -84,9 +88,14 @@ func (p program) start(arguments []string) error {
 }
 
 func (p program) install(arguments []string) error {
-	prefix, chosen, err := p.parseInstall(arguments)
+	prefix, chosen, force, err := p.parseInstall(arguments)
 	if err != nil {
 		return err
+	}
+	if target, err := install.ReadTarget(prefix); err == nil && target == nil && !force {
+		return fmt.Errorf("there is no EVerest at %s, which would have interfaces, types and errors in %s: give its prefix. "+
+			"For an image that has no EVerest yet add -force, and install again once it has",
+			prefix, filepath.Join(prefix, "share", "everest"))
 	}
 	executable, err := os.Executable()
 	if err != nil {
@@ -99,27 +108,33 @@ func (p program) install(arguments []string) error {
 	return err
 }
 
-// parseInstall reads the arguments after -install: the prefix, then options.
-func (p program) parseInstall(arguments []string) (prefix string, chosen map[string]string, err error) {
+// parseInstall reads the arguments after -install: the prefix, then options. force is the flag -force.
+func (p program) parseInstall(arguments []string) (prefix string, chosen map[string]string, force bool, err error) {
 	usage := "-install wants the prefix of the EVerest installation, such as /usr"
 	set := flag.NewFlagSet(p.installation.Module, flag.ContinueOnError)
 	set.SetOutput(io.Discard)
+	set.BoolVar(&force, "force", false, "")
+	usage += ", and takes -force where no EVerest is"
 	for _, option := range p.installation.Options {
 		set.String(option.Name, "", option.Usage)
 		usage += ", and takes -" + option.Name + " with " + option.Usage
 	}
 	if len(arguments) == 0 || arguments[0] == "" || arguments[0][0] == '-' {
-		return "", nil, errors.New(usage)
+		return "", nil, false, errors.New(usage)
 	}
 	if err := set.Parse(arguments[1:]); err != nil {
-		return "", nil, fmt.Errorf("%w: %s", err, usage)
+		return "", nil, false, fmt.Errorf("%w: %s", err, usage)
 	}
 	if set.NArg() > 0 {
-		return "", nil, fmt.Errorf("unexpected argument %q: %s", set.Arg(0), usage)
+		return "", nil, false, fmt.Errorf("unexpected argument %q: %s", set.Arg(0), usage)
 	}
 	chosen = map[string]string{}
-	set.Visit(func(given *flag.Flag) { chosen[given.Name] = given.Value.String() })
-	return arguments[0], chosen, nil
+	set.Visit(func(given *flag.Flag) {
+		if given.Name != "force" {
+			chosen[given.Name] = given.Value.String()
+		}
+	})
+	return arguments[0], chosen, force, nil
 }
 
 func consoleLogger(options everest.Options) (*zap.Logger, error) {

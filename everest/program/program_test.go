@@ -83,8 +83,24 @@ func TestProgramInstallsItself(t *testing.T) {
 			return nil
 		},
 	}
-	if err := main.start([]string{"--install", prefix}); err != nil {
+	// A prefix without an EVerest is probably another one than was meant.
+	if err := main.start([]string{"--install", prefix}); err == nil || !strings.Contains(err.Error(), "no EVerest at "+prefix) || !strings.Contains(err.Error(), "-force") {
+		t.Errorf("without EVerest: %v", err)
+	}
+	if entries, err := os.ReadDir(prefix); err != nil || len(entries) > 0 {
+		t.Errorf("installed without EVerest: %v, %v", entries, err)
+	}
+	if err := main.start([]string{"--install", prefix, "-force"}); err != nil {
 		t.Fatal(err)
+	}
+	here := t.TempDir()
+	for _, folder := range []string{"interfaces", "types", "errors"} {
+		if err := os.MkdirAll(filepath.Join(here, "share/everest", folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := main.start([]string{"--install", here}); err != nil {
+		t.Error(err)
 	}
 	if info, err := os.Stat(filepath.Join(prefix, "libexec/everest/modules/ExampleModule/ExampleModule")); err != nil || info.Mode().Perm()&0o111 == 0 {
 		t.Errorf("installed %v, %v", info, err)
@@ -102,9 +118,11 @@ func TestInstallCommandLine(t *testing.T) {
 		arguments string
 		prefix    string
 		chosen    map[string]string
+		force     bool
 		wrong     string
 	}{
 		{arguments: "/usr", prefix: "/usr", chosen: map[string]string{}},
+		{arguments: "/usr -force -others a", prefix: "/usr", force: true, chosen: map[string]string{"others": "a"}},
 		{arguments: "/usr -others a,b", prefix: "/usr", chosen: map[string]string{"others": "a,b"}},
 		{arguments: "/usr --others=", prefix: "/usr", chosen: map[string]string{"others": ""}},
 		{arguments: "-others a", wrong: "takes -others with names"},
@@ -112,15 +130,51 @@ func TestInstallCommandLine(t *testing.T) {
 		{arguments: "/usr more", wrong: `unexpected argument "more"`},
 		{arguments: "", wrong: "the prefix"},
 	} {
-		prefix, chosen, err := program{installation: installation}.parseInstall(strings.Fields(test.arguments))
+		prefix, chosen, force, err := program{installation: installation}.parseInstall(strings.Fields(test.arguments))
 		if test.wrong != "" {
 			if err == nil || !strings.Contains(err.Error(), test.wrong) {
 				t.Errorf("%q: error %v, want one with %q", test.arguments, err, test.wrong)
 			}
 			continue
 		}
-		if diff := cmp.Diff(test.chosen, chosen); err != nil || prefix != test.prefix || diff != "" {
+		if diff := cmp.Diff(test.chosen, chosen); err != nil || prefix != test.prefix || force != test.force || diff != "" {
 			t.Errorf("%q: prefix %q, error %v, chosen (-want +got):\n%s", test.arguments, prefix, err, diff)
 		}
+	}
+}
+
+// A manager of a later release may pass further flags: they are named, and the module goes on.
+func TestUnknownFlagsAreNamed(t *testing.T) {
+	const managers = "--prefix /usr --conf /etc/c.yaml --module m --log_config l --mqtt_everest_prefix everest/ --mqtt_external_prefix= " +
+		"--mqtt_broker_socket_path /s --mqtt_broker_host h --mqtt_broker_port 1 --framework_transport mqtt --config c -m m --dontvalidateschema " +
+		"--everest_wire C --spawned true"
+	if unknown := unknownFlags(strings.Fields(managers)); len(unknown) > 0 {
+		t.Errorf("what managers of today pass is unknown: %v", unknown)
+	}
+	for _, test := range []struct{ arguments, want string }{
+		{"--new_flag value --module m", "new_flag"},
+		{"--module m --new_flag", "new_flag"},
+		{"--another=1 --new_flag --module m", "another new_flag"},
+		{"--module --odd", ""}, // the value of --module
+		{"--moduel m", "moduel"},
+	} {
+		if got := strings.Join(unknownFlags(strings.Fields(test.arguments)), " "); got != test.want {
+			t.Errorf("%q: unknown are %q, want %q", test.arguments, got, test.want)
+		}
+	}
+	many := make([]string, 1000)
+	for i := range many {
+		many[i] = fmt.Sprint("--f", i)
+	}
+	if unknown := unknownFlags(many); len(unknown) != maxUnknown {
+		t.Errorf("%d unknown flags are named", len(unknown))
+	}
+	ran := false
+	main := program{run: func(_ context.Context, options everest.Options) error {
+		ran = options.ModuleID == "m"
+		return nil
+	}}
+	if err := main.start([]string{"--new_flag", "value", "--module", "m"}); err != nil || !ran {
+		t.Errorf("a module with an unknown flag: %v, ran %v", err, ran)
 	}
 }

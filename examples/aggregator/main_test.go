@@ -12,7 +12,7 @@ import (
 
 func TestInstall(t *testing.T) {
 	prefix := t.TempDir()
-	if status := program.Main([]string{"-install", prefix}, aggregator.Installation(), run); status != 0 {
+	if status := program.Main([]string{"-install", prefix, "-force"}, aggregator.Installation(), run); status != 0 {
 		t.Fatalf("status %d", status)
 	}
 	installed, err := os.Stat(filepath.Join(prefix, "libexec/everest/modules/SystemAggregator/SystemAggregator"))

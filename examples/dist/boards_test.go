@@ -48,7 +48,7 @@ func TestAgentsOfAllBoards(t *testing.T) {
 			checkBoardProgram(t, program)
 
 			prefix := t.TempDir()
-			install := append(slices.Clip(emulator), program, "-install", prefix)
+			install := append(slices.Clip(emulator), program, "-install", prefix, "-force")
 			command := exec.CommandContext(t.Context(), install[0], install[1:]...)
 			if output, err := command.CombinedOutput(); err != nil {
 				t.Fatalf("-install: %v\n%s", err, output)

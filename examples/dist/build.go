@@ -73,12 +73,14 @@ func buildAll(ctx context.Context, directory string, wanted []target, errs io.Wr
 		return nil, err
 	}
 	var all []built
-	for _, target := range wanted {
-		for _, program := range programs {
+	total := len(wanted) * len(programs)
+	for number, target := range wanted {
+		for i, program := range programs {
 			if _, err := os.Stat(filepath.Join(root, "examples", program.folder)); errors.Is(err, fs.ErrNotExist) {
 				fmt.Fprintf(errs, "dist: skipped examples/%s, which this checkout lacks\n", program.folder)
 				continue
 			}
+			fmt.Fprintf(errs, "dist: %d of %d: %s for %s\n", number*len(programs)+i+1, total, program.name, target.name)
 			result := built{program: program.name, target: target.name, path: path.Join("linux-"+target.name, program.name)}
 			output := filepath.Join(absolute, filepath.FromSlash(result.path))
 			if err := build(ctx, root, target, program, output, errs); err != nil {

@@ -37,6 +37,9 @@ func dist(t *testing.T, directory string, arguments ...string) string {
 	if err := run(t.Context(), append([]string{"-o", directory}, arguments...), &out, &errs); err != nil {
 		t.Fatalf("dist %v: %v\n%s", arguments, err, errs.String())
 	}
+	if first := fmt.Sprintf("dist: 1 of %d: %s for ", len(programs), programs[0].name); !strings.HasPrefix(errs.String(), first) {
+		t.Errorf("no progress %q is shown:\n%s", first, errs.String())
+	}
 	return out.String()
 }
 
@@ -60,10 +63,17 @@ func TestSameSourcesSameBytes(t *testing.T) {
 	if sums(first) != sums(second) {
 		t.Errorf("two builds differ:\n%s%s", sums(first), sums(second))
 	}
-	check := exec.CommandContext(t.Context(), "sha256sum", "-c", "SHA256SUMS")
-	check.Dir = first
-	if output, err := check.CombinedOutput(); err != nil {
-		t.Errorf("sha256sum -c: %v\n%s", err, output)
+	// The folder of one target is copied to a board alone.
+	copied := t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(filepath.Join(first, "linux-"+target.name))); err != nil {
+		t.Fatal(err)
+	}
+	for _, directory := range []string{first, copied} {
+		check := exec.CommandContext(t.Context(), "sha256sum", "-c", "SHA256SUMS")
+		check.Dir = directory
+		if output, err := check.CombinedOutput(); err != nil || !strings.Contains(string(output), "SatelliteAgent: OK") {
+			t.Errorf("sha256sum -c: %v\n%s", err, output)
+		}
 	}
 	path := filepath.Join(first, "linux-"+target.name, "SatelliteAgent")
 	size := fmt.Sprintf("%.2f", float64(fileSize(t, path))/(1<<20))

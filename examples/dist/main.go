@@ -3,8 +3,8 @@
 //
 //	go run ./examples/dist -o dist
 //
-// writes dist/linux-amd64, dist/linux-arm64, dist/linux-armv7 and dist/SHA256SUMS for `sha256sum -c`. The programs have
-// the version of the checkout.
+// writes dist/linux-amd64, dist/linux-arm64, dist/linux-armv7 and dist/SHA256SUMS for `sha256sum -c`. Each folder has its
+// own SHA256SUMS, so that it can be checked where it is copied to. The programs have the version of the checkout.
 package main
 
 import (
@@ -17,6 +17,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/remotechargeport/remotechargeport/examples/internal/commandline"
 )
 
 func main() {
@@ -34,6 +36,9 @@ func run(ctx context.Context, arguments []string, out, errs io.Writer) error {
 	flags.SetOutput(errs)
 	directory := flags.String("o", "dist", "`directory` to build into")
 	chosen := flags.String("targets", "amd64,arm64,armv7", "processors to build for, separated by commas")
+	if commandline.Version(flags, arguments, out) {
+		return nil
+	}
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}

@@ -6,24 +6,31 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"text/tabwriter"
 )
 
-// writeSums writes SHA256SUMS in the format of `sha256sum -c`.
+// writeSums writes SHA256SUMS in the format of `sha256sum -c`: one for all programs, and one in each folder.
 func writeSums(directory string, all []built) error {
 	sorted := slices.SortedFunc(slices.Values(all), func(a, b built) int { return cmp.Compare(a.path, b.path) })
-	var text strings.Builder
+	texts := map[string]string{}
 	for _, one := range sorted {
 		sum, err := sumOf(filepath.Join(directory, filepath.FromSlash(one.path)))
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&text, "%x  %s\n", sum, one.path)
+		folder, name := path.Split(one.path)
+		texts[""] += fmt.Sprintf("%x  %s\n", sum, one.path)
+		texts[folder] += fmt.Sprintf("%x  %s\n", sum, name)
 	}
-	return os.WriteFile(filepath.Join(directory, "SHA256SUMS"), []byte(text.String()), 0o644)
+	for folder, text := range texts {
+		if err := os.WriteFile(filepath.Join(directory, filepath.FromSlash(folder), "SHA256SUMS"), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sumOf(path string) ([]byte, error) {

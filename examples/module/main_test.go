@@ -78,7 +78,7 @@ func TestNextModuleEchoes(t *testing.T) {
 
 func TestInstall(t *testing.T) {
 	prefix := t.TempDir()
-	if status := program.Main([]string{"-install", prefix}, installation(), run); status != 0 {
+	if status := program.Main([]string{"-install", prefix, "-force"}, installation(), run); status != 0 {
 		t.Fatalf("status %d", status)
 	}
 	for _, path := range []string{"libexec/everest/modules/EchoModule/EchoModule", "libexec/everest/modules/EchoModule/manifest.yaml", "share/everest/interfaces/echo.yaml"} {

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/remotechargeport/remotechargeport/examples/internal/commandline"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/rpc/rpctest"
 )
@@ -39,6 +40,9 @@ func run(ctx context.Context, args []string, out, usage io.Writer) error {
 	flags.SetOutput(usage)
 	address := flags.String("listen", "127.0.0.1:0", "`address` to listen on: host:port, port 0 for any, or unix:/path")
 	order := flags.String("order", "connection", "which calls of a connection run one after the other: connection (all), method (those of one method) or none")
+	if commandline.Version(flags, args, out) {
+		return nil
+	}
 	if err := flags.Parse(args); err != nil {
 		return flag.ErrHelp
 	}

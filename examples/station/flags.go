@@ -14,6 +14,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/everest/wire"
+	"github.com/remotechargeport/remotechargeport/examples/internal/commandline"
 	"github.com/remotechargeport/remotechargeport/examples/internal/forwarder"
 	"github.com/remotechargeport/remotechargeport/examples/internal/scenario"
 )
@@ -89,6 +90,9 @@ func ParseFlags(args []string, help io.Writer) (Flags, error) {
 	}
 	set.StringVar(&f.Page, "page", "127.0.0.1:9477", "`address` of the page that shows the station, or none; -once has none")
 	set.StringVar(&f.Scenario, "scenario", "", "play OCPP's part instead of the recordings, all boards as one system: the name of a scenario, or "+listScenarios+" for all names")
+	if commandline.Version(set, args, help) {
+		return Flags{}, flag.ErrHelp
+	}
 	switch err := set.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		set.SetOutput(help)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/remotechargeport/remotechargeport/examples/internal/commandline"
 )
 
 // shortForm is the default number of faults: one deck, and a third of another.
@@ -68,6 +70,9 @@ func ParseFlags(arguments []string, help io.Writer) (Flags, error) {
 		}
 		return fmt.Errorf("no such kind; there are: %s", strings.Join(kindNames(), "; "))
 	})
+	if commandline.Version(set, arguments, help) {
+		return Flags{}, flag.ErrHelp
+	}
 	if err := set.Parse(arguments); err != nil {
 		return Flags{}, err
 	}

@@ -2,9 +2,15 @@
 package commandline
 
 import (
+	"flag"
+	"fmt"
+	"io"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/remotechargeport/remotechargeport/everest"
 )
 
 // TwoDashes returns the arguments with two dashes before each long flag that has one, so that users may write one dash,
@@ -32,4 +38,15 @@ func TwoDashes(model *kong.Application, arguments []string) []string {
 		written[i] = argument
 	}
 	return written
+}
+
+// Version adds the flag -version to a set. It reports whether the arguments have that flag, and writes the program's
+// name, which is the set's, and version then. The program should end.
+func Version(set *flag.FlagSet, arguments []string, out io.Writer) bool {
+	set.Bool("version", false, "print the version and end")
+	if !slices.Contains(arguments, "-version") && !slices.Contains(arguments, "--version") {
+		return false
+	}
+	fmt.Fprintln(out, set.Name(), everest.Version())
+	return true
 }

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/remotechargeport/remotechargeport/examples/internal/commandline"
 	"github.com/remotechargeport/remotechargeport/examples/internal/proof"
 )
 
@@ -63,6 +64,9 @@ func parse(arguments []string) (options, error) {
 	flags.DurationVar(&o.patience, "patience", 20*time.Second, "how long each check waits for what it wants to see")
 	flags.StringVar(&o.scenarios, "scenarios", "", "run only the scenarios whose name contains this")
 	flags.StringVar(&o.pairings, "pairings", "", "run only the pairings whose name contains this")
+	if commandline.Version(flags, arguments, os.Stdout) {
+		return o, flag.ErrHelp
+	}
 	if err := flags.Parse(arguments); err != nil {
 		return o, err
 	}
