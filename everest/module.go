@@ -125,7 +125,7 @@ func newModule(options Options) (*Module, error) {
 	if m.spawned {
 		options.Supervisor = nil
 	}
-	m.watchdog.start(options.Supervisor, m.log)
+	m.watchdog.start(options.supervisor(), m.log)
 	if options.Manifest != nil {
 		manifest, err := install.ParseManifest(options.Manifest)
 		if err != nil {

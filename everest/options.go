@@ -105,6 +105,10 @@ type Options struct {
 	// Supervisor receives the module's status; nil means none. It is not used for a module that a manager started,
 	// because the manager itself watches its modules.
 	Supervisor Supervisor
+	// Alive is called about once in an AliveInterval while all loops of the module run, also in a module that a manager
+	// started. One of the module's loops calls it, so it must return at once. Nil, or an AliveInterval of 0, means no calls.
+	Alive         func()
+	AliveInterval time.Duration
 	// Started is called once in its own goroutine, at the first global ready. It may be nil.
 	Started func()
 	// Observer is for tests.

@@ -23,6 +23,53 @@ type Supervisor interface {
 	Interval() time.Duration
 }
 
+// supervisor returns the supervisor with which the module's watchdog works, which is nil where nobody wants to know.
+func (o *Options) supervisor() Supervisor {
+	if o.Alive == nil || o.AliveInterval <= 0 {
+		return o.Supervisor
+	}
+	return &aliveSupervisor{Supervisor: o.Supervisor, alive: o.Alive, interval: o.AliveInterval}
+}
+
+// aliveSupervisor calls Options.Alive beside a supervisor, which may be nil. The more frequent of both sets the interval.
+type aliveSupervisor struct {
+	Supervisor
+	alive    func()
+	interval time.Duration
+}
+
+func (s *aliveSupervisor) Alive() {
+	s.alive()
+	if s.Supervisor != nil {
+		s.Supervisor.Alive()
+	}
+}
+
+func (s *aliveSupervisor) Interval() time.Duration {
+	if s.Supervisor == nil || s.Supervisor.Interval() <= 0 {
+		return s.interval
+	}
+	return min(s.interval, s.Supervisor.Interval())
+}
+
+func (s *aliveSupervisor) Ready() {
+	if s.Supervisor != nil {
+		s.Supervisor.Ready()
+	}
+}
+
+func (s *aliveSupervisor) Status(text string) {
+	if s.Supervisor != nil {
+		s.Supervisor.Status(text)
+	}
+}
+
+func (s *aliveSupervisor) Stopping() {
+	if s.Supervisor != nil {
+		s.Supervisor.Stopping()
+	}
+}
+
 // OnWatchdog registers a part of the module that has its own loop. It must be called before Run. Once per Interval of
 // the supervisor the module calls ask, which must not block. The loop of the part must then call alive. Until every
 // part has called alive, the module neither calls Supervisor.Alive nor asks again. Without a supervisor ask is never

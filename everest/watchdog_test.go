@@ -107,3 +107,41 @@ func TestSpawnedModuleHasNoSupervisor(t *testing.T) {
 		}
 	}
 }
+
+// TestAliveNeedsNoSupervisor calls Options.Alive in a module that a manager started, beside a supervisor, and not while a
+// part hangs.
+func TestAliveNeedsNoSupervisor(t *testing.T) {
+	for name, supervisor := range map[string]Supervisor{"alone": nil, "beside": &toldSupervisor{}} {
+		t.Run(name, func(t *testing.T) {
+			calls := 0
+			options := Options{Supervisor: supervisor, Alive: func() { calls++ }, AliveInterval: time.Minute}
+			var w watchdog
+			w.start(options.supervisor(), zap.NewNop())
+			if interval := w.supervisor.Interval(); interval != time.Minute {
+				t.Errorf("interval %v, want the shorter one", interval)
+			}
+			var alive func()
+			w.parts = []watchedPart{{"loop", func(fn func()) { alive = fn }}}
+			w.ready()
+			w.report(func(w *watchdog) { w.phase = "running" })
+			w.turn()
+			w.turn()
+			if calls != 0 {
+				t.Error("called while a part has not answered")
+			}
+			alive()
+			w.stop()
+			if calls != 1 {
+				t.Errorf("called %d times, want 1", calls)
+			}
+			if told, ok := supervisor.(*toldSupervisor); ok {
+				if diff := cmp.Diff([]string{"ready", "status running", "alive", "stopping"}, told.take()); diff != "" {
+					t.Errorf("the supervisor (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+	if without := (Options{Alive: func() {}}); without.supervisor() != nil {
+		t.Error("an interval of 0 makes a watchdog")
+	}
+}
