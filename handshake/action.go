@@ -86,6 +86,10 @@ type CloseNow struct{ Conn ConnID }
 // actions, within a limited time. The shell continues to pass events to Step while it does this.
 type StopServer struct{}
 
+// AskReset asks the shell whether the board may be reset for a reason (agent). The shell sends [ResetAnswered] once. Only
+// an agent with [AgentConfig.AsksReset] returns this action, and not again before the answer.
+type AskReset struct{ Reason Reason }
+
 // ResetSystem asks the board's own system for a soft, unscheduled reset (agent). Only an agent with
 // [AgentConfig.HasSystem] returns this action. The shell does not wait for the result. If the result is an error, the
 // shell sends [ResetRefused].
@@ -107,4 +111,5 @@ func (Reply) action()           {}
 func (CloseAfterReply) action() {}
 func (CloseNow) action()        {}
 func (StopServer) action()      {}
+func (AskReset) action()        {}
 func (ResetSystem) action()     {}

@@ -13,8 +13,10 @@ type Agent struct {
 	boardReady bool
 	// firmware: an update was accepted, so losing the controller is expected.
 	firmware bool
-	// held is why the board is to be restarted when the update has ended, 0 for no such reason.
+	// held is why the board is to be restarted when the update has ended or the shell allows it, 0 for no such reason.
 	held Reason
+	// asking: the shell was asked for the reset, and has not answered or is to be asked again.
+	asking bool
 	// resetAsked: this agent has asked its system for the reset it waits for.
 	resetAsked bool
 	// draining: the controller is away, or came back so recently that a full journal is no sign of its loss.
@@ -96,8 +98,10 @@ func (a *Agent) Step(event Event) []Action {
 		}
 	case JournalFull:
 		if a.controllerKnown() && !a.firmware && !a.draining {
-			return append([]Action{StopServer{}}, a.reset(JournalOverflow)...)
+			return a.restart(JournalOverflow)
 		}
+	case ResetAnswered:
+		return a.resetAnswered(e)
 	case ResetRefused:
 		if a.state == Resetting {
 			return a.end(1, ResetFailed)
@@ -127,14 +131,16 @@ func (a *Agent) called(e Called) []Action {
 		return a.agree(e.Conn)
 	case Retrieve:
 		if a.state == Working && a.dialect == Legacy {
+			a.heard()
 			return []Action{a.awaitHeartbeat()}
 		}
 	case Events:
 		if a.agreed() && a.dialect == V2 && e.Conn == a.conn {
+			a.heard()
 			return []Action{a.awaitHeartbeat()}
 		}
 	case Exit:
-		if a.firmware {
+		if a.holds() {
 			return a.hold(Reply{Conn: e.Conn, Function: Exit}, PeerLeft)
 		}
 		actions := append([]Action{Reply{Conn: e.Conn, Function: Exit}}, a.leave(e.Conn, PeerLeft)...)
@@ -208,7 +214,7 @@ func (a *Agent) meetInOneStep() []Action {
 // process of this one. Only a restart of both makes them agree.
 func (a *Agent) knownAlready(conn ConnID) []Action {
 	reply := Reply{Conn: conn, Function: IAmHere, Known: true}
-	if a.firmware {
+	if a.holds() {
 		return a.hold(reply, PeerRestarted)
 	}
 	actions := append([]Action{reply}, a.leave(conn, PeerRestarted)...)
@@ -227,13 +233,18 @@ func (a *Agent) fired(timer Timer) []Action {
 		if a.firmware {
 			return []Action{a.awaitHeartbeat()}
 		}
-		return append([]Action{StopServer{}}, a.reset(HeartbeatTimeout)...)
+		if a.holds() {
+			return append(a.restart(HeartbeatTimeout), a.awaitHeartbeat())
+		}
+		return a.restart(HeartbeatTimeout)
 	case resumeTimer:
 		return a.keptLongEnough()
 	case drainTimer:
 		a.draining = a.away()
 	case oneStepTimer:
 		return a.meetInOneStep()
+	case askTimer:
+		return a.askAgain()
 	case resetDelayTimer:
 		if a.state == Resetting && !a.resetAsked {
 			return a.reset(a.reason)

@@ -2,7 +2,7 @@ package handshake
 
 import "slices"
 
-// This file is what an agent does for a v2 controller, doc/link-v2.md, and while an update of its board runs.
+// This file is what an agent does for a v2 controller, doc/link-v2.md.
 
 // helloCalled replies to link_hello. A controller that was met already moves the link to its new connection.
 func (a *Agent) helloCalled(e HelloCalled) []Action {
@@ -85,7 +85,7 @@ func (a *Agent) keptLongEnough() []Action {
 		a.held = HeartbeatTimeout
 		return nil
 	}
-	return append([]Action{StopServer{}}, a.reset(HeartbeatTimeout)...)
+	return a.restart(HeartbeatTimeout)
 }
 
 // away reports whether the agent waits for its controller to resume the link.
@@ -107,30 +107,4 @@ func (a *Agent) hello(conn ConnID) (HelloCalled, bool) {
 
 func (a *Agent) hellosWithout(conn ConnID) []HelloCalled {
 	return slices.DeleteFunc(slices.Clone(a.hellos), func(h HelloCalled) bool { return h.Conn == conn })
-}
-
-// Held returns why the board is to be restarted when its update has ended. It returns 0 without such a reason. A
-// controller that the agent cannot serve waits until then.
-func (a *Agent) Held() Reason { return a.held }
-
-// hold replies to a call that restarts the board, and closes its connection. The restart waits for the end of the update.
-func (a *Agent) hold(reply Reply, reason Reason) []Action {
-	a.held = reason
-	actions := []Action{reply, CloseAfterReply{reply.Conn}}
-	if a.dialect == V2 && reply.Conn == a.conn {
-		actions = append(actions, a.awaitResume(reason)...)
-	}
-	return actions
-}
-
-// firmwareEnded restarts the board if that has waited for the end of the update. A v2 controller that is connected shows
-// that the link still stands.
-func (a *Agent) firmwareEnded() []Action {
-	a.firmware = false
-	held := a.held
-	a.held = 0
-	if held == 0 || !a.serving() || a.Conn() != 0 {
-		return nil
-	}
-	return append([]Action{StopServer{}}, a.reset(held)...)
 }

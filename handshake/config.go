@@ -52,6 +52,9 @@ type AgentConfig struct {
 	// HasSystem means that the optional requirement "system" is connected, so that the agent can reset its board. An
 	// agent without a system ends its process instead.
 	HasSystem bool
+	// AsksReset means that the shell decides whether the board is reset: the agent returns [AskReset] first. While it waits
+	// for [ResetAnswered] allowing it, the agent serves on.
+	AsksReset bool
 	// HeartbeatTimeout is how long the agent waits for the next legacy poll before the controller counts as lost.
 	// Default 60 s.
 	HeartbeatTimeout time.Duration

@@ -115,6 +115,14 @@ type JournalFull struct{}
 // ResetRefused reports that [ResetSystem] failed (agent).
 type ResetRefused struct{}
 
+// ResetAnswered answers [AskReset] (agent). With neither Allowed nor Taken the agent serves on, and asks again after
+// Again, at least 1 s, if the reason lasts.
+type ResetAnswered struct {
+	// Allowed lets the agent reset its board. Taken means that the shell resets the board by itself.
+	Allowed, Taken bool
+	Again          time.Duration
+}
+
 func (Start) event()            {}
 func (Stop) event()             {}
 func (BoardReady) event()       {}
@@ -132,3 +140,4 @@ func (Called) event()           {}
 func (HelloCalled) event()      {}
 func (JournalFull) event()      {}
 func (ResetRefused) event()     {}
+func (ResetAnswered) event()    {}

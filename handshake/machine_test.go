@@ -11,11 +11,12 @@ func everything() []Event {
 	events := []Event{
 		Start{}, Stop{}, BoardReady{}, FirmwareAccepted{}, FirmwareEnded{}, ResetForwarded{1},
 		Connected{1}, ConnectFailed{1, true}, Disconnected{1}, Disconnected{1}, JournalFull{}, ResetRefused{},
+		ResetAnswered{}, ResetAnswered{Allowed: true}, ResetAnswered{Taken: true},
 	}
 	for f := IAmHere; f <= Exit; f++ {
 		events = append(events, Replied{1, f, false}, Replied{1, f, true}, CallFailed{Conn: 1, Function: f}, CallFailed{1, f, true}, Called{1, f})
 	}
-	for timer := callTimer; timer <= resetTimer; timer++ {
+	for timer := callTimer; timer <= askTimer; timer++ {
 		events = append(events, TimerFired{timer})
 	}
 	return events
@@ -47,6 +48,7 @@ func TestAnyEventAnywhere(t *testing.T) {
 	}
 	agents(*NewAgent(AgentConfig{HasSystem: true}), 4)
 	agents(*NewAgent(AgentConfig{}), 4)
+	agents(*NewAgent(AgentConfig{HasSystem: true, AsksReset: true}), 3)
 	var controllers func(c Controller, depth int)
 	controllers = func(c Controller, depth int) {
 		for _, event := range everything() {

@@ -110,11 +110,13 @@ const (
 	resetDelayTimer
 	// resetTimer limits the wait for a reset of this board (agent).
 	resetTimer
+	// askTimer is the pause before the shell is asked again for a reset (agent).
+	askTimer
 )
 
 var timerNames = [...]string{
 	"", "call", "retry", "poll", "reply", "exit", "reset window",
-	"absence", "heartbeat", "resume", "drain", "init", "one step", "reset delay", "reset",
+	"absence", "heartbeat", "resume", "drain", "init", "one step", "reset delay", "reset", "ask",
 }
 
 // String returns the timer's name.
