@@ -23,6 +23,8 @@ type Installation struct {
 	Interfaces map[string][]byte
 	// Options lists the choices that a person has at the installation.
 	Options []Option
+
+	mistake error // of Extended
 }
 
 // Option is a choice that must be made at the installation, because it changes the manifest.
@@ -50,6 +52,9 @@ type Option struct {
 // that EVerest lacks. A mandatory requirement that EVerest cannot fulfil is an error. When there is no EVerest at
 // prefix, everything is installed unchanged.
 func (i Installation) Install(prefix, executable string, chosen map[string]string) (report []string, err error) {
+	if i.mistake != nil {
+		return nil, i.mistake
+	}
 	target, err := ReadTarget(prefix)
 	if err != nil {
 		return nil, err

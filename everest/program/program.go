@@ -54,6 +54,9 @@ func (p program) start(arguments []string) error {
 			return err
 		}
 	}
+	if err := p.installation.Err(); err != nil {
+		return err
+	}
 	options, err := ParseOptions(arguments, os.Getenv)
 	if err != nil {
 		return err
