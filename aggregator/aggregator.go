@@ -10,6 +10,9 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/everest/hook"
+	"github.com/remotechargeport/remotechargeport/everest/install"
+	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
 // Config configures an [Aggregator]. Only Everest is required. EVerest's manager gives the module its configuration
@@ -22,6 +25,11 @@ type Config struct {
 	Logger *zap.Logger
 	// Progress, when set, is called during log uploads, from several goroutines and often. It must not block.
 	Progress func(Progress)
+	// Installation is what the module installs, where a fork has extended it with install.Installation.Extended or has
+	// given it another name. The default is that of the function Installation.
+	Installation install.Installation
+	// Hooks are the functions of a fork: see package hook, which has their rules.
+	Hooks hook.Hooks
 
 	// resetPause is how long the satellites have before the main board is reset. Default 3 s.
 	resetPause time.Duration
@@ -60,11 +68,15 @@ func New(config Config) *Aggregator {
 	config.resetPause = cmp.Or(config.resetPause, 3*time.Second)
 	config.staggering = cmp.Or(config.staggering, 100*time.Millisecond)
 	config.unit = cmp.Or(config.unit, time.Second)
+	if config.Installation.Module == "" {
+		config.Installation = Installation()
+	}
 	return &Aggregator{
 		config: config,
 		station: &station{
-			log:  config.Logger.Named("aggregator").With(zap.String("module_id", config.Everest.ModuleID)),
-			unit: config.unit, started: time.Now(), loop: newQueue(), outbox: newQueue(), ready: make(chan struct{}),
+			hooks: hook.NewRunner(config.Hooks, config.Logger),
+			log:   config.Logger.Named("aggregator").With(zap.String("module_id", config.Everest.ModuleID)),
+			unit:  config.unit, started: time.Now(), loop: newQueue(), outbox: newQueue(), ready: make(chan struct{}),
 		},
 	}
 }
@@ -74,10 +86,22 @@ func New(config Config) *Aggregator {
 func (a *Aggregator) Run(ctx context.Context) error {
 	options := a.config.Everest
 	options.Logger = cmp.Or(options.Logger, a.config.Logger)
-	options, installed, err := options.Installed(moduleName, manifest, Definitions)
+	installation, hooks := a.config.Installation, a.station.hooks
+	defer hooks.Close()
+	if err := installation.Err(); err != nil {
+		return err
+	}
+	options, installed, err := options.Installed(installation.Module, installation.Manifest, func() (*schema.Definitions, error) {
+		known, err := Definitions()
+		if err != nil {
+			return nil, err
+		}
+		return installation.Definitions(known)
+	})
 	if err != nil {
 		return err
 	}
+	hooks.Watch(&options)
 	a.station.definitions = options.Definitions
 	_, a.station.answersBackend = installed.Provides[dataTransfer]
 	_, a.station.knowsOCPP = installed.Requires[ocpp]
@@ -87,6 +111,9 @@ func (a *Aggregator) Run(ctx context.Context) error {
 	}
 	defer module.Close()
 	if err := a.station.prepare(module); err != nil {
+		return err
+	}
+	if err := registerOwn(ctx, hooks, hook.Place{Module: module, Manifest: installed, Definitions: options.Definitions}); err != nil {
 		return err
 	}
 	return a.serve(ctx)

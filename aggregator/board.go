@@ -150,6 +150,7 @@ func (a *Aggregator) watchBoards(ctx context.Context) {
 				continue
 			}
 			lost[b.index] = gone
+			a.station.tellLink(b, !gone)
 			if gone {
 				a.station.loop.post(func(ctx context.Context) { a.firmware.step(ctx, firmware.Away{Board: b.index}) })
 				b.log.Warn("the link to a board is lost while it has work to do")

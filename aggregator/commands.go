@@ -134,6 +134,7 @@ func subscribe[S interface{ Name() string }](socket *statusSocket, b *board, var
 			return
 		}
 		socket.reported(b, variable, value, status.Name())
+		socket.tell(b.name, variable, r)
 		reported(r.RequestID, status)
 	})
 }

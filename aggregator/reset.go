@@ -77,6 +77,9 @@ func (r *stationReset) allowed(ctx context.Context, arguments everest.Args) (any
 	if len(flashed) > 0 {
 		return false, nil
 	}
+	if !r.mayReset(ctx, arguments) {
+		return false, nil
+	}
 	all := true
 	for i, found := range r.lookFor(ctx, r.boards, arguments["type"]) {
 		switch log := r.boards[i].log; {
@@ -104,12 +107,17 @@ func (r *stationReset) flashed() (boards []*board) {
 func (r *stationReset) handle(_ context.Context, arguments everest.Args) (any, error) {
 	r.loop.post(func(ctx context.Context) {
 		r.log.Info("reset requested", zap.ByteString("type", arguments["type"]))
-		if r.machine.State() == reset.Idle {
-			r.arguments = arguments
-		}
-		r.step(ctx, reset.Requested{})
+		r.decide(ctx, arguments)
 	})
 	return nil, nil
+}
+
+// requested begins a reset of the station.
+func (r *stationReset) requested(ctx context.Context, arguments everest.Args) {
+	if r.machine.State() == reset.Idle {
+		r.arguments = arguments
+	}
+	r.step(ctx, reset.Requested{})
 }
 
 // noteFlashing lets a reset that waits go on when no board is being flashed any more.
@@ -184,6 +192,9 @@ func (r *stationReset) alone(ctx context.Context, name string, hard bool) (strin
 		return "", notReset(b, found.why, nil)
 	case found.refuses:
 		return "", notReset(b, "it does not allow a reset now", nil)
+	}
+	if taken, err := r.decideAlone(ctx, b, kind); err != nil || taken != "" {
+		return taken, err
 	}
 	called := make(chan error, 1)
 	busy, err := inLoop(ctx, r.station, func() string {

@@ -12,6 +12,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/aggregator/internal/release"
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/everest/hook"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
 
@@ -19,6 +20,7 @@ import (
 // order.
 type station struct {
 	log     *zap.Logger
+	hooks   *hook.Runner
 	unit    time.Duration // of the durations in the configuration
 	started time.Time
 	// definitions are those of the installation, which may be of another release than the built-in ones.
@@ -120,6 +122,9 @@ func (s *station) after(wait time.Duration, fn func(context.Context)) *time.Time
 
 // publish publishes a variable after everything that was sent before.
 func (s *station) publish(variable string, value any) {
+	if status, ok := value.(report); ok {
+		s.tell("", variable, status)
+	}
 	if s.events.Watched() {
 		if text, err := json.Marshal(value); err == nil {
 			s.events.Publish(control.Event{Kind: control.KindVariable, Interface: "system", Variable: variable, Value: text})

@@ -26,6 +26,7 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 	"github.com/remotechargeport/remotechargeport/everest/everesttest/ocppframes"
+	"github.com/remotechargeport/remotechargeport/everest/hook"
 	"github.com/remotechargeport/remotechargeport/everest/install"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 )
@@ -46,6 +47,7 @@ provides:
 requires:
   system: {interface: system}
   data_transfer: {interface: ocpp_data_transfer, min_connections: 0}
+  acme_delay: {interface: uk_random_delay, min_connections: 0}
 `
 )
 
@@ -72,6 +74,7 @@ type testStation struct {
 	backend    *testBackend
 	logs       *observer.ObservedLogs
 	patient    bool
+	hooks      hook.Hooks
 	unit       time.Duration // of the aggregator
 	logged     chan struct{} // gets a value when a line was logged
 	config     map[string]any
@@ -285,6 +288,9 @@ const spawnedBy = "spawned by"
 // ownUnit is the key of a station whose seconds are not testUnit.
 const ownUnit = "unit"
 
+// forkHooks is the key of a station whose aggregator is a fork with these hooks, and an implementation acme_delay.
+const forkHooks = "hooks"
+
 func newStationOn(t testing.TB, broker everest.Broker, boards int, config map[string]any) *testStation {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
@@ -340,6 +346,15 @@ func newStationOn(t testing.TB, broker everest.Broker, boards int, config map[st
 		}
 	}
 	declared := manifest
+	if hooks, given := s.config[forkHooks].(hook.Hooks); given {
+		fork := Installation().Extended(install.Extension{Manifest: "provides:\n  acme_delay: {interface: uk_random_delay, description: What the fork has.}\n"})
+		if err := fork.Err(); err != nil {
+			t.Fatal(err)
+		}
+		s.hooks, declared = hooks, fork.Manifest
+		modules["backend"].Connections["acme_delay"] = []everesttest.Connection{{ModuleID: "aggregator", ImplementationID: "acme_delay"}}
+		delete(s.config, forkHooks)
+	}
 	if other, given := s.config[aggregatorManifest].([]byte); given {
 		declared = other
 		delete(s.config, aggregatorManifest)
@@ -413,7 +428,7 @@ const testUnit = 50 * time.Millisecond
 const testResetPause = 200 * time.Millisecond
 
 func (s *testStation) startAggregator() {
-	config := Config{Everest: s.manager.Options("aggregator"), Logger: s.log, unit: s.unit, resetPause: testResetPause}
+	config := Config{Everest: s.manager.Options("aggregator"), Logger: s.log, unit: s.unit, resetPause: testResetPause, Hooks: s.hooks}
 	if s.prefix != "" {
 		config.Everest.InstallPrefix, config.Everest.Definitions = s.prefix, nil
 	}

@@ -20,13 +20,19 @@ import (
 // controlledStation starts a station whose aggregator has a status socket.
 func controlledStation(t *testing.T, boards int) (*testStation, *control.Client) {
 	t.Helper()
+	return controlledStationWith(t, boards, map[string]any{})
+}
+
+func controlledStationWith(t *testing.T, boards int, config map[string]any) (*testStation, *control.Client) {
+	t.Helper()
 	directory, err := os.MkdirTemp("", "control")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(directory) })
 	path := filepath.Join(directory, "station.sock")
-	s := newStation(t, boards, map[string]any{"control_socket": path})
+	config["control_socket"] = path
+	s := newStation(t, boards, config)
 	client := control.Dial(path)
 	t.Cleanup(client.Close)
 	waitStatus(t, client, func(status *control.Status) bool { return status.Health == control.Healthy })

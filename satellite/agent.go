@@ -14,6 +14,8 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/everest/hook"
+	"github.com/remotechargeport/remotechargeport/everest/install"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/satellite/discovery"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/admission"
@@ -47,6 +49,11 @@ type AgentConfig struct {
 	// StateDirectory is where the files are that outlive the process. The default is what systemd's StateDirectory gives, in
 	// the environment's STATE_DIRECTORY; without that nothing outlives the process.
 	StateDirectory string
+	// Installation is what the module installs, where a fork has extended it with install.Installation.Extended or has
+	// given it another name. The default is AgentInstallation.
+	Installation install.Installation
+	// Hooks are the functions of a fork: see package hook, which has their rules.
+	Hooks hook.Hooks
 }
 
 // Agent is the module SatelliteAgent. It serves one satellite board's charge port to the controller on the main board.
@@ -72,6 +79,8 @@ type Agent struct {
 	spoken string
 	// announcement is what DNS-SD announces, nil where the board is not announced.
 	announcement *discovery.Announcement
+	hooks        *hook.Runner
+	changes      stateChanges
 	background   sync.WaitGroup
 }
 
@@ -86,9 +95,13 @@ func NewAgent(config AgentConfig) *Agent {
 	// The security log limits its own lines, for each address apart.
 	protection := admission.NewProtection(config.Logger)
 	config.Logger = everest.LimitRepeats(config.Logger)
+	if config.Installation.Module == "" {
+		config.Installation = AgentInstallation()
+	}
+	hooks := hook.NewRunner(config.Hooks, config.Logger)
 	return &Agent{
 		config: config, log: config.Logger.Named("agent").With(zap.String("module_id", config.Everest.ModuleID)), control: seen,
-		protection: protection, admission: admission.NewPolicy(protection),
+		protection: protection, admission: admission.NewPolicy(protection), hooks: hooks, changes: stateChanges{hooks: hooks},
 	}
 }
 
@@ -100,17 +113,19 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.config.Listener != nil {
 		defer a.config.Listener.Close()
 	}
-	options, manifest, err := moduleOptions(a.config.Everest, agentModule, agentManifest, a.config.Logger)
+	defer a.hooks.Close()
+	options, manifest, err := moduleOptions(a.config.Everest, a.config.Installation, a.config.Logger)
 	if err != nil {
 		return err
 	}
+	a.hooks.Watch(&options)
 	options.UncheckedCalls = true // the board reads the arguments as C++ modules do
 	module, err := everest.Connect(ctx, options)
 	if err != nil {
 		return err
 	}
 	defer module.Close()
-	a.board = newSatelliteBoard(module, a.log)
+	a.board = newSatelliteBoard(module, &a.changes, a.log)
 	if err := module.DecodeConfig(&a.parameters); err != nil {
 		return err
 	}
@@ -126,6 +141,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.followUpdates(server)
 	a.board.collect(server, a.control.tell)
 	a.board.answerOwn(options.Definitions)
+	place := hook.Place{Module: module, Manifest: manifest, Definitions: options.Definitions}
+	if err := registerOwn(ctx, a.hooks, AgentInstallation(), place, a.board.table.Extras()); err != nil {
+		return err
+	}
 	module.OnInit(a.initialise)
 	module.OnReady(func(context.Context) error {
 		a.board.becomeReady()
@@ -140,7 +159,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.background.Go(func() { a.protection.Follow(server.Ended(), a.admission.TrustChanged) })
 	a.background.Go(func() { a.admission.Remember(server.Ended()) })
 	defer a.logLoss()
-	err = runModule(ctx, module, server, func(end handshake.ExitProcess) error {
+	err = runModule(ctx, module, server, func(_ context.Context, end handshake.ExitProcess) error {
 		return &EndError{Peer: server.Stats().Controller, Reason: end.Reason}
 	}, &a.background)
 	if ctx.Err() != nil {
@@ -173,13 +192,19 @@ func (a *Agent) configure() error {
 	if a.announcement, err = a.announced(protocol.Dialects); err != nil {
 		return err
 	}
+	var decideReset func(context.Context, everest.Args) link.ResetDecision
+	protocol.AsksReset = a.hooks.DecidesResets()
+	if protocol.AsksReset || a.hooks.HearsChanges() {
+		decideReset = a.decideReset
+	}
 	a.link.Store(link.NewServer(link.ServerConfig{
 		Protocol: protocol, LegacyBefore: legacy, CommandTimeout: a.config.CommandTimeout, Limits: a.config.Limits,
 		Routes: a.board.table.Routes(), Logger: a.log, Admission: a.admission,
 		SatelliteBoard: link.SatelliteBoard{
 			Listen: a.listen, Listening: a.announce,
 			Execute: a.board.execute, Publish: a.board.publish, Connected: a.board.connected,
-			LegacyFilter: a.board.legacyFilter, Compare: a.board.compare, Reset: a.board.reset, KeepEnds: a.ends.keeper(),
+			LegacyFilter: a.board.legacyFilter, Compare: a.board.compare, Reset: a.reset, KeepEnds: a.ends.keeper(),
+			DecideReset: decideReset, AskReset: a.askReset,
 			Flashing: func() bool { return a.board.updates.Flashing() },
 			Status:   a.peerStatus, Fail: a.board.module.Fail, Suspected: a.suspected, Changed: a.changed,
 		},
@@ -216,6 +241,7 @@ func (a *Agent) listen() (net.Listener, error) {
 // state, so the watchers come first.
 func (a *Agent) changed(now link.ServerState) {
 	a.control.moved(now.State)
+	a.changes.link(now.State)
 	stats := a.link.Load().Stats()
 	a.board.updates.Heard(stats.Journal.Collected - uint64(stats.Journal.Events))
 	reportLink(a.board.module, now.State, "controller", stats.Controller)

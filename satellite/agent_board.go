@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/remotechargeport/remotechargeport/everest"
+	"github.com/remotechargeport/remotechargeport/everest/hook"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/route"
@@ -28,13 +29,17 @@ type satelliteBoard struct {
 	intake      valueIntake
 	updates     *update.Keeper
 	evse        *boardEVSE
+	hooks       *hook.Runner
+	changes     *stateChanges
 	// ready is closed when the board's modules are ready.
 	ready     chan struct{}
 	readyOnce sync.Once
 }
 
-func newSatelliteBoard(module *everest.Module, log *zap.Logger) *satelliteBoard {
-	b := &satelliteBoard{module: module, log: log, ready: make(chan struct{}), evse: newBoardEVSE()}
+func newSatelliteBoard(module *everest.Module, changes *stateChanges, log *zap.Logger) *satelliteBoard {
+	b := &satelliteBoard{
+		module: module, log: log, ready: make(chan struct{}), evse: newBoardEVSE(changes.evse), hooks: changes.hooks, changes: changes,
+	}
 	b.intake.log, b.intake.table = log, &b.table
 	return b
 }
@@ -89,6 +94,7 @@ func (b *satelliteBoard) collect(server *link.Server, watch func(link.Event)) {
 					}
 					watch(event)
 					b.evse.published(event)
+					b.changes.progress(event)
 					event.Ends = ends.session(event)
 					if !route.IsFirmwareStatus(r.ID, variable.Name) {
 						server.Record(event)
@@ -125,7 +131,7 @@ func (b *satelliteBoard) execute(ctx context.Context, r route.Route, command rou
 		return nil, err
 	}
 	var result json.RawMessage
-	if r.ID == route.System && command.Name == "is_reset_allowed" && b.updates.Flashing() {
+	if r.ID == route.System && command.Name == "is_reset_allowed" && (b.updates.Flashing() || !b.mayReset(ctx, arguments)) {
 		return json.RawMessage("false"), nil
 	}
 	if r.ID == route.System && command.Name == "reset" {
@@ -193,8 +199,12 @@ func (b *satelliteBoard) publish(ctx context.Context, id, name string, value jso
 
 // reset asks this board's system for a reset.
 func (b *satelliteBoard) reset(ctx context.Context) error {
+	return b.resetWith(ctx, map[string]any{"type": "Soft", "scheduled": false})
+}
+
+func (b *satelliteBoard) resetWith(ctx context.Context, arguments any) error {
 	b.updates.ResetAsked()
-	return b.required(route.System)[0].Call(ctx, "reset", map[string]any{"type": "Soft", "scheduled": false}, nil)
+	return b.required(route.System)[0].Call(ctx, "reset", arguments, nil)
 }
 
 // compare takes the controller's summary and returns this board's.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/everest/hook"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/link"
 	"github.com/remotechargeport/remotechargeport/satellite/internal/occupancy"
@@ -53,6 +54,8 @@ type AgentStatus struct {
 	// Tunnel lists the ids of the interfaces that the configuration key tunnel adds. Differences describes what the two
 	// boards tunnel differently, one text for each difference.
 	Tunnel, Differences []string
+	// Hooks counts what the hooks of a fork did wrong.
+	Hooks hook.Stats
 }
 
 // Status returns a snapshot. Before Run only State is set.
@@ -61,7 +64,7 @@ func (a *Agent) Status() AgentStatus {
 	status := AgentStatus{
 		State:    handshake.Idle.String(),
 		Security: secured.Security, PeerFingerprint: secured.PeerFingerprint, PeerSerial: secured.PeerSerial,
-		IdentityExpires: secured.Expires, RejectedPeers: secured.Rejected,
+		IdentityExpires: secured.Expires, RejectedPeers: secured.Rejected, Hooks: a.hooks.Stats(),
 	}
 	server := a.link.Load()
 	if server == nil {
@@ -121,8 +124,10 @@ type boardEVSE struct {
 	active map[everest.ErrorID]control.EVSEError
 }
 
-func newBoardEVSE() *boardEVSE {
+// newBoardEVSE returns an EVSE whose states follow is called with, as View.Changed is.
+func newBoardEVSE(follow func(before, state control.EVSEState)) *boardEVSE {
 	e := &boardEVSE{active: map[everest.ErrorID]control.EVSEError{}}
+	e.view.Changed = follow
 	e.view.Link(true, time.Now()) // the EVSE is on this board
 	return e
 }

@@ -215,6 +215,8 @@ type satelliteOptions struct {
 	controller satellite.ControllerConfig
 	// definitions are those of the agent's EVerest, if of another release.
 	definitions *schema.Definitions
+	// modules are further ones of the satellite board.
+	modules map[string]everesttest.ModuleConfig
 	// controllerPort is where the controller looks for the agent, if elsewhere.
 	controllerPort int
 }
@@ -242,7 +244,10 @@ func startSatellite(t testing.TB, broker everest.Broker, options satelliteOption
 	}
 	keys := map[string]any{"port": options.port, "listen_address": "127.0.0.1", "dialect": options.dialect}
 	maps.Copy(keys, options.keys)
-	agent := satellite.AgentInstallation()
+	agent := options.agent.Installation
+	if agent.Module == "" {
+		agent = satellite.AgentInstallation()
+	}
 	modules := map[string]everesttest.ModuleConfig{
 		portID:   {Module: "ChargePort", Manifest: providing(implementationsOf(false))},
 		systemID: {Module: "System", Manifest: providing(implementationsOf(true))},
@@ -251,10 +256,15 @@ func startSatellite(t testing.TB, broker everest.Broker, options satelliteOption
 			Config: keys,
 		},
 	}
+	maps.Copy(modules, options.modules)
 	s := &satelliteBoard{board: newBoard(t, broker, modules), address: fmt.Sprintf("127.0.0.1:%d", options.port)}
 	s.port = s.standIn(portID, implementationsOf(false), func(port *standIn) { port.answer = options.answer })
 	s.system = s.standIn(systemID, implementationsOf(true), func(system *standIn) { system.answer = options.answerSystem })
-	options.agent.Everest = s.through(agentID, options.agent.Everest.Broker)
+	given := options.agent.Everest
+	options.agent.Everest = s.through(agentID, given.Broker)
+	if given.Spawned != nil {
+		options.agent.Everest.Spawned, options.agent.Everest.Logger = given.Spawned, given.Logger
+	}
 	if options.definitions != nil {
 		options.agent.Everest.Definitions = options.definitions
 	}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/remotechargeport/remotechargeport/everest"
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/everest/hook"
+	"github.com/remotechargeport/remotechargeport/everest/install"
 	"github.com/remotechargeport/remotechargeport/everest/schema"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/satellite/discovery"
@@ -45,6 +47,11 @@ type ControllerConfig struct {
 	// StateDirectory is where the files are that outlive the process. The default is what systemd's StateDirectory gives, in
 	// the environment's STATE_DIRECTORY; without that nothing outlives the process.
 	StateDirectory string
+	// Installation is what the module installs, where a fork has extended it with install.Installation.Extended or has
+	// given it another name. The default is ControllerInstallation.
+	Installation install.Installation
+	// Hooks are the functions of a fork: see package hook, which has their rules.
+	Hooks hook.Hooks
 }
 
 // Controller is the module SatelliteController. On the main board it takes the place of one satellite board's charge
@@ -86,6 +93,8 @@ type Controller struct {
 	waited bool
 	// link is the way to the satellite. It is set when everything above is.
 	link       atomic.Pointer[link.Client]
+	hooks      *hook.Runner
+	changes    stateChanges
 	background sync.WaitGroup
 }
 
@@ -99,9 +108,13 @@ func NewController(config ControllerConfig) *Controller {
 	config.Logger = seen.keep(config.Logger, &config.Everest)
 	protection := admission.NewProtection(config.Logger)
 	config.Logger = everest.LimitRepeats(config.Logger)
+	if config.Installation.Module == "" {
+		config.Installation = ControllerInstallation()
+	}
+	hooks := hook.NewRunner(config.Hooks, config.Logger)
 	return &Controller{
 		config: config, log: config.Logger.Named("controller").With(zap.String("module_id", config.Everest.ModuleID)), control: seen,
-		protection: protection, dialer: admission.NewDialer(protection),
+		protection: protection, dialer: admission.NewDialer(protection), hooks: hooks, changes: stateChanges{hooks: hooks},
 	}
 }
 
@@ -110,10 +123,12 @@ func NewController(config ControllerConfig) *Controller {
 // If Run returns an error, the process must exit. An *EndError means that both boards must restart, and
 // everest.ErrBrokerLost that the broker is lost. Any other error is a failure of the module.
 func (c *Controller) Run(ctx context.Context) error {
-	options, manifest, err := moduleOptions(c.config.Everest, controllerModule, controllerManifest, c.config.Logger)
+	defer c.hooks.Close()
+	options, manifest, err := moduleOptions(c.config.Everest, c.config.Installation, c.config.Logger)
 	if err != nil {
 		return err
 	}
+	c.hooks.Watch(&options)
 	module, err := everest.Connect(ctx, options)
 	if err != nil {
 		return err
@@ -130,6 +145,10 @@ func (c *Controller) Run(ctx context.Context) error {
 	c.forward.provide()
 	c.provideSatellite(options.Definitions)
 	c.forward.push()
+	place := hook.Place{Module: module, Manifest: manifest, Definitions: options.Definitions}
+	if err := registerOwn(ctx, c.hooks, ControllerInstallation(), place, c.table.Extras()); err != nil {
+		return err
+	}
 	module.OnInit(c.initialise)
 	module.OnReady(func(context.Context) error {
 		client.BoardReady()
@@ -145,7 +164,8 @@ func (c *Controller) Run(ctx context.Context) error {
 	}, client.Ended(), &c.background, c.log)
 	c.background.Go(func() { c.protection.Follow(client.Ended(), c.trustChanged) })
 	defer c.logLoss()
-	return runModule(ctx, module, client, func(end handshake.ExitProcess) error {
+	return runModule(ctx, module, client, func(ctx context.Context, end handshake.ExitProcess) error {
+		c.awaitRestart(ctx, end.Reason)
 		return &EndError{Peer: c.target.String(), Reason: end.Reason}
 	}, &c.background)
 }
@@ -208,7 +228,11 @@ func (c *Controller) configure(interfaces map[string]string, definitions *schema
 	if c.parameters.checksValues() {
 		c.relay.check = newValueCheck(&c.table, definitions, c.log)
 	}
-	c.relay.watch, c.relay.updates = c.control.tell, c.updates
+	c.relay.updates = c.updates
+	c.relay.watch = func(event link.Event) {
+		c.control.tell(event)
+		c.changes.progress(event)
+	}
 	c.forward = &commandForwarder{
 		log: c.log, module: c.module, satellite: c.target.String(), definitions: definitions, table: &c.table, translator: c.translator,
 		check: c.relay.check, link: client, updates: c.updates,

@@ -85,6 +85,7 @@ func (c *Controller) isolated(reason handshake.Reason) {
 func (c *Controller) changed(window time.Duration) func(link.ClientState) {
 	return func(now link.ClientState) {
 		c.control.moved(now.State)
+		c.changes.link(now.State)
 		c.turned(now.State)
 		reportLink(c.module, now.State, "satellite", c.target.String()+c.start.problem())
 		c.logState(now, c.link.Load().Stats().Resumes, window)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/remotechargeport/remotechargeport/everest/control"
+	"github.com/remotechargeport/remotechargeport/everest/hook"
 	"github.com/remotechargeport/remotechargeport/handshake"
 	"github.com/remotechargeport/remotechargeport/rpc"
 	"github.com/remotechargeport/remotechargeport/satellite/discovery"
@@ -62,6 +63,8 @@ type ControllerStatus struct {
 	// Tunnel lists the ids of the interfaces that the configuration key tunnel adds. Differences describes what the two
 	// boards tunnel differently, one text for each difference.
 	Tunnel, Differences []string
+	// Hooks counts what the hooks of a fork did wrong.
+	Hooks hook.Stats
 }
 
 // Status returns a snapshot. Before Run only State is set.
@@ -70,7 +73,7 @@ func (c *Controller) Status() ControllerStatus {
 	status := ControllerStatus{
 		State:    handshake.Idle.String(),
 		Security: secured.Security, PeerFingerprint: secured.PeerFingerprint, PeerSerial: secured.PeerSerial,
-		IdentityExpires: secured.Expires, RejectedPeers: secured.Rejected,
+		IdentityExpires: secured.Expires, RejectedPeers: secured.Rejected, Hooks: c.hooks.Stats(),
 	}
 	client := c.link.Load()
 	if client == nil {

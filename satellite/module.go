@@ -20,9 +20,12 @@ import (
 const defaultCommandTimeout = 290 * time.Second
 
 // moduleOptions completes a module's options, and returns its manifest.
-func moduleOptions(options everest.Options, module string, builtIn []byte, log *zap.Logger) (everest.Options, *install.Manifest, error) {
+func moduleOptions(options everest.Options, installation install.Installation, log *zap.Logger) (everest.Options, *install.Manifest, error) {
 	options.Logger = cmp.Or(options.Logger, log)
-	return options.Installed(module, builtIn, Definitions)
+	if err := installation.Err(); err != nil {
+		return options, nil, err
+	}
+	return options.Installed(installation.Module, installation.Manifest, definitionsWith(installation))
 }
 
 // protocol runs beside a module: an end of a link.
@@ -33,7 +36,7 @@ type protocol interface {
 
 // runModule runs the module and the protocol beside it until one of them ends, then ends the other, waits for
 // everything, and returns the first cause.
-func runModule(ctx context.Context, module *everest.Module, end protocol, ended func(handshake.ExitProcess) error, background *sync.WaitGroup) error {
+func runModule(ctx context.Context, module *everest.Module, end protocol, ended func(context.Context, handshake.ExitProcess) error, background *sync.WaitGroup) error {
 	moduleContext, cancelModule := context.WithCancel(ctx)
 	defer cancelModule()
 	loopContext, cancelLoop := context.WithCancel(ctx)
@@ -49,7 +52,7 @@ func runModule(ctx context.Context, module *everest.Module, end protocol, ended 
 		case err != nil:
 			cause = err
 		case exit.Status != 0:
-			cause = ended(exit)
+			cause = ended(loopContext, exit)
 		}
 	})
 	err := module.Run(moduleContext)

@@ -75,7 +75,7 @@ func (c *Controller) newEVSE(protocol handshake.ControllerConfig, client *link.C
 		kept: kept, machine: occupancy.New(config), calls: make(chan occupancy.Call, maxCalls), deadlines: make(chan time.Time, 1),
 		activeErrors: c.sinks.list,
 	}
-	e.view.Number = config.EVSE
+	e.view.Number, e.view.Changed = config.EVSE, c.changes.evse
 	e.view.Link(false, time.Now())
 	publish := c.relay.publish
 	e.publish = func(ctx context.Context, id, variable string, value json.RawMessage) error {

@@ -55,10 +55,23 @@ func (l *loop) post(event handshake.Event) {
 	}
 }
 
-// ask makes the loop call alive, and does not wait for the call. While one call waits, further ones are dropped.
+// ask makes the loop call alive, and does not wait for the call. While one call waits, further ones are dropped. A loop
+// that has ended does not hang: alive is called at once.
 func (l *loop) ask(alive func()) {
 	select {
 	case l.questions <- alive:
+	default:
+	}
+	if closed(l.ended) {
+		l.answer()
+	}
+}
+
+// answer calls the function that waits in questions.
+func (l *loop) answer() {
+	select {
+	case alive := <-l.questions:
+		alive()
 	default:
 	}
 }
@@ -96,6 +109,7 @@ func (l *loop) start(ctx context.Context, agreed <-chan struct{}) error {
 // run drives the machine until the machine ends the process, and returns that end with the status 0 or 1. When the
 // context ends, the machine gets Stop and may still call the peer. The error is one of perform.
 func (l *loop) run(ctx context.Context) (handshake.ExitProcess, error) {
+	defer l.answer()
 	defer close(l.ended)
 	stop := ctx.Done()
 	timer := time.NewTimer(time.Hour)

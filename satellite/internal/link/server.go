@@ -70,6 +70,10 @@ type SatelliteBoard struct {
 	Flashing func() bool
 	// Reset resets the board. A reset that is refused is an error.
 	Reset func(context.Context) error
+	// DecideReset decides about a command that resets the board, and AskReset about the handshake's reset. Both are nil
+	// where nobody decides; the configuration of the handshake then has no AsksReset.
+	DecideReset func(context.Context, everest.Args) ResetDecision
+	AskReset    func(context.Context, handshake.Reason) handshake.ResetAnswered
 	// Fail ends the module with an error.
 	Fail func(error)
 	// Suspected is called when the path seems to swallow long packets. Further connections have segments of so many bytes,
@@ -78,6 +82,18 @@ type SatelliteBoard struct {
 	// Changed is called after each step of the handshake.
 	Changed func(ServerState)
 }
+
+// ResetDecision is what becomes of a command that resets the board.
+type ResetDecision uint8
+
+const (
+	// ResetExecuted: the command is executed.
+	ResetExecuted ResetDecision = iota
+	// ResetKept: the board works on.
+	ResetKept
+	// ResetTaken: the board is reset by somebody else.
+	ResetTaken
+)
 
 // ServerState is the state of a Server after a step of the handshake.
 type ServerState struct {
@@ -258,6 +274,8 @@ func (s *Server) perform(action handshake.Action) error {
 		s.agree(s.machine.Dialect())
 	case handshake.StopServer:
 		s.running.Go(s.stop)
+	case handshake.AskReset:
+		s.running.Go(func() { s.askReset(action.Reason) })
 	case handshake.ResetSystem:
 		s.log.Info("asking this board's system for a reset", zap.Stringer("reason", action.Reason))
 		s.running.Go(s.reset)
@@ -370,31 +388,4 @@ func (s *Server) open() error {
 		}
 	})
 	return nil
-}
-
-// stop closes the server once its replies are sent, or after a second where a peer does not read them.
-func (s *Server) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if s.server.Shutdown(ctx) != nil {
-		s.server.Close()
-	}
-}
-
-// resetTimeout bounds the call that resets this board.
-const resetTimeout = 30 * time.Second
-
-// reset resets this board, which also ends this process.
-func (s *Server) reset() {
-	ctx, cancel := context.WithTimeout(context.Background(), resetTimeout)
-	defer cancel()
-	err := s.config.Reset(ctx)
-	switch {
-	case errors.Is(err, net.ErrClosed):
-		// EVerest's System ends itself instead of replying, and the manager then ends this module.
-		s.log.Info("this board goes down with the reset", zap.Error(err))
-	case err != nil:
-		s.log.Error("this board's system did not take the reset", zap.Error(err))
-		s.work.loop.post(handshake.ResetRefused{})
-	}
 }

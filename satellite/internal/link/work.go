@@ -40,6 +40,14 @@ func (w *work) execute(ctx context.Context, session *rpc.Session, r route.Route,
 		w.log.Warn("the board is being flashed: it is not reset")
 		return commandOutcome{value: command.UnavailableResult()}
 	}
+	if command.Effect == route.Resets && w.config.DecideReset != nil {
+		switch w.config.DecideReset(ctx, arguments) {
+		case ResetKept:
+			return commandOutcome{value: command.UnavailableResult()}
+		case ResetTaken:
+			return commandOutcome{value: command.UnavailableResult(), resets: w.config.Connected(r.ID)}
+		}
+	}
 	value, err := w.config.Execute(ctx, r, command, arguments)
 	resets := command.Effect == route.Resets && !command.Missing && w.config.Connected(r.ID)
 	switch {

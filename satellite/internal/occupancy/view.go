@@ -25,6 +25,9 @@ const (
 type View struct {
 	// Number is the number of the EVSE, 0 where it has none. It is set before the view is used.
 	Number int
+	// Changed is called with each new state, one call after the other. It must return at once, and not call the View. It
+	// may be nil, and is set before the view is used.
+	Changed func(before, state control.EVSEState)
 
 	mu    sync.Mutex
 	heard heard
@@ -120,6 +123,9 @@ func (v *View) change(at time.Time, change func()) {
 	v.last = ""
 	if state == control.EVSEUnknown {
 		v.last = v.state
+	}
+	if v.Changed != nil {
+		v.Changed(v.state, state)
 	}
 	v.state, v.since = state, at
 }
