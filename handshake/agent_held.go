@@ -79,7 +79,7 @@ func (a *Agent) resetAnswered(e ResetAnswered) []Action {
 
 // heard follows a sign of life of the controller.
 func (a *Agent) heard() {
-	if a.held == HeartbeatTimeout {
+	if a.config.AsksReset && a.held == HeartbeatTimeout {
 		a.held = 0
 	}
 }

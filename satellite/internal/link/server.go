@@ -298,6 +298,9 @@ func (s *Server) answered(reply handshake.Reply) {
 		session := s.conns.session(reply.Conn)
 		switch {
 		case session == nil:
+		case s.config.Protocol.AsksReset:
+			s.log.Warn("another controller announced itself, or the controller was restarted: it waits until the reset policy of this fork lets this board restart",
+				zap.Stringer("address", session.RemoteAddr()))
 		case s.machine.Held() != 0:
 			s.log.Warn("another controller announced itself, or the controller was restarted: it waits until the firmware update of this board has ended",
 				zap.Stringer("address", session.RemoteAddr()))
