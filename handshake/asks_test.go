@@ -136,6 +136,11 @@ func TestAnUpdateIsAskedForAtItsEnd(t *testing.T) {
 	if got := a.Step(TimerFired{resumeTimer}); slices.ContainsFunc(got, func(action Action) bool { _, ok := action.(AskReset); return ok }) {
 		t.Errorf("asked during the update: %v", got)
 	}
+	a.Step(Called{2, Exit})
+	if got := a.Step(Called{3, IAmHere}); len(got) != 2 {
+		t.Errorf("asked during the update: %v", got)
+	}
+	a.held = HeartbeatTimeout
 	if got := a.Step(FirmwareEnded{}); !asks(got, HeartbeatTimeout) {
 		t.Errorf("at the update's end: %v", got)
 	}

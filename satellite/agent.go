@@ -136,15 +136,15 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.configure(); err != nil {
 		return err
 	}
+	place := hook.Place{Module: module, Manifest: manifest, Definitions: options.Definitions}
+	if err := registerOwn(ctx, a.hooks, AgentInstallation(), place, a.board.table.Extras()); err != nil {
+		return err
+	}
 	server := a.link.Load()
 	a.ends.handOver(server, &a.board.intake)
 	a.followUpdates(server)
 	a.board.collect(server, a.control.tell)
 	a.board.answerOwn(options.Definitions)
-	place := hook.Place{Module: module, Manifest: manifest, Definitions: options.Definitions}
-	if err := registerOwn(ctx, a.hooks, AgentInstallation(), place, a.board.table.Extras()); err != nil {
-		return err
-	}
 	module.OnInit(a.initialise)
 	module.OnReady(func(context.Context) error {
 		a.board.becomeReady()

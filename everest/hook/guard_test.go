@@ -55,7 +55,7 @@ func TestAHangIsReportedAndCostsOneGoroutine(t *testing.T) {
 		release := make(chan struct{})
 		calls := 0
 		r, lines := faulty(t, Hooks{Reset: func(context.Context, Reset) Verdict {
-			if calls++; calls == 1 {
+			if calls++; calls == 1 || calls == 3 {
 				<-release
 			}
 			return Refuse("it is my turn")
@@ -88,9 +88,13 @@ func TestAHangIsReportedAndCostsOneGoroutine(t *testing.T) {
 		if !r.Decide(t.Context(), Reset{}).IsRefuse() {
 			t.Error("a hook that has returned is not called again")
 		}
-		if more := lines(); len(more) > 0 {
-			t.Errorf("logged %v", more)
+		release = make(chan struct{})
+		r.Decide(t.Context(), Reset{})
+		synctest.Wait()
+		if more := lines(); len(more) > 0 || r.Stats().Hangs != 2 {
+			t.Errorf("logged %v after the second hang, counted %+v", more, r.Stats())
 		}
+		close(release)
 	})
 }
 
@@ -118,9 +122,13 @@ func TestTheContextOfAHookEnds(t *testing.T) {
 					close(done)
 				}()
 				synctest.Wait()
+				began := time.Now()
 				end(r, cancel)
 				<-heeded
 				<-done
+				if early := time.Since(began) == 0; early != (name != "limit") {
+					t.Errorf("the context ended after %v", time.Since(began))
+				}
 			})
 		})
 	}
