@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -205,9 +206,10 @@ func TestChangesComeInOrderAndAreCountedWhenMissed(t *testing.T) {
 
 func TestAliveIsNotCalledTwiceAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		calls, release := 0, make(chan struct{})
+		var calls atomic.Int64
+		release := make(chan struct{})
 		r, lines := faulty(t, Hooks{Alive: func() {
-			calls++
+			calls.Add(1)
 			<-release
 		}})
 		defer r.Close()
@@ -215,16 +217,16 @@ func TestAliveIsNotCalledTwiceAtOnce(t *testing.T) {
 			r.alive()
 			time.Sleep(time.Second)
 		}
-		if calls != 1 {
-			t.Errorf("called %d times while it hangs", calls)
+		if calls.Load() != 1 {
+			t.Errorf("called %d times while it hangs", calls.Load())
 		}
 		expectLine(t, lines(), "Alive", "hangs")
 		close(release)
 		synctest.Wait()
 		r.alive()
 		synctest.Wait()
-		if calls != 2 {
-			t.Errorf("called %d times, want again after its return", calls)
+		if calls.Load() != 2 {
+			t.Errorf("called %d times, want again after its return", calls.Load())
 		}
 	})
 }
