@@ -72,7 +72,7 @@ func TestExtendedNamesWhatIsWrong(t *testing.T) {
 		{"metadata:\n  license: mine\n", "metadata: an extension has only"},
 		{"config: 5\n", "config: an extension has only"},
 		{"config:\n  port: {description: Another port., type: integer, default: 1}\n", "config.port is the module's own: choose another name"},
-		{"config:\n  acme_x: {type: colour}\n", "colour"},
+		{"config:\n  acme_x: {description: A key., type: colour}\n", "colour"},
 		{"config:\n  acme_x: {description: A key., type: integer, default: 1}\n", "interface satellite is the module's own"},
 	} {
 		extended := base.Extended(Extension{Manifest: test.manifest, Interfaces: map[string]string{"satellite": ""}})
