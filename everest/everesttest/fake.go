@@ -60,7 +60,11 @@ func (f *Fake) prepare(provided *everest.Provided) {
 			handler := f.handlers[command]
 			f.mu.Unlock()
 			if handler != nil {
-				return handler(ctx, arguments)
+				result, err := handler(ctx, arguments)
+				if err == nil {
+					f.checkResult(command, result)
+				}
+				return result, err
 			}
 			result, ok := smallest(f.definitions, declared.Result)
 			if !ok || f.definitions.CheckResult(f.interfaceName, command, result) != nil {
@@ -68,6 +72,18 @@ func (f *Fake) prepare(provided *everest.Provided) {
 			}
 			return result, nil
 		})
+	}
+}
+
+// checkResult fails the test for a result that the interface does not allow.
+func (f *Fake) checkResult(command string, result any) {
+	encoded, err := json.Marshal(result)
+	if err == nil {
+		err = f.definitions.CheckResult(f.interfaceName, command, encoded)
+	}
+	if err != nil {
+		text := fmt.Sprintf("everesttest: fake %s (interface %s): %v", f.id, f.interfaceName, err)
+		f.station.fault(text, text)
 	}
 }
 

@@ -204,8 +204,12 @@ func TestPoisonedModules(t *testing.T) {
 			want: "module module: requirement port (interface evse_manager): is subscribed to, but variable session_evnt is not declared; the interface has ",
 		},
 		"call in OnInit": {
-			module: meter{init: call("get_evse", nil)},
-			want:   "module module: cmd get_evse before all modules are ready",
+			module: meter{init: func(ctx context.Context, m *everest.Module) {
+				ctx, cancel := context.WithTimeout(ctx, time.Second) // the call may be lost
+				defer cancel()
+				call("get_evse", nil)(ctx, m)
+			}},
+			want: "module module: cmd get_evse before all modules are ready",
 		},
 		"variable in OnInit": {
 			module: meter{init: publish("powermeter", powermeter)},
@@ -310,7 +314,7 @@ func TestPoisonedFakes(t *testing.T) {
 		"fake port_0 (interface evse_manager): raise: error powermeter/Melted is not declared": func(port *everesttest.Fake, _ *everesttest.Station) {
 			port.Raise(everest.Error{Type: "powermeter/Melted"})
 		},
-		"module world: implementation port_0 (interface evse_manager): result of evse_manager.pause_charging: got string, want boolean": func(port *everesttest.Fake, station *everesttest.Station) {
+		"fake port_0 (interface evse_manager): result of evse_manager.pause_charging: got string, want boolean": func(port *everesttest.Fake, station *everesttest.Station) {
 			port.Handle("pause_charging", func(context.Context, everest.Args) (any, error) { return "yes", nil })
 			station.Call("main", "stop_transaction", map[string]any{"transaction_id": "1"}, nil)
 		},

@@ -3,7 +3,6 @@ package everesttest
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -15,15 +14,13 @@ type Recorder struct {
 	conn     *brokerConn
 	mu       sync.Mutex
 	messages []Message
-	before   []Message // those that Reset has removed
-	own      map[string]int
 	arrived  chan struct{}
 }
 
 // StartRecorder starts to record all messages that match the filters. On return the broker has accepted the
 // subscriptions. The caller must close it.
 func StartRecorder(ctx context.Context, broker everest.Broker, filters ...string) (*Recorder, error) {
-	r := &Recorder{own: map[string]int{}, arrived: make(chan struct{})}
+	r := &Recorder{arrived: make(chan struct{})}
 	wire, err := dialBroker(ctx, broker, "recorder", r.record)
 	if err != nil {
 		return nil, err
@@ -55,29 +52,8 @@ func (r *Recorder) Messages() []Message {
 func (r *Recorder) Reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.before = append(r.before, r.messages...)
 	r.messages = nil
 }
-
-// everything calls visit with all messages, also those that Reset has removed. own is true for one that Publish has sent.
-func (r *Recorder) everything(visit func(message Message, own bool)) {
-	r.mu.Lock()
-	messages, left := slices.Concat(r.before, r.messages), maps.Clone(r.own)
-	r.mu.Unlock()
-	// A module may have sent the same message before: the last ones are those of Publish.
-	own := make([]bool, len(messages))
-	for i, message := range slices.Backward(messages) {
-		if left[message.key()] > 0 {
-			left[message.key()]--
-			own[i] = true
-		}
-	}
-	for i, message := range messages {
-		visit(message, own[i])
-	}
-}
-
-func (m Message) key() string { return m.Topic + "\x00" + string(m.Payload) }
 
 // Wait waits until enough returns true for the messages recorded so far, and returns these messages. It calls enough at
 // once, and again after each further message. The error of a timeout lists the topics of the last messages.
@@ -120,9 +96,6 @@ func (r *Recorder) OnTopic(topic string) []Message {
 
 // Publish publishes a message without checking it, so that a test can send what no module may publish.
 func (r *Recorder) Publish(ctx context.Context, message Message) error {
-	r.mu.Lock()
-	r.own[message.key()]++
-	r.mu.Unlock()
 	return r.conn.publish(ctx, message.Topic, message.QoS, message.Retained, message.Payload)
 }
 

@@ -108,8 +108,8 @@ func NewStation(t testing.TB, config StationConfig, run func(ctx context.Context
 	s.Manager = NewManager(t, s.managerConfig(config))
 	s.prefix = s.Manager.prefix
 	s.Recorder = NewRecorder(t, config.Broker, s.prefix+"#")
-	t.Cleanup(s.checkMessages)
 	s.Proxy = NewProxy(t, config.Broker)
+	t.Cleanup(s.checkMessages)
 	world := s.Manager.Options(worldID)
 	world.UncheckedCalls = true
 	world.ReadyReminder = noReminder
@@ -210,39 +210,31 @@ func (s *Station) waitReady(count int) {
 	}
 }
 
-// checkMessages fails the test for what is wrong with the messages of the module under test and of the fakes.
+// checkMessages fails the test for what is wrong with the module under test, and for the faults found before. The proxy
+// has all that the module sent, in the module's order; the recorder may lack the last messages, and may get the messages
+// of two senders in another order.
 func (s *Station) checkMessages() {
 	allReady := false
-	s.Recorder.everything(func(message Message, own bool) {
-		allReady = allReady || message.Topic == s.prefix+"ready"
-		by := s.publisher(message)
-		if own || by != ModuleID && by != worldID || len(message.Payload) == 0 {
-			return
+	for _, packet := range s.Proxy.Packets() {
+		allReady = allReady || packet.Type == "PUBLISH" && !packet.FromClient && packet.Topic == s.prefix+"ready"
+		if packet.Type != "PUBLISH" || !packet.FromClient {
+			continue
 		}
-		said, known := s.Manager.dialect().contentOf(s.prefix, message)
-		if by == worldID && known && said.Kind == KindCommand {
-			return // Call has checked it, and TryCall may send anything
-		}
+		message := Message{Topic: packet.Topic, Payload: packet.Payload, QoS: packet.QoS, Retained: packet.Retained}
 		wrong := s.Manager.checkMessage(message)
-		if wrong == nil && !allReady && by == ModuleID && known && said.Kind != KindReply {
-			wrong = fmt.Errorf("module %s: %s %s before all modules are ready: modules that still start do not get it; wait for OnReady", by, said.Kind, said.Name)
+		if said, known := s.Manager.dialect().contentOf(s.prefix, message); wrong == nil && !allReady && known && said.Kind != KindReply {
+			wrong = fmt.Errorf("module %s: %s %s before all modules are ready: modules that still start do not get it; wait for OnReady", ModuleID, said.Kind, said.Name)
 		}
 		if wrong != nil {
 			s.fault(message.Topic+"\x00"+wrong.Error(), describe(message, wrong).Error())
 		}
-	})
+	}
 	if s.Process != nil && s.Process.endedEarly() && !s.Manager.hasShutDown() {
 		s.fault("", "everesttest: the module under test ended by itself; EVerest's manager then ends all modules")
 	}
 	for _, text := range s.faults.list() {
 		s.t.Error(text)
 	}
-}
-
-func (s *Station) fault(key, text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults.add(key, text)
 }
 
 // observe records what the module under test does wrong without a message.
@@ -257,20 +249,10 @@ func (s *Station) observe() everest.Observer {
 	}
 }
 
-// publisher returns the id of the module that publishes on the topic of a message. It is empty for the manager.
-func (s *Station) publisher(message Message) string {
-	subject := SubjectOf(s.prefix, message.Topic)
-	if d := s.Manager.dialect(); d.bare() {
-		said, ok := d.contentOf(s.prefix, message)
-		if !ok {
-			return ""
-		}
-		subject = said.Subject
-	}
-	if subject.Kind == KindCommand {
-		return map[string]string{ModuleID: worldID, worldID: ModuleID}[subject.ModuleID]
-	}
-	return subject.ModuleID
+func (s *Station) fault(key, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults.add(key, text)
 }
 
 // Call calls a command of the module under test and decodes the result, unless result is nil. An error ends the test, as
