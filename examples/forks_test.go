@@ -129,7 +129,7 @@ func installFork(t *testing.T, name, module string) (program string, manifest []
 		t.Fatal(err)
 	}
 	prefix = t.TempDir()
-	if output, err := exec.CommandContext(t.Context(), filepath.Join(folder, name), "-install", prefix).CombinedOutput(); err != nil {
+	if output, err := exec.CommandContext(t.Context(), filepath.Join(folder, name), "-install", prefix, "-force").CombinedOutput(); err != nil {
 		t.Fatalf("-install: %v\n%s", err, output)
 	}
 	if manifest, err = install.InstalledManifest(prefix, module); err != nil {
