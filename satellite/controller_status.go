@@ -126,7 +126,7 @@ func (c *Controller) controlStatus(ctx context.Context) (*control.Status, error)
 			advice, status.Cause = refusal.advice, refusal.cause
 		}
 		if advice == "" && (stats.State == handshake.Resuming || stats.State == handshake.OutOfService) {
-			advice = "Check power, cable and switch of the satellite." // the next connection may say more
+			advice = "Check the satellite's power, network cable and network switch." // the next connection may say more
 		}
 		status.Problem = strings.TrimSpace(status.Problem + " " + advice)
 	}

@@ -30,7 +30,7 @@ func suspicion(segment int) string {
 	}
 	return "Small messages arrive, large ones do not: the network between the boards swallows long packets (MTU). " + own +
 		", but logs and firmware may get stuck, and each start of the link takes longer. Set one MTU on both boards and all between them " +
-		"(ping -M do -s 1472 shows where), then restart this module."
+		"(ping -M do -s 1472 ADDRESS gets no reply where less than 1500 bytes pass), then restart this module."
 }
 
 // suspected follows a path that seems to swallow long packets.

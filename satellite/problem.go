@@ -59,9 +59,9 @@ func (c *Controller) advice(err error) string {
 		return fmt.Sprintf("The board at %s is there, but no agent listens: see whether its EVerest runs, and on which port.", satellite)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.ETIMEDOUT),
 		errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		return fmt.Sprintf("Nothing answers at %s: check power, cable and switch of the satellite, and the address in hostname.", satellite)
+		return fmt.Sprintf("Nothing answers at %s: check the satellite's power, network cable and network switch, and the address in hostname.", satellite)
 	case c.finder != nil && strings.HasPrefix(satellite, "serial:"):
-		return fmt.Sprintf("No board announces itself as %s: check power, cable and switch of the satellite, and discovery_interfaces on both boards.", satellite)
+		return fmt.Sprintf("No board announces itself as %s: check the satellite's power, network cable and network switch, and discovery_interfaces on both boards.", satellite)
 	}
 	return ""
 }

@@ -47,11 +47,11 @@ var evseFaults = map[string]struct {
 	}, "down", "it may be welded: mirror contact is closed. Switch the EVSE off"},
 	"dead board": {func(s *control.Status) {
 		s.Health, s.State, s.Link.Connected, s.Link.Latency = control.Degraded, "OutOfService", false, nil
-		s.Problem = "The satellite is lost. Its EVSE is out of service until it is back. Nothing answers at 10.0.0.12:4129: check power, cable and switch of the satellite, and the address in hostname."
+		s.Problem = "The satellite is lost. Its EVSE is out of service until it is back. Nothing answers at 10.0.0.12:4129: check the satellite's power, network cable and network switch, and the address in hostname."
 		s.Cause = "rpc: connecting to 10.0.0.12:4129: dial tcp 10.0.0.12:4129: connect: no route to host"
 		s.EVSE.LastState, s.EVSE.State, s.EVSE.OutOfService = s.EVSE.State, control.EVSEUnknown, "no link to the satellite at 10.0.0.12:4129"
 		s.EVSE.Power, s.EVSE.Limit = nil, nil
-	}, "down", "check power, cable and switch"},
+	}, "down", "network cable and network switch"},
 	"out of service": {func(s *control.Status) {
 		s.EVSE.State, s.EVSE.DisabledBy, s.EVSE.SessionSince = control.EVSEUnavailable, "CSMS", nil
 	}, "down", "the backend (CSMS) has made it inoperative"},

@@ -44,7 +44,7 @@ func TestFaults(t *testing.T) {
 			return plantConfig{board: board, router: router, address: address}
 		}, fault: func(p *plant) {
 			p.config.board.run("ip link set plant down")
-		}, level: "down", words: []string{"The satellite is lost. Its EVSE is out of service until it is back.", "check power, cable and switch of the satellite"},
+		}, level: "down", words: []string{"The satellite is lost. Its EVSE is out of service until it is back.", "check the satellite's power, network cable and network switch"},
 			alerts: []string{"EVSEOutOfService", "SatelliteDown"}},
 
 		{name: "EVSE out of service", fault: func(p *plant) {

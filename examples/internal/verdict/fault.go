@@ -14,7 +14,7 @@ const inoperative = "evse_manager/Inoperative"
 type fault struct{ means, remedy string }
 
 const (
-	secure     = "Switch the EVSE off, and have it repaired before it charges again."
+	secure     = "Switch the EVSE off at its breaker. Until then do not touch it: it may be live. Have it repaired before it charges again."
 	unplug     = "Unplug the car, look at cable and plug, and try another car."
 	waitForIt  = "It charges again by itself when the value is normal."
 	atTheBoard = "Look at its wiring and supply, and at the log of its driver."

@@ -107,7 +107,7 @@ func (v *Verdict) ofPath(suspicion string) {
 // what one release has repaired is missing on the other, and it stays so until somebody acts: half of an update is
 // trouble, as the restarts during an update are.
 func (v *Verdict) mixed(board, version, own string) {
-	v.Add(Trouble, "Mixed versions: %s runs %s, this board %s. Cars are charged, but what one of them has repaired is missing on the other. Install one release on both boards.",
+	v.Add(Trouble, "Mixed versions: %s runs %s, this board %s. Cars are charged, but faults that the newer release has corrected remain on the other board. Install one release on both boards.",
 		strings.ToLower(board[:1])+board[1:], version, own)
 }
 

@@ -91,7 +91,7 @@ func TestVerdictOfEachKindOfFault(t *testing.T) {
 		}, Notice, []string{"The EVSE has not become ready yet."}},
 		"MTU hole":             {func(s *control.Status) { s.Link.Path = "Large ones do not arrive." }, Trouble, []string{"Large ones do not arrive."}},
 		"MTU hole seen behind": {func(s *control.Status) { s.Peer.Status.Link.Path = "Large ones do not arrive." }, Trouble, []string{"Large ones do not arrive."}},
-		"mixed versions":       {func(s *control.Status) { s.Peer.Status.Version = "v1.3.0" }, Trouble, []string{"Mixed versions: the other board runs v1.3.0, this board v1.4.0. Cars are charged, but what"}},
+		"mixed versions":       {func(s *control.Status) { s.Peer.Status.Version = "v1.3.0" }, Trouble, []string{"Mixed versions: the other board runs v1.3.0, this board v1.4.0. Cars are charged, but faults that"}},
 		"legacy":               {func(s *control.Status) { s.Link.Dialect = "legacy" }, Notice, []string{"The link speaks legacy,"}},
 		"mixed firmware":       {func(s *control.Status) { *s = *station(func(b *control.Board) { b.Mixed, b.MixedRequest = true, 7 }) }, Trouble, []string{"Board 1_connector_2 has installed the firmware of request 7,"}},
 		"two keys": {func(s *control.Status) {

@@ -136,7 +136,8 @@ func (d *Dialer) Advice(err error) string {
 	own, directory := d.protection.Store().Identity(), d.protection.directory
 	switch identity.ReasonOf(err) {
 	case identity.RefusedUs:
-		return "The satellite does not trust this board's key. Run there: satkeys trust DIRECTORY " + own.Fingerprint.String() + " --serial " + own.Serial
+		return "The satellite does not trust this board's key. Run there: satkeys trust DIRECTORY " + own.Fingerprint.String() + " --serial " + own.Serial +
+			" (DIRECTORY is its identity_directory)."
 	case identity.Untrusted:
 		if identity.CheckSerial(peer.Serial) != nil {
 			return "This board does not trust the satellite's key, whose certificate has no usable serial number."
