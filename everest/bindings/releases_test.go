@@ -42,9 +42,9 @@ var objects = map[string]any{
 	"/evse_manager#/TransactionFinished":        types.EvseManagerTransactionFinished{},
 	"/evse_manager#/TransactionStarted":         types.EvseManagerTransactionStarted{},
 	"/iso15118#/CertificateHashDataInfo":        types.Iso15118CertificateHashDataInfo{},
-	"/powermeter#/Powermeter":                   types.PowermeterPowermeter{},
-	"/temperature#/Temperature":                 types.TemperatureTemperature{},
-	"/text_message#/MessageContent":             types.TextMessageMessageContent{},
+	"/powermeter#/Powermeter":                   types.Powermeter{},
+	"/temperature#/Temperature":                 types.Temperature{},
+	"/text_message#/MessageContent":             types.TextMessageContent{},
 	"/units#/Current":                           types.UnitsCurrent{},
 	"/units#/Energy":                            types.UnitsEnergy{},
 	"/units#/Frequency":                         types.UnitsFrequency{},
@@ -56,7 +56,7 @@ var objects = map[string]any{
 	"/units_signed#/Frequency":                  types.UnitsSignedFrequency{},
 	"/units_signed#/Power":                      types.UnitsSignedPower{},
 	"/units_signed#/ReactivePower":              types.UnitsSignedReactivePower{},
-	"/units_signed#/SignedMeterValue":           types.UnitsSignedSignedMeterValue{},
+	"/units_signed#/SignedMeterValue":           types.UnitsSignedMeterValue{},
 	"/units_signed#/Voltage":                    types.UnitsSignedVoltage{},
 }
 

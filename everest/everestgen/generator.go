@@ -20,10 +20,19 @@ type generator struct {
 
 func newGenerator(definitions *schema.Definitions, importPath string) *generator {
 	g := &generator{definitions: definitions, importPath: importPath, typeNames: map[string]string{}, reached: map[string]bool{}}
-	taken := names{}
-	for _, reference := range definitions.TypeNames() {
+	references, whole, taken := definitions.TypeNames(), map[string]bool{}, names{}
+	for _, reference := range references {
 		file, name, _ := strings.Cut(reference, "#/")
-		g.typeNames[reference] = taken.unique(exported(file) + part(name))
+		whole[exported(file)+part(name)] = true
+	}
+	for _, reference := range references {
+		file, name, _ := strings.Cut(reference, "#/")
+		long := exported(file) + part(name)
+		// A name that another type needs in full is left to it.
+		if short := joined(exported(file), part(name)); short != long && !whole[short] && !taken[short] {
+			long = short
+		}
+		g.typeNames[reference] = taken.unique(long)
 	}
 	return g
 }

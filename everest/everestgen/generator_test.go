@@ -262,7 +262,7 @@ func TestGenerateErrors(t *testing.T) {
 		{`{"a":{"vars":{"v":{"$ref":"/t#/Gone"}}}}`, `{}`, "interface a: variable v: there is no type /t#/Gone"},
 		{`{"a":{"cmds":{"c":{"result":{"$ref":"/t#/Gone"}}}}}`, `{}`, "command c: result: there is no type"},
 		{`{"a":{"cmds":{"c":{"arguments":{"x":{"$ref":"/t#/Gone"}}}}}}`, `{}`, "command c: argument x: there is no type"},
-		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"type":"object","properties":{"p":{"$ref":"/t#/Gone"}}}}`, "type /t#/T: TT.p: there is no type"},
+		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"type":"object","properties":{"p":{"$ref":"/t#/Gone"}}}}`, "type /t#/T: T.p: there is no type"},
 		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"$ref":"/t#/T"}}`, "a chain of references without end"},
 		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"type":"object","properties":{"p,q":{}}}}`, `property "p,q" cannot be named`},
 		{`{"a":{"vars":{"v":{"$ref":"/t#/T"}}}}`, `{"/t#/T":{"type":"object","properties":3}}`, "properties are not an object"},
@@ -283,6 +283,14 @@ func TestNames(t *testing.T) {
 	} {
 		if got := exported(in); got != want {
 			t.Errorf("exported(%q) = %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[[2]string]string{
+		{"Authorization", "AuthorizationType"}: "AuthorizationType", {"TextMessage", "MessageContent"}: "TextMessageContent",
+		{"EvseManager", "Evse"}: "EvseManagerEvse", {"Type", "Typed"}: "TypeTyped", {"Units", "Units"}: "Units", {"A", "2nd"}: "A2nd",
+	} {
+		if got := joined(in[0], in[1]); got != want {
+			t.Errorf("joined(%q, %q) = %q, want %q", in[0], in[1], got, want)
 		}
 	}
 	for in, want := range map[string]string{"2nd": "2nd", "Xray": "Xray", "a": "A", "": "Empty"} {

@@ -41,6 +41,22 @@ func part(name string) string {
 	}
 }
 
+// joined returns two exported names as one, with the words in which the first ends and the second begins said once:
+// AuthorizationType for Authorization and AuthorizationType, TextMessageContent for TextMessage and MessageContent.
+func joined(first, second string) string {
+	for i, r := range first {
+		rest := first[i:]
+		if !unicode.IsUpper(r) || !strings.HasPrefix(second, rest) {
+			continue
+		}
+		// The words must end together: "Type" is not the beginning of "Typed".
+		if after := []rune(second[len(rest):] + "X")[0]; !unicode.IsLower(after) && !unicode.IsDigit(after) {
+			return first + second[len(rest):]
+		}
+	}
+	return first + second
+}
+
 // parameter returns the Go name of a function's parameter.
 func parameter(name string) string {
 	text := exported(name)

@@ -49,7 +49,7 @@ func TestDoorman(t *testing.T) {
 	station := everesttest.NewStation(t, everesttest.StationConfig{Manifest: []byte(doormanManifest), Config: map[string]any{"owner": "4711"}}, runDoorman)
 	for _, card := range []string{"0815", "4711"} {
 		token := types.AuthorizationIdToken{Value: card, Type: types.AuthorizationIdTokenTypeISO14443}
-		station.Fake("reader").Publish("provided_token", types.AuthorizationProvidedIdToken{IDToken: token, AuthorizationType: types.AuthorizationAuthorizationTypeRFID})
+		station.Fake("reader").Publish("provided_token", types.AuthorizationProvidedIdToken{IDToken: token, AuthorizationType: types.AuthorizationTypeRFID})
 	}
 	station.Expect(everesttest.Called("port", "pause_charging", nil))
 	if events := station.Events(); len(events) != 1 {

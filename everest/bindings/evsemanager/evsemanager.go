@@ -160,7 +160,7 @@ func (p Publisher) Limits(ctx context.Context, value types.EvseManagerLimits) er
 }
 
 // Powermeter publishes the variable powermeter.
-func (p Publisher) Powermeter(ctx context.Context, value types.PowermeterPowermeter) error {
+func (p Publisher) Powermeter(ctx context.Context, value types.Powermeter) error {
 	return p.implementation.Publish(ctx, "powermeter", value)
 }
 
@@ -309,7 +309,7 @@ func (c Client) SubscribeLimits(handler func(ctx context.Context, value types.Ev
 }
 
 // SubscribePowermeter subscribes to the variable powermeter, as everest.Subscribe does.
-func (c Client) SubscribePowermeter(handler func(ctx context.Context, value types.PowermeterPowermeter), options ...everest.SubscribeOption) {
+func (c Client) SubscribePowermeter(handler func(ctx context.Context, value types.Powermeter), options ...everest.SubscribeOption) {
 	everest.Subscribe(c.connection, "powermeter", handler, options...)
 }
 

@@ -8,71 +8,6 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
-// AuthorizationAuthorizationStatus is an enumeration.
-type AuthorizationAuthorizationStatus string
-
-// The values of AuthorizationAuthorizationStatus.
-const (
-	AuthorizationAuthorizationStatusAccepted           AuthorizationAuthorizationStatus = "Accepted"
-	AuthorizationAuthorizationStatusBlocked            AuthorizationAuthorizationStatus = "Blocked"
-	AuthorizationAuthorizationStatusConcurrentTx       AuthorizationAuthorizationStatus = "ConcurrentTx"
-	AuthorizationAuthorizationStatusExpired            AuthorizationAuthorizationStatus = "Expired"
-	AuthorizationAuthorizationStatusInvalid            AuthorizationAuthorizationStatus = "Invalid"
-	AuthorizationAuthorizationStatusNoCredit           AuthorizationAuthorizationStatus = "NoCredit"
-	AuthorizationAuthorizationStatusNotAllowedTypeEVSE AuthorizationAuthorizationStatus = "NotAllowedTypeEVSE"
-	AuthorizationAuthorizationStatusNotAtThisLocation  AuthorizationAuthorizationStatus = "NotAtThisLocation"
-	AuthorizationAuthorizationStatusNotAtThisTime      AuthorizationAuthorizationStatus = "NotAtThisTime"
-	AuthorizationAuthorizationStatusUnknown            AuthorizationAuthorizationStatus = "Unknown"
-	AuthorizationAuthorizationStatusPinRequired        AuthorizationAuthorizationStatus = "PinRequired"
-	AuthorizationAuthorizationStatusTimeout            AuthorizationAuthorizationStatus = "Timeout"
-)
-
-// String returns the value as it is on the wire.
-func (v AuthorizationAuthorizationStatus) String() string { return string(v) }
-
-// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
-func (v AuthorizationAuthorizationStatus) Valid() bool {
-	switch v {
-	case AuthorizationAuthorizationStatusAccepted, AuthorizationAuthorizationStatusBlocked, AuthorizationAuthorizationStatusConcurrentTx, AuthorizationAuthorizationStatusExpired, AuthorizationAuthorizationStatusInvalid, AuthorizationAuthorizationStatusNoCredit, AuthorizationAuthorizationStatusNotAllowedTypeEVSE, AuthorizationAuthorizationStatusNotAtThisLocation, AuthorizationAuthorizationStatusNotAtThisTime, AuthorizationAuthorizationStatusUnknown, AuthorizationAuthorizationStatusPinRequired, AuthorizationAuthorizationStatusTimeout:
-		return true
-	}
-	return false
-}
-
-// Values returns the constants above in declared order.
-func (AuthorizationAuthorizationStatus) Values() []AuthorizationAuthorizationStatus {
-	return []AuthorizationAuthorizationStatus{AuthorizationAuthorizationStatusAccepted, AuthorizationAuthorizationStatusBlocked, AuthorizationAuthorizationStatusConcurrentTx, AuthorizationAuthorizationStatusExpired, AuthorizationAuthorizationStatusInvalid, AuthorizationAuthorizationStatusNoCredit, AuthorizationAuthorizationStatusNotAllowedTypeEVSE, AuthorizationAuthorizationStatusNotAtThisLocation, AuthorizationAuthorizationStatusNotAtThisTime, AuthorizationAuthorizationStatusUnknown, AuthorizationAuthorizationStatusPinRequired, AuthorizationAuthorizationStatusTimeout}
-}
-
-// AuthorizationAuthorizationType is an enumeration.
-type AuthorizationAuthorizationType string
-
-// The values of AuthorizationAuthorizationType.
-const (
-	AuthorizationAuthorizationTypeOCPP          AuthorizationAuthorizationType = "OCPP"
-	AuthorizationAuthorizationTypeRFID          AuthorizationAuthorizationType = "RFID"
-	AuthorizationAuthorizationTypeAutocharge    AuthorizationAuthorizationType = "Autocharge"
-	AuthorizationAuthorizationTypePlugAndCharge AuthorizationAuthorizationType = "PlugAndCharge"
-	AuthorizationAuthorizationTypeBankCard      AuthorizationAuthorizationType = "BankCard"
-)
-
-// String returns the value as it is on the wire.
-func (v AuthorizationAuthorizationType) String() string { return string(v) }
-
-// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
-func (v AuthorizationAuthorizationType) Valid() bool {
-	switch v {
-	case AuthorizationAuthorizationTypeOCPP, AuthorizationAuthorizationTypeRFID, AuthorizationAuthorizationTypeAutocharge, AuthorizationAuthorizationTypePlugAndCharge, AuthorizationAuthorizationTypeBankCard:
-		return true
-	}
-	return false
-}
-
-// Values returns the constants above in declared order.
-func (AuthorizationAuthorizationType) Values() []AuthorizationAuthorizationType {
-	return []AuthorizationAuthorizationType{AuthorizationAuthorizationTypeOCPP, AuthorizationAuthorizationTypeRFID, AuthorizationAuthorizationTypeAutocharge, AuthorizationAuthorizationTypePlugAndCharge, AuthorizationAuthorizationTypeBankCard}
-}
-
 // AuthorizationCertificateStatus is an enumeration.
 type AuthorizationCertificateStatus string
 
@@ -193,7 +128,7 @@ type AuthorizationProvidedIdToken struct {
 	// ParentIDToken is the property parent_id_token.
 	ParentIDToken *AuthorizationIdToken `json:"parent_id_token,omitzero"`
 	// AuthorizationType is the property authorization_type.
-	AuthorizationType AuthorizationAuthorizationType `json:"authorization_type"`
+	AuthorizationType AuthorizationType `json:"authorization_type"`
 	// Connectors is the property connectors.
 	Connectors bindings.List[int] `json:"connectors,omitzero"`
 	// Prevalidated is the property prevalidated.
@@ -219,14 +154,79 @@ func (v *AuthorizationProvidedIdToken) UnmarshalJSON(data []byte) error {
 	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"id_token", "authorization_type"}, []string{"request_id", "parent_id_token", "connectors", "prevalidated", "certificate", "iso15118CertificateHashData"})
 }
 
+// AuthorizationStatus is an enumeration.
+type AuthorizationStatus string
+
+// The values of AuthorizationStatus.
+const (
+	AuthorizationStatusAccepted           AuthorizationStatus = "Accepted"
+	AuthorizationStatusBlocked            AuthorizationStatus = "Blocked"
+	AuthorizationStatusConcurrentTx       AuthorizationStatus = "ConcurrentTx"
+	AuthorizationStatusExpired            AuthorizationStatus = "Expired"
+	AuthorizationStatusInvalid            AuthorizationStatus = "Invalid"
+	AuthorizationStatusNoCredit           AuthorizationStatus = "NoCredit"
+	AuthorizationStatusNotAllowedTypeEVSE AuthorizationStatus = "NotAllowedTypeEVSE"
+	AuthorizationStatusNotAtThisLocation  AuthorizationStatus = "NotAtThisLocation"
+	AuthorizationStatusNotAtThisTime      AuthorizationStatus = "NotAtThisTime"
+	AuthorizationStatusUnknown            AuthorizationStatus = "Unknown"
+	AuthorizationStatusPinRequired        AuthorizationStatus = "PinRequired"
+	AuthorizationStatusTimeout            AuthorizationStatus = "Timeout"
+)
+
+// String returns the value as it is on the wire.
+func (v AuthorizationStatus) String() string { return string(v) }
+
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
+func (v AuthorizationStatus) Valid() bool {
+	switch v {
+	case AuthorizationStatusAccepted, AuthorizationStatusBlocked, AuthorizationStatusConcurrentTx, AuthorizationStatusExpired, AuthorizationStatusInvalid, AuthorizationStatusNoCredit, AuthorizationStatusNotAllowedTypeEVSE, AuthorizationStatusNotAtThisLocation, AuthorizationStatusNotAtThisTime, AuthorizationStatusUnknown, AuthorizationStatusPinRequired, AuthorizationStatusTimeout:
+		return true
+	}
+	return false
+}
+
+// Values returns the constants above in declared order.
+func (AuthorizationStatus) Values() []AuthorizationStatus {
+	return []AuthorizationStatus{AuthorizationStatusAccepted, AuthorizationStatusBlocked, AuthorizationStatusConcurrentTx, AuthorizationStatusExpired, AuthorizationStatusInvalid, AuthorizationStatusNoCredit, AuthorizationStatusNotAllowedTypeEVSE, AuthorizationStatusNotAtThisLocation, AuthorizationStatusNotAtThisTime, AuthorizationStatusUnknown, AuthorizationStatusPinRequired, AuthorizationStatusTimeout}
+}
+
+// AuthorizationType is an enumeration.
+type AuthorizationType string
+
+// The values of AuthorizationType.
+const (
+	AuthorizationTypeOCPP          AuthorizationType = "OCPP"
+	AuthorizationTypeRFID          AuthorizationType = "RFID"
+	AuthorizationTypeAutocharge    AuthorizationType = "Autocharge"
+	AuthorizationTypePlugAndCharge AuthorizationType = "PlugAndCharge"
+	AuthorizationTypeBankCard      AuthorizationType = "BankCard"
+)
+
+// String returns the value as it is on the wire.
+func (v AuthorizationType) String() string { return string(v) }
+
+// Valid reports whether v is one of the constants above. A newer EVerest may have further values.
+func (v AuthorizationType) Valid() bool {
+	switch v {
+	case AuthorizationTypeOCPP, AuthorizationTypeRFID, AuthorizationTypeAutocharge, AuthorizationTypePlugAndCharge, AuthorizationTypeBankCard:
+		return true
+	}
+	return false
+}
+
+// Values returns the constants above in declared order.
+func (AuthorizationType) Values() []AuthorizationType {
+	return []AuthorizationType{AuthorizationTypeOCPP, AuthorizationTypeRFID, AuthorizationTypeAutocharge, AuthorizationTypePlugAndCharge, AuthorizationTypeBankCard}
+}
+
 // AuthorizationValidationResult is an object.
 type AuthorizationValidationResult struct {
 	// AuthorizationStatus is the property authorization_status.
-	AuthorizationStatus AuthorizationAuthorizationStatus `json:"authorization_status"`
+	AuthorizationStatus AuthorizationStatus `json:"authorization_status"`
 	// CertificateStatus is the property certificate_status.
 	CertificateStatus AuthorizationCertificateStatus `json:"certificate_status,omitzero"`
 	// TariffMessages is the property tariff_messages. EVerest before 2025.5.0 may not have it: it is zero then.
-	TariffMessages bindings.List[TextMessageMessageContent] `json:"tariff_messages"`
+	TariffMessages bindings.List[TextMessageContent] `json:"tariff_messages"`
 	// ExpiryTime is the property expiry_time. Constraints: format "date-time".
 	ExpiryTime bindings.Time `json:"expiry_time,omitzero"`
 	// ParentIDToken is the property parent_id_token.

@@ -11,7 +11,7 @@ import (
 // EvseManagerAuthorizationEvent is an object.
 type EvseManagerAuthorizationEvent struct {
 	// MeterValue is the property meter_value.
-	MeterValue PowermeterPowermeter `json:"meter_value"`
+	MeterValue Powermeter `json:"meter_value"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -80,7 +80,7 @@ func (v *EvseManagerChargingPausedEVSEReasons) UnmarshalJSON(data []byte) error 
 // EvseManagerChargingStateChangedEvent is an object.
 type EvseManagerChargingStateChangedEvent struct {
 	// MeterValue is the property meter_value.
-	MeterValue PowermeterPowermeter `json:"meter_value"`
+	MeterValue Powermeter `json:"meter_value"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -567,7 +567,7 @@ func (EvseManagerSessionEventEnum) Values() []EvseManagerSessionEventEnum {
 // EvseManagerSessionFinished is an object.
 type EvseManagerSessionFinished struct {
 	// MeterValue is the property meter_value. EVerest before 2024.4.0 may not have it: it is zero then.
-	MeterValue PowermeterPowermeter `json:"meter_value"`
+	MeterValue Powermeter `json:"meter_value"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -592,9 +592,9 @@ type EvseManagerSessionStarted struct {
 	// IDTag is the property id_tag.
 	IDTag *AuthorizationProvidedIdToken `json:"id_tag,omitzero"`
 	// MeterValue is the property meter_value. EVerest before 2024.4.0 may not have it: it is zero then.
-	MeterValue PowermeterPowermeter `json:"meter_value"`
+	MeterValue Powermeter `json:"meter_value"`
 	// SignedMeterValue is the property signed_meter_value.
-	SignedMeterValue *UnitsSignedSignedMeterValue `json:"signed_meter_value,omitzero"`
+	SignedMeterValue *UnitsSignedMeterValue `json:"signed_meter_value,omitzero"`
 	// ReservationID is the property reservation_id.
 	ReservationID *int `json:"reservation_id,omitzero"`
 	// LoggingPath is the property logging_path.
@@ -714,11 +714,11 @@ func (v *EvseManagerStopTransactionRequest) UnmarshalJSON(data []byte) error {
 // EvseManagerTransactionFinished is an object.
 type EvseManagerTransactionFinished struct {
 	// MeterValue is the property meter_value.
-	MeterValue PowermeterPowermeter `json:"meter_value"`
+	MeterValue Powermeter `json:"meter_value"`
 	// StartSignedMeterValue is the property start_signed_meter_value.
-	StartSignedMeterValue *UnitsSignedSignedMeterValue `json:"start_signed_meter_value,omitzero"`
+	StartSignedMeterValue *UnitsSignedMeterValue `json:"start_signed_meter_value,omitzero"`
 	// SignedMeterValue is the property signed_meter_value.
-	SignedMeterValue *UnitsSignedSignedMeterValue `json:"signed_meter_value,omitzero"`
+	SignedMeterValue *UnitsSignedMeterValue `json:"signed_meter_value,omitzero"`
 	// Reason is the property reason.
 	Reason EvseManagerStopTransactionReason `json:"reason,omitzero"`
 	// IDTag is the property id_tag.
@@ -745,9 +745,9 @@ type EvseManagerTransactionStarted struct {
 	// IDTag is the property id_tag.
 	IDTag AuthorizationProvidedIdToken `json:"id_tag"`
 	// MeterValue is the property meter_value.
-	MeterValue PowermeterPowermeter `json:"meter_value"`
+	MeterValue Powermeter `json:"meter_value"`
 	// SignedMeterValue is the property signed_meter_value.
-	SignedMeterValue *UnitsSignedSignedMeterValue `json:"signed_meter_value,omitzero"`
+	SignedMeterValue *UnitsSignedMeterValue `json:"signed_meter_value,omitzero"`
 	// ReservationID is the property reservation_id.
 	ReservationID *int `json:"reservation_id,omitzero"`
 

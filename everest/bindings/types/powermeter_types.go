@@ -8,8 +8,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
-// PowermeterPowermeter is an object.
-type PowermeterPowermeter struct {
+// Powermeter is an object.
+type Powermeter struct {
 	// Timestamp is the property timestamp. Constraints: format "date-time".
 	Timestamp bindings.Time `json:"timestamp"`
 	// MeterID is the property meter_id.
@@ -45,22 +45,22 @@ type PowermeterPowermeter struct {
 	// FrequencyHzSigned is the property frequency_Hz_signed.
 	FrequencyHzSigned *UnitsSignedFrequency `json:"frequency_Hz_signed,omitzero"`
 	// SignedMeterValue is the property signed_meter_value.
-	SignedMeterValue *UnitsSignedSignedMeterValue `json:"signed_meter_value,omitzero"`
+	SignedMeterValue *UnitsSignedMeterValue `json:"signed_meter_value,omitzero"`
 	// Temperatures is the property temperatures.
-	Temperatures bindings.List[TemperatureTemperature] `json:"temperatures,omitzero"`
+	Temperatures bindings.List[Temperature] `json:"temperatures,omitzero"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
 // MarshalJSON implements json.Marshaler.
-func (v PowermeterPowermeter) MarshalJSON() ([]byte, error) {
-	type plain PowermeterPowermeter
+func (v Powermeter) MarshalJSON() ([]byte, error) {
+	type plain Powermeter
 	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (v *PowermeterPowermeter) UnmarshalJSON(data []byte) error {
-	type plain PowermeterPowermeter
+func (v *Powermeter) UnmarshalJSON(data []byte) error {
+	type plain Powermeter
 	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"timestamp", "energy_Wh_import"}, []string{"meter_id", "phase_seq_error", "energy_Wh_export", "power_W", "voltage_V", "VAR", "current_A", "frequency_Hz", "energy_Wh_import_signed", "energy_Wh_export_signed", "power_W_signed", "voltage_V_signed", "VAR_signed", "current_A_signed", "frequency_Hz_signed", "signed_meter_value", "temperatures"})
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
-// TemperatureTemperature is an object.
-type TemperatureTemperature struct {
+// Temperature is an object.
+type Temperature struct {
 	// Temperature is the property temperature.
 	Temperature float64 `json:"temperature"`
 	// Identification is the property identification.
@@ -22,13 +22,13 @@ type TemperatureTemperature struct {
 }
 
 // MarshalJSON implements json.Marshaler.
-func (v TemperatureTemperature) MarshalJSON() ([]byte, error) {
-	type plain TemperatureTemperature
+func (v Temperature) MarshalJSON() ([]byte, error) {
+	type plain Temperature
 	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (v *TemperatureTemperature) UnmarshalJSON(data []byte) error {
-	type plain TemperatureTemperature
+func (v *Temperature) UnmarshalJSON(data []byte) error {
+	type plain Temperature
 	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"temperature"}, []string{"identification", "location"})
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/bindings"
 )
 
-// TextMessageMessageContent is an object.
-type TextMessageMessageContent struct {
+// TextMessageContent is an object.
+type TextMessageContent struct {
 	// Format is the property format.
-	Format TextMessageMessageFormat `json:"format,omitzero"`
+	Format TextMessageFormat `json:"format,omitzero"`
 	// Language is the property language.
 	Language *string `json:"language,omitzero"`
 	// Content is the property content.
@@ -22,42 +22,42 @@ type TextMessageMessageContent struct {
 }
 
 // MarshalJSON implements json.Marshaler.
-func (v TextMessageMessageContent) MarshalJSON() ([]byte, error) {
-	type plain TextMessageMessageContent
+func (v TextMessageContent) MarshalJSON() ([]byte, error) {
+	type plain TextMessageContent
 	return bindings.Marshal(plain(v), v.Extra)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (v *TextMessageMessageContent) UnmarshalJSON(data []byte) error {
-	type plain TextMessageMessageContent
+func (v *TextMessageContent) UnmarshalJSON(data []byte) error {
+	type plain TextMessageContent
 	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"content"}, []string{"format", "language"})
 }
 
-// TextMessageMessageFormat is an enumeration.
-type TextMessageMessageFormat string
+// TextMessageFormat is an enumeration.
+type TextMessageFormat string
 
-// The values of TextMessageMessageFormat.
+// The values of TextMessageFormat.
 const (
-	TextMessageMessageFormatASCII  TextMessageMessageFormat = "ASCII"
-	TextMessageMessageFormatHTML   TextMessageMessageFormat = "HTML"
-	TextMessageMessageFormatURI    TextMessageMessageFormat = "URI"
-	TextMessageMessageFormatUTF8   TextMessageMessageFormat = "UTF8"
-	TextMessageMessageFormatQRCODE TextMessageMessageFormat = "QRCODE"
+	TextMessageFormatASCII  TextMessageFormat = "ASCII"
+	TextMessageFormatHTML   TextMessageFormat = "HTML"
+	TextMessageFormatURI    TextMessageFormat = "URI"
+	TextMessageFormatUTF8   TextMessageFormat = "UTF8"
+	TextMessageFormatQRCODE TextMessageFormat = "QRCODE"
 )
 
 // String returns the value as it is on the wire.
-func (v TextMessageMessageFormat) String() string { return string(v) }
+func (v TextMessageFormat) String() string { return string(v) }
 
 // Valid reports whether v is one of the constants above. A newer EVerest may have further values.
-func (v TextMessageMessageFormat) Valid() bool {
+func (v TextMessageFormat) Valid() bool {
 	switch v {
-	case TextMessageMessageFormatASCII, TextMessageMessageFormatHTML, TextMessageMessageFormatURI, TextMessageMessageFormatUTF8, TextMessageMessageFormatQRCODE:
+	case TextMessageFormatASCII, TextMessageFormatHTML, TextMessageFormatURI, TextMessageFormatUTF8, TextMessageFormatQRCODE:
 		return true
 	}
 	return false
 }
 
 // Values returns the constants above in declared order.
-func (TextMessageMessageFormat) Values() []TextMessageMessageFormat {
-	return []TextMessageMessageFormat{TextMessageMessageFormatASCII, TextMessageMessageFormatHTML, TextMessageMessageFormatURI, TextMessageMessageFormatUTF8, TextMessageMessageFormatQRCODE}
+func (TextMessageFormat) Values() []TextMessageFormat {
+	return []TextMessageFormat{TextMessageFormatASCII, TextMessageFormatHTML, TextMessageFormatURI, TextMessageFormatUTF8, TextMessageFormatQRCODE}
 }

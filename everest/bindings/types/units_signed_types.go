@@ -11,15 +11,15 @@ import (
 // UnitsSignedCurrent is an object.
 type UnitsSignedCurrent struct {
 	// DC is the property DC.
-	DC *UnitsSignedSignedMeterValue `json:"DC,omitzero"`
+	DC *UnitsSignedMeterValue `json:"DC,omitzero"`
 	// L1 is the property L1.
-	L1 *UnitsSignedSignedMeterValue `json:"L1,omitzero"`
+	L1 *UnitsSignedMeterValue `json:"L1,omitzero"`
 	// L2 is the property L2.
-	L2 *UnitsSignedSignedMeterValue `json:"L2,omitzero"`
+	L2 *UnitsSignedMeterValue `json:"L2,omitzero"`
 	// L3 is the property L3.
-	L3 *UnitsSignedSignedMeterValue `json:"L3,omitzero"`
+	L3 *UnitsSignedMeterValue `json:"L3,omitzero"`
 	// N is the property N.
-	N *UnitsSignedSignedMeterValue `json:"N,omitzero"`
+	N *UnitsSignedMeterValue `json:"N,omitzero"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -40,13 +40,13 @@ func (v *UnitsSignedCurrent) UnmarshalJSON(data []byte) error {
 // UnitsSignedEnergy is an object.
 type UnitsSignedEnergy struct {
 	// Total is the property total.
-	Total *UnitsSignedSignedMeterValue `json:"total,omitzero"`
+	Total *UnitsSignedMeterValue `json:"total,omitzero"`
 	// L1 is the property L1.
-	L1 *UnitsSignedSignedMeterValue `json:"L1,omitzero"`
+	L1 *UnitsSignedMeterValue `json:"L1,omitzero"`
 	// L2 is the property L2.
-	L2 *UnitsSignedSignedMeterValue `json:"L2,omitzero"`
+	L2 *UnitsSignedMeterValue `json:"L2,omitzero"`
 	// L3 is the property L3.
-	L3 *UnitsSignedSignedMeterValue `json:"L3,omitzero"`
+	L3 *UnitsSignedMeterValue `json:"L3,omitzero"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -67,11 +67,11 @@ func (v *UnitsSignedEnergy) UnmarshalJSON(data []byte) error {
 // UnitsSignedFrequency is an object.
 type UnitsSignedFrequency struct {
 	// L1 is the property L1.
-	L1 *UnitsSignedSignedMeterValue `json:"L1,omitzero"`
+	L1 *UnitsSignedMeterValue `json:"L1,omitzero"`
 	// L2 is the property L2.
-	L2 *UnitsSignedSignedMeterValue `json:"L2,omitzero"`
+	L2 *UnitsSignedMeterValue `json:"L2,omitzero"`
 	// L3 is the property L3.
-	L3 *UnitsSignedSignedMeterValue `json:"L3,omitzero"`
+	L3 *UnitsSignedMeterValue `json:"L3,omitzero"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -89,16 +89,45 @@ func (v *UnitsSignedFrequency) UnmarshalJSON(data []byte) error {
 	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"L1", "L2", "L3"})
 }
 
+// UnitsSignedMeterValue is an object.
+type UnitsSignedMeterValue struct {
+	// SignedMeterData is the property signed_meter_data.
+	SignedMeterData string `json:"signed_meter_data"`
+	// SigningMethod is the property signing_method.
+	SigningMethod string `json:"signing_method"`
+	// EncodingMethod is the property encoding_method.
+	EncodingMethod string `json:"encoding_method"`
+	// PublicKey is the property public_key.
+	PublicKey *string `json:"public_key,omitzero"`
+	// Timestamp is the property timestamp. Constraints: format "date-time".
+	Timestamp bindings.Time `json:"timestamp,omitzero"`
+
+	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (v UnitsSignedMeterValue) MarshalJSON() ([]byte, error) {
+	type plain UnitsSignedMeterValue
+	return bindings.Marshal(plain(v), v.Extra)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *UnitsSignedMeterValue) UnmarshalJSON(data []byte) error {
+	type plain UnitsSignedMeterValue
+	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"signed_meter_data", "signing_method", "encoding_method"}, []string{"public_key", "timestamp"})
+}
+
 // UnitsSignedPower is an object.
 type UnitsSignedPower struct {
 	// Total is the property total.
-	Total *UnitsSignedSignedMeterValue `json:"total,omitzero"`
+	Total *UnitsSignedMeterValue `json:"total,omitzero"`
 	// L1 is the property L1.
-	L1 *UnitsSignedSignedMeterValue `json:"L1,omitzero"`
+	L1 *UnitsSignedMeterValue `json:"L1,omitzero"`
 	// L2 is the property L2.
-	L2 *UnitsSignedSignedMeterValue `json:"L2,omitzero"`
+	L2 *UnitsSignedMeterValue `json:"L2,omitzero"`
 	// L3 is the property L3.
-	L3 *UnitsSignedSignedMeterValue `json:"L3,omitzero"`
+	L3 *UnitsSignedMeterValue `json:"L3,omitzero"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -119,13 +148,13 @@ func (v *UnitsSignedPower) UnmarshalJSON(data []byte) error {
 // UnitsSignedReactivePower is an object.
 type UnitsSignedReactivePower struct {
 	// Total is the property total.
-	Total *UnitsSignedSignedMeterValue `json:"total,omitzero"`
+	Total *UnitsSignedMeterValue `json:"total,omitzero"`
 	// L1 is the property L1.
-	L1 *UnitsSignedSignedMeterValue `json:"L1,omitzero"`
+	L1 *UnitsSignedMeterValue `json:"L1,omitzero"`
 	// L2 is the property L2.
-	L2 *UnitsSignedSignedMeterValue `json:"L2,omitzero"`
+	L2 *UnitsSignedMeterValue `json:"L2,omitzero"`
 	// L3 is the property L3.
-	L3 *UnitsSignedSignedMeterValue `json:"L3,omitzero"`
+	L3 *UnitsSignedMeterValue `json:"L3,omitzero"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -143,45 +172,16 @@ func (v *UnitsSignedReactivePower) UnmarshalJSON(data []byte) error {
 	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, nil, []string{"total", "L1", "L2", "L3"})
 }
 
-// UnitsSignedSignedMeterValue is an object.
-type UnitsSignedSignedMeterValue struct {
-	// SignedMeterData is the property signed_meter_data.
-	SignedMeterData string `json:"signed_meter_data"`
-	// SigningMethod is the property signing_method.
-	SigningMethod string `json:"signing_method"`
-	// EncodingMethod is the property encoding_method.
-	EncodingMethod string `json:"encoding_method"`
-	// PublicKey is the property public_key.
-	PublicKey *string `json:"public_key,omitzero"`
-	// Timestamp is the property timestamp. Constraints: format "date-time".
-	Timestamp bindings.Time `json:"timestamp,omitzero"`
-
-	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
-	Extra map[string]json.RawMessage `json:"-"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (v UnitsSignedSignedMeterValue) MarshalJSON() ([]byte, error) {
-	type plain UnitsSignedSignedMeterValue
-	return bindings.Marshal(plain(v), v.Extra)
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (v *UnitsSignedSignedMeterValue) UnmarshalJSON(data []byte) error {
-	type plain UnitsSignedSignedMeterValue
-	return bindings.Unmarshal(data, (*plain)(v), &v.Extra, []string{"signed_meter_data", "signing_method", "encoding_method"}, []string{"public_key", "timestamp"})
-}
-
 // UnitsSignedVoltage is an object.
 type UnitsSignedVoltage struct {
 	// DC is the property DC.
-	DC *UnitsSignedSignedMeterValue `json:"DC,omitzero"`
+	DC *UnitsSignedMeterValue `json:"DC,omitzero"`
 	// L1 is the property L1.
-	L1 *UnitsSignedSignedMeterValue `json:"L1,omitzero"`
+	L1 *UnitsSignedMeterValue `json:"L1,omitzero"`
 	// L2 is the property L2.
-	L2 *UnitsSignedSignedMeterValue `json:"L2,omitzero"`
+	L2 *UnitsSignedMeterValue `json:"L2,omitzero"`
 	// L3 is the property L3.
-	L3 *UnitsSignedSignedMeterValue `json:"L3,omitzero"`
+	L3 *UnitsSignedMeterValue `json:"L3,omitzero"`
 
 	// Extra has the properties that are not fields, for example those of a newer EVerest. Encoding writes them again.
 	Extra map[string]json.RawMessage `json:"-"`

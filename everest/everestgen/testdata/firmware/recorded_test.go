@@ -19,12 +19,12 @@ import (
 // variables has a Go type for the variables of the recording.
 var variables = map[string]func() any{
 	"car_manufacturer":                func() any { return new(types.EvseManagerCarManufacturer) },
-	"energy_flow_request":             func() any { return new(types.EnergyEnergyFlowRequest) },
+	"energy_flow_request":             func() any { return new(types.EnergyFlowRequest) },
 	"enforced_limits":                 func() any { return new(types.EnergyEnforcedLimits) },
 	"ev_info":                         func() any { return new(types.EvseManagerEVInfo) },
 	"hw_capabilities":                 func() any { return new(types.EvseBoardSupportHardwareCapabilities) },
 	"limits":                          func() any { return new(types.EvseManagerLimits) },
-	"powermeter":                      func() any { return new(types.PowermeterPowermeter) },
+	"powermeter":                      func() any { return new(types.Powermeter) },
 	"provided_token":                  func() any { return new(types.AuthorizationProvidedIdToken) },
 	"session_event":                   func() any { return new(types.EvseManagerSessionEvent) },
 	"supported_energy_transfer_modes": func() any { return new(bindings.List[types.Iso15118EnergyTransferMode]) },
@@ -88,7 +88,7 @@ func TestEncodedValuesFitTheDefinitions(t *testing.T) {
 	soc := 80.0
 	for reference, value := range map[string]any{
 		"/energy#/EnforcedLimits":         types.EnergyEnforcedLimits{UUID: "1", ValidFor: 10},
-		"/authorization#/ProvidedIdToken": types.AuthorizationProvidedIdToken{IDToken: types.AuthorizationIdToken{Value: "a", Type: types.AuthorizationIdTokenTypeISO14443}, AuthorizationType: types.AuthorizationAuthorizationTypeRFID},
+		"/authorization#/ProvidedIdToken": types.AuthorizationProvidedIdToken{IDToken: types.AuthorizationIdToken{Value: "a", Type: types.AuthorizationIdTokenTypeISO14443}, AuthorizationType: types.AuthorizationTypeRFID},
 		"/evse_manager#/EVInfo":           types.EvseManagerEVInfo{Soc: &soc},
 		"/system#/FirmwareUpdateRequest":  types.SystemFirmwareUpdateRequest{RequestID: 1, Location: "ftp://example.org/firmware"},
 	} {
