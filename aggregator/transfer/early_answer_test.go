@@ -123,13 +123,18 @@ func (s *hastyServer) serve(tcp *net.TCPConn) {
 // is by chance where a server resets the connection.
 type lateConn struct {
 	net.Conn
-	size    int64 // of the content
-	written atomic.Int64
-	once    sync.Once
-	over    chan struct{}
+	size int64 // of the content
+	// readerFirst has the content wait until the reader has seen the end.
+	readerFirst bool
+	written     atomic.Int64
+	once        sync.Once
+	over        chan struct{}
 }
 
 func (c *lateConn) Write(p []byte) (int, error) {
+	if c.readerFirst && c.written.Load() >= 2*inFlight {
+		<-c.over
+	}
 	n, err := c.Conn.Write(p)
 	if written := c.written.Add(int64(n)); err != nil || written >= c.size {
 		c.once.Do(func() { close(c.over) })
@@ -139,7 +144,10 @@ func (c *lateConn) Write(p []byte) (int, error) {
 
 func (c *lateConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if c.written.Load() >= inFlight {
+	switch {
+	case c.readerFirst && err != nil:
+		c.once.Do(func() { close(c.over) })
+	case !c.readerFirst && c.written.Load() >= inFlight:
 		<-c.over
 	}
 	return n, err
@@ -151,7 +159,7 @@ func (c *lateConn) Close() error {
 }
 
 // uploadLate makes one attempt whose connections are lateConns.
-func uploadLate(t *testing.T, server *hastyServer, bundle string, content []byte) error {
+func uploadLate(t *testing.T, server *hastyServer, bundle string, content []byte, readerFirst bool) error {
 	t.Helper()
 	location, err := ParseLocation(server.url("/in/"))
 	if err != nil {
@@ -168,7 +176,7 @@ func uploadLate(t *testing.T, server *hastyServer, bundle string, content []byte
 		if err != nil {
 			return nil, err
 		}
-		return &lateConn{Conn: conn, size: int64(len(content)), over: make(chan struct{})}, nil
+		return &lateConn{Conn: conn, size: int64(len(content)), readerFirst: readerFirst, over: make(chan struct{})}, nil
 	}
 	source := uploadSource{name: "logs", size: int64(len(content)), open: func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(content)), nil
@@ -217,7 +225,7 @@ func TestAnAnswerBeforeTheContentIsHeeded(t *testing.T) {
 		for scheme, config := range map[string]*tls.Config{"http": nil, "https": secure} {
 			t.Run(name+"/"+scheme, func(t *testing.T) {
 				server := newHastyServer(t, config, test.answers)
-				err := uploadLate(t, server, authority.bundle, content)
+				err := uploadLate(t, server, authority.bundle, content, false)
 				server.mu.Lock()
 				defer server.mu.Unlock()
 				if !slices.Equal(server.heard, test.heard) {
@@ -233,6 +241,25 @@ func TestAnAnswerBeforeTheContentIsHeeded(t *testing.T) {
 					t.Error(err)
 				case !bytes.Equal(server.stored, content):
 					t.Errorf("%d of %d bytes were stored", len(server.stored), len(content))
+				}
+			})
+		}
+	}
+}
+
+// TestTheCauseOfAnEndWithoutAnAnswer: the reader finds the end of a connection before the writer does.
+func TestTheCauseOfAnEndWithoutAnAnswer(t *testing.T) {
+	content := bytes.Repeat([]byte("log "), 2<<20)
+	authority := newAuthority(t)
+	secure := &tls.Config{Certificates: []tls.Certificate{authority.certificate(t, "127.0.0.1")}}
+	for _, answer := range []string{"", "HTTP/1.1 307 Moved\r\nLoc"} {
+		for scheme, config := range map[string]*tls.Config{"http": nil, "https": secure} {
+			t.Run(fmt.Sprintf("%s after %d bytes", scheme, len(answer)), func(t *testing.T) {
+				server := newHastyServer(t, config, map[string]hastyAnswer{"/in/logs": early(answer)})
+				err := uploadLate(t, server, authority.bundle, content, true)
+				wantFailure(t, err, UploadFailure)
+				if err != nil && !strings.Contains(err.Error(), " tcp ") {
+					t.Errorf("failed as %v, want the socket's error", err)
 				}
 			})
 		}

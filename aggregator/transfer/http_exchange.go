@@ -33,7 +33,8 @@ type exchange struct {
 	informational atomic.Int64 // the answers 1xx
 	early         atomic.Bool  // the answer came before any content was sent
 	taken         atomic.Int64 // the bytes of content that were sent or are being sent
-	failed        atomic.Pointer[error]
+	// failed is why the connection ended: the first error of its socket.
+	failed atomic.Pointer[error]
 }
 
 // exchange makes one request. It returns the answer, whose body is closed, and whether the whole content was sent.
@@ -57,15 +58,27 @@ func (a *attempt) exchange(ctx context.Context, hop httpHop, source uploadSource
 
 	response, err := transport.RoundTrip(request)
 	if err != nil {
-		if failed := e.failed.Load(); failed != nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
-			err = *failed // the cause of the end
-		}
-		return nil, false, err
+		return nil, false, e.cause(err)
 	}
 	// The server may process the file while it sends the body, which is not used.
 	io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
 	response.Body.Close()
 	return response, e.sent(source.size), nil
+}
+
+// cause returns why an exchange failed, where package http only knows that the connection has ended.
+func (e *exchange) cause(err error) error {
+	if failed := e.failed.Load(); failed != nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)) {
+		return *failed
+	}
+	return err
+}
+
+// fail keeps the first error of the socket. An end of the server's, or of our own, says nothing.
+func (e *exchange) fail(err error) {
+	if err != nil && err != io.EOF && !errors.Is(err, net.ErrClosed) {
+		e.failed.CompareAndSwap(nil, &err)
+	}
 }
 
 // sent reports whether the content was sent before the answer. The connection is closed: the request's end is near.
@@ -117,7 +130,7 @@ func (e *exchange) dial(ctx context.Context, network, address string) (net.Conn,
 	return &answerConn{Conn: conn, exchange: e, closed: make(chan struct{})}, nil
 }
 
-// answerConn is an exchange's connection. A write that fails returns only when the connection is closed: a server may answer
+// answerConn is an exchange's connection. A write that fails returns only when the connection is being closed: a server may answer
 // before it has the content and reset the connection, and package http would report the failed write and drop the answer,
 // which is still to be read. Its reader closes the connection at the end of the answer, or where there is none.
 type answerConn struct {
@@ -129,9 +142,9 @@ type answerConn struct {
 
 func (c *answerConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
+	c.exchange.fail(err)
 	// Until the connection is established, its writer is its reader.
 	if err != nil && c.exchange.connected.Load() {
-		c.exchange.failed.CompareAndSwap(nil, &err)
 		select {
 		case <-c.closed:
 		case <-c.exchange.ctx.Done():
@@ -140,7 +153,22 @@ func (c *answerConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
+func (c *answerConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.exchange.fail(err)
+	return n, err
+}
+
+// SetWriteDeadline is called by tls.Conn.Close alone, before its last alert: its writer is the reader, which must not wait
+// for itself.
+func (c *answerConn) SetWriteDeadline(deadline time.Time) error {
+	c.end()
+	return c.Conn.SetWriteDeadline(deadline)
+}
+
 func (c *answerConn) Close() error {
-	c.once.Do(func() { close(c.closed) })
+	c.end()
 	return c.Conn.Close()
 }
+
+func (c *answerConn) end() { c.once.Do(func() { close(c.closed) }) }
