@@ -27,20 +27,6 @@ func (s *testStation) backlogHas(t testing.TB, text string) {
 	})
 }
 
-// restartUnregistered restarts the main board, and the backend does not accept it yet.
-func (s *testStation) restartUnregistered(t testing.TB) {
-	t.Helper()
-	ready := s.manager.GlobalReadyCount()
-	s.backend.leave(t)
-	if err := s.aggregator.Stop(); err != nil {
-		t.Error(err)
-	}
-	s.startAggregator()
-	if err := s.manager.WaitGlobalReady(t.Context(), ready+1); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestBackendHearsTheEndAfterAReboot: the boards end an update while the main board starts, long before the backend accepts the
 // station. A power cut in that time changes nothing.
 func TestBackendHearsTheEndAfterAReboot(t *testing.T) {
@@ -99,11 +85,7 @@ func TestOCPP16IsNotLeftWithAPendingUpdate(t *testing.T) {
 				request["firmware_update_request"].(map[string]any)["signature"] = "c2ln"
 			}
 			call[string](t, s.backend, "update_firmware", request)
-			every := func(status string) {
-				for _, b := range s.boards {
-					b.firmware(t, int64(test.id), status)
-				}
-			}
+			every := func(status string) { s.everyBoard(t, int64(test.id), status) }
 			every("Downloading")
 			s.backend.expect(t, fmt.Sprint(test.id, " Downloading"))
 			s.backend.leave(t)
@@ -147,11 +129,7 @@ func TestStatusesWaitForTheConnection(t *testing.T) {
 	t.Parallel()
 	s := newStation(t, 2, nil)
 	call[string](t, s.backend, "update_firmware", unsigned(7))
-	every := func(status string) {
-		for _, b := range s.boards {
-			b.firmware(t, 7, status)
-		}
-	}
+	every := func(status string) { s.everyBoard(t, 7, status) }
 	every("Downloading")
 	s.backend.expect(t, "7 Downloading")
 	s.backend.leave(t)
@@ -177,21 +155,10 @@ func TestCommandOfTheBackendShowsThatItHears(t *testing.T) {
 	t.Parallel()
 	s := newStation(t, 2, nil)
 	call[string](t, s.backend, "update_firmware", unsigned(7))
-	every := func(status string) {
-		for _, b := range s.boards {
-			b.firmware(t, 7, status)
-		}
-	}
+	every := func(status string) { s.everyBoard(t, 7, status) }
 	every("Downloading")
 	s.backend.expect(t, "7 Downloading")
-	ready := s.manager.GlobalReadyCount()
-	if err := s.aggregator.Stop(); err != nil {
-		t.Error(err)
-	}
-	s.startAggregator()
-	if err := s.manager.WaitGlobalReady(t.Context(), ready+1); err != nil {
-		t.Fatal(err)
-	}
+	s.restartAggregator(t)
 	every("Downloaded")
 	s.backlogHas(t, "Downloaded")
 	s.backend.quiet(t)

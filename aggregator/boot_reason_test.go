@@ -14,11 +14,10 @@ import (
 	"github.com/remotechargeport/remotechargeport/everest/everesttest"
 )
 
-// restartMainBoard ends the aggregator and starts it again, as the main board's restart does.
-func (s *testStation) restartMainBoard(t testing.TB) {
+// restartAggregator ends the aggregator, starts it again, and waits for the next global ready.
+func (s *testStation) restartAggregator(t testing.TB) {
 	t.Helper()
 	ready := s.manager.GlobalReadyCount()
-	s.backend.leave(t)
 	if err := s.aggregator.Stop(); err != nil {
 		t.Error(err)
 	}
@@ -28,7 +27,28 @@ func (s *testStation) restartMainBoard(t testing.TB) {
 	if err := s.manager.WaitGlobalReady(ctx, ready+1); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// restartUnregistered restarts the main board, and the backend does not accept it yet.
+func (s *testStation) restartUnregistered(t testing.TB) {
+	t.Helper()
+	s.backend.leave(t)
+	s.restartAggregator(t)
+}
+
+// restartMainBoard restarts the main board, which the backend accepts again.
+func (s *testStation) restartMainBoard(t testing.TB) {
+	t.Helper()
+	s.restartUnregistered(t)
 	s.backend.register(t)
+}
+
+// everyBoard has each board report a status of an update.
+func (s *testStation) everyBoard(t testing.TB, request int64, status string) {
+	t.Helper()
+	for _, b := range s.boards {
+		b.firmware(t, request, status)
+	}
 }
 
 func unsigned(id int) map[string]any {

@@ -619,11 +619,7 @@ func testFirmwareUpdateOverAReboot(t *testing.T, broker everest.Broker) {
 	if answer := call[string](t, s.backend, "update_firmware", arguments); answer != "Accepted" {
 		t.Fatal(answer)
 	}
-	every := func(status string) {
-		for _, b := range s.boards {
-			b.firmware(t, 7, status)
-		}
-	}
+	every := func(status string) { s.everyBoard(t, 7, status) }
 	for _, b := range s.boards {
 		b.wasCalled(t, "update_firmware")
 	}
