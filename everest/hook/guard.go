@@ -198,12 +198,7 @@ func (g *guard) returned(h *guarded) {
 // unlimited runs fn until the module ends.
 func (g *guard) unlimited(name string, fn func(context.Context)) {
 	h := g.hook(name)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return
-	}
-	g.running.Go(func() {
+	g.run(func() {
 		returned := false
 		defer func() {
 			if !returned {
@@ -213,6 +208,16 @@ func (g *guard) unlimited(name string, fn func(context.Context)) {
 		fn(g.ctx)
 		returned = true
 	})
+}
+
+// run calls fn on a goroutine that close waits for. It reports false, and calls nothing, once the guard is closed.
+func (g *guard) run(fn func()) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.closed {
+		g.running.Go(fn)
+	}
+	return !g.closed
 }
 
 // stopTime bounds how long close waits for hooks that run.

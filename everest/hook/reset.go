@@ -158,12 +158,7 @@ func (r *Runner) Request(ctx context.Context, request Reset, later func(context.
 	if !decided.IsPostpone() {
 		return decided
 	}
-	r.guard.mu.Lock()
-	defer r.guard.mu.Unlock()
-	if r.guard.closed {
-		return decided
-	}
-	r.guard.running.Go(func() {
+	r.guard.run(func() {
 		for verdict := decided; ; {
 			if !pause(waiting, verdict.after) {
 				return

@@ -77,12 +77,7 @@ func (r *Runner) Tell(change Change) {
 	if r.telling {
 		return
 	}
-	r.guard.mu.Lock()
-	defer r.guard.mu.Unlock()
-	if !r.guard.closed {
-		r.telling = true
-		r.guard.running.Go(r.tellAll)
-	}
+	r.telling = r.guard.run(r.tellAll)
 }
 
 // tellAll calls Changed until no change waits.
